@@ -1,0 +1,52 @@
+"""Check coverage.ipynb against coverage.py, execute it, and write it as a page.
+
+Run from a copy of this folder: python check_notebook.py PAGE.html
+"""
+
+import re
+import sys
+from pathlib import Path
+
+import jupytext
+import nbformat
+from bs4 import BeautifulSoup
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+from nbconvert import HTMLExporter
+from traitlets.config import Config
+
+
+def check(name, holds, hint=""):
+    if not holds:
+        raise SystemExit(f"failed: {name}" + (f"\nhint: {hint}" if hint else ""))
+    print(f"ok  python notebook: {name}", flush=True)
+
+
+def cells(notebook):
+    return [(cell.cell_type, cell.source) for cell in notebook.cells]
+
+
+notebook = nbformat.read("coverage.ipynb", as_version=4)
+text = jupytext.read("coverage.py")
+sync = "in notebooks/python: jupytext --sync coverage.ipynb, then jupyter nbconvert --clear-output --inplace coverage.ipynb"
+check("coverage.ipynb and coverage.py are the same notebook", cells(notebook) == cells(text), sync)
+check("its kernel is python3", notebook.metadata.kernelspec.name == text.metadata.kernelspec.name == "python3")
+stored = [cell for cell in notebook.cells if cell.cell_type == "code" and (cell.outputs or cell.execution_count)]
+check("no outputs are stored", not stored, sync)
+nbformat.validate(notebook)
+
+# A kernel on Unix sockets: what it shows may be internal, and TCP would be open to the machine's other users.
+client = NotebookClient(notebook, timeout=300, config=Config({"KernelManager": {"transport": "ipc"}}))
+try:
+    client.execute()
+except CellExecutionError as error:
+    raise SystemExit(f"failed: python notebook: {error.ename}: {error.evalue}") from None
+check("runs from top to bottom", True)
+
+page, _ = HTMLExporter(template_name="classic").from_notebook_node(notebook, {"metadata": {"name": "Coverage, from releases"}})
+soup = BeautifulSoup(page, "html.parser")
+for script in soup("script"):  # the page shows pictures and text; it needs no script and nothing from the network
+    script.decompose()
+Path(sys.argv[1]).write_text(str(soup), encoding="utf-8")
+outside = [tag for tag in soup(src=True) if not tag["src"].startswith("data:")] + soup("link")
+check("the page loads nothing from elsewhere", not outside and not re.search(r"@import|url\(['\"]?https?:", str(soup)))

@@ -1,0 +1,125 @@
+//! Days as 32-bit counts from 1970-01-01 (Arrow's Date32), read from text and moved by months and years.
+
+use chrono::{Datelike, Days, NaiveDate};
+
+use crate::dictionary::DateFormat;
+
+/// Days from 0001-01-01 (chrono's day 1) to 1970-01-01.
+const EPOCH: i32 = 719_163;
+
+/// The day count of a date.
+pub fn day(date: NaiveDate) -> i32 {
+    date.num_days_from_ce() - EPOCH
+}
+
+/// The date of a day count; the far end of the calendar where there is none.
+pub fn date(day: i32) -> NaiveDate {
+    day.checked_add(EPOCH).and_then(NaiveDate::from_num_days_from_ce_opt).unwrap_or(NaiveDate::MAX)
+}
+
+/// Reads a date in one format; `None` unless it has exactly that form and is a day of the calendar.
+pub fn parse(value: &[u8], format: DateFormat) -> Option<i32> {
+    let (year, month, day_of_month) = match (format, value) {
+        (DateFormat::Iso, [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2])
+        | (DateFormat::Us, [m1, m2, b'/', d1, d2, b'/', y1, y2, y3, y4])
+        | (DateFormat::Compact, [y1, y2, y3, y4, m1, m2, d1, d2]) => {
+            (number([*y1, *y2, *y3, *y4])?, number([*m1, *m2])?, number([*d1, *d2])?)
+        }
+        _ => return None,
+    };
+    NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, month, day_of_month).map(day)
+}
+
+fn number<const N: usize>(digits: [u8; N]) -> Option<u32> {
+    digits.iter().try_fold(0, |sum, digit| digit.is_ascii_digit().then(|| sum * 10 + u32::from(digit - b'0')))
+}
+
+/// The day on which someone born on `birth` reaches an age in months.
+///
+/// CDC's `CDSi` logic specification 4.6, CALCDT-1 to -6: years and months are added first, and a day that the month does
+/// not have becomes the first of the next month: 2000-03-31 and 6 months is 2000-10-01; 2020-02-29 and 24 months is
+/// 2022-03-01.
+pub fn add_months(birth: i32, months: u32) -> i32 {
+    let from = date(birth);
+    let month0 = i64::from(from.year()) * 12 + i64::from(from.month0()) + i64::from(months);
+    let year = i32::try_from(month0.div_euclid(12)).unwrap_or(i32::MAX);
+    let month = u32::try_from(month0.rem_euclid(12)).unwrap_or(0) + 1;
+    NaiveDate::from_ymd_opt(year, month, from.day())
+        .or_else(|| {
+            // Only the 29th to 31st can be missing, so the 28th is there and the next month begins at most four days on.
+            let last_common = NaiveDate::from_ymd_opt(year, month, 28)?;
+            (1..=4).map(|days| last_common + Days::new(days)).find(|next| next.day() == 1)
+        })
+        .map_or(i32::MAX, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn iso(text: &str) -> i32 {
+        parse(text.as_bytes(), DateFormat::Iso).unwrap()
+    }
+
+    #[test]
+    fn only_days_of_the_calendar_in_their_format_are_read() {
+        for (format, good, bad) in [
+            (
+                DateFormat::Iso,
+                ["2024-02-29", "1970-01-01", "0001-01-01"],
+                [
+                    "2023-02-29",
+                    "2024-2-29",
+                    "2024-13-01",
+                    "2024/02/29",
+                    "20240229",
+                    "2024-02-30",
+                    "2024-02-00",
+                    " 024-02-29",
+                    "",
+                ],
+            ),
+            (
+                DateFormat::Us,
+                ["02/29/2024", "01/01/1970", "01/01/0001"],
+                [
+                    "29/02/2024",
+                    "2/29/2024",
+                    "02-29-2024",
+                    "02/30/2024",
+                    "02/29/24",
+                    "2024-02-29",
+                    "13/01/2024",
+                    "00/01/2024",
+                    "",
+                ],
+            ),
+            (
+                DateFormat::Compact,
+                ["20240229", "19700101", "00010101"],
+                ["20230229", "2024022", "202402290", "2024-229", "20241301", "20240230", "20240200", "+0240229", ""],
+            ),
+        ] {
+            assert_eq!(good.map(|text| parse(text.as_bytes(), format)), [Some(19_782), Some(0), Some(-719_162)]);
+            for text in bad {
+                assert_eq!(parse(text.as_bytes(), format), None, "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn months_are_added_as_cdsi_adds_them() {
+        for (birth, months, reached) in [
+            ("2000-03-31", 6, "2000-10-01"),
+            ("2020-02-29", 24, "2022-03-01"),
+            ("2020-02-29", 48, "2024-02-29"),
+            ("2020-02-28", 24, "2022-02-28"),
+            ("2021-12-31", 2, "2022-03-01"),
+            ("2022-08-31", 1, "2022-10-01"),
+            ("2019-01-15", 24, "2021-01-15"),
+            ("2019-01-15", 0, "2019-01-15"),
+        ] {
+            assert_eq!(add_months(iso(birth), months), iso(reached), "{birth} + {months}");
+        }
+    }
+}

@@ -1,0 +1,351 @@
+//! Delivery → [`Report`], with the accepted rows going to a [`Sink`] in the same pass over the bytes.
+//!
+//! ```text
+//! bytes ─ reader ─► records ─ fields ─► typed columns ─ rows ─► accepted batch ─► Sink
+//!                       └──────────┴──────────────────────┴───► findings ─► Report, rejected.csv
+//! ```
+
+mod fields;
+mod findings;
+mod reader;
+pub mod report;
+mod rows;
+pub mod ruleset;
+
+use std::io::Write;
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BooleanArray, Date32Array, Int32Array, Int64Array, RecordBatch, StringArray, UInt16Array, UInt64Array,
+};
+use arrow::datatypes::{DataType, Field as ArrowField, Schema, SchemaRef};
+
+pub use report::{Accepted, Report};
+pub use ruleset::Ruleset;
+
+use crate::dictionary::{Dictionary, FieldType, names};
+use crate::error::{Error, Result};
+use crate::fetch::Delivery;
+use crate::progress::Reporter;
+use fields::{FieldRules, NO_CODE, NO_DATE, NO_INTEGER, SeenCodes, Values};
+use findings::{Finding, Findings, RuleId, rejecting};
+use reader::{Broken, Chunk, Chunker, Records, split_header};
+use rows::RowRules;
+use ruleset::Kind;
+
+/// Bytes read at a time.
+const CHUNK: usize = 8 << 20;
+
+/// Name of the column that holds a row's client key in a batch and in both tables.
+pub const CLIENT_KEY: &str = "client_key";
+/// Name of the column that holds a row's physical line in a batch; it is not stored.
+pub const LINE: &str = "line";
+
+/// Takes the accepted rows, in the order of the file.
+pub trait Sink {
+    /// Rows in the form of [`batch_schema`].
+    fn accept(&mut self, batch: RecordBatch) -> Result<()>;
+}
+
+/// A sink that keeps nothing: the check alone.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Discard;
+
+impl Sink for Discard {
+    fn accept(&mut self, _batch: RecordBatch) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Turns client ids into keys under a random secret that is made here, never shown and never stored, so that keys of
+/// two loads have nothing in common.
+///
+/// SipHash-2-4 with a 128-bit secret, 64 bits kept. For 30 million clients the chance that any two share a key is about
+/// 30e6² / 2^65 = 2.4e-5.
+pub struct ClientKeys(siphasher::sip::SipHasher24);
+
+impl ClientKeys {
+    /// A new secret from the operating system.
+    pub fn new() -> Result<Self> {
+        use rand::TryRng;
+        let mut secret = [0; 16];
+        rand::rngs::SysRng
+            .try_fill_bytes(&mut secret)
+            .map_err(|_| Error::environment("the operating system gives no random bytes"))?;
+        Ok(Self(siphasher::sip::SipHasher24::new_with_key(&secret)))
+    }
+
+    fn key(&self, client: &str) -> i64 {
+        self.0.hash(client.as_bytes()).cast_signed()
+    }
+}
+
+impl std::fmt::Debug for ClientKeys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ClientKeys(secret)")
+    }
+}
+
+/// The columns of a batch: key, line, then every stored field in the order of the dictionary. Dates are `Date32`, whole
+/// numbers `Int32`, codes `UInt16` positions in their codelist, texts `Utf8`.
+pub fn batch_schema(dictionary: &Dictionary) -> SchemaRef {
+    let mut columns =
+        vec![ArrowField::new(CLIENT_KEY, DataType::Int64, false), ArrowField::new(LINE, DataType::UInt64, false)];
+    columns.extend(stored(dictionary).map(|(_, field)| {
+        let data_type = match field.field_type {
+            FieldType::Date => DataType::Date32,
+            FieldType::Integer => DataType::Int32,
+            FieldType::Code => DataType::UInt16,
+            FieldType::Text => DataType::Utf8,
+        };
+        ArrowField::new(&field.name, data_type, true)
+    }));
+    Arc::new(Schema::new(columns))
+}
+
+fn stored(dictionary: &Dictionary) -> impl Iterator<Item = (usize, &crate::dictionary::Field)> {
+    dictionary.fields().iter().enumerate().filter(|(_, field)| field.table.is_some() && field.in_file)
+}
+
+/// What the check needs beside the file.
+#[derive(Debug)]
+pub struct Checker<'a> {
+    /// How the file is read.
+    pub dictionary: &'a Dictionary,
+    /// What it is held to.
+    pub rules: &'a Ruleset,
+    /// The largest share of rejected rows that is accepted, 0 to 1.
+    pub max_rejected_share: f64,
+}
+
+impl Checker<'_> {
+    /// Reads the whole delivery once. Accepted rows go to `sink`; for each rejected row, every rule that it broke goes
+    /// to `rejected` as CSV: `line,rule,severity,column`, without a value.
+    ///
+    /// Bad data is no error but a report; an error means that the file could not be looked at.
+    pub fn check(
+        &self,
+        delivery: &Delivery,
+        sink: &mut dyn Sink,
+        rejected: &mut dyn Write,
+        reporter: &dyn Reporter,
+    ) -> Result<Report> {
+        let rules = FieldRules::new(self.rules)?;
+        let applies = |rule: RuleId| -> Vec<usize> {
+            let fields = self.dictionary.fields().iter().enumerate();
+            fields.filter(|(_, field)| field.in_file && rules.of(field).contains(&rule)).map(|(at, _)| at).collect()
+        };
+        let mut report = report::Builder::new(self.dictionary, self.rules);
+        let mut list = RejectedList::new(rejected, self)?;
+        let file = delivery.open()?;
+        let read_failed = |error: std::io::Error| Error::io("read", delivery.path(), &error);
+        reporter.started("check", Some(delivery.bytes()));
+        let mut chunker = Chunker::new(file, self.dictionary.delimiter(), CHUNK);
+        let first = chunker.next_chunk().map_err(read_failed)?;
+        let (header, mut chunk) = match first.and_then(|chunk| split_header(chunk, self.dictionary.delimiter())) {
+            Some((header, rest)) => (header, Some(rest)),
+            None => (Vec::new(), None),
+        };
+        let order = self.match_columns(&header, &mut report);
+        if !report.is_refused() {
+            let mut pass = Pass {
+                checker: self,
+                rules: &rules,
+                row_rules: RowRules::new(self.rules, self.dictionary, delivery.period()),
+                broken: [Kind::FieldCount, Kind::NotUtf8, Kind::StrayQuote]
+                    .iter()
+                    .map(|kind| self.rules.position(kind))
+                    .collect::<Result<_>>()?,
+                rejecting: rejecting(self.rules),
+                keys: ClientKeys::new()?,
+                schema: batch_schema(self.dictionary),
+                seen: self.dictionary.fields().iter().map(|_| SeenCodes::default()).collect(),
+                order,
+            };
+            while let Some(records) = chunk {
+                if u32::try_from(records.bytes.len()).is_err() {
+                    return Err(Error::refused(format!(
+                        "the record on line {} is longer than 4 GiB",
+                        records.first_line
+                    ))
+                    .hint("a quote is opened there and never closed"));
+                }
+                let checked = pass.check(&records)?;
+                report.add(checked.read, checked.rejected, &checked.counts, &checked.found);
+                list.add(&checked.found, &checked.rejected_lines)?;
+                if checked.accepted.num_rows() > 0 {
+                    sink.accept(checked.accepted)?;
+                }
+                reporter.advanced(records.bytes.len() as u64);
+                chunk = chunker.next_chunk().map_err(read_failed)?;
+            }
+            if chunker.cut_off() {
+                report.file_broke(Kind::CutOff, Vec::new());
+            }
+        }
+        list.finish()?;
+        let report = report.finish(delivery, self.max_rejected_share, &applies);
+        let totals = report.document().totals;
+        reporter.finished(&format!(
+            "{} rows read = {} accepted + {} rejected",
+            totals.read, totals.accepted, totals.rejected
+        ));
+        Ok(report)
+    }
+
+    /// For each column of the file, the position of its field in the dictionary.
+    fn match_columns(&self, header: &[Vec<u8>], report: &mut report::Builder) -> Vec<usize> {
+        if header.is_empty() {
+            report.file_broke(Kind::FileEmpty, Vec::new());
+            return Vec::new();
+        }
+        let mut order = Vec::with_capacity(header.len());
+        let (mut unknown, mut doubled) = (Vec::new(), Vec::new());
+        for (place, name) in header.iter().enumerate() {
+            match std::str::from_utf8(name).ok().and_then(|name| self.dictionary.match_header(name)) {
+                Some(at) if order.contains(&at) => doubled.push(self.dictionary.fields()[at].header.clone()),
+                Some(at) => order.push(at),
+                // The text of an unknown header is not repeated: a file without a header has a person there.
+                None => unknown.push(format!("column {}", place + 1)),
+            }
+        }
+        let missing = self.dictionary.fields().iter().enumerate();
+        let missing = missing.filter(|(at, field)| field.in_file && !order.contains(at));
+        let missing: Vec<_> = missing.map(|(_, field)| field.header.clone()).collect();
+        for (kind, columns) in
+            [(Kind::UnknownColumn, unknown), (Kind::MissingColumn, missing), (Kind::DoubledColumn, doubled)]
+        {
+            if !columns.is_empty() {
+                report.file_broke(kind, columns);
+            }
+        }
+        order
+    }
+}
+
+/// One pass over a file.
+struct Pass<'a> {
+    checker: &'a Checker<'a>,
+    rules: &'a FieldRules,
+    row_rules: RowRules,
+    /// The rules on shape, in the order of [`Broken`].
+    broken: Vec<RuleId>,
+    rejecting: Vec<bool>,
+    keys: ClientKeys,
+    schema: SchemaRef,
+    seen: Vec<SeenCodes>,
+    /// For each column of the file, the position of its field in the dictionary.
+    order: Vec<usize>,
+}
+
+/// What came of one chunk.
+struct Checked {
+    read: u64,
+    rejected: u64,
+    counts: Vec<findings::Count>,
+    found: Vec<Finding>,
+    rejected_lines: Vec<u64>,
+    accepted: RecordBatch,
+}
+
+impl Pass<'_> {
+    fn check(&mut self, chunk: &Chunk) -> Result<Checked> {
+        let dictionary = self.checker.dictionary;
+        let records = Records::split(chunk, dictionary.delimiter(), self.order.len());
+        let rows = records.len();
+        let mut findings = Findings::new(records.lines(), &self.rejecting, dictionary.fields().len());
+        let mut columns: Vec<Values> = dictionary.fields().iter().map(|_| Values::Unread).collect();
+        for (column, at) in self.order.iter().copied().enumerate() {
+            columns[at] =
+                fields::read(dictionary, self.rules, &records, (column, at), &mut self.seen[at], &mut findings);
+        }
+        self.row_rules.check(&columns, rows, &mut findings);
+        let read = (rows + records.broken.len()) as u64;
+        for rule in &self.broken {
+            findings.shapes_checked(*rule, read);
+        }
+        for (line, broken) in &records.broken {
+            let rule = match broken {
+                Broken::FieldCount => self.broken[0],
+                Broken::NotUtf8 => self.broken[1],
+                Broken::StrayQuote => self.broken[2],
+            };
+            findings.broken(*line, rule);
+        }
+        let mut rejected_lines: Vec<u64> = records.broken.iter().map(|(line, _)| *line).collect();
+        let lines = records.lines().iter().zip(findings.rejected());
+        rejected_lines.extend(lines.filter(|(_, rejected)| **rejected).map(|(line, _)| *line));
+        rejected_lines.sort_unstable();
+        let accepted = self.batch(&records, &columns, findings.rejected())?;
+        let (counts, found) = findings.into_parts();
+        Ok(Checked { read, rejected: rejected_lines.len() as u64, counts, found, rejected_lines, accepted })
+    }
+
+    fn batch(&self, records: &Records<'_>, columns: &[Values], rejected: &[bool]) -> Result<RecordBatch> {
+        let dictionary = self.checker.dictionary;
+        let client = dictionary.position(names::CLIENT).map(|at| &columns[at]);
+        let Some(Values::Texts(clients)) = client else {
+            return Err(Error::internal("the client id has not been read"));
+        };
+        // A row without a client id is rejected, so its key is never used.
+        let keys: Int64Array =
+            clients.iter().map(|client| client.as_ref().map_or(0, |client| self.keys.key(client))).collect();
+        let mut arrays: Vec<ArrayRef> = vec![Arc::new(keys), Arc::new(UInt64Array::from(records.lines().to_vec()))];
+        for (at, _) in stored(dictionary) {
+            arrays.push(match &columns[at] {
+                Values::Dates(days) => {
+                    Arc::new(days.iter().map(|day| (*day != NO_DATE).then_some(*day)).collect::<Date32Array>())
+                }
+                Values::Integers(numbers) => {
+                    Arc::new(numbers.iter().map(|n| (*n != NO_INTEGER).then_some(*n)).collect::<Int32Array>())
+                }
+                Values::Codes(codes) => {
+                    Arc::new(codes.iter().map(|code| (*code != NO_CODE).then_some(*code)).collect::<UInt16Array>())
+                }
+                Values::Texts(texts) => Arc::new(texts.iter().map(Option::as_deref).collect::<StringArray>()),
+                Values::Unread => return Err(Error::internal("a stored field has not been read")),
+            });
+        }
+        let kept: BooleanArray = rejected.iter().map(|rejected| Some(!rejected)).collect();
+        RecordBatch::try_new(Arc::clone(&self.schema), arrays)
+            .and_then(|batch| arrow::compute::filter_record_batch(&batch, &kept))
+            .map_err(|_| Error::internal("the accepted rows do not fit their schema"))
+    }
+}
+
+/// Writes `rejected.csv`.
+struct RejectedList<'a> {
+    csv: csv::Writer<&'a mut dyn Write>,
+    checker: &'a Checker<'a>,
+}
+
+impl<'a> RejectedList<'a> {
+    fn new(out: &'a mut dyn Write, checker: &'a Checker<'a>) -> Result<Self> {
+        let mut csv = csv::Writer::from_writer(out);
+        csv.write_record(["line", "rule", "severity", "column"]).map_err(list_failed)?;
+        Ok(Self { csv, checker })
+    }
+
+    /// `found` and `rejected_lines` are in the order of the file.
+    fn add(&mut self, found: &[Finding], rejected_lines: &[u64]) -> Result<()> {
+        for finding in found.iter().filter(|finding| rejected_lines.binary_search(&finding.line).is_ok()) {
+            let rule = &self.checker.rules.rules()[usize::from(finding.rule)];
+            let column = finding.field.map_or("", |at| &self.checker.dictionary.fields()[usize::from(at)].header);
+            let line = finding.line.to_string();
+            self.csv.write_record([line.as_str(), &rule.code, rule.severity.word(), column]).map_err(list_failed)?;
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<()> {
+        self.csv.flush().map_err(|error| list_failed(error.into()))
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the form that map_err wants")]
+fn list_failed(error: csv::Error) -> Error {
+    Error::environment(match error.kind() {
+        csv::ErrorKind::Io(error) => format!("cannot write the list of rejected rows: {error}"),
+        _ => "cannot write the list of rejected rows".to_owned(),
+    })
+}

@@ -1,0 +1,233 @@
+//! What was typed. Nothing is looked up or resolved here.
+
+use std::path::PathBuf;
+
+use chrono::NaiveDate;
+use clap::{Args, Parser, Subcommand};
+
+use crate::error::Error;
+use crate::output::Format;
+use crate::period::ReportingPeriod;
+use crate::query::Where;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  the data or the release was refused
+  2  the command, the settings or a knowledge file asks for something that cannot be
+  3  network or disk failed
+  4  credentials were refused, or the server is not the one expected
+  5  a fault of this program";
+
+/// Coverage rates from the monthly immunization file (PHDS) of the Texas registry, and no person in them
+#[derive(Debug, Parser)]
+#[command(name = "phds", version, after_help = EXIT_CODES, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+
+    /// Settings file [default: phds.toml in the working directory, when it is there]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Say nothing on the way; errors are still printed
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// See it all work on an invented month, served over SFTP by this program to itself
+    Demo(Demo),
+    /// Write a commented phds.toml to fill in
+    Init(Init),
+    /// Fetch the month's file from the secure FTP account into the store
+    Fetch(Fetch),
+    /// Check a file: every row against the dictionary and the rules
+    Check(Check),
+    /// Fetch (or take FILE), check and convert a month into the store
+    Load(Load),
+    /// Ask a loaded month
+    #[command(subcommand)]
+    Query(Query),
+    /// List the measures, or explain one
+    Measures(Measures),
+    /// List the dimensions that tables may be grouped and filtered by
+    Dimensions(Listing),
+    /// Print the dictionary of the file's columns
+    Dictionary(Listing),
+    /// Explain a rule of the check, or list all rules
+    Explain(Explain),
+    /// Write an invented month, with planted faults if wanted
+    Synth(Synth),
+    /// Print shell completions
+    Completions(Completions),
+    /// Print the manual page
+    Man,
+    /// Print the JSON Schema of a file that phds reads or writes
+    #[command(hide = true)]
+    Schema {
+        /// Name of the schema.
+        name: String,
+    },
+}
+
+/// `phds demo`
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Folder for everything that the demo writes; must be missing or empty, or from an earlier demo
+    #[arg(long, default_value = "demo", value_name = "DIR")]
+    pub dir: PathBuf,
+    /// Number of invented clients
+    #[arg(long, default_value_t = 100_000, value_name = "N", value_parser = clap::value_parser!(u64).range(100..=5_000_000))]
+    pub clients: u64,
+}
+
+/// `phds init`
+#[derive(Debug, Args)]
+pub struct Init {
+    /// Where to write it; a file that is there is left alone
+    #[arg(default_value = crate::settings::FILE, value_name = "FILE")]
+    pub file: PathBuf,
+}
+
+/// `phds fetch`
+#[derive(Debug, Args)]
+pub struct Fetch {
+    /// The month to fetch [default: the newest by its name]
+    #[arg(long, value_name = "YYYY-MM")]
+    pub period: Option<ReportingPeriod>,
+    /// The store [default: `store` of the settings]
+    #[arg(long, value_name = "DIR")]
+    pub store: Option<PathBuf>,
+    /// Only list what is in the folder and what would be taken
+    #[arg(long)]
+    pub list: bool,
+}
+
+/// `phds check`
+#[derive(Debug, Args)]
+pub struct Check {
+    /// The CSV file
+    pub file: PathBuf,
+    /// The month that it describes
+    #[arg(long, value_name = "YYYY-MM")]
+    pub period: ReportingPeriod,
+    /// Folder for report.json and rejected.csv
+    #[arg(long, value_name = "DIR")]
+    pub report: Option<PathBuf>,
+}
+
+/// `phds load`
+#[derive(Debug, Args)]
+pub struct Load {
+    /// The CSV file; without it, the month is fetched from the configured source
+    pub file: Option<PathBuf>,
+    /// The month that it describes
+    #[arg(long, value_name = "YYYY-MM")]
+    pub period: ReportingPeriod,
+    /// The store; a missing or empty folder becomes one [default: `store` of the settings]
+    #[arg(long, value_name = "DIR")]
+    pub store: Option<PathBuf>,
+}
+
+/// `phds query`
+#[derive(Debug, Subcommand)]
+pub enum Query {
+    /// Share of clients who had the doses of a measure in time
+    Coverage(Coverage),
+}
+
+/// `phds query coverage`
+#[derive(Debug, Args)]
+pub struct Coverage {
+    /// The store [default: `store` of the settings]
+    #[arg(long, value_name = "DIR")]
+    pub store: Option<PathBuf>,
+    /// The month [default: the newest that is loaded]
+    #[arg(long, value_name = "YYYY-MM")]
+    pub period: Option<ReportingPeriod>,
+    /// The measure, such as nis.mmr1; `phds measures` lists them
+    #[arg(long, value_name = "ID")]
+    pub measure: String,
+    /// Dimensions of the table; `phds dimensions` lists them
+    #[arg(long, value_name = "DIM,…", value_delimiter = ',', required = true)]
+    pub by: Vec<String>,
+    /// Only clients with one of these values; may be given for several dimensions
+    #[arg(long = "where", value_name = "DIM=VALUE[,VALUE…]", value_parser = parse_where)]
+    pub filters: Vec<Where>,
+    /// The last day that counts [default: the last day of the month]
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub as_of: Option<NaiveDate>,
+    /// How to print or write it
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+    /// Write to a file, with its description beside it, in place of printing
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// `phds measures`
+#[derive(Debug, Args)]
+pub struct Measures {
+    /// Explain this one
+    pub id: Option<String>,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `phds dimensions`, `phds dictionary`
+#[derive(Debug, Args)]
+pub struct Listing {
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `phds explain`
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// Code of the rule, such as PHDS-R01; without it, all rules are listed
+    pub code: Option<String>,
+}
+
+/// `phds synth`
+#[derive(Debug, Args)]
+pub struct Synth {
+    /// Number of invented clients
+    #[arg(long, value_name = "N")]
+    pub clients: u64,
+    /// The month that the file describes
+    #[arg(long, value_name = "YYYY-MM")]
+    pub period: ReportingPeriod,
+    /// The same seed gives the same bytes
+    #[arg(long, default_value_t = 1, value_name = "S")]
+    pub seed: u64,
+    /// Where to write the CSV
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Share of rows with a planted fault, 0 to 0.5; what was planted where goes to a JSON file beside the CSV
+    #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
+    pub faults: f64,
+}
+
+/// `phds completions`
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+fn parse_where(text: &str) -> Result<Where, Error> {
+    let wrong = || Error::usage("write DIM=VALUE or DIM=VALUE,VALUE, for example county=Travis,Hays");
+    let (dimension, values) = text.split_once('=').ok_or_else(wrong)?;
+    let values: Vec<String> = values.split(',').map(|value| value.trim().to_owned()).collect();
+    if dimension.is_empty() || values.iter().any(String::is_empty) {
+        return Err(wrong());
+    }
+    Ok(Where { dimension: dimension.trim().to_owned(), values })
+}

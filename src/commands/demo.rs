@@ -1,0 +1,128 @@
+//! `phds demo`: the whole road on an invented month, served over SFTP by this program to itself.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use crate::cli;
+use crate::demo::server::LoopbackServer;
+use crate::error::{Error, Result};
+use crate::fs;
+use crate::output::{self, Format};
+use crate::period::ReportingPeriod;
+use crate::progress::Reporter;
+use crate::query::Coverage;
+use crate::secret::Secret;
+use crate::settings::Settings;
+use crate::store::Store;
+use crate::synth::{self, Options};
+use crate::terminal;
+
+const MARKER: &str = ".phds-demo";
+const USER: &str = "demo";
+const SEED: u64 = 2024;
+/// Share of rows with a planted fault: enough to be seen, far from the limit.
+const FAULTS: f64 = 0.002;
+/// Each table of the demo: its folder, its measure, its dimension.
+const TABLES: [(&str, &str, &str); 2] =
+    [("by_county", "nis.4313314", "county"), ("by_birth_year", "nis.4313314", "birth_year")];
+
+/// `phds demo`
+pub fn run(typed: &cli::Demo, reporter: &dyn Reporter) -> Result<()> {
+    let dir = typed.dir.as_path();
+    clear(dir)?;
+    let period = ReportingPeriod::new(2024, 12).ok_or_else(|| Error::internal("December 2024 is no month"))?;
+
+    let served = dir.join("server");
+    fs::make_folder(&served)?;
+    let month = served.join("PHDS_2024_12.csv");
+    synth::write_month(&Options { clients: typed.clients, period, seed: SEED, faults: FAULTS }, &month, reporter)?;
+
+    let password = throwaway_password()?;
+    let server = LoopbackServer::start(&served, USER, &Secret::new(password.clone())?)?;
+    fs::write_whole(&dir.join("password"), password.as_bytes())?;
+    fs::write_whole(&dir.join("known_hosts"), format!("{}\n", server.host_key_line()).as_bytes())?;
+    fs::write_whole(&dir.join("phds.toml"), settings_file(server.port()).as_bytes())?;
+
+    let settings = Settings::resolve(Some(&dir.join("phds.toml")))?;
+    let store = Store::open_or_create(&settings.store(None)?)?;
+    let lock = store.lock()?;
+    let delivery = super::load::from_account(settings.account()?, None, &store, reporter)?;
+    drop(server);
+    // The server is gone, and its password with it.
+    let _ = std::fs::remove_file(dir.join("password"));
+    let (_, partition) = super::load::into_store(&delivery, &store, &settings, reporter)?;
+    drop(lock);
+
+    let mut said = String::new();
+    for (folder, measure, dimension) in TABLES {
+        let question = Coverage::new(
+            &settings.dictionary,
+            &settings.measures,
+            &partition,
+            measure,
+            &[dimension.to_owned()],
+            &[],
+            None,
+        )?;
+        let release = super::query::answer(&question, &settings)?;
+        super::query::keep(&release, &store)?;
+        let folder = dir.join("releases").join(folder);
+        fs::make_folder(&folder)?;
+        output::write(&release, Format::Csv, &folder.join("table.csv"))?;
+        if dimension == "birth_year" {
+            said = String::from_utf8_lossy(&output::render(&release, Format::Table)?).into_owned();
+        }
+    }
+    terminal::print_data(said.as_bytes())?;
+    terminal::say(&tour(dir, period));
+    Ok(())
+}
+
+/// Empties a folder of an earlier demo; anything else that is not empty is left alone.
+fn clear(dir: &Path) -> Result<()> {
+    let is_ours = dir.join(MARKER).is_file();
+    let is_empty = std::fs::read_dir(dir)
+        .map_or_else(|error| error.kind() == std::io::ErrorKind::NotFound, |mut entries| entries.next().is_none());
+    if !is_ours && !is_empty {
+        return Err(Error::usage(format!("`{}` is not empty and not from an earlier demo", dir.display()))
+            .hint("name another folder with `--dir`"));
+    }
+    if is_ours {
+        std::fs::remove_dir_all(dir).map_err(|error| Error::io("empty", dir, &error))?;
+    }
+    fs::make_folder(dir)?;
+    fs::write_whole(&dir.join(MARKER), b"Made by `phds demo`; the next demo empties this folder.\n")
+}
+
+fn throwaway_password() -> Result<String> {
+    use rand::TryRng;
+    let mut bytes = [0; 16];
+    rand::rngs::SysRng
+        .try_fill_bytes(&mut bytes)
+        .map_err(|_| Error::environment("the operating system gives no random bytes"))?;
+    Ok(fs::hex(&bytes))
+}
+
+fn settings_file(port: u16) -> String {
+    format!(
+        "# Settings of the demo. Its server ran only while the demo did.\n\
+         store = \"store\"\n\n[source]\nprotocol = \"sftp\"\nhost = \"127.0.0.1\"\nport = {port}\nuser = \"{USER}\"\n\
+         pattern = \"PHDS_{{YYYY}}_{{MM}}.csv\"\npassword_file = \"password\"\nknown_hosts = \"known_hosts\"\n"
+    )
+}
+
+fn tour(dir: &Path, period: ReportingPeriod) -> String {
+    let dir = dir.display();
+    let mut text = format!("\nEverything is in {dir}/. Nobody in it is real.\n");
+    for (what, place) in [
+        ("the month as served, and what was planted in it", "server/"),
+        ("fetched file and receipt", &format!("store/deliveries/{period}/")),
+        ("check report, rejected rows by line and rule", &format!("store/reports/{period}/")),
+        ("Parquet tables and manifest", &format!("store/partitions/{period}/")),
+        ("coverage tables for the notebooks", "releases/"),
+    ] {
+        let _ = writeln!(text, "  {place:<32} {what}");
+    }
+    let _ = write!(text, "\nNext: phds query coverage --store {dir}/store --measure nis.mmr1 --by county,birth_year");
+    text
+}

@@ -1,0 +1,193 @@
+//! `phds fetch`, `phds check`, `phds load`: from a file to a month in the store.
+
+use std::path::Path;
+
+use crate::check::report::{Outcome, Report};
+use crate::check::ruleset::Severity;
+use crate::check::{Checker, Discard, Sink};
+use crate::cli;
+use crate::convert::{Partition, Staging};
+use crate::error::Result;
+use crate::fetch::local::LocalSource;
+use crate::fetch::sftp::SftpSource;
+use crate::fetch::{self, Delivery, Source};
+use crate::fs::{self, Draft};
+use crate::period::ReportingPeriod;
+use crate::progress::Reporter;
+use crate::settings::{Account, Settings};
+use crate::store::Store;
+use crate::terminal;
+
+/// `phds fetch`
+pub fn fetch(typed: &cli::Fetch, settings: &Settings, reporter: &dyn Reporter) -> Result<()> {
+    let account = settings.account()?;
+    if typed.list {
+        return list(account);
+    }
+    let store = Store::open_or_create(&settings.store(typed.store.as_deref())?)?;
+    let _lock = store.lock()?;
+    let delivery = from_account(account, typed.period, &store, reporter)?;
+    terminal::print_data(format!("{}\n", delivery.path().display()).as_bytes())
+}
+
+fn list(account: &Account) -> Result<()> {
+    let mut source = SftpSource::connect(&account.sftp, &account.credential()?)?;
+    let files = account.pattern.explain(source.list()?);
+    let mut text = String::new();
+    for (at, (file, period)) in files.iter().enumerate() {
+        let verdict = match period {
+            Some(period) if at == 0 => format!("{period}, would be taken"),
+            Some(period) => period.to_string(),
+            None => "no delivery by the pattern".to_owned(),
+        };
+        let modified = file.modified.map_or_else(|| "-".to_owned(), |time| time.format("%Y-%m-%d %H:%M").to_string());
+        text += &format!(
+            "{:>14}  {modified:<16}  {}  ({verdict})\n",
+            file.size,
+            terminal::printable(&file.name).replace('\n', "\u{fffd}")
+        );
+    }
+    terminal::print_data(text.as_bytes())
+}
+
+/// Fetches the newest delivery of the account, or that of one period.
+pub fn from_account(
+    account: &Account,
+    period: Option<ReportingPeriod>,
+    store: &Store,
+    reporter: &dyn Reporter,
+) -> Result<Delivery> {
+    let mut source = SftpSource::connect(&account.sftp, &account.credential()?)?;
+    let files = source.list()?;
+    let (file, period) = account.pattern.newest(files, period)?;
+    fetch::fetch(&mut source, &file, period, &store.deliveries(period), reporter)
+}
+
+/// `phds check`
+pub fn check(typed: &cli::Check, settings: &Settings, reporter: &dyn Reporter) -> Result<()> {
+    let delivery = Delivery::in_place(&typed.file, typed.period, reporter)?;
+    let report = match &typed.report {
+        Some(folder) => {
+            fs::make_folder(folder)?;
+            check_into(folder, &delivery, &mut Discard, settings, reporter)?
+        }
+        None => checker(settings).check(&delivery, &mut Discard, &mut std::io::sink(), reporter)?,
+    };
+    terminal::print_data(summary(&report).as_bytes())?;
+    match report.refusal() {
+        Some(refused) => Err(refused),
+        None => Ok(()),
+    }
+}
+
+/// `phds load`
+pub fn load(typed: &cli::Load, settings: &Settings, reporter: &dyn Reporter) -> Result<()> {
+    let source = match &typed.file {
+        Some(file) => Some(LocalSource::of_file(file)?),
+        None => None,
+    };
+    let store = Store::open_or_create(&settings.store(typed.store.as_deref())?)?;
+    let _lock = store.lock()?;
+    let delivery = match source {
+        Some((mut source, file)) => {
+            fetch::fetch(&mut source, &file, typed.period, &store.deliveries(typed.period), reporter)?
+        }
+        None => from_account(settings.account()?, Some(typed.period), &store, reporter)?,
+    };
+    let (report, partition) = into_store(&delivery, &store, settings, reporter)?;
+    terminal::print_data(summary(&report).as_bytes())?;
+    let manifest = partition.manifest();
+    terminal::say(&format!(
+        "\n{} clients and {} immunizations are loaded. Ask for coverage:\n  phds query coverage --store {} --period {} --measure nis.mmr1 --by county",
+        manifest.clients.rows,
+        manifest.immunizations.rows,
+        store.root().display(),
+        manifest.reporting_period
+    ));
+    Ok(())
+}
+
+/// Checks and converts a delivery in one pass. A refused file leaves its report and nothing else.
+pub fn into_store(
+    delivery: &Delivery,
+    store: &Store,
+    settings: &Settings,
+    reporter: &dyn Reporter,
+) -> Result<(Report, Partition)> {
+    let reports = store.reports(delivery.period());
+    fs::make_folder(&reports)?;
+    let mut staging = Staging::begin(store, delivery, &settings.dictionary, &settings.measures)?;
+    let report = check_into(&reports, delivery, &mut staging, settings, reporter)?;
+    let accepted = report.clone().accept()?;
+    let partition = staging.commit(&accepted, reporter)?;
+    Ok((report, partition))
+}
+
+fn checker(settings: &Settings) -> Checker<'_> {
+    Checker {
+        dictionary: &settings.dictionary,
+        rules: &settings.rules,
+        max_rejected_share: settings.max_rejected_share,
+    }
+}
+
+/// Checks a delivery and writes `report.json` and `rejected.csv` into a folder.
+fn check_into(
+    folder: &Path,
+    delivery: &Delivery,
+    sink: &mut dyn Sink,
+    settings: &Settings,
+    reporter: &dyn Reporter,
+) -> Result<Report> {
+    let mut rejected = Draft::new(&folder.join("rejected.csv"))?;
+    let report = checker(settings).check(delivery, sink, &mut rejected, reporter)?;
+    rejected.publish()?;
+    fs::write_json(&folder.join("report.json"), report.document())?;
+    Ok(report)
+}
+
+/// The verdict, the rows, and every rule that did not simply pass.
+fn summary(report: &Report) -> String {
+    let document = report.document();
+    let totals = document.totals;
+    let mut text = format!(
+        "{} {} is {}\n{} rows read = {} accepted + {} rejected\ndictionary {} {} ({}), rules {} ({})\n",
+        document.reporting_period,
+        terminal::printable(&document.delivery.file_name),
+        match document.verdict {
+            crate::check::report::Verdict::Accepted => "accepted",
+            crate::check::report::Verdict::Refused => "refused",
+        },
+        totals.read,
+        totals.accepted,
+        totals.rejected,
+        document.dictionary.id,
+        document.dictionary.version,
+        document.dictionary.fingerprint,
+        document.rules_edition.version,
+        document.rules_edition.fingerprint,
+    );
+    for rule in &document.rules {
+        match rule.outcome {
+            Outcome::Passed => {}
+            Outcome::NotCheckable => {
+                text += &format!("  {}  cannot be checked  {}\n", rule.code, rule.title);
+            }
+            Outcome::Failed => {
+                let lines = rule.first_lines.iter().take(3).map(u64::to_string).collect::<Vec<_>>().join(", ");
+                let lines = if lines.is_empty() {
+                    lines
+                } else {
+                    format!(" (line {lines}{})", if rule.failed > 3 { ", …" } else { "" })
+                };
+                let verb = match rule.severity {
+                    Severity::Reject => "rejects",
+                    Severity::Review => "review ",
+                    Severity::Refuse => "refuses",
+                };
+                text += &format!("  {}  {verb} {:>9}  {}{lines}\n", rule.code, rule.failed, rule.title);
+            }
+        }
+    }
+    text
+}

@@ -1,0 +1,125 @@
+//! `phds measures`, `dimensions`, `dictionary`, `explain`: what the program knows.
+
+use serde_json::json;
+
+use crate::cli;
+use crate::dictionary::{Field, Presence};
+use crate::error::{Error, Result};
+use crate::settings::Settings;
+use crate::terminal;
+
+/// `phds measures`
+pub fn measures(typed: &cli::Measures, settings: &Settings) -> Result<()> {
+    let measures = &settings.measures;
+    let chosen = match &typed.id {
+        Some(id) => vec![measures.position(id)?],
+        None => (0..measures.measures().len()).collect(),
+    };
+    if typed.json {
+        let list: Vec<_> = chosen
+            .iter()
+            .map(|at| {
+                let mut value = json!(measures.measures()[*at]);
+                value["version"] = json!(measures.versions()[*at]);
+                value["fingerprint"] = json!(measures.fingerprints()[*at]);
+                value
+            })
+            .collect();
+        return print_json(&json!(list));
+    }
+    let mut text = String::new();
+    for at in chosen {
+        let measure = &measures.measures()[at];
+        text += &match typed.id {
+            Some(_) => format!(
+                "{}: {}\n\n{}\n\nSource: {}\nVersion {}, fingerprint {}\n",
+                measure.id,
+                measure.title,
+                measure.definition,
+                measure.source,
+                measures.versions()[at],
+                measures.fingerprints()[at]
+            ),
+            None => format!("{:<14}  {}\n", measure.id, measure.title),
+        };
+    }
+    terminal::print_data(text.as_bytes())
+}
+
+/// `phds dimensions`
+pub fn dimensions(typed: &cli::Listing, settings: &Settings) -> Result<()> {
+    let dimensions = settings.dictionary.dimensions();
+    if typed.json {
+        return print_json(&json!(dimensions));
+    }
+    let lines = dimensions.iter().map(|dimension| {
+        let within = dimension.within.as_ref().map(|within| format!(" (within {within})")).unwrap_or_default();
+        format!("{:<14}  {}{within}\n", dimension.id, dimension.title)
+    });
+    terminal::print_data(lines.collect::<String>().as_bytes())
+}
+
+/// `phds dictionary`
+pub fn dictionary(typed: &cli::Listing, settings: &Settings) -> Result<()> {
+    let dictionary = &settings.dictionary;
+    if typed.json {
+        return print_json(&dictionary.to_json());
+    }
+    let edition = dictionary.edition();
+    let mut text =
+        format!("{}\n{} {}, fingerprint {}\n", dictionary.title(), edition.id, edition.version, edition.fingerprint);
+    for field in dictionary.fields().iter().filter(|field| field.in_file) {
+        text += &describe(field);
+    }
+    text += "\nassumed: the state's own value is not public; override it in your own dictionary file\n";
+    terminal::print_data(text.as_bytes())
+}
+
+fn describe(field: &Field) -> String {
+    let word = |value: serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    let mut facts = vec![word(json!(field.field_type)), word(json!(field.role))];
+    if field.presence != Presence::Optional {
+        facts.push(word(json!(field.presence)));
+    }
+    if let Some(codelist) = &field.codelist {
+        facts.push(format!("codelist {codelist}"));
+    }
+    if !field.formats.is_empty() {
+        let formats: Vec<_> = field.formats.iter().map(|format| word(json!(format))).collect();
+        facts.push(format!("format {}", formats.join(" or ")));
+    }
+    facts
+        .push(field.table.map_or_else(|| "not stored".to_owned(), |table| format!("stored in {}", word(json!(table)))));
+    if field.assumed {
+        facts.push("assumed".to_owned());
+    }
+    format!("\n{}\n  {}\n  {}\n", field.header, field.description, facts.join(" · "))
+}
+
+/// `phds explain`
+pub fn explain(typed: &cli::Explain, settings: &Settings) -> Result<()> {
+    let Some(code) = &typed.code else {
+        let lines = settings.rules.rules().iter();
+        let lines = lines.map(|rule| format!("{}  {:<7}  {}\n", rule.code, rule.severity.word(), rule.title));
+        return terminal::print_data(lines.collect::<String>().as_bytes());
+    };
+    let rule = settings.rules.rule(code)?;
+    let text = format!(
+        "{}: {} ({})\n\nWhat:    {}\nWhy:     {}\nExample: {}\nTo do:   {}\n",
+        rule.code,
+        rule.title,
+        rule.severity.word(),
+        rule.what,
+        rule.why,
+        rule.example,
+        rule.remedy
+    );
+    terminal::print_data(text.as_bytes())
+}
+
+/// Prints a value as indented JSON.
+pub fn print_json(value: &serde_json::Value) -> Result<()> {
+    let mut text = serde_json::to_vec_pretty(value).map_err(|_| Error::internal("a listing has no JSON form"))?;
+    text.push(b'\n');
+    terminal::print_data(&text)
+}

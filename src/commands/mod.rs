@@ -1,0 +1,36 @@
+//! One short function a verb: resolve, call the stages, print.
+
+mod demo;
+mod load;
+mod lookup;
+mod query;
+mod setup;
+mod synth;
+
+use crate::cli::{Cli, Verb};
+use crate::error::Result;
+use crate::settings::Settings;
+use crate::terminal;
+
+/// Carries out what was typed.
+pub fn run(cli: &Cli) -> Result<()> {
+    let reporter = terminal::reporter(cli.quiet);
+    let reporter = reporter.as_ref();
+    let settings = || Settings::resolve(cli.config.as_deref());
+    match &cli.verb {
+        Verb::Demo(typed) => demo::run(typed, reporter),
+        Verb::Init(typed) => setup::init(typed),
+        Verb::Fetch(typed) => load::fetch(typed, &settings()?, reporter),
+        Verb::Check(typed) => load::check(typed, &settings()?, reporter),
+        Verb::Load(typed) => load::load(typed, &settings()?, reporter),
+        Verb::Query(crate::cli::Query::Coverage(typed)) => query::coverage(typed, &settings()?),
+        Verb::Measures(typed) => lookup::measures(typed, &settings()?),
+        Verb::Dimensions(typed) => lookup::dimensions(typed, &settings()?),
+        Verb::Dictionary(typed) => lookup::dictionary(typed, &settings()?),
+        Verb::Explain(typed) => lookup::explain(typed, &settings()?),
+        Verb::Synth(typed) => synth::run(typed, reporter),
+        Verb::Completions(typed) => setup::completions(typed),
+        Verb::Man => setup::man(),
+        Verb::Schema { name } => setup::schema(name),
+    }
+}

@@ -1,0 +1,20 @@
+//! `phds synth`: an invented month.
+
+use crate::cli;
+use crate::error::{Error, Result};
+use crate::progress::Reporter;
+use crate::synth::{self, Options};
+use crate::terminal;
+
+/// `phds synth`
+pub fn run(typed: &cli::Synth, reporter: &dyn Reporter) -> Result<()> {
+    if !(0.0..=0.5).contains(&typed.faults) {
+        return Err(Error::usage("`--faults` is a share from 0 to 0.5"));
+    }
+    let options = Options { clients: typed.clients, period: typed.period, seed: typed.seed, faults: typed.faults };
+    let written = synth::write_month(&options, &typed.out, reporter)?;
+    let planted =
+        written.planted.map(|path| format!("; what was planted is in {}", path.display())).unwrap_or_default();
+    terminal::say(&format!("{}: {} rows, {} bytes{planted}", typed.out.display(), written.rows, written.bytes));
+    Ok(())
+}

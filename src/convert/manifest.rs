@@ -1,0 +1,174 @@
+//! What a month's Parquet files are: the manifest that names them, and the [`Partition`] that proves they are there.
+
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::check::report::Totals;
+use crate::error::{Error, Result};
+use crate::period::ReportingPeriod;
+use crate::provenance::{DeliveryId, Edition, Tool};
+use crate::store::Store;
+
+/// The two tables of a month.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Table {
+    /// One row a dose and vaccine group.
+    Immunizations,
+    /// One row a client.
+    Clients,
+}
+
+impl Table {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Immunizations, Self::Clients];
+
+    /// The name of its folder.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Immunizations => "immunizations",
+            Self::Clients => "clients",
+        }
+    }
+}
+
+/// One Parquet file.
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct PartFile {
+    /// Place within the month's folder, with `/`.
+    pub path: String,
+    /// Rows in it.
+    pub rows: u64,
+    /// Its size.
+    pub bytes: u64,
+    /// SHA-256 in hexadecimal digits.
+    pub sha256: String,
+}
+
+/// A column of a table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Column {
+    /// Name.
+    pub name: String,
+    /// `int64`, `int32`, `date32` or `string`.
+    #[serde(rename = "type")]
+    pub column_type: String,
+}
+
+/// A table of the month.
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct TableFiles {
+    /// Rows in all files.
+    pub rows: u64,
+    /// Columns, the same in all files.
+    pub columns: Vec<Column>,
+    /// The files, in the order of their buckets.
+    pub files: Vec<PartFile>,
+}
+
+/// `manifest.json` of a month.
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Manifest {
+    /// 1.
+    pub schema_version: u32,
+    /// What made it.
+    pub tool: Tool,
+    /// The month, `YYYY-MM`.
+    #[schemars(with = "String")]
+    pub reporting_period: ReportingPeriod,
+    /// When, UTC.
+    #[schemars(with = "String")]
+    pub loaded_at: DateTime<Utc>,
+    /// The file that it was made from.
+    pub delivery: DeliveryId,
+    /// The dictionary that the file was read by.
+    pub dictionary: Edition,
+    /// The rules that it was held to.
+    pub rules: Edition,
+    /// The measures whose days are in `clients`.
+    pub measures: Vec<Edition>,
+    /// The first calendar year whose vaccinations are in the file.
+    pub first_inclusion_year: i32,
+    /// Rows of the file.
+    pub totals: Totals,
+    /// One row a dose and vaccine group, sorted by client and day.
+    pub immunizations: TableFiles,
+    /// One row a client.
+    pub clients: TableFiles,
+}
+
+impl Manifest {
+    /// The files of both tables.
+    pub fn files(&self) -> impl Iterator<Item = &PartFile> {
+        self.immunizations.files.iter().chain(&self.clients.files)
+    }
+}
+
+/// A month whose Parquet is in place.
+#[derive(Clone, Debug)]
+pub struct Partition {
+    folder: PathBuf,
+    manifest: Manifest,
+}
+
+impl Partition {
+    pub(super) fn new(folder: &Path, manifest: Manifest) -> Self {
+        Self { folder: folder.to_owned(), manifest }
+    }
+
+    /// Opens a month of a store; every file that the manifest names must be there with its size.
+    pub fn open(store: &Store, period: ReportingPeriod) -> Result<Self> {
+        let partition = Self::open_folder(&store.partition(period))?.ok_or_else(|| {
+            let loaded = store.loaded();
+            let error = Error::usage(format!("the month {period} is not loaded in `{}`", store.root().display()));
+            match loaded.last() {
+                Some(newest) => error.hint(format!("the newest month that is loaded is {newest}")),
+                None => error.hint(format!(
+                    "load it first: `phds load FILE --period {period} --store {}`",
+                    store.root().display()
+                )),
+            }
+        })?;
+        for file in partition.manifest.files() {
+            let path = partition.folder.join(&file.path);
+            if std::fs::metadata(&path).map(|metadata| metadata.len()).ok() != Some(file.bytes) {
+                return Err(Error::environment(format!(
+                    "`{}` is missing or has another size than its manifest says",
+                    path.display()
+                ))
+                .hint("load the month again"));
+            }
+        }
+        Ok(partition)
+    }
+
+    pub(super) fn open_folder(folder: &Path) -> Result<Option<Self>> {
+        let path = folder.join("manifest.json");
+        let text = match std::fs::read(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(Error::io("read", &path, &error)),
+        };
+        let manifest: Manifest = serde_json::from_slice(&text).map_err(|_| {
+            Error::environment(format!("`{}` is not a manifest that this program can read", path.display()))
+                .hint("load the month again")
+        })?;
+        Ok(Some(Self::new(folder, manifest)))
+    }
+
+    /// What it is.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The absolute paths of a table's files.
+    pub fn files(&self, table: Table) -> Result<Vec<PathBuf>> {
+        let folder = std::path::absolute(&self.folder).map_err(|error| Error::io("find", &self.folder, &error))?;
+        let files = match table {
+            Table::Immunizations => &self.manifest.immunizations.files,
+            Table::Clients => &self.manifest.clients.files,
+        };
+        Ok(files.iter().map(|file| folder.join(&file.path)).collect())
+    }
+}

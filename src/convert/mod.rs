@@ -1,0 +1,240 @@
+//! Accepted rows → a month's [`Partition`]: two tables of plain Parquet, whole or not at all.
+//!
+//! Rows are spilled into buckets by client key while the check reads, so that a bucket holds whole histories and fits in
+//! memory whatever the size of the file. [`Staging::commit`] then takes one bucket at a time: sorts it, evaluates its
+//! histories, and writes its rows of both tables. The manifest is written last and names every file: readers take only
+//! what it names.
+
+mod bucket;
+pub mod manifest;
+mod tables;
+
+use std::path::{Path, PathBuf};
+
+use arrow::array::{Int64Array, RecordBatch, UInt32Array};
+use arrow::datatypes::SchemaRef;
+use arrow::ipc::reader::StreamReader;
+use arrow::ipc::writer::StreamWriter;
+use chrono::{SubsecRound, Utc};
+
+use crate::check::{Accepted, CLIENT_KEY, Sink, batch_schema};
+use crate::dictionary::Dictionary;
+use crate::error::{Error, Result};
+use crate::fetch::Delivery;
+use crate::fs;
+use crate::measure::Measures;
+use crate::period::ReportingPeriod;
+use crate::progress::Reporter;
+use crate::provenance::{Edition, Tool};
+use crate::store::Store;
+use manifest::{Manifest, PartFile, Table};
+
+pub use manifest::Partition;
+
+/// Bytes of delivery for which one bucket is made: its rows fit in some hundred megabytes of memory.
+const BYTES_PER_BUCKET: u64 = 64 << 20;
+/// The most buckets, because each is an open file.
+const MOST_BUCKETS: usize = 512;
+
+/// The rows of one month on their way into the store. Dropping it leaves the store as it was.
+pub struct Staging<'a> {
+    dictionary: &'a Dictionary,
+    measures: &'a Measures,
+    folder: PathBuf,
+    period: ReportingPeriod,
+    /// Spilled buckets and finished files that are not in place yet.
+    work: tempfile::TempDir,
+    schema: SchemaRef,
+    buckets: Vec<Bucket>,
+}
+
+struct Bucket {
+    path: PathBuf,
+    writer: StreamWriter<std::io::BufWriter<std::fs::File>>,
+}
+
+impl<'a> Staging<'a> {
+    /// Begins a month. Leftovers of a run that was killed are removed first; the caller holds the store's lock.
+    pub fn begin(
+        store: &Store,
+        delivery: &Delivery,
+        dictionary: &'a Dictionary,
+        measures: &'a Measures,
+    ) -> Result<Self> {
+        let folder = store.partition(delivery.period());
+        fs::make_folder(&folder)?;
+        remove_leftovers(&folder)?;
+        let work = tempfile::Builder::new()
+            .prefix(WORK_PREFIX)
+            .tempdir_in(&folder)
+            .map_err(|error| Error::io("make a folder in", &folder, &error))?;
+        let schema = batch_schema(dictionary);
+        let count = usize::try_from(delivery.bytes() / BYTES_PER_BUCKET).unwrap_or(MOST_BUCKETS) + 1;
+        let buckets = (0..count.next_power_of_two().min(MOST_BUCKETS))
+            .map(|number| {
+                let path = work.path().join(format!("bucket-{number:04}.arrows"));
+                let file = fs::create_private(&path)?;
+                let writer = StreamWriter::try_new(std::io::BufWriter::new(file), &schema)
+                    .map_err(|error| spill_failed(&path, &error))?;
+                Ok(Bucket { path, writer })
+            })
+            .collect::<Result<_>>()?;
+        Ok(Self { dictionary, measures, folder, period: delivery.period(), work, schema, buckets })
+    }
+
+    /// Writes both tables and puts them in place of what was there. Only an accepted file gets here.
+    pub fn commit(self, accepted: &Accepted, reporter: &dyn Reporter) -> Result<Partition> {
+        let Self { dictionary, measures, folder, period, work, schema, buckets } = self;
+        reporter.started("convert", None);
+        let writer = tables::Writer::new(dictionary, measures, &schema)?;
+        let load: u64 = random()?;
+        let mut parts = [Vec::new(), Vec::new()];
+        for (number, bucket) in buckets.into_iter().enumerate() {
+            let rows = bucket.read_back()?;
+            let sorted = bucket::sort(&rows)?;
+            drop(rows);
+            for (table, (batch, parts)) in
+                Table::ALL.into_iter().zip(writer.tables(&sorted)?.into_iter().zip(&mut parts))
+            {
+                let name = format!("part-{load:016x}-{number:04}.parquet");
+                let file = writer.write(table, &batch, &work.path().join(format!("{}-{name}", table.name())))?;
+                parts.push(PartFile {
+                    path: format!("{}/{name}", table.name()),
+                    rows: batch.num_rows() as u64,
+                    ..file
+                });
+            }
+        }
+        let [immunizations, clients] = parts;
+        let report = accepted.report().document();
+        let manifest = Manifest {
+            schema_version: 1,
+            tool: Tool::this(),
+            reporting_period: period,
+            loaded_at: Utc::now().trunc_subsecs(0),
+            delivery: report.delivery.clone(),
+            dictionary: report.dictionary.clone(),
+            rules: report.rules_edition.clone(),
+            measures: measures
+                .measures()
+                .iter()
+                .zip(measures.versions().iter().zip(measures.fingerprints()))
+                .map(|(measure, (version, fingerprint))| Edition {
+                    id: measure.id.clone(),
+                    version: version.clone(),
+                    fingerprint: fingerprint.clone(),
+                })
+                .collect(),
+            first_inclusion_year: dictionary.first_inclusion_year(),
+            totals: report.totals,
+            immunizations: writer.describe(Table::Immunizations, immunizations),
+            clients: writer.describe(Table::Clients, clients),
+        };
+        let partition = publish(&folder, &work, manifest)?;
+        let manifest = partition.manifest();
+        reporter.finished(&format!("{} clients, {} immunizations", manifest.clients.rows, manifest.immunizations.rows));
+        Ok(partition)
+    }
+}
+
+impl Sink for Staging<'_> {
+    fn accept(&mut self, batch: RecordBatch) -> Result<()> {
+        if let [only] = self.buckets.as_mut_slice() {
+            return only.spill(&batch);
+        }
+        let keys = batch.column_by_name(CLIENT_KEY).and_then(|column| column.as_any().downcast_ref::<Int64Array>());
+        let keys = keys.ok_or_else(|| Error::internal("a batch has no client keys"))?;
+        // The keys are uniform, so their top bits spread clients evenly.
+        let shift = 64 - self.buckets.len().trailing_zeros();
+        let mut rows = vec![Vec::new(); self.buckets.len()];
+        for (row, key) in (0u32..).zip(keys.values()) {
+            rows[usize::try_from(key.cast_unsigned() >> shift).unwrap_or(0)].push(row);
+        }
+        for (bucket, rows) in self.buckets.iter_mut().zip(rows) {
+            if !rows.is_empty() {
+                let part = arrow::compute::take_record_batch(&batch, &UInt32Array::from(rows))
+                    .map_err(|_| Error::internal("cannot take the rows of a bucket"))?;
+                bucket.spill(&part)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Staging<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Staging").field("period", &self.period).finish_non_exhaustive()
+    }
+}
+
+impl Bucket {
+    fn spill(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.writer.write(batch).map_err(|error| spill_failed(&self.path, &error))
+    }
+
+    fn read_back(mut self) -> Result<RecordBatch> {
+        let failed = |error: &arrow::error::ArrowError| spill_failed(&self.path, error);
+        self.writer.finish().map_err(|error| failed(&error))?;
+        let file = std::fs::File::open(&self.path).map_err(|error| Error::io("read", &self.path, &error))?;
+        let reader = StreamReader::try_new_buffered(file, None).map_err(|error| failed(&error))?;
+        let schema = reader.schema();
+        let batches = reader.collect::<Result<Vec<_>, _>>().map_err(|error| failed(&error))?;
+        let _ = std::fs::remove_file(&self.path);
+        arrow::compute::concat_batches(&schema, &batches).map_err(|error| failed(&error))
+    }
+}
+
+/// Only the operating system's words are passed on.
+fn spill_failed(path: &Path, error: &arrow::error::ArrowError) -> Error {
+    match error {
+        arrow::error::ArrowError::IoError(_, error) => Error::io("write", path, error),
+        _ => Error::internal(format!("cannot set rows aside in `{}`", path.display())),
+    }
+}
+
+fn random() -> Result<u64> {
+    use rand::TryRng;
+    rand::rngs::SysRng.try_next_u64().map_err(|_| Error::environment("the operating system gives no random bytes"))
+}
+
+const WORK_PREFIX: &str = ".phds-work-";
+
+/// Removes the work folders of runs that were killed, and files that no manifest names.
+fn remove_leftovers(folder: &Path) -> Result<()> {
+    for entry in std::fs::read_dir(folder).map_err(|error| Error::io("list", folder, &error))?.flatten() {
+        if entry.file_name().to_string_lossy().starts_with(WORK_PREFIX) {
+            std::fs::remove_dir_all(entry.path()).map_err(|error| Error::io("clean", folder, &error))?;
+        }
+    }
+    let named: Vec<String> = match Partition::open_folder(folder)? {
+        Some(partition) => partition.manifest().files().map(|file| file.path.clone()).collect(),
+        None => Vec::new(),
+    };
+    for table in Table::ALL {
+        for entry in std::fs::read_dir(folder.join(table.name())).into_iter().flatten().flatten() {
+            let path = format!("{}/{}", table.name(), entry.file_name().to_string_lossy());
+            if !named.contains(&path) {
+                std::fs::remove_file(entry.path()).map_err(|error| Error::io("clean", folder, &error))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Moves the files in, then the manifest over the old one: that is the moment of the change. Then the old files go.
+fn publish(folder: &Path, work: &tempfile::TempDir, manifest: Manifest) -> Result<Partition> {
+    for table in Table::ALL {
+        fs::make_folder(&folder.join(table.name()))?;
+    }
+    for file in manifest.files() {
+        let place = folder.join(&file.path);
+        std::fs::rename(work.path().join(file.path.replace('/', "-")), &place)
+            .map_err(|error| Error::io("put in place", &place, &error))?;
+    }
+    for table in Table::ALL {
+        fs::sync_folder(&folder.join(table.name()))?;
+    }
+    fs::write_json(&folder.join("manifest.json"), &manifest)?;
+    remove_leftovers(folder)?;
+    Ok(Partition::new(folder, manifest))
+}

@@ -1,0 +1,270 @@
+//! A sorted bucket → its rows of both tables, written as Parquet.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, Date32Array, DictionaryArray, Int32Array, RecordBatch, StringArray, UInt16Array,
+    UInt32Array,
+};
+use arrow::datatypes::{DataType, Date32Type, Field as ArrowField, Int64Type, Schema, SchemaRef, UInt16Type};
+use chrono::Datelike;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
+
+use super::manifest::{Column, PartFile, Table, TableFiles};
+use crate::calendar;
+use crate::check::CLIENT_KEY;
+use crate::dictionary::{Dictionary, FieldType, Level, StoredIn, names};
+use crate::error::{Error, Result};
+use crate::fs;
+use crate::history::{self, Dose};
+use crate::measure::{Measures, age_column};
+
+const ZSTD_LEVEL: i32 = 3;
+
+/// How one column of a table comes from the sorted bucket.
+#[derive(Debug)]
+enum From {
+    /// The column of the same name.
+    Same(usize),
+    /// The codes at the positions in a column.
+    Code(usize, Arc<StringArray>),
+    /// A coarser level of the codes at the positions in a column; empty stands for none.
+    Parent(usize, Arc<StringArray>),
+    /// The calendar year of the days in a column.
+    Year(usize),
+    /// The day on which the client reaches an age in months.
+    Age(u32),
+    /// The day on which the client met a measure.
+    Met(usize),
+}
+
+#[derive(Debug)]
+struct Plan {
+    schema: SchemaRef,
+    columns: Vec<From>,
+    properties: WriterProperties,
+}
+
+/// Makes and writes both tables.
+#[derive(Debug)]
+pub struct Writer<'a> {
+    measures: &'a Measures,
+    /// Places of the key, the birth date, the vaccination date and the CVX code in a bucket.
+    key: usize,
+    birth: usize,
+    vaccination: usize,
+    cvx: usize,
+    immunizations: Plan,
+    clients: Plan,
+}
+
+impl<'a> Writer<'a> {
+    /// Plans both tables for buckets of a schema.
+    pub fn new(dictionary: &Dictionary, measures: &'a Measures, bucket: &Schema) -> Result<Self> {
+        let place = |name: &str| bucket.index_of(name).map_err(|_| Error::internal("a bucket lacks a column"));
+        let key = place(CLIENT_KEY)?;
+        let plan = |stored_in: StoredIn, derived: Vec<(ArrowField, From)>| -> Result<Plan> {
+            let mut columns = vec![(ArrowField::new(CLIENT_KEY, DataType::Int64, false), From::Same(key))];
+            for field in dictionary.fields().iter().filter(|field| field.table == Some(stored_in) && field.in_file) {
+                let at = place(&field.name)?;
+                columns.push(match dictionary.codelist(field).filter(|_| field.field_type == FieldType::Code) {
+                    Some(codelist) => {
+                        let codes =
+                            codelist.codes().iter().map(|code| Some(code.code.as_str())).collect::<StringArray>();
+                        (coded(&field.name), From::Code(at, Arc::new(codes)))
+                    }
+                    None => (ArrowField::new(&field.name, bucket.field(at).data_type().clone(), true), From::Same(at)),
+                });
+            }
+            columns.extend(derived);
+            let (fields, columns): (Vec<_>, Vec<_>) = columns.into_iter().unzip();
+            let schema = Arc::new(Schema::new(fields));
+            Ok(Plan { properties: properties(dictionary, &schema)?, schema, columns })
+        };
+        let mut derived = Vec::new();
+        for dimension in dictionary.dimensions() {
+            let at = place(&dimension.field)?;
+            match dimension.level {
+                Level::Value => {}
+                Level::Year => derived.push((ArrowField::new(&dimension.id, DataType::Int32, true), From::Year(at))),
+                Level::Parent => {
+                    let field = dictionary.field(&dimension.field);
+                    let codelist = field.and_then(|field| dictionary.codelist(field));
+                    let (codelist, parent) = codelist
+                        .zip(dimension.parent.as_deref())
+                        .ok_or_else(|| Error::internal("a dimension has no parent column"))?;
+                    let values = (0u16..).take(codelist.codes().len());
+                    let values = values.map(|at| Some(codelist.value(at, parent)).filter(|value| !value.is_empty()));
+                    derived.push((coded(&dimension.id), From::Parent(at, Arc::new(values.collect::<StringArray>()))));
+                }
+            }
+        }
+        for months in measures.ages() {
+            derived.push((ArrowField::new(age_column(months), DataType::Date32, false), From::Age(months)));
+        }
+        for (at, measure) in measures.measures().iter().enumerate() {
+            derived.push((ArrowField::new(measure.column(), DataType::Date32, true), From::Met(at)));
+        }
+        Ok(Self {
+            measures,
+            key,
+            birth: place(names::BIRTH_DATE)?,
+            vaccination: place(names::VACCINATION_DATE)?,
+            cvx: place(names::CVX)?,
+            immunizations: plan(StoredIn::Immunizations, Vec::new())?,
+            clients: plan(StoredIn::Clients, derived)?,
+        })
+    }
+
+    fn plan(&self, table: Table) -> &Plan {
+        match table {
+            Table::Immunizations => &self.immunizations,
+            Table::Clients => &self.clients,
+        }
+    }
+
+    /// The rows of both tables, in the order of [`Table::ALL`]. A client is described by the row with the latest
+    /// vaccination date; among several of that date, by the one that comes last in the file.
+    pub fn tables(&self, sorted: &RecordBatch) -> Result<[RecordBatch; 2]> {
+        let wrong = |_| Error::internal("a table does not fit its schema");
+        let histories = self.histories(sorted)?;
+        let last = arrow::compute::take_record_batch(sorted, &histories.last_rows).map_err(wrong)?;
+        let build = |plan: &Plan, rows: &RecordBatch| {
+            let columns = plan.columns.iter().map(|from| column(from, rows, &histories)).collect::<Result<Vec<_>>>()?;
+            RecordBatch::try_new(Arc::clone(&plan.schema), columns).map_err(wrong)
+        };
+        Ok([build(&self.immunizations, sorted)?, build(&self.clients, &last)?])
+    }
+
+    fn histories(&self, sorted: &RecordBatch) -> Result<Histories> {
+        let wrong = || Error::internal("a bucket has a column of another type");
+        let keys = sorted.column(self.key).as_primitive_opt::<Int64Type>().ok_or_else(wrong)?.values();
+        let births = sorted.column(self.birth).as_primitive_opt::<Date32Type>().ok_or_else(wrong)?.values();
+        let days = sorted.column(self.vaccination).as_primitive_opt::<Date32Type>().ok_or_else(wrong)?.values();
+        let codes = sorted.column(self.cvx).as_primitive_opt::<UInt16Type>().ok_or_else(wrong)?;
+        let mut last_rows = Vec::new();
+        let mut ages = vec![Vec::new(); self.measures.ages().len()];
+        let mut met = vec![Vec::new(); self.measures.measures().len()];
+        let mut doses = Vec::new();
+        for row in 0..keys.len() {
+            if codes.is_valid(row) {
+                doses.push(Dose { day: days[row], cvx: codes.value(row) });
+            }
+            if row + 1 == keys.len() || keys[row + 1] != keys[row] {
+                last_rows.push(u32::try_from(row).map_err(|_| Error::internal("a bucket has too many rows"))?);
+                for (column, months) in ages.iter_mut().zip(self.measures.ages()) {
+                    column.push(calendar::add_months(births[row], months));
+                }
+                for (column, day) in met.iter_mut().zip(history::met(self.measures, births[row], &doses)) {
+                    column.push(day);
+                }
+                doses.clear();
+            }
+        }
+        Ok(Histories {
+            last_rows: UInt32Array::from(last_rows),
+            ages: self
+                .measures
+                .ages()
+                .into_iter()
+                .zip(ages.into_iter().map(|days| Arc::new(Date32Array::from(days)) as ArrayRef))
+                .collect(),
+            met: met.into_iter().map(|days| Arc::new(Date32Array::from(days)) as ArrayRef).collect(),
+        })
+    }
+
+    /// Writes one file; `path` in the result is empty.
+    pub fn write(&self, table: Table, batch: &RecordBatch, path: &Path) -> Result<PartFile> {
+        let plan = self.plan(table);
+        let failed = |error: parquet::errors::ParquetError| match error {
+            parquet::errors::ParquetError::External(error) => match error.downcast::<std::io::Error>() {
+                Ok(error) => Error::io("write", path, &error),
+                Err(_) => Error::internal(format!("cannot write `{}`", path.display())),
+            },
+            _ => Error::internal(format!("cannot write `{}`", path.display())),
+        };
+        let options = ArrowWriterOptions::new().with_properties(plan.properties.clone()).with_skip_arrow_metadata(true);
+        let mut writer =
+            ArrowWriter::try_new_with_options(fs::create_private(path)?, Arc::clone(&plan.schema), options)
+                .map_err(failed)?;
+        writer.write(batch).map_err(failed)?;
+        let file = writer.into_inner().map_err(failed)?;
+        file.sync_all().map_err(|error| Error::io("write", path, &error))?;
+        let (bytes, sha256) = fs::sha256_of_file(path)?;
+        Ok(PartFile { path: String::new(), rows: batch.num_rows() as u64, bytes, sha256 })
+    }
+
+    /// A table's entry in the manifest.
+    pub fn describe(&self, table: Table, files: Vec<PartFile>) -> TableFiles {
+        let columns = self.plan(table).schema.fields().iter().map(|field| Column {
+            name: field.name().clone(),
+            column_type: match field.data_type() {
+                DataType::Int64 => "int64",
+                DataType::Int32 => "int32",
+                DataType::Date32 => "date32",
+                _ => "string",
+            }
+            .to_owned(),
+        });
+        TableFiles { rows: files.iter().map(|file| file.rows).sum(), columns: columns.collect(), files }
+    }
+}
+
+/// What is known of every client of a bucket, in the order of their keys.
+struct Histories {
+    /// The row that describes the client.
+    last_rows: UInt32Array,
+    /// By age in months, the day on which it is reached.
+    ages: Vec<(u32, ArrayRef)>,
+    /// By measure, the day on which it was met.
+    met: Vec<ArrayRef>,
+}
+
+fn column(from: &From, rows: &RecordBatch, histories: &Histories) -> Result<ArrayRef> {
+    let wrong = || Error::internal("a bucket has a column of another type");
+    Ok(match from {
+        From::Same(at) => Arc::clone(rows.column(*at)),
+        From::Code(at, values) | From::Parent(at, values) => {
+            let positions: &UInt16Array = rows.column(*at).as_primitive_opt::<UInt16Type>().ok_or_else(wrong)?;
+            let values: ArrayRef = Arc::<StringArray>::clone(values);
+            Arc::new(DictionaryArray::try_new(positions.clone(), values).map_err(|_| wrong())?)
+        }
+        From::Year(at) => {
+            let days = rows.column(*at).as_primitive_opt::<Date32Type>().ok_or_else(wrong)?;
+            Arc::new(days.iter().map(|day| day.map(|day| calendar::date(day).year())).collect::<Int32Array>())
+        }
+        From::Age(months) => {
+            histories.ages.iter().find(|(age, _)| age == months).map(|(_, days)| Arc::clone(days)).ok_or_else(wrong)?
+        }
+        From::Met(at) => Arc::clone(&histories.met[*at]),
+    })
+}
+
+fn coded(name: &str) -> ArrowField {
+    ArrowField::new_dictionary(name, DataType::UInt16, DataType::Utf8, true)
+}
+
+/// zstd, plain data pages that every reader knows, and no smallest or largest value of keys and free text in the footer.
+fn properties(dictionary: &Dictionary, schema: &Schema) -> Result<WriterProperties> {
+    let level = ZstdLevel::try_new(ZSTD_LEVEL).map_err(|_| Error::internal("zstd does not know its level"))?;
+    let mut properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(level))
+        .set_created_by(concat!("phds ", env!("CARGO_PKG_VERSION")).to_owned())
+        .set_column_dictionary_enabled(ColumnPath::from(CLIENT_KEY), false);
+    for field in schema.fields() {
+        let safe = match dictionary.field(field.name()) {
+            Some(field) => field.field_type != FieldType::Text,
+            None => field.name() != CLIENT_KEY,
+        };
+        if !safe {
+            let path = ColumnPath::from(field.name().as_str());
+            properties = properties.set_column_statistics_enabled(path, EnabledStatistics::None);
+        }
+    }
+    Ok(properties.build())
+}

@@ -1,0 +1,3 @@
+//! What only the demo and the tests need.
+
+pub mod server;

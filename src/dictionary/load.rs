@@ -1,0 +1,159 @@
+//! Dictionary files → a [`Dictionary`] that holds together.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
+
+use regex::bytes::Regex;
+use toml::Table;
+
+use super::{Codelist, Dictionary, Document, Field, FieldType, Level, Role, StoredIn, header_key, names};
+use crate::error::{Error, Result};
+use crate::knowledge::{self, Fingerprint};
+
+const FILE: &str = "dictionary.toml";
+
+impl Dictionary {
+    /// The built-in dictionary.
+    pub fn built_in() -> Result<Self> {
+        Self::build(knowledge::parse(FILE, knowledge::text(FILE)?)?, None)
+    }
+
+    /// The built-in dictionary with the department's own file laid over it.
+    pub fn with_overrides(path: &Path) -> Result<Self> {
+        let mut base: Table = knowledge::parse(FILE, knowledge::text(FILE)?)?;
+        let mut over: Table = knowledge::parse(&path.display().to_string(), &knowledge::read(path)?)?;
+        // Fields are matched by name, dimensions by id: one pass for each kind of key.
+        let dimensions: Table =
+            over.remove("dimension").map(|value| ("dimension".to_owned(), value)).into_iter().collect();
+        knowledge::overlay(&mut base, over, "name");
+        knowledge::overlay(&mut base, dimensions, "id");
+        Self::build(base, path.parent())
+    }
+
+    fn build(table: Table, folder: Option<&Path>) -> Result<Self> {
+        let mut document: Document = table.try_into().map_err(|error: toml::de::Error| {
+            Error::usage(format!("the dictionary is not right: {}", error.to_string().trim_end()))
+        })?;
+        if document.schema_version != 1 {
+            return Err(Error::usage(
+                "the dictionary has a schema_version that this program does not know; it knows 1",
+            ));
+        }
+        if document.dialect.delimiter.len() != 1 || "\"\r\n".contains(&document.dialect.delimiter) {
+            return Err(Error::usage("`dialect.delimiter` must be one ASCII character, and no quote or line end"));
+        }
+        let mut texts: BTreeMap<String, String> = knowledge::folder("codelists")
+            .filter_map(|(name, text)| Some((name.strip_suffix(".csv")?.to_owned(), text.to_owned())))
+            .collect();
+        for (name, path) in &document.codelists {
+            texts.insert(name.clone(), knowledge::read(&folder.unwrap_or(Path::new("")).join(path))?);
+        }
+        let codelists = document
+            .fields
+            .iter()
+            .filter_map(|field| field.codelist.as_deref())
+            .collect::<HashSet<_>>()
+            .into_iter()
+            .map(|name| {
+                let text = texts.get(name).ok_or_else(|| Error::usage(format!("there is no codelist `{name}`")))?;
+                Codelist::parse(name, text)
+            })
+            .collect::<Result<Vec<_>>>()?;
+        for field in &mut document.fields {
+            field.matcher = compile(field)?;
+        }
+        let text = serde_json::to_vec(&document).map_err(|_| Error::internal("the dictionary has no JSON form"))?;
+        let parts = std::iter::once((FILE, text.as_slice()))
+            .chain(texts.iter().map(|(name, text)| (name.as_str(), text.as_bytes())));
+        let fingerprint = Fingerprint::of(parts);
+        let mut dictionary = Self { document, codelists, fingerprint };
+        dictionary.codelists.sort_by(|a, b| a.name().cmp(b.name()));
+        dictionary.prove()?;
+        Ok(dictionary)
+    }
+
+    fn prove(&self) -> Result<()> {
+        let mut seen = HashSet::new();
+        let mut headers = HashSet::new();
+        for field in self.fields() {
+            let wrong = |what: &str| Err(Error::usage(format!("dictionary field `{}`: {what}", field.name)));
+            let mut characters = field.name.chars();
+            if !characters.next().is_some_and(|c| c.is_ascii_lowercase())
+                || !characters.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+            {
+                return wrong("the name must be lower-case letters, digits and underscores");
+            }
+            if !seen.insert(&field.name) {
+                return wrong("is there twice");
+            }
+            for header in std::iter::once(&field.header).chain(&field.aliases) {
+                if field.in_file && !headers.insert(header_key(header)) {
+                    return wrong("a header or alias is also one of another field");
+                }
+            }
+            if field.role == Role::Identifier && field.table.is_some() {
+                return wrong("an identifier is never stored: it takes no `table`");
+            }
+            match field.field_type {
+                FieldType::Date if field.formats.is_empty() => return wrong("a date needs `formats`"),
+                FieldType::Code if field.codelist.is_none() => return wrong("a code needs a `codelist`"),
+                _ => {}
+            }
+        }
+        for (name, field_type, table) in [
+            (names::CLIENT, FieldType::Text, None),
+            (names::BIRTH_DATE, FieldType::Date, Some(StoredIn::Clients)),
+            (names::VACCINATION_DATE, FieldType::Date, Some(StoredIn::Immunizations)),
+            (names::CVX, FieldType::Code, Some(StoredIn::Immunizations)),
+        ] {
+            let right = self.field(name).is_some_and(|field| field.field_type == field_type && field.table == table);
+            if !right {
+                return Err(Error::usage(format!(
+                    "the dictionary needs the field `{name}` as the built-in one has it"
+                )));
+            }
+        }
+        let mut ids = HashSet::new();
+        for dimension in self.dimensions() {
+            let wrong = |what: &str| Err(Error::usage(format!("dictionary dimension `{}`: {what}", dimension.id)));
+            if !ids.insert(&dimension.id) {
+                return wrong("is there twice");
+            }
+            let Some(field) = self.field(&dimension.field) else { return wrong("its field is not in the file") };
+            if field.table != Some(StoredIn::Clients) {
+                return wrong("its field is not stored with the client");
+            }
+            let fits = match dimension.level {
+                Level::Value => {
+                    field.role == Role::Dimension && (field.field_type == FieldType::Code || field.pattern.is_some())
+                }
+                Level::Year => field.field_type == FieldType::Date,
+                Level::Parent => self
+                    .codelist(field)
+                    .zip(dimension.parent.as_deref())
+                    .is_some_and(|(codelist, parent)| codelist.has_column(parent)),
+            };
+            if !fits {
+                return wrong(
+                    "its level does not fit its field: value needs a coded or patterned dimension, year a date, parent a column of the codelist",
+                );
+            }
+            if dimension.level != Level::Value && self.position(&dimension.id).is_some() {
+                return wrong("a derived dimension may not have the name of a field");
+            }
+            if let Some(within) = &dimension.within
+                && (within == &dimension.id || !self.dimensions().iter().any(|other| other.id == *within))
+            {
+                return wrong("`within` names no other dimension");
+            }
+        }
+        Ok(())
+    }
+}
+
+fn compile(field: &Field) -> Result<Option<Regex>> {
+    let Some(pattern) = &field.pattern else { return Ok(None) };
+    Regex::new(&format!("^(?:{pattern})$"))
+        .map(Some)
+        .map_err(|_| Error::usage(format!("dictionary field `{}`: `pattern` is no regular expression", field.name)))
+}

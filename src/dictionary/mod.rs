@@ -1,0 +1,353 @@
+//! What the data is: fields, codelists and dimensions, loaded from files and proved to fit together.
+
+mod codelist;
+mod load;
+
+use regex::bytes::Regex;
+use serde::{Deserialize, Serialize};
+
+pub use codelist::{Code, Codelist};
+
+use crate::error::{Error, Result};
+use crate::knowledge::Fingerprint;
+use crate::provenance::Edition;
+
+/// The fields that the program itself works with. Their headers may be anything; their names are these.
+pub mod names {
+    /// Whose row it is.
+    pub const CLIENT: &str = "client_id";
+    /// The client's date of birth.
+    pub const BIRTH_DATE: &str = "birth_date";
+    /// The day of the dose.
+    pub const VACCINATION_DATE: &str = "vaccination_date";
+    /// CDC's code of the vaccine given.
+    pub const CVX: &str = "cvx_code";
+    /// The registry's name for the vaccine's group.
+    pub const VACCINE_GROUP: &str = "vaccine_group";
+    /// Consent type, when the file has it: IA, IC, DC, PA.
+    pub const CONSENT_TYPE: &str = "consent_type";
+    /// Disaster consent, when the file has it: a code whose label is Yes or No.
+    pub const DISASTER_CONSENT: &str = "disaster_consent";
+    /// The day on which consent was given or last confirmed, when the file has it.
+    pub const CONSENT_DATE: &str = "consent_date";
+}
+
+/// How a value is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FieldType {
+    /// Text as it stands.
+    Text,
+    /// A day of the calendar.
+    Date,
+    /// A whole number.
+    Integer,
+    /// A code of a codelist.
+    Code,
+}
+
+/// What part a field plays. After SDMX's component roles, with identifiers set apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Names, numbers or street addresses that single out a person or a record. Never stored.
+    Identifier,
+    /// What tables are grouped by.
+    Dimension,
+    /// A day.
+    Date,
+    /// Everything else that describes the dose.
+    Attribute,
+}
+
+/// What a missing value means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Presence {
+    /// The row is rejected.
+    Required,
+    /// The row is kept and counted.
+    Expected,
+    /// Nothing.
+    Optional,
+}
+
+/// What happens to a code that is not in the codelist.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unlisted {
+    /// The codelist is complete: the row is rejected.
+    Reject,
+    /// The codelist is assumed or open: the row is kept, the value is stored as none.
+    #[default]
+    Review,
+}
+
+/// A way of writing a date.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DateFormat {
+    /// `2024-12-31`
+    Iso,
+    /// `12/31/2024`
+    Us,
+    /// `20241231`
+    Compact,
+}
+
+/// Where the value of a field is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StoredIn {
+    /// One row a client.
+    Clients,
+    /// One row a dose and vaccine group.
+    Immunizations,
+}
+
+/// One column of the delivery.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Field {
+    /// The name inside this program: lower case, digits and underscores.
+    pub name: String,
+    /// The header in the file.
+    pub header: String,
+    /// Further spellings of the header.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<String>,
+    /// A few words.
+    pub title: String,
+    /// A sentence or two.
+    pub description: String,
+    /// How a value is read.
+    #[serde(rename = "type")]
+    pub field_type: FieldType,
+    /// What part the field plays.
+    pub role: Role,
+    /// What a missing value means.
+    pub presence: Presence,
+    /// Date formats that are accepted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub formats: Vec<DateFormat>,
+    /// Name of the codelist.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub codelist: Option<String>,
+    /// Whether the file may hold the label in place of the code.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub labels: bool,
+    /// What happens to a code that is not in the codelist.
+    #[serde(default)]
+    pub unlisted: Unlisted,
+    /// Regular expression for the whole value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pattern: Option<String>,
+    /// Number of leading characters that are stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_first: Option<usize>,
+    /// Smallest whole number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minimum: Option<i32>,
+    /// Largest whole number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maximum: Option<i32>,
+    /// Where the value is stored; without it, it is checked and dropped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<StoredIn>,
+    /// Whether the meaning or the values had to be assumed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub assumed: bool,
+    /// Whether the file has this column at all; a department can switch a dropped column off.
+    #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
+    pub in_file: bool,
+    #[serde(skip)]
+    matcher: Option<Regex>,
+}
+
+impl Field {
+    /// Whether a value has the form of the field; true when the field has no pattern.
+    pub fn has_form(&self, value: &[u8]) -> bool {
+        self.matcher.as_ref().is_none_or(|matcher| matcher.is_match(value))
+    }
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// How a dimension is made from its field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// The field's own values.
+    Value,
+    /// A column of the field's codelist, coarser than its codes.
+    Parent,
+    /// The calendar year of a date.
+    Year,
+}
+
+/// What an analyst may group and filter by.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dimension {
+    /// The name on the command line and in tables.
+    pub id: String,
+    /// The field it is made from.
+    pub field: String,
+    /// How it is made.
+    pub level: Level,
+    /// For `level = "parent"`: the column of the codelist.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
+    /// The coarser dimension that this one nests in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<String>,
+    /// A few words.
+    pub title: String,
+}
+
+/// How the file is written.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dialect {
+    /// One character between fields.
+    pub delimiter: String,
+}
+
+/// The dictionary as it stands in its file, before the codelists are read.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    schema_version: u32,
+    id: String,
+    version: String,
+    title: String,
+    source: String,
+    first_inclusion_year: i32,
+    missing_values: Vec<String>,
+    dialect: Dialect,
+    #[serde(rename = "field")]
+    fields: Vec<Field>,
+    #[serde(rename = "dimension")]
+    dimensions: Vec<Dimension>,
+    /// The department's own codelists: name → path, relative to the dictionary file.
+    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    codelists: std::collections::BTreeMap<String, String>,
+}
+
+/// A dictionary whose fields are unique, whose codelists are found and whose dimensions name fields of the right type.
+#[derive(Clone, Debug)]
+pub struct Dictionary {
+    document: Document,
+    codelists: Vec<Codelist>,
+    fingerprint: Fingerprint,
+}
+
+impl Dictionary {
+    /// Name, version and fingerprint, as printed on every output.
+    pub fn edition(&self) -> Edition {
+        Edition {
+            id: self.document.id.clone(),
+            version: self.document.version.clone(),
+            fingerprint: self.fingerprint.clone(),
+        }
+    }
+
+    /// Its title.
+    pub fn title(&self) -> &str {
+        &self.document.title
+    }
+
+    /// The first calendar year whose vaccinations are in the file.
+    pub fn first_inclusion_year(&self) -> i32 {
+        self.document.first_inclusion_year
+    }
+
+    /// The byte between fields.
+    pub fn delimiter(&self) -> u8 {
+        self.document.dialect.delimiter.as_bytes()[0]
+    }
+
+    /// The fields, in the order of the dictionary.
+    pub fn fields(&self) -> &[Field] {
+        &self.document.fields
+    }
+
+    /// The position of a field.
+    pub fn position(&self, name: &str) -> Option<usize> {
+        self.document.fields.iter().position(|field| field.name == name)
+    }
+
+    /// A field that the file has.
+    pub fn field(&self, name: &str) -> Option<&Field> {
+        self.document.fields.iter().find(|field| field.name == name && field.in_file)
+    }
+
+    /// The dimensions, in the order of the dictionary.
+    pub fn dimensions(&self) -> &[Dimension] {
+        &self.document.dimensions
+    }
+
+    /// A dimension by its id; the error names the nearest one.
+    pub fn dimension(&self, id: &str) -> Result<&Dimension> {
+        self.document.dimensions.iter().find(|dimension| dimension.id == id).ok_or_else(|| {
+            let ids = self.document.dimensions.iter().map(|dimension| dimension.id.as_str());
+            Error::usage(format!("there is no dimension `{id}`")).hint(nearest(id, ids, "phds dimensions"))
+        })
+    }
+
+    /// The codelist of a field of type code.
+    pub fn codelist(&self, field: &Field) -> Option<&Codelist> {
+        self.named_codelist(field.codelist.as_deref()?)
+    }
+
+    /// A codelist by its name.
+    pub fn named_codelist(&self, name: &str) -> Option<&Codelist> {
+        self.codelists.iter().find(|codelist| codelist.name() == name)
+    }
+
+    /// Whether a trimmed value stands for "no value".
+    pub fn is_missing(&self, value: &[u8]) -> bool {
+        value.is_empty()
+            || self.document.missing_values.iter().any(|missing| missing.as_bytes().eq_ignore_ascii_case(value))
+    }
+
+    /// The position of the field that a header names; letters and digits count, case and punctuation do not.
+    pub fn match_header(&self, header: &str) -> Option<usize> {
+        let wanted = header_key(header);
+        self.document.fields.iter().position(|field| {
+            field.in_file
+                && std::iter::once(&field.header).chain(&field.aliases).any(|known| header_key(known) == wanted)
+        })
+    }
+
+    /// The whole dictionary as JSON: fields, dimensions, codelists with their codes, fingerprint.
+    pub fn to_json(&self) -> serde_json::Value {
+        let mut value = serde_json::json!(self.document);
+        value["fingerprint"] = serde_json::json!(self.fingerprint);
+        value["codelists"] = self.codelists.iter().map(|list| (list.name().to_owned(), list.to_json())).collect();
+        value
+    }
+}
+
+/// What is left of a header when case, spaces, underscores, hyphens and slashes do not count.
+fn header_key(header: &str) -> String {
+    header
+        .chars()
+        .filter(|character| !character.is_whitespace() && !matches!(character, '_' | '-' | '/'))
+        .flat_map(char::to_uppercase)
+        .collect()
+}
+
+/// "did you mean …", or the command that lists what there is.
+pub fn nearest<'a>(wanted: &str, known: impl Iterator<Item = &'a str>, listing: &str) -> String {
+    match known
+        .map(|name| (strsim::damerau_levenshtein(wanted, name), name))
+        .min()
+        .filter(|(distance, name)| *distance <= 3.max(name.len() / 3))
+    {
+        Some((_, name)) => format!("did you mean `{name}`? `{listing}` lists all"),
+        None => format!("`{listing}` lists all"),
+    }
+}

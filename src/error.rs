@@ -1,0 +1,111 @@
+//! One error for people: what happened and where, what was expected, what to do.
+//!
+//! An error never carries a value of a row. Text that another library writes about *content* (a parser's message, an
+//! engine's message) is therefore never passed on; only the operating system's words about files and networks are.
+
+use std::fmt;
+use std::path::Path;
+
+/// What the caller can do about an error; decides the exit code of the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The data or the release was refused. Exit code 1.
+    Refused,
+    /// The command, the settings or a knowledge file asks for something that cannot be. Exit code 2.
+    Usage,
+    /// Network or disk failed; trying again may help. Exit code 3.
+    Environment,
+    /// Credentials were refused or the server is not the one that was expected. Exit code 4.
+    Credentials,
+    /// A fault of this program. Exit code 5.
+    Internal,
+}
+
+impl ErrorKind {
+    /// The exit code of the program for this kind.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Refused => 1,
+            Self::Usage => 2,
+            Self::Environment => 3,
+            Self::Credentials => 4,
+            Self::Internal => 5,
+        }
+    }
+}
+
+/// The error of every public function of this crate.
+#[derive(Debug)]
+pub struct Error {
+    kind: ErrorKind,
+    message: String,
+    hint: Option<String>,
+}
+
+/// Shorthand for results of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), hint: None }
+    }
+
+    /// The data or the release was refused.
+    pub fn refused(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Refused, message)
+    }
+
+    /// What was asked for cannot be.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Usage, message)
+    }
+
+    /// Network or disk failed.
+    pub fn environment(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Environment, message)
+    }
+
+    /// Credentials or server identity are wrong.
+    pub fn credentials(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Credentials, message)
+    }
+
+    /// A fault of this program.
+    pub fn internal(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Internal, message)
+    }
+
+    /// A file operation that the operating system refused, in its own words.
+    pub fn io(doing: &str, path: &Path, error: &std::io::Error) -> Self {
+        Self::environment(format!("cannot {doing} `{}`: {error}", path.display()))
+    }
+
+    /// Adds what the person can do about it.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// What kind of error this is.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// What happened, without the hint.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        if let Some(hint) = &self.hint {
+            write!(f, "\n\nhint: {hint}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Error {}

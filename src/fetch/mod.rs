@@ -1,0 +1,53 @@
+//! Remote or local file → [`Delivery`]. The server is only ever listed and read: no trait or type in this room has a
+//! way to write, rename or delete anything on it.
+
+pub mod known_hosts;
+pub mod local;
+pub mod pick;
+pub mod receipt;
+pub mod sftp;
+
+use std::io::Read;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+
+pub use receipt::{Delivery, Receipt, fetch};
+
+/// One file in the folder of a [`Source`], as the source names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RemoteFile {
+    /// The name without any folder. Comes from outside: check with [`pick::safe_name`] before using it in a path, and
+    /// clean it before a terminal sees it.
+    pub name: String,
+    /// Bytes.
+    pub size: u64,
+    /// Time of the last change, when the source tells it.
+    pub modified: Option<DateTime<Utc>>,
+}
+
+/// Where a delivery came from, as written into its receipt: never a credential.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Origin {
+    /// `sftp` or `local`.
+    pub protocol: String,
+    /// Host and port of the server; empty for a local file.
+    pub server: String,
+    /// The key by which the server proved itself, as `SHA256:…`; empty for a local file.
+    pub server_identity: String,
+}
+
+/// A place from which deliveries come. It can be listed and read, nothing else.
+pub trait Source {
+    /// Where this is, for the receipt.
+    fn origin(&self) -> Origin;
+    /// The plain files of the folder, in no particular order.
+    fn list(&mut self) -> Result<Vec<RemoteFile>>;
+    /// Size and time of one file now.
+    fn stat(&mut self, name: &str) -> Result<RemoteFile>;
+    /// The bytes of one file from `offset` to its end.
+    fn open_at<'a>(&'a mut self, name: &str, offset: u64) -> Result<Box<dyn Read + 'a>>;
+}

@@ -1,0 +1,143 @@
+//! The one way in which this program writes: beside the place, synced, renamed; folders 0700, files 0600.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+use tempfile::NamedTempFile;
+
+use crate::error::{Error, Result};
+
+/// A file that is being written beside its place. Dropping it removes it; [`Draft::publish`] puts it in place whole.
+#[derive(Debug)]
+pub struct Draft {
+    file: NamedTempFile,
+    destination: PathBuf,
+}
+
+impl Draft {
+    /// Starts a file (mode 0600) that will replace or become `destination`; its folder must exist.
+    pub fn new(destination: &Path) -> Result<Self> {
+        let file = tempfile::Builder::new()
+            .prefix(".phds-")
+            .suffix(".part")
+            .tempfile_in(folder_of(destination))
+            .map_err(|error| Error::io("write beside", destination, &error))?;
+        Ok(Self { file, destination: destination.to_owned() })
+    }
+
+    /// The open file.
+    pub fn file(&mut self) -> &mut File {
+        self.file.as_file_mut()
+    }
+
+    /// Syncs, renames into place (replacing what is there), syncs the folder.
+    pub fn publish(self) -> Result<PathBuf> {
+        let destination = self.destination.clone();
+        self.publish_as(&destination)
+    }
+
+    /// The same under another name of the same folder.
+    pub fn publish_as(self, destination: &Path) -> Result<PathBuf> {
+        let Self { file, .. } = self;
+        let destination = destination.to_owned();
+        let failed = |error: &io::Error| Error::io("write", &destination, error);
+        file.as_file().sync_all().map_err(|error| failed(&error))?;
+        file.persist(&destination).map_err(|error| failed(&error.error))?;
+        sync_folder(folder_of(&destination))?;
+        Ok(destination)
+    }
+}
+
+impl Write for Draft {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// Writes a whole small file, or leaves what was there.
+pub fn write_whole(destination: &Path, bytes: &[u8]) -> Result<()> {
+    let mut draft = Draft::new(destination)?;
+    draft.write_all(bytes).map_err(|error| Error::io("write", destination, &error))?;
+    draft.publish().map(drop)
+}
+
+/// Writes a value as indented JSON with a final newline, whole or not at all.
+pub fn write_json(destination: &Path, value: &impl serde::Serialize) -> Result<()> {
+    let mut text = serde_json::to_vec_pretty(value)
+        .map_err(|_| Error::internal(format!("cannot turn the content of `{}` into JSON", destination.display())))?;
+    text.push(b'\n');
+    write_whole(destination, &text)
+}
+
+/// Makes a folder with all its parents; new folders get mode 0700.
+pub fn make_folder(path: &Path) -> Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path).map_err(|error| Error::io("make the folder", path, &error))
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// Makes the names in a folder durable.
+pub fn sync_folder(path: &Path) -> Result<()> {
+    File::open(path).and_then(|folder| folder.sync_all()).map_err(|error| Error::io("sync", path, &error))
+}
+
+/// Makes a new file with mode 0600.
+pub fn create_private(path: &Path) -> Result<File> {
+    open_private(File::options().write(true).create_new(true), path)
+}
+
+/// Opens a lock file, making it with mode 0600 where it is missing.
+pub fn open_lock(path: &Path) -> Result<File> {
+    open_private(File::options().write(true).create(true).truncate(false), path)
+}
+
+fn open_private(options: &mut std::fs::OpenOptions, path: &Path) -> Result<File> {
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+    options.open(path).map_err(|error| Error::io("write", path, &error))
+}
+
+/// Size in bytes and SHA-256 of a file, as 64 lower-case hexadecimal digits.
+pub fn sha256_of_file(path: &Path) -> Result<(u64, String)> {
+    let failed = |error: io::Error| Error::io("read", path, &error);
+    let mut file = File::open(path).map_err(failed)?;
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 1 << 20];
+    let mut bytes = 0;
+    loop {
+        let count = file.read(&mut buffer).map_err(failed)?;
+        if count == 0 {
+            return Ok((bytes, hex(&hash.finalize())));
+        }
+        hash.update(&buffer[..count]);
+        bytes += count as u64;
+    }
+}
+
+/// The SHA-256 of some bytes as 64 lower-case hexadecimal digits.
+pub fn sha256_hex(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+/// Lower-case hexadecimal digits, two a byte.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = std::fmt::Write::write_fmt(&mut text, format_args!("{byte:02x}"));
+        text
+    })
+}

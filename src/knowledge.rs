@@ -1,0 +1,122 @@
+//! The knowledge files that are built into the program, and the merging of a department's own over them.
+
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+use toml::{Table, Value};
+
+use crate::error::{Error, Result};
+use crate::fs::hex;
+
+/// Name (relative to `dictionaries/phds`, with `/`) and text of every built-in file, sorted by name.
+static FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/knowledge.rs"));
+
+/// The text of a built-in file.
+pub fn text(name: &str) -> Result<&'static str> {
+    FILES
+        .binary_search_by_key(&name, |(name, _)| name)
+        .map(|index| FILES[index].1)
+        .map_err(|_| Error::usage(format!("there is no built-in knowledge file `{name}`")))
+}
+
+/// Name and text of the built-in files of one folder (`codelists`, `measures`), sorted by name.
+pub fn folder(folder: &str) -> impl Iterator<Item = (&'static str, &'static str)> {
+    FILES.iter().filter_map(move |(path, text)| {
+        let name = path.strip_prefix(folder)?.strip_prefix('/')?;
+        (!name.contains('/')).then_some((name, *text))
+    })
+}
+
+/// Reads a knowledge file of the department.
+pub fn read(path: &Path) -> Result<String> {
+    std::fs::read_to_string(path).map_err(|error| Error::io("read", path, &error))
+}
+
+/// Parses a knowledge file. The error names the file and the line.
+pub fn parse<T: serde::de::DeserializeOwned>(name: &str, text: &str) -> Result<T> {
+    toml::from_str(text)
+        .map_err(|error| Error::usage(format!("`{name}` is not right: {}", error.to_string().trim_end())))
+}
+
+/// Lays `over` on `base`: tables merge key by key; in an array of tables, an entry with the same `key` merges and a new
+/// one is added; everything else is replaced.
+pub fn overlay(base: &mut Table, over: Table, key: &str) {
+    for (name, value) in over {
+        match (base.get_mut(&name), value) {
+            (Some(Value::Table(below)), Value::Table(above)) => overlay(below, above, key),
+            (Some(Value::Array(below)), Value::Array(above)) if is_keyed(below, key) && is_keyed(&above, key) => {
+                for entry in above {
+                    let Value::Table(entry) = entry else { continue };
+                    match below.iter_mut().filter_map(Value::as_table_mut).find(|old| old.get(key) == entry.get(key)) {
+                        Some(old) => overlay(old, entry, key),
+                        None => below.push(Value::Table(entry)),
+                    }
+                }
+            }
+            (_, value) => {
+                base.insert(name, value);
+            }
+        }
+    }
+}
+
+fn is_keyed(array: &[Value], key: &str) -> bool {
+    array.iter().all(|entry| entry.as_table().is_some_and(|table| table.contains_key(key)))
+}
+
+/// Sixteen hexadecimal digits that change when any named part changes. Printed on every output.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+pub struct Fingerprint(String);
+
+impl Fingerprint {
+    /// Over named texts, in the order given.
+    pub fn of<'a>(parts: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Self {
+        let mut hash = Sha256::new();
+        for (name, text) in parts {
+            for part in [name.as_bytes(), text] {
+                hash.update((part.len() as u64).to_le_bytes());
+                hash.update(part);
+            }
+        }
+        Self(hex(&hash.finalize()[..8]))
+    }
+}
+
+impl std::fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_overlay_merges_by_key_and_adds_the_rest() {
+        let table = |text: &str| text.parse::<Table>().unwrap();
+        let mut base = table(
+            "version = '1'\nkeep = 1\n[[field]]\nname = 'a'\nx = 1\ny = 1\n[[field]]\nname = 'b'\nx = 1\n[dialect]\nq = 1\n",
+        );
+        overlay(
+            &mut base,
+            table("version = '2'\n[[field]]\nname = 'a'\nx = 2\n[[field]]\nname = 'c'\n[dialect]\nd = 2\n"),
+            "name",
+        );
+        assert_eq!(
+            base,
+            table(
+                "version = '2'\nkeep = 1\n[[field]]\nname = 'a'\nx = 2\ny = 1\n[[field]]\nname = 'b'\nx = 1\n[[field]]\nname = 'c'\n[dialect]\nq = 1\nd = 2\n"
+            )
+        );
+    }
+
+    #[test]
+    fn a_fingerprint_tells_where_one_part_ends() {
+        let of =
+            |parts: &[(&'static str, &'static str)]| Fingerprint::of(parts.iter().map(|(n, t)| (*n, t.as_bytes())));
+        assert_ne!(of(&[("a", "bc")]), of(&[("ab", "c")]));
+        assert_ne!(of(&[("a", "b"), ("c", "d")]), of(&[("a", "d"), ("c", "b")]));
+        assert_eq!(of(&[("a", "b")]), of(&[("a", "b")]));
+    }
+}

@@ -1,0 +1,24 @@
+//! What long work says about itself. The library speaks in these events; only `terminal` draws them.
+
+/// Receives the progress of one stage after another. Implementations must not fail and must not block for long.
+pub trait Reporter: Sync {
+    /// A stage begins; `total` is its size in bytes when that is known.
+    fn started(&self, stage: &str, total: Option<u64>);
+    /// `bytes` more of the running stage are done.
+    fn advanced(&self, bytes: u64);
+    /// The running stage is done; `summary` is one line for people.
+    fn finished(&self, summary: &str);
+    /// Something that a person should know and that is not an error.
+    fn noted(&self, message: &str);
+}
+
+/// A reporter that says nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silent;
+
+impl Reporter for Silent {
+    fn started(&self, _stage: &str, _total: Option<u64>) {}
+    fn advanced(&self, _bytes: u64) {}
+    fn finished(&self, _summary: &str) {}
+    fn noted(&self, _message: &str) {}
+}

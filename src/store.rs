@@ -1,0 +1,125 @@
+//! The store: one folder with everything that is kept of the months.
+//!
+//! ```text
+//! store/
+//!   phds-store.json                             says that this folder is a store
+//!   deliveries/2026-11/<name>.csv, receipt.json
+//!   partitions/2026-11/immunizations/part-*.parquet, clients/part-*.parquet, manifest.json
+//!   reports/2026-11/report.json, rejected.csv
+//!   releases/<id>/table.*, release.json
+//! ```
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::fs;
+use crate::period::ReportingPeriod;
+
+const MARKER: &str = "phds-store.json";
+
+#[derive(Serialize, Deserialize)]
+struct Marker {
+    store_version: u32,
+}
+
+/// A folder that is a store of a version that this program knows.
+#[derive(Clone, Debug)]
+pub struct Store {
+    root: PathBuf,
+}
+
+impl Store {
+    /// Opens a store; a missing or empty folder becomes one.
+    pub fn open_or_create(root: &Path) -> Result<Self> {
+        let is_empty = match std::fs::read_dir(root) {
+            Ok(mut entries) => entries.next().is_none(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,
+            Err(error) => return Err(Error::io("open the store", root, &error)),
+        };
+        if is_empty {
+            fs::make_folder(root)?;
+            fs::write_json(&root.join(MARKER), &Marker { store_version: 1 })?;
+        }
+        Self::open(root)
+    }
+
+    /// Opens a store that is there.
+    pub fn open(root: &Path) -> Result<Self> {
+        let marker = root.join(MARKER);
+        let text = match std::fs::read(&marker) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(Error::usage(format!(
+                    "`{}` is not a store of this program: it has no {MARKER}",
+                    root.display()
+                ))
+                .hint("name the folder given to `phds load --store`, or an empty one to begin with"));
+            }
+            Err(error) => return Err(Error::io("open the store", root, &error)),
+        };
+        match serde_json::from_slice(&text) {
+            Ok(Marker { store_version: 1 }) => Ok(Self { root: root.to_owned() }),
+            _ => Err(Error::usage(format!("`{}` is a store that this version of phds does not know", root.display()))
+                .hint("use the version that made it, or load the months anew into an empty folder")),
+        }
+    }
+
+    /// Where the store is.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The folder of a month's delivery.
+    pub fn deliveries(&self, period: ReportingPeriod) -> PathBuf {
+        self.root.join("deliveries").join(period.to_string())
+    }
+
+    /// The folder of a month's Parquet files.
+    pub fn partition(&self, period: ReportingPeriod) -> PathBuf {
+        self.root.join("partitions").join(period.to_string())
+    }
+
+    /// The folder of a month's check report.
+    pub fn reports(&self, period: ReportingPeriod) -> PathBuf {
+        self.root.join("reports").join(period.to_string())
+    }
+
+    /// The folder of all releases.
+    pub fn releases(&self) -> PathBuf {
+        self.root.join("releases")
+    }
+
+    /// The months that are loaded, oldest first.
+    pub fn loaded(&self) -> Vec<ReportingPeriod> {
+        let entries = std::fs::read_dir(self.root.join("partitions")).into_iter().flatten().flatten();
+        let mut periods: Vec<ReportingPeriod> = entries
+            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+            .filter(|period| self.partition(*period).join("manifest.json").is_file())
+            .collect();
+        periods.sort_unstable();
+        periods
+    }
+
+    /// Makes sure that no other run writes to the store while the lock is held.
+    pub fn lock(&self) -> Result<StoreLock> {
+        let path = self.root.join(".lock");
+        let file = fs::open_lock(&path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(StoreLock { _file: file }),
+            Err(std::fs::TryLockError::WouldBlock) => {
+                Err(Error::environment(format!("another run of phds is writing to `{}`", self.root.display()))
+                    .hint("wait until it has ended"))
+            }
+            Err(std::fs::TryLockError::Error(error)) => Err(Error::io("lock", &path, &error)),
+        }
+    }
+}
+
+/// Held while a run writes to the store; the operating system lets go of it when the program ends, however it ends.
+#[derive(Debug)]
+pub struct StoreLock {
+    _file: File,
+}

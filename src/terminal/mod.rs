@@ -1,0 +1,163 @@
+//! The one room that draws: bars on a terminal, plain lines elsewhere, all of it on stderr; data goes to stdout.
+#![expect(clippy::print_stderr, clippy::exit, reason = "this is the room that prints, and where a panic ends the run")]
+
+use std::io::{IsTerminal, Write};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::error::{Error, Result};
+use crate::progress::{Reporter, Silent};
+
+/// The reporter for this run: silence when asked for, bars on a terminal, plain lines elsewhere.
+pub fn reporter(quiet: bool) -> Box<dyn Reporter> {
+    if quiet {
+        Box::new(Silent)
+    } else if std::io::stderr().is_terminal() {
+        Box::new(Bars::default())
+    } else {
+        Box::new(Lines::default())
+    }
+}
+
+/// Prints data. A reader that has gone away (`| head`) is no error.
+pub fn print_data(bytes: &[u8]) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::environment(format!("cannot write to standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether data would go to a person's screen.
+pub fn data_goes_to_a_screen() -> bool {
+    std::io::stdout().is_terminal()
+}
+
+/// Prints something for people.
+pub fn say(message: &str) {
+    eprintln!("{message}");
+}
+
+/// Prints an error with its hint.
+pub fn print_error(error: &Error) {
+    eprintln!("error: {}", printable(&error.to_string()));
+}
+
+/// A panic's message may hold a value of a row, so only its place is told.
+pub fn hide_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(|place| format!(" at {}:{}", place.file(), place.line())).unwrap_or_default();
+        eprintln!(
+            "error: a fault of this program{place}\n\nhint: please report this line; it holds nothing of your data"
+        );
+        std::process::exit(i32::from(crate::error::ErrorKind::Internal.exit_code()));
+    }));
+}
+
+/// Text from outside (names of files on a server) without anything that steers a terminal.
+pub fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
+}
+
+fn rows_of(stage: &str) -> ProgressStyle {
+    let template = format!("{stage:<8} {{wide_bar}} {{bytes}}/{{total_bytes}} {{bytes_per_sec}} {{eta}}");
+    ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+/// A bar for the running stage.
+#[derive(Debug, Default)]
+struct Bars {
+    running: Mutex<Option<(String, ProgressBar)>>,
+}
+
+impl Bars {
+    fn running(&self) -> std::sync::MutexGuard<'_, Option<(String, ProgressBar)>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Reporter for Bars {
+    fn started(&self, stage: &str, total: Option<u64>) {
+        let bar = match total {
+            Some(total) => {
+                ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr()).with_style(rows_of(stage))
+            }
+            None => ProgressBar::new_spinner().with_message(stage.to_owned()),
+        };
+        bar.enable_steady_tick(Duration::from_millis(200));
+        *self.running() = Some((stage.to_owned(), bar));
+    }
+
+    fn advanced(&self, bytes: u64) {
+        if let Some((_, bar)) = &*self.running() {
+            bar.inc(bytes);
+        }
+    }
+
+    fn finished(&self, summary: &str) {
+        if let Some((stage, bar)) = self.running().take() {
+            bar.finish_and_clear();
+            eprintln!("{stage:<8} {}", printable(summary));
+        }
+    }
+
+    fn noted(&self, message: &str) {
+        match &*self.running() {
+            Some((_, bar)) => bar.suspend(|| eprintln!("note: {}", printable(message))),
+            None => eprintln!("note: {}", printable(message)),
+        }
+    }
+}
+
+/// A line at the end of a stage, and one every ten seconds on the way.
+#[derive(Debug, Default)]
+struct Lines {
+    running: Mutex<Option<Running>>,
+}
+
+#[derive(Debug)]
+struct Running {
+    stage: String,
+    total: Option<u64>,
+    done: u64,
+    said: Instant,
+}
+
+const EVERY: Duration = Duration::from_secs(10);
+
+impl Lines {
+    fn running(&self) -> std::sync::MutexGuard<'_, Option<Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Reporter for Lines {
+    fn started(&self, stage: &str, total: Option<u64>) {
+        *self.running() = Some(Running { stage: stage.to_owned(), total, done: 0, said: Instant::now() });
+    }
+
+    fn advanced(&self, bytes: u64) {
+        if let Some(running) = &mut *self.running() {
+            running.done += bytes;
+            if running.said.elapsed() >= EVERY {
+                running.said = Instant::now();
+                let of = running.total.map(|total| format!(" of {} MB", total / 1_000_000)).unwrap_or_default();
+                eprintln!("{:<8} {} MB{of}", running.stage, running.done / 1_000_000);
+            }
+        }
+    }
+
+    fn finished(&self, summary: &str) {
+        if let Some(running) = self.running().take() {
+            eprintln!("{:<8} {}", running.stage, printable(summary));
+        }
+    }
+
+    fn noted(&self, message: &str) {
+        eprintln!("note: {}", printable(message));
+    }
+}
