@@ -10,7 +10,7 @@ use crate::fs;
 use crate::output::{self, Format};
 use crate::period::ReportingPeriod;
 use crate::progress::Reporter;
-use crate::query::Coverage;
+use crate::query::{Coverage, Where};
 use crate::secret::Secret;
 use crate::settings::Settings;
 use crate::store::Store;
@@ -22,9 +22,9 @@ const USER: &str = "demo";
 const SEED: u64 = 2024;
 /// Share of rows with a planted fault: enough to be seen, far from the limit.
 const FAULTS: f64 = 0.002;
-/// Each table of the demo: its folder, its measure, its dimension.
-const TABLES: [(&str, &str, &str); 2] =
-    [("by_county", "nis.4313314", "county"), ("by_birth_year", "nis.4313314", "birth_year")];
+const MEASURE: &str = "nis.4313314";
+/// Each table of the demo: its dimension, and a region to which it is limited.
+const TABLES: [(&str, Option<&str>); 2] = [("county", Some("7")), ("birth_year", None)];
 
 /// `phds demo`
 pub fn run(typed: &cli::Demo, reporter: &dyn Reporter) -> Result<()> {
@@ -54,24 +54,20 @@ pub fn run(typed: &cli::Demo, reporter: &dyn Reporter) -> Result<()> {
     drop(lock);
 
     let mut said = String::new();
-    for (folder, measure, dimension) in TABLES {
-        let question = Coverage::new(
-            &settings.dictionary,
-            &settings.measures,
-            &partition,
-            measure,
-            &[dimension.to_owned()],
-            &[],
-            None,
-        )?;
+    for (dimension, region) in TABLES {
+        let by = [dimension.to_owned()];
+        let filters: Vec<_> = region
+            .map(|region| Where { dimension: "region".to_owned(), values: vec![region.to_owned()] })
+            .into_iter()
+            .collect();
+        let question =
+            Coverage::new(&settings.dictionary, &settings.measures, &partition, MEASURE, &by, &filters, None)?;
         let release = super::query::answer(&question, &settings)?;
         super::query::keep(&release, &store)?;
-        let folder = dir.join("releases").join(folder);
+        let folder = dir.join("releases").join(format!("by_{dimension}"));
         fs::make_folder(&folder)?;
         output::write(&release, Format::Csv, &folder.join("table.csv"))?;
-        if dimension == "birth_year" {
-            said = String::from_utf8_lossy(&output::render(&release, Format::Table)?).into_owned();
-        }
+        said = String::from_utf8_lossy(&output::render(&release, Format::Table)?).into_owned();
     }
     terminal::print_data(said.as_bytes())?;
     terminal::say(&tour(dir, period));
@@ -119,7 +115,7 @@ fn tour(dir: &Path, period: ReportingPeriod) -> String {
         ("fetched file and receipt", &format!("store/deliveries/{period}/")),
         ("check report, rejected rows by line and rule", &format!("store/reports/{period}/")),
         ("Parquet tables and manifest", &format!("store/partitions/{period}/")),
-        ("coverage tables for the notebooks", "releases/"),
+        ("coverage by county (region 7) and birth year, for the notebooks", "releases/"),
     ] {
         let _ = writeln!(text, "  {place:<32} {what}");
     }

@@ -277,18 +277,24 @@ impl Document {
                 fingerprint: fingerprint.clone(),
             },
             cohort: CohortNote {
-                description: format!(
-                    "Clients born on or after {} who have reached {months} months of age by {}.",
-                    question.born_from(),
-                    question.as_of()
-                ),
+                description: {
+                    let filters = question.filters().map(|(dimension, labels)| {
+                        format!("; only {}: {}", dimension.title.to_lowercase(), labels.join(", "))
+                    });
+                    format!(
+                        "Clients born on or after {} who have reached {months} months of age by {}{}",
+                        question.born_from(),
+                        question.as_of(),
+                        filters.collect::<String>()
+                    )
+                },
                 born_from: question.born_from(),
                 age_months: months,
                 as_of: question.as_of(),
             },
             denominator: DenominatorNote {
                 source: "clients_in_file".to_owned(),
-                description: "Clients of the cohort with at least one accepted immunization in the file.".to_owned(),
+                description: "Clients of the cohort with at least one accepted immunization in the file".to_owned(),
             },
             dimensions: question
                 .by()

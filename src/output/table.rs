@@ -28,9 +28,6 @@ pub fn render(release: &Release) -> String {
         "{}\n\n{} ({})\n{}\n",
         document.marking, document.measure.title, document.measure.id, document.cohort.description
     );
-    for filter in &document.filters {
-        text += &format!("Only {}: {}\n", filter.dimension, filter.values.join(", "));
-    }
     text += &format!("\n{table}\n");
     if release.cells().iter().any(|cell| cell.status == Status::Suppressed) {
         text += &format!(

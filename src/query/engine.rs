@@ -127,3 +127,50 @@ fn literals(files: &[PathBuf]) -> Result<String> {
     };
     Ok(files.iter().map(|path| literal(path)).collect::<Result<Vec<_>>>()?.join(", "))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_but_the_named_files_can_be_reached() {
+        let folder = tempfile::tempdir().unwrap();
+        let named = folder.path().join("named.csv");
+        let other = folder.path().join("other.csv");
+        std::fs::write(&named, "a\n1\n").unwrap();
+        std::fs::write(&other, "a\n2\n").unwrap();
+        let connection = DuckDb::new(1).open(std::slice::from_ref(&named)).unwrap();
+        let (named, other) = (named.display(), other.display());
+        let count: i64 =
+            connection.query_row(&format!("SELECT count(*) FROM read_text('{named}')"), [], |row| row.get(0)).unwrap();
+        assert_eq!(count, 1);
+        for denied in [
+            format!("SELECT * FROM read_text('{other}')"),
+            format!("SELECT * FROM read_text('{}/*')", folder.path().display()),
+            format!("SELECT * FROM glob('{}/*')", folder.path().display()),
+            "SELECT * FROM read_text('/etc/passwd')".to_owned(),
+            format!("COPY (SELECT 1) TO '{other}'"),
+            format!("COPY (SELECT 1) TO '{}/new.csv'", folder.path().display()),
+            format!("ATTACH '{}/new.db' AS new", folder.path().display()),
+            "INSTALL httpfs".to_owned(),
+            "LOAD httpfs".to_owned(),
+            "SET threads = 4".to_owned(),
+            "SET enable_external_access = true".to_owned(),
+            "RESET lock_configuration".to_owned(),
+            "SET lock_configuration = false".to_owned(),
+            "CREATE SECRET s (TYPE s3, KEY_ID 'a', SECRET 'b')".to_owned(),
+        ] {
+            let outcome = connection.prepare(&denied).and_then(|mut statement| statement.query([]).map(drop));
+            assert!(outcome.is_err(), "{denied}");
+        }
+        assert_eq!(std::fs::read_to_string(folder.path().join("other.csv")).unwrap(), "a\n2\n");
+    }
+
+    #[test]
+    fn paths_that_would_match_other_files_are_refused() {
+        for path in ["a*.parquet", "a?.parquet", "[ab].parquet"] {
+            assert!(literals(&[PathBuf::from(path)]).is_err(), "{path}");
+        }
+        assert_eq!(literals(&[PathBuf::from("/o'brien/a.parquet")]).unwrap(), "'/o''brien/a.parquet'");
+    }
+}

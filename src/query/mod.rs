@@ -1,6 +1,8 @@
 //! A closed question → a plan → SQL → raw counts that only `disclosure` may look at.
 
 pub mod engine;
+#[cfg(test)]
+mod oracle;
 pub mod plan;
 mod sql;
 

@@ -123,7 +123,7 @@ pub fn write_month(options: &Options, out: &Path, reporter: &dyn Reporter) -> Re
     let world = World::new(options)?;
     let population = Population::new(&world, options.seed)?;
     let mut planter = (options.faults > 0.0).then(|| Planter::new(&world, options));
-    reporter.started("inventing clients", None);
+    reporter.started("synth", None);
     let mut draft = Draft::new(out)?;
     let mut writer = Writer::new(&world, options.seed, &mut draft, reporter);
     writer.write(population, options.clients, planter.as_mut(), out)?;
