@@ -2,7 +2,19 @@
 
 use chrono::{Datelike, Days, NaiveDate};
 
-use crate::dictionary::DateFormat;
+use serde::{Deserialize, Serialize};
+
+/// A way of writing a date.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DateFormat {
+    /// `2024-12-31`
+    Iso,
+    /// `12/31/2024`
+    Us,
+    /// `20241231`
+    Compact,
+}
 
 /// Days from 0001-01-01 (chrono's day 1) to 1970-01-01.
 const EPOCH: i32 = 719_163;

@@ -158,7 +158,7 @@ pub struct Coverage {
     /// Only clients with one of these values; may be given for several dimensions
     #[arg(long = "where", value_name = "DIM=VALUE[,VALUE…]", value_parser = parse_where)]
     pub filters: Vec<Where>,
-    /// The last day that counts [default: the last day of the month]
+    /// The last day that counts, the last of some month [default: the last day of the reporting period]
     #[arg(long, value_name = "YYYY-MM-DD")]
     pub as_of: Option<NaiveDate>,
     /// How to print or write it

@@ -1,6 +1,8 @@
 //! The one way in which this program writes: beside the place, synced, renamed; folders 0700, files 0600.
 
-use std::fs::File;
+#![expect(clippy::disallowed_methods, reason = "this is the door that the others are sent to")]
+
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -8,6 +10,9 @@ use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
 use crate::error::{Error, Result};
+
+const DRAFT_PREFIX: &str = ".phds-";
+const DRAFT_SUFFIX: &str = ".part";
 
 /// A file that is being written beside its place. Dropping it removes it; [`Draft::publish`] puts it in place whole.
 #[derive(Debug)]
@@ -20,8 +25,8 @@ impl Draft {
     /// Starts a file (mode 0600) that will replace or become `destination`; its folder must exist.
     pub fn new(destination: &Path) -> Result<Self> {
         let file = tempfile::Builder::new()
-            .prefix(".phds-")
-            .suffix(".part")
+            .prefix(DRAFT_PREFIX)
+            .suffix(DRAFT_SUFFIX)
             .tempfile_in(folder_of(destination))
             .map_err(|error| Error::io("write beside", destination, &error))?;
         Ok(Self { file, destination: destination.to_owned() })
@@ -75,6 +80,21 @@ pub fn write_json(destination: &Path, value: &impl serde::Serialize) -> Result<(
     write_whole(destination, &text)
 }
 
+/// Where the description of `file` goes: `name` in its folder, or `<file>.<name>` when a description of another file is
+/// already there. `describes` tells whether a description's text is that of `file`.
+pub fn description_path(file: &Path, name: &str, describes: impl Fn(&[u8]) -> bool) -> Result<PathBuf> {
+    let shared = file.with_file_name(name);
+    match std::fs::read(&shared) {
+        Ok(text) if !describes(&text) => {
+            let mut own = file.file_name().unwrap_or_default().to_owned();
+            own.push(format!(".{name}"));
+            Ok(file.with_file_name(own))
+        }
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io("read", &shared, &error)),
+        _ => Ok(shared),
+    }
+}
+
 /// Makes a folder with all its parents; new folders get mode 0700.
 pub fn make_folder(path: &Path) -> Result<()> {
     let mut builder = std::fs::DirBuilder::new();
@@ -91,22 +111,62 @@ fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// Makes the names in a folder durable.
+/// Makes the names in a folder durable, where the system has a way to.
 pub fn sync_folder(path: &Path) -> Result<()> {
-    File::open(path).and_then(|folder| folder.sync_all()).map_err(|error| Error::io("sync", path, &error))
+    if cfg!(unix) {
+        File::open(path).and_then(|folder| folder.sync_all()).map_err(|error| Error::io("sync", path, &error))?;
+    }
+    Ok(())
+}
+
+/// Makes a folder (mode 0700) in `folder` for files that are not in place yet; it vanishes when it is dropped.
+pub fn draft_folder(folder: &Path) -> Result<tempfile::TempDir> {
+    tempfile::Builder::new()
+        .prefix(DRAFT_PREFIX)
+        .suffix(DRAFT_SUFFIX)
+        .tempdir_in(folder)
+        .map_err(|error| Error::io("make a folder in", folder, &error))
+}
+
+/// Moves a finished, synced file to its place on the same file system.
+pub fn move_into_place(from: &Path, to: &Path) -> Result<()> {
+    std::fs::rename(from, to).map_err(|error| Error::io("put in place", to, &error))
+}
+
+/// Removes the drafts that runs left in a folder when they were killed. The caller makes sure that no run is writing.
+pub fn remove_drafts(folder: &Path) -> Result<()> {
+    for entry in std::fs::read_dir(folder).map_err(|error| Error::io("list", folder, &error))?.flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with(DRAFT_PREFIX) && name.ends_with(DRAFT_SUFFIX) {
+            let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            let removed =
+                if is_folder { std::fs::remove_dir_all(entry.path()) } else { std::fs::remove_file(entry.path()) };
+            removed.map_err(|error| Error::io("remove", &entry.path(), &error))?;
+        }
+    }
+    Ok(())
+}
+
+/// Lets nobody but the owner into a folder.
+pub fn make_private(path: &Path) -> Result<()> {
+    #[cfg(unix)]
+    std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o700))
+        .map_err(|error| Error::io("protect", path, &error))?;
+    Ok(())
 }
 
 /// Makes a new file with mode 0600.
 pub fn create_private(path: &Path) -> Result<File> {
-    open_private(File::options().write(true).create_new(true), path)
+    open_private(OpenOptions::new().write(true).create_new(true), path)
 }
 
 /// Opens a lock file, making it with mode 0600 where it is missing.
 pub fn open_lock(path: &Path) -> Result<File> {
-    open_private(File::options().write(true).create(true).truncate(false), path)
+    open_private(OpenOptions::new().write(true).create(true).truncate(false), path)
 }
 
-fn open_private(options: &mut std::fs::OpenOptions, path: &Path) -> Result<File> {
+fn open_private(options: &mut OpenOptions, path: &Path) -> Result<File> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
     options.open(path).map_err(|error| Error::io("write", path, &error))

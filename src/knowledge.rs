@@ -32,10 +32,33 @@ pub fn read(path: &Path) -> Result<String> {
     std::fs::read_to_string(path).map_err(|error| Error::io("read", path, &error))
 }
 
-/// Parses a knowledge file. The error names the file and the line.
+/// Parses a knowledge or settings file. The error names the file, the line and what was expected, and repeats no value:
+/// someone may have written a password where none belongs.
 pub fn parse<T: serde::de::DeserializeOwned>(name: &str, text: &str) -> Result<T> {
-    toml::from_str(text)
-        .map_err(|error| Error::usage(format!("`{name}` is not right: {}", error.to_string().trim_end())))
+    toml::from_str(text).map_err(|error| {
+        let place = match error.span().and_then(|span| text.get(..span.start)) {
+            Some(before) => format!("`{name}`, line {}", before.matches('\n').count() + 1),
+            None => format!("`{name}`"),
+        };
+        Error::usage(format!("{place}: {}", without_value(error.message())))
+    })
+}
+
+/// What a parser says, less the value that it met.
+pub fn without_value(message: &str) -> String {
+    let first = message.lines().next().unwrap_or_default();
+    if first.starts_with("invalid type") || first.starts_with("invalid value") {
+        first
+            .split_once(", expected ")
+            .map_or("the value does not fit".to_owned(), |(_, wanted)| format!("expected {wanted}"))
+    } else if ["missing field", "unknown field", "unknown variant", "duplicate"]
+        .iter()
+        .any(|start| first.starts_with(start))
+    {
+        first.to_owned()
+    } else {
+        "this is not TOML, or not a value that fits".to_owned()
+    }
 }
 
 /// Lays `over` on `base`: tables merge key by key; in an array of tables, an entry with the same `key` merges and a new
@@ -109,6 +132,24 @@ mod tests {
                 "version = '2'\nkeep = 1\n[[field]]\nname = 'a'\nx = 2\ny = 1\n[[field]]\nname = 'b'\nx = 1\n[[field]]\nname = 'c'\n[dialect]\nq = 1\nd = 2\n"
             )
         );
+    }
+
+    #[test]
+    fn an_error_names_the_line_and_repeats_no_value() {
+        #[derive(Debug, serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Settings {
+            #[expect(dead_code, reason = "only parsing matters")]
+            port: u16,
+        }
+        for (text, message) in [
+            ("port = 22\nsecret = 'hunter2'\n", "`x`, line 2: unknown field `secret`, expected `port`"),
+            ("port = 'hunter2'\n", "`x`, line 1: expected u16"),
+            ("port = 22\nhunter2\n", "`x`, line 2: this is not TOML, or not a value that fits"),
+            ("port = -1\n", "`x`, line 1: expected u16"),
+        ] {
+            assert_eq!(parse::<Settings>("x", text).unwrap_err().message(), message);
+        }
     }
 
     #[test]

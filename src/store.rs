@@ -35,12 +35,14 @@ impl Store {
     /// Opens a store; a missing or empty folder becomes one.
     pub fn open_or_create(root: &Path) -> Result<Self> {
         let is_empty = match std::fs::read_dir(root) {
-            Ok(mut entries) => entries.next().is_none(),
+            // A file system that has just been made has this folder.
+            Ok(entries) => entries.flatten().all(|entry| entry.file_name() == "lost+found"),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,
             Err(error) => return Err(Error::io("open the store", root, &error)),
         };
         if is_empty {
             fs::make_folder(root)?;
+            fs::make_private(root)?;
             fs::write_json(&root.join(MARKER), &Marker { store_version: 1 })?;
         }
         Self::open(root)

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use arrow::array::{StringArray, StringBuilder};
+
 use super::findings::{Findings, RuleId};
 use super::reader::Records;
 use super::ruleset::{Kind, Ruleset};
@@ -25,14 +27,11 @@ pub enum Values {
     Integers(Vec<i32>),
     /// Positions in the codelist of the field, or [`NO_CODE`].
     Codes(Vec<u16>),
-    /// Texts, or `None`.
-    Texts(Vec<Option<Text>>),
+    /// Trimmed UTF-8, at most `keep_first` characters of it, or none.
+    Texts(StringArray),
     /// The column is an identifier that nothing needs.
     Unread,
 }
-
-/// A text of a row: trimmed UTF-8, at most `keep_first` characters of it.
-pub type Text = Box<str>;
 
 /// The rules that every field is held to, by position.
 #[derive(Debug)]
@@ -158,26 +157,21 @@ pub fn read(
             )
         }
         FieldType::Text if field.role == Role::Identifier && field.presence == Presence::Optional => Values::Unread,
-        FieldType::Text => Values::Texts(
-            (0..rows)
-                .map(|row| {
-                    let value = present(row, findings)?;
+        FieldType::Text => {
+            let mut texts = StringBuilder::with_capacity(rows, rows * 8);
+            for row in 0..rows {
+                let value = present(row, findings).filter(|value| {
+                    let fits = field.has_form(value);
                     if field.pattern.is_some() {
-                        let fits = field.has_form(&value);
                         findings.checked(row, rules.pattern, at, fits);
-                        if !fits {
-                            return None;
-                        }
                     }
-                    let text = std::str::from_utf8(&value).ok()?;
-                    let kept = field
-                        .keep_first
-                        .and_then(|count| text.char_indices().nth(count))
-                        .map_or(text, |(end, _)| &text[..end]);
-                    Some(kept.into())
-                })
-                .collect(),
-        ),
+                    fits
+                });
+                let text = value.as_deref().and_then(|value| std::str::from_utf8(value).ok());
+                texts.append_option(text.map(|text| field.kept(text)));
+            }
+            Values::Texts(texts.finish())
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use std::io::Write;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, Date32Array, Int32Array, Int64Array, RecordBatch, StringArray, UInt16Array, UInt64Array,
+    ArrayRef, BooleanArray, Date32Array, Int32Array, Int64Array, RecordBatch, UInt16Array, UInt64Array,
 };
 use arrow::datatypes::{DataType, Field as ArrowField, Schema, SchemaRef};
 
@@ -148,6 +148,7 @@ impl Checker<'_> {
         };
         let order = self.match_columns(&header, &mut report);
         if !report.is_refused() {
+            report.rows_follow();
             let mut pass = Pass {
                 checker: self,
                 rules: &rules,
@@ -163,13 +164,6 @@ impl Checker<'_> {
                 order,
             };
             while let Some(records) = chunk {
-                if u32::try_from(records.bytes.len()).is_err() {
-                    return Err(Error::refused(format!(
-                        "the record on line {} is longer than 4 GiB",
-                        records.first_line
-                    ))
-                    .hint("a quote is opened there and never closed"));
-                }
                 let checked = pass.check(&records)?;
                 report.add(checked.read, checked.rejected, &checked.counts, &checked.found);
                 list.add(&checked.found, &checked.rejected_lines)?;
@@ -288,8 +282,7 @@ impl Pass<'_> {
             return Err(Error::internal("the client id has not been read"));
         };
         // A row without a client id is rejected, so its key is never used.
-        let keys: Int64Array =
-            clients.iter().map(|client| client.as_ref().map_or(0, |client| self.keys.key(client))).collect();
+        let keys: Int64Array = clients.iter().map(|client| client.map_or(0, |client| self.keys.key(client))).collect();
         let mut arrays: Vec<ArrayRef> = vec![Arc::new(keys), Arc::new(UInt64Array::from(records.lines().to_vec()))];
         for (at, _) in stored(dictionary) {
             arrays.push(match &columns[at] {
@@ -302,7 +295,7 @@ impl Pass<'_> {
                 Values::Codes(codes) => {
                     Arc::new(codes.iter().map(|code| (*code != NO_CODE).then_some(*code)).collect::<UInt16Array>())
                 }
-                Values::Texts(texts) => Arc::new(texts.iter().map(Option::as_deref).collect::<StringArray>()),
+                Values::Texts(texts) => Arc::new(texts.clone()),
                 Values::Unread => return Err(Error::internal("a stored field has not been read")),
             });
         }

@@ -8,6 +8,9 @@ use std::io::Read;
 
 use memchr::{memchr, memchr_iter, memchr2, memchr3};
 
+/// Bytes after which a record is taken as one that does not end: a quote is opened and never closed.
+const LONGEST_RECORD: usize = 64 << 20;
+
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Bytes of whole records.
@@ -39,7 +42,7 @@ impl<R: Read> Chunker<R> {
         Self { input, delimiter, size, rest: Vec::new(), line: 1, started: false, ended: false, cut_off: false }
     }
 
-    /// Whether the stream ended inside a quoted field. Known once [`Chunker::next_chunk`] has given `None`.
+    /// Whether the stream ended inside a quoted field, or a record did not end. Known once [`Chunker::next_chunk`] has given `None`.
     pub fn cut_off(&self) -> bool {
         self.cut_off
     }
@@ -49,6 +52,11 @@ impl<R: Read> Chunker<R> {
         let mut bytes = std::mem::take(&mut self.rest);
         let mut scan = Scan::new(self.delimiter);
         while scan.end == 0 && !self.ended {
+            if bytes.len() > LONGEST_RECORD {
+                self.cut_off = true;
+                self.ended = true;
+                return Ok(None);
+            }
             self.ended = (&mut self.input).take(self.size as u64).read_to_end(&mut bytes)? < self.size;
             if !self.started {
                 self.started = true;
@@ -142,7 +150,7 @@ pub struct Records<'a> {
 }
 
 impl<'a> Records<'a> {
-    /// Splits a chunk (shorter than 4 GiB) into records of `width` fields.
+    /// Splits a chunk (far shorter than 4 GiB: see `LONGEST_RECORD`) into records of `width` fields.
     pub fn split(chunk: &'a Chunk, delimiter: u8, width: usize) -> Self {
         let bytes = chunk.bytes.as_slice();
         let estimate = bytes.len() / (width * 8).max(1);

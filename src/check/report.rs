@@ -179,6 +179,8 @@ pub(super) struct Builder<'a> {
     /// What the header or the file as a whole broke: rule, columns.
     file: Vec<(Kind, Vec<String>)>,
     totals: Totals,
+    /// Whether the header was right, so that rows were looked at.
+    rows_read: bool,
 }
 
 impl<'a> Builder<'a> {
@@ -191,7 +193,13 @@ impl<'a> Builder<'a> {
             first_lines: vec![Vec::new(); slots],
             file: Vec::new(),
             totals: Totals::default(),
+            rows_read: false,
         }
+    }
+
+    /// The header is right: rows follow.
+    pub fn rows_follow(&mut self) {
+        self.rows_read = true;
     }
 
     /// The file as a whole breaks a rule.
@@ -296,6 +304,12 @@ impl<'a> Builder<'a> {
                 outcome.failed = 1;
                 outcome.columns.clone_from(columns);
             }
+        }
+        let of_header =
+            matches!(rule.kind, Kind::FileEmpty | Kind::UnknownColumn | Kind::MissingColumn | Kind::DoubledColumn);
+        if !self.rows_read && !of_header {
+            outcome.checked = 0;
+            outcome.reason = Some("the header is refused, so no row was read".to_owned());
         }
         outcome.outcome = match outcome {
             RuleOutcome { reason: Some(_), .. } => Outcome::NotCheckable,

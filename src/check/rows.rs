@@ -57,6 +57,9 @@ impl RowRules {
     pub fn new(rules: &Ruleset, dictionary: &Dictionary, period: ReportingPeriod) -> Self {
         let at = |name: &str| dictionary.field(name).and_then(|field| dictionary.position(&field.name));
         let bound = rules.rules().iter().enumerate().filter_map(|(id, rule)| {
+            if Ruleset::not_checkable(rule, dictionary).is_some() {
+                return None;
+            }
             let bound = match &rule.kind {
                 Kind::DateOrder { earlier, later } => Bound::DateOrder { earlier: at(earlier)?, later: at(later)? },
                 Kind::DateRange { column, after, up_to, before } => {

@@ -128,7 +128,7 @@ impl Kind {
         }
     }
 
-    /// Whether the check cannot do without exactly one rule of this kind.
+    /// The kinds of which the check needs exactly one rule each.
     fn built_on() -> Vec<Self> {
         vec![
             Self::FileEmpty,
@@ -362,7 +362,13 @@ impl Ruleset {
             Kind::DateOrder { earlier, later } => vec![earlier, later],
             Kind::DateRange { column, .. } => vec![column],
             Kind::DisasterWindow { .. } => vec![names::VACCINE_GROUP, names::CVX, names::VACCINATION_DATE],
-            Kind::ConsentClass => vec![names::CONSENT_TYPE, names::DISASTER_CONSENT],
+            Kind::ConsentClass => vec![
+                names::CONSENT_TYPE,
+                names::DISASTER_CONSENT,
+                names::VACCINE_GROUP,
+                names::CVX,
+                names::VACCINATION_DATE,
+            ],
             Kind::ConsentActive { .. } => vec![names::CONSENT_DATE],
             Kind::ConsentRecorded => vec![names::CONSENT_TYPE],
             _ => Vec::new(),

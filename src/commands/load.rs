@@ -32,7 +32,7 @@ pub fn fetch(typed: &cli::Fetch, settings: &Settings, reporter: &dyn Reporter) -
 
 fn list(account: &Account) -> Result<()> {
     let mut source = SftpSource::connect(&account.sftp, &account.credential()?)?;
-    let files = account.pattern.explain(source.list()?);
+    let files = account.pattern.ranked(source.list()?);
     let mut text = String::new();
     for (at, (file, period)) in files.iter().enumerate() {
         let verdict = match period {
@@ -96,6 +96,7 @@ pub fn load(typed: &cli::Load, settings: &Settings, reporter: &dyn Reporter) -> 
     };
     let (report, partition) = into_store(&delivery, &store, settings, reporter)?;
     terminal::print_data(summary(&report).as_bytes())?;
+    let partition = partition?;
     let manifest = partition.manifest();
     terminal::say(&format!(
         "\n{} clients and {} immunizations are loaded. Ask for coverage:\n  phds query coverage --store {} --period {} --measure nis.mmr1 --by county",
@@ -107,19 +108,19 @@ pub fn load(typed: &cli::Load, settings: &Settings, reporter: &dyn Reporter) -> 
     Ok(())
 }
 
-/// Checks and converts a delivery in one pass. A refused file leaves its report and nothing else.
+/// Checks and converts a delivery in one pass. A refused file leaves its report, and the month as it was loaded before.
 pub fn into_store(
     delivery: &Delivery,
     store: &Store,
     settings: &Settings,
     reporter: &dyn Reporter,
-) -> Result<(Report, Partition)> {
+) -> Result<(Report, Result<Partition>)> {
     let reports = store.reports(delivery.period());
     fs::make_folder(&reports)?;
+    fs::remove_drafts(&reports)?;
     let mut staging = Staging::begin(store, delivery, &settings.dictionary, &settings.measures)?;
     let report = check_into(&reports, delivery, &mut staging, settings, reporter)?;
-    let accepted = report.clone().accept()?;
-    let partition = staging.commit(&accepted, reporter)?;
+    let partition = report.clone().accept().and_then(|accepted| staging.commit(&accepted, reporter));
     Ok((report, partition))
 }
 
@@ -170,6 +171,7 @@ fn summary(report: &Report) -> String {
     for rule in &document.rules {
         match rule.outcome {
             Outcome::Passed => {}
+            Outcome::NotCheckable if totals.read == 0 => {}
             Outcome::NotCheckable => {
                 text += &format!("  {}  cannot be checked  {}\n", rule.code, rule.title);
             }

@@ -1,5 +1,6 @@
 //! What a month's Parquet files are: the manifest that names them, and the [`Partition`] that proves they are there.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
@@ -7,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::check::report::Totals;
 use crate::error::{Error, Result};
+use crate::fs;
 use crate::period::ReportingPeriod;
 use crate::provenance::{DeliveryId, Edition, Tool};
 use crate::store::Store;
@@ -105,21 +107,32 @@ impl Manifest {
     }
 }
 
-/// A month whose Parquet is in place.
-#[derive(Clone, Debug)]
+/// A month whose Parquet is in place. While it is held, no load takes its files away.
+#[derive(Debug)]
 pub struct Partition {
     folder: PathBuf,
     manifest: Manifest,
+    _reading: Option<File>,
+}
+
+/// The lock that readers of a month share, and that a load holds alone while it changes the month.
+pub(super) fn lock(folder: &Path) -> Result<File> {
+    fs::open_lock(&folder.join(".lock"))
 }
 
 impl Partition {
     pub(super) fn new(folder: &Path, manifest: Manifest) -> Self {
-        Self { folder: folder.to_owned(), manifest }
+        Self { folder: folder.to_owned(), manifest, _reading: None }
     }
 
     /// Opens a month of a store; every file that the manifest names must be there with its size.
     pub fn open(store: &Store, period: ReportingPeriod) -> Result<Self> {
-        let partition = Self::open_folder(&store.partition(period))?.ok_or_else(|| {
+        let folder = store.partition(period);
+        let reading = if folder.is_dir() { Some(lock(&folder)?) } else { None };
+        if let Some(reading) = &reading {
+            reading.lock_shared().map_err(|error| Error::io("lock", &folder, &error))?;
+        }
+        let partition = Self::open_folder(&folder)?.ok_or_else(|| {
             let loaded = store.loaded();
             let error = Error::usage(format!("the month {period} is not loaded in `{}`", store.root().display()));
             match loaded.last() {
@@ -140,7 +153,7 @@ impl Partition {
                 .hint("load the month again"));
             }
         }
-        Ok(partition)
+        Ok(Self { _reading: reading, ..partition })
     }
 
     pub(super) fn open_folder(folder: &Path) -> Result<Option<Self>> {

@@ -23,9 +23,8 @@ use crate::error::{Error, Result};
 use crate::fetch::Delivery;
 use crate::fs;
 use crate::measure::Measures;
-use crate::period::ReportingPeriod;
 use crate::progress::Reporter;
-use crate::provenance::{Edition, Tool};
+use crate::provenance::{DeliveryId, Edition, Tool};
 use crate::store::Store;
 use manifest::{Manifest, PartFile, Table};
 
@@ -41,7 +40,7 @@ pub struct Staging<'a> {
     dictionary: &'a Dictionary,
     measures: &'a Measures,
     folder: PathBuf,
-    period: ReportingPeriod,
+    delivery: DeliveryId,
     /// Spilled buckets and finished files that are not in place yet.
     work: tempfile::TempDir,
     schema: SchemaRef,
@@ -64,10 +63,7 @@ impl<'a> Staging<'a> {
         let folder = store.partition(delivery.period());
         fs::make_folder(&folder)?;
         remove_leftovers(&folder)?;
-        let work = tempfile::Builder::new()
-            .prefix(WORK_PREFIX)
-            .tempdir_in(&folder)
-            .map_err(|error| Error::io("make a folder in", &folder, &error))?;
+        let work = fs::draft_folder(&folder)?;
         let schema = batch_schema(dictionary);
         let count = usize::try_from(delivery.bytes() / BYTES_PER_BUCKET).unwrap_or(MOST_BUCKETS) + 1;
         let buckets = (0..count.next_power_of_two().min(MOST_BUCKETS))
@@ -79,12 +75,16 @@ impl<'a> Staging<'a> {
                 Ok(Bucket { path, writer })
             })
             .collect::<Result<_>>()?;
-        Ok(Self { dictionary, measures, folder, period: delivery.period(), work, schema, buckets })
+        Ok(Self { dictionary, measures, folder, delivery: delivery.id(), work, schema, buckets })
     }
 
     /// Writes both tables and puts them in place of what was there. Only an accepted file gets here.
     pub fn commit(self, accepted: &Accepted, reporter: &dyn Reporter) -> Result<Partition> {
-        let Self { dictionary, measures, folder, period, work, schema, buckets } = self;
+        let Self { dictionary, measures, folder, delivery, work, schema, buckets } = self;
+        let report = accepted.report().document();
+        if report.delivery != delivery {
+            return Err(Error::internal("the rows of one delivery are not accepted by the report of another"));
+        }
         reporter.started("convert", None);
         let writer = tables::Writer::new(dictionary, measures, &schema)?;
         let load: u64 = random()?;
@@ -106,11 +106,10 @@ impl<'a> Staging<'a> {
             }
         }
         let [immunizations, clients] = parts;
-        let report = accepted.report().document();
         let manifest = Manifest {
             schema_version: 1,
             tool: Tool::this(),
-            reporting_period: period,
+            reporting_period: report.reporting_period,
             loaded_at: Utc::now().trunc_subsecs(0),
             delivery: report.delivery.clone(),
             dictionary: report.dictionary.clone(),
@@ -163,7 +162,7 @@ impl Sink for Staging<'_> {
 
 impl std::fmt::Debug for Staging<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Staging").field("period", &self.period).finish_non_exhaustive()
+        f.debug_struct("Staging").field("folder", &self.folder).finish_non_exhaustive()
     }
 }
 
@@ -172,9 +171,10 @@ impl Bucket {
         self.writer.write(batch).map_err(|error| spill_failed(&self.path, &error))
     }
 
-    fn read_back(mut self) -> Result<RecordBatch> {
+    fn read_back(self) -> Result<RecordBatch> {
         let failed = |error: &arrow::error::ArrowError| spill_failed(&self.path, error);
-        self.writer.finish().map_err(|error| failed(&error))?;
+        let written = self.writer.into_inner().map_err(|error| failed(&error))?.into_inner();
+        drop(written.map_err(|error| Error::io("write", &self.path, error.error()))?);
         let file = std::fs::File::open(&self.path).map_err(|error| Error::io("read", &self.path, &error))?;
         let reader = StreamReader::try_new_buffered(file, None).map_err(|error| failed(&error))?;
         let schema = reader.schema();
@@ -197,23 +197,16 @@ fn random() -> Result<u64> {
     rand::rngs::SysRng.try_next_u64().map_err(|_| Error::environment("the operating system gives no random bytes"))
 }
 
-const WORK_PREFIX: &str = ".phds-work-";
-
-/// Removes the work folders of runs that were killed, and files that no manifest names.
+/// Removes the work folders of runs that were killed, and files that no manifest names. Where there is no readable
+/// manifest, files stay until a load has written one.
 fn remove_leftovers(folder: &Path) -> Result<()> {
-    for entry in std::fs::read_dir(folder).map_err(|error| Error::io("list", folder, &error))?.flatten() {
-        if entry.file_name().to_string_lossy().starts_with(WORK_PREFIX) {
-            std::fs::remove_dir_all(entry.path()).map_err(|error| Error::io("clean", folder, &error))?;
-        }
-    }
-    let named: Vec<String> = match Partition::open_folder(folder)? {
-        Some(partition) => partition.manifest().files().map(|file| file.path.clone()).collect(),
-        None => Vec::new(),
-    };
+    fs::remove_drafts(folder)?;
+    let Ok(Some(partition)) = Partition::open_folder(folder) else { return Ok(()) };
+    let named: Vec<&str> = partition.manifest().files().map(|file| file.path.as_str()).collect();
     for table in Table::ALL {
         for entry in std::fs::read_dir(folder.join(table.name())).into_iter().flatten().flatten() {
             let path = format!("{}/{}", table.name(), entry.file_name().to_string_lossy());
-            if !named.contains(&path) {
+            if !named.contains(&path.as_str()) {
                 std::fs::remove_file(entry.path()).map_err(|error| Error::io("clean", folder, &error))?;
             }
         }
@@ -227,14 +220,16 @@ fn publish(folder: &Path, work: &tempfile::TempDir, manifest: Manifest) -> Resul
         fs::make_folder(&folder.join(table.name()))?;
     }
     for file in manifest.files() {
-        let place = folder.join(&file.path);
-        std::fs::rename(work.path().join(file.path.replace('/', "-")), &place)
-            .map_err(|error| Error::io("put in place", &place, &error))?;
+        fs::move_into_place(&work.path().join(file.path.replace('/', "-")), &folder.join(&file.path))?;
     }
     for table in Table::ALL {
         fs::sync_folder(&folder.join(table.name()))?;
     }
+    // Queries that are reading the month go on until they are done; the next ones see the new month.
+    let lock = manifest::lock(folder)?;
+    lock.lock().map_err(|error| Error::io("lock", folder, &error))?;
     fs::write_json(&folder.join("manifest.json"), &manifest)?;
     remove_leftovers(folder)?;
+    drop(lock);
     Ok(Partition::new(folder, manifest))
 }

@@ -27,12 +27,30 @@ impl Dictionary {
             over.remove("dimension").map(|value| ("dimension".to_owned(), value)).into_iter().collect();
         knowledge::overlay(&mut base, over, "name");
         knowledge::overlay(&mut base, dimensions, "id");
-        Self::build(base, path.parent())
+        let merged = Self::build(base, path.parent())?;
+        merged.prove_identifiers(&Self::built_in()?)?;
+        Ok(merged)
+    }
+
+    /// What the built-in dictionary calls an identifier stays one, by its name and by its header.
+    fn prove_identifiers(&self, built_in: &Self) -> Result<()> {
+        let spellings = |field: &Field| -> Vec<String> {
+            std::iter::once(&field.header).chain(&field.aliases).map(|header| header_key(header)).collect()
+        };
+        for known in built_in.fields().iter().filter(|field| field.role == Role::Identifier) {
+            let headers = spellings(known);
+            for field in self.fields().iter().filter(|field| field.role != Role::Identifier) {
+                if field.name == known.name || spellings(field).iter().any(|header| headers.contains(header)) {
+                    return Err(Error::usage(format!("dictionary field `{}`: it must stay an identifier", field.name)));
+                }
+            }
+        }
+        Ok(())
     }
 
     fn build(table: Table, folder: Option<&Path>) -> Result<Self> {
         let mut document: Document = table.try_into().map_err(|error: toml::de::Error| {
-            Error::usage(format!("the dictionary is not right: {}", error.to_string().trim_end()))
+            Error::usage(format!("the dictionary is not right: {}", knowledge::without_value(error.message())))
         })?;
         if document.schema_version != 1 {
             return Err(Error::usage(
@@ -153,7 +171,8 @@ impl Dictionary {
 
 fn compile(field: &Field) -> Result<Option<Regex>> {
     let Some(pattern) = &field.pattern else { return Ok(None) };
-    Regex::new(&format!("^(?:{pattern})$"))
+    // Without Unicode classes: a digit is 0 to 9, and no look-alike becomes the label of a group.
+    Regex::new(&format!("(?-u)^(?:{pattern})$"))
         .map(Some)
         .map_err(|_| Error::usage(format!("dictionary field `{}`: `pattern` is no regular expression", field.name)))
 }

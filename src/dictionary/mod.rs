@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 pub use codelist::{Code, Codelist};
 
+use crate::calendar::DateFormat;
 use crate::error::{Error, Result};
 use crate::knowledge::Fingerprint;
 use crate::provenance::Edition;
@@ -83,18 +84,6 @@ pub enum Unlisted {
     Review,
 }
 
-/// A way of writing a date.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DateFormat {
-    /// `2024-12-31`
-    Iso,
-    /// `12/31/2024`
-    Us,
-    /// `20241231`
-    Compact,
-}
-
 /// Where the value of a field is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -168,6 +157,12 @@ impl Field {
     /// Whether a value has the form of the field; true when the field has no pattern.
     pub fn has_form(&self, value: &[u8]) -> bool {
         self.matcher.as_ref().is_none_or(|matcher| matcher.is_match(value))
+    }
+
+    /// The part of a text that is stored.
+    pub fn kept<'a>(&self, text: &'a str) -> &'a str {
+        let end = self.keep_first.and_then(|count| text.char_indices().nth(count));
+        end.map_or(text, |(end, _)| &text[..end])
     }
 }
 

@@ -194,9 +194,9 @@ pub struct DisclosureNote {
 /// A table file that a release was written to.
 #[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct TableNote {
-    /// `csv`, `json`, `parquet` or `arrow`.
+    /// `txt`, `csv`, `json`, `parquet` or `arrow`.
     pub format: String,
-    /// File name, beside the manifest.
+    /// File name, beside this description.
     pub file: String,
     /// SHA-256 in hexadecimal digits.
     pub sha256: String,
@@ -317,11 +317,11 @@ impl Document {
                 fingerprint: policy_edition.fingerprint,
             },
             caveats: vec![
-                "The Texas registry is opt-in: clients without consent are absent, and so is a child with no recorded dose. Rates among clients in the file overstate coverage of the population.".to_owned(),
+                "The Texas registry is opt-in: clients without consent are absent, and so is a child with no recorded dose. Rates among clients in the file tend to overstate coverage of the population.".to_owned(),
                 format!("Vaccinations before {year} are not in the file, so clients born before {year} are not in the cohort."),
                 "Every recorded dose counts, valid or not; the file does not tell validity.".to_owned(),
                 "County, sex and the like are those of the client's latest vaccination in the file.".to_owned(),
-                format!("Cells with a numerator, a complement or a denominator of 1 to {} are suppressed; suppressed is not zero.", policy.k() - 1),
+                format!("Rows with a numerator, a complement or a denominator of 1 to {} are suppressed; suppressed is not zero.", policy.k() - 1),
             ],
             table: None,
         };

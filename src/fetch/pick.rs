@@ -66,21 +66,27 @@ impl NamePattern {
         Some((period, number("day").unwrap_or(0)))
     }
 
-    /// The newest matching file by the date in its name (then by time of change, then by name), or the newest of one
-    /// period. The month in the name is taken as the reporting period.
+    /// Every file with the period that its name tells if it is a delivery; the newest delivery first, by the date in the
+    /// name, then the time of change, then the name. The month in the name is taken as the reporting period.
+    pub fn ranked(&self, files: Vec<RemoteFile>) -> Vec<(RemoteFile, Option<ReportingPeriod>)> {
+        let mut dated: Vec<_> = files
+            .into_iter()
+            .map(|file| (self.date(&file.name).filter(|_| is_finished(&file.name)), file))
+            .map(|(date, file)| (Reverse((date, file.modified)), file))
+            .collect();
+        dated.sort_by(|(a, x), (b, y)| a.cmp(b).then_with(|| y.name.cmp(&x.name)));
+        dated.into_iter().map(|(Reverse((date, _)), file)| (file, date.map(|(period, _)| period))).collect()
+    }
+
+    /// The newest delivery, or the newest of one period.
     pub fn newest(
         &self,
         files: Vec<RemoteFile>,
         period: Option<ReportingPeriod>,
     ) -> Result<(RemoteFile, ReportingPeriod)> {
         let count = files.len();
-        let matching = files.into_iter().filter_map(|file| {
-            let (month, day) = self.date(&file.name)?;
-            (is_finished(&file.name) && period.is_none_or(|wanted| wanted == month)).then_some((month, day, file))
-        });
-        let newest =
-            matching.max_by(|a, b| (a.0, a.1, a.2.modified, &a.2.name).cmp(&(b.0, b.1, b.2.modified, &b.2.name)));
-        newest.map(|(month, _, file)| (file, month)).ok_or_else(|| {
+        let deliveries = self.ranked(files).into_iter().filter_map(|(file, month)| Some((file, month?)));
+        deliveries.into_iter().find(|(_, month)| period.is_none_or(|wanted| wanted == *month)).ok_or_else(|| {
             let wanted = period.map(|period| format!(" of {period}")).unwrap_or_default();
             Error::refused(format!(
                 "none of the {count} files of the folder is a delivery{wanted} by the pattern `{}`",
@@ -88,19 +94,6 @@ impl NamePattern {
             ))
             .hint("`phds fetch --list` shows what is there; set `source.pattern` in phds.toml")
         })
-    }
-
-    /// Every file, newest first, with the period that its name tells, if it is a delivery.
-    pub fn explain(&self, files: Vec<RemoteFile>) -> Vec<(RemoteFile, Option<ReportingPeriod>)> {
-        let mut files: Vec<_> = files
-            .into_iter()
-            .map(|file| {
-                let period = self.date(&file.name).filter(|_| is_finished(&file.name)).map(|(period, _)| period);
-                (file, period)
-            })
-            .collect();
-        files.sort_by(|a, b| (Reverse(a.1), &a.0.name).cmp(&(Reverse(b.1), &b.0.name)));
-        files
     }
 }
 

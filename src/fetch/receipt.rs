@@ -99,7 +99,8 @@ fn open_file(path: &Path) -> Result<File> {
     }
 }
 
-/// Brings one file of a source into `folder`, whole or not at all, with `receipt.json` beside it.
+/// Brings one file of a source into `folder`, whole or not at all, with `receipt.json` beside it. The caller makes sure
+/// that no other run writes there: leftovers of killed ones are removed.
 ///
 /// A delivery of the same content that is already there is left as it is. One of the same name and other content is
 /// never replaced: the new one gets the first digits of its SHA-256 in its name, and the reporter is told.
@@ -112,6 +113,7 @@ pub fn fetch(
 ) -> Result<Delivery> {
     let name = pick::safe_name(&file.name)?;
     fs::make_folder(folder)?;
+    fs::remove_drafts(folder)?;
     let destination = folder.join(name);
     let mut draft = Draft::new(&destination)?;
     let mut hash = Sha256::new();
@@ -157,7 +159,11 @@ pub fn fetch(
         modified: file.modified,
         delivery: delivery.id(),
     };
-    fs::write_json(&folder.join("receipt.json"), &receipt)?;
+    let place = fs::description_path(delivery.path(), "receipt.json", |text| {
+        serde_json::from_slice::<Receipt>(text)
+            .is_ok_and(|other| other.delivery.file_name == receipt.delivery.file_name)
+    })?;
+    fs::write_json(&place, &receipt)?;
     Ok(delivery)
 }
 

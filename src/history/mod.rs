@@ -63,8 +63,8 @@ fn day_of_series<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::calendar;
-    use crate::dictionary::{DateFormat, Dictionary, names};
+    use crate::calendar::{self, DateFormat};
+    use crate::dictionary::{Dictionary, names};
 
     fn day(text: &str) -> i32 {
         calendar::parse(text.as_bytes(), DateFormat::Iso).unwrap()

@@ -56,6 +56,8 @@ impl Format {
 /// The columns after the dimensions.
 const COLUMNS: [&str; 8] = ["measure", "numerator", "denominator", "rate", "ci_low", "ci_high", "status", "audience"];
 
+const DESCRIPTION: &str = "release.json";
+
 /// Names of all columns.
 pub fn columns(release: &Release) -> Vec<String> {
     release.dimensions().iter().cloned().chain(COLUMNS.map(str::to_owned)).collect()
@@ -86,24 +88,17 @@ pub fn write(release: &Release, format: Format, path: &Path) -> Result<PathBuf> 
         rows: release.cells().len() as u64,
         columns: columns(release),
     });
-    let description = description_for(path, file)?;
+    if file == DESCRIPTION {
+        return Err(Error::usage(format!(
+            "a table cannot be called {DESCRIPTION}: that is the name of its description"
+        )));
+    }
+    let description = fs::description_path(path, DESCRIPTION, |text| {
+        serde_json::from_slice::<Document>(text).is_ok_and(|other| other.table.is_none_or(|table| table.file == file))
+    })?;
     fs::write_whole(path, &bytes)?;
     fs::write_json(&description, &document)?;
     Ok(description)
-}
-
-fn description_for(path: &Path, file: &str) -> Result<PathBuf> {
-    let shared = path.with_file_name("release.json");
-    let is_ours = match std::fs::read(&shared) {
-        Ok(text) => serde_json::from_slice::<Document>(&text)
-            .is_ok_and(|other| other.table.is_none_or(|table| table.file == file)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,
-        Err(error) => return Err(Error::io("read", &shared, &error)),
-    };
-    if file == "release.json" {
-        return Err(Error::usage("a table cannot be called release.json: that is the name of its description"));
-    }
-    Ok(if is_ours { shared } else { path.with_file_name(format!("{file}.release.json")) })
 }
 
 /// Shares with six digits after the point: enough for any count of people in Texas, and the same text everywhere.

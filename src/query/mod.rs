@@ -8,7 +8,7 @@ mod sql;
 
 use std::collections::BTreeMap;
 
-use chrono::NaiveDate;
+use chrono::{Datelike, NaiveDate};
 
 use crate::convert::Partition;
 use crate::convert::manifest::Table;
@@ -113,6 +113,10 @@ impl<'a> Coverage<'a> {
                 "the as-of date is after the last day of the reporting period, {period_end}"
             )));
         }
+        // A free choice of days would let two tables differ by the clients of one day.
+        if as_of.checked_add_days(chrono::Days::new(1)).is_none_or(|next| next.day() != 1) {
+            return Err(Error::usage("the as-of date must be the last day of a month"));
+        }
         if by.is_empty() {
             return Err(
                 Error::usage("a table needs at least one dimension in `--by`").hint("`phds dimensions` lists them")
@@ -133,6 +137,8 @@ impl<'a> Coverage<'a> {
             }
             bound.push(bind(dictionary, dimension, &filter.values)?);
         }
+        // The same question is the same release, in whatever order its filters were typed.
+        bound.sort_by(|a, b| a.dimension.id.cmp(&b.dimension.id));
         Ok(Self { dictionary, measures, partition, measure, by, filters: bound, as_of })
     }
 
@@ -269,7 +275,10 @@ fn bind<'a>(dictionary: &'a Dictionary, dimension: &'a Dimension, typed: &[Strin
                 Err(_) if is_unknown => {}
                 Err(_) => return Err(wrong(value, "write a year, for example 2021".to_owned())),
             },
-            _ if field.has_form(value.as_bytes()) => filter.values.push(Value::Text(value.to_owned())),
+            _ if field.has_form(value.as_bytes()) => {
+                field.kept(value).clone_into(&mut label);
+                filter.values.push(Value::Text(label.clone()));
+            }
             _ if is_unknown => {}
             _ => return Err(wrong(value, format!("a value looks like this: {}", field.description))),
         }
