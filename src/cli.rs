@@ -159,7 +159,7 @@ pub struct Coverage {
     #[arg(long = "where", value_name = "DIM=VALUE[,VALUE…]", value_parser = parse_where)]
     pub filters: Vec<Where>,
     /// The last day that counts, the last of some month [default: the last day of the reporting period]
-    #[arg(long, value_name = "YYYY-MM-DD")]
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = parse_day)]
     pub as_of: Option<NaiveDate>,
     /// How to print or write it
     #[arg(long, value_enum, default_value_t)]
@@ -220,6 +220,10 @@ pub struct Completions {
     /// The shell
     #[arg(value_enum)]
     pub shell: clap_complete::Shell,
+}
+
+fn parse_day(text: &str) -> Result<NaiveDate, Error> {
+    text.parse().map_err(|_| Error::usage("a day is written YYYY-MM-DD, for example 2024-12-31"))
 }
 
 fn parse_where(text: &str) -> Result<Where, Error> {

@@ -77,7 +77,12 @@ impl Error {
 
     /// A file operation that the operating system refused, in its own words.
     pub fn io(doing: &str, path: &Path, error: &std::io::Error) -> Self {
-        Self::environment(format!("cannot {doing} `{}`: {error}", path.display()))
+        let failed = Self::environment(format!("cannot {doing} `{}`: {error}", path.display()));
+        if error.kind() == std::io::ErrorKind::StorageFull {
+            failed.hint("make room on that disk and try again; what was there before has not been changed")
+        } else {
+            failed
+        }
     }
 
     /// Adds what the person can do about it.

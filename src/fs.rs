@@ -24,11 +24,20 @@ pub struct Draft {
 impl Draft {
     /// Starts a file (mode 0600) that will replace or become `destination`; its folder must exist.
     pub fn new(destination: &Path) -> Result<Self> {
+        let folder = folder_of(destination);
+        if !folder.is_dir() {
+            return Err(Error::usage(format!("there is no folder `{}`", folder.display())).hint("make it first"));
+        }
+        if destination.symlink_metadata().is_ok_and(|metadata| !metadata.is_file()) {
+            return Err(Error::usage(format!("`{}` is there and is not a plain file", destination.display()))
+                .hint("name another file"));
+        }
         let file = tempfile::Builder::new()
             .prefix(DRAFT_PREFIX)
             .suffix(DRAFT_SUFFIX)
-            .tempfile_in(folder_of(destination))
-            .map_err(|error| Error::io("write beside", destination, &error))?;
+            .tempfile_in(folder)
+            // The library's own words have the path of the draft in them.
+            .map_err(|error| Error::io("write beside", destination, &error.kind().into()))?;
         Ok(Self { file, destination: destination.to_owned() })
     }
 
@@ -121,11 +130,11 @@ pub fn sync_folder(path: &Path) -> Result<()> {
 
 /// Makes a folder (mode 0700) in `folder` for files that are not in place yet; it vanishes when it is dropped.
 pub fn draft_folder(folder: &Path) -> Result<tempfile::TempDir> {
-    tempfile::Builder::new()
-        .prefix(DRAFT_PREFIX)
-        .suffix(DRAFT_SUFFIX)
-        .tempdir_in(folder)
-        .map_err(|error| Error::io("make a folder in", folder, &error))
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(DRAFT_PREFIX).suffix(DRAFT_SUFFIX);
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+    builder.tempdir_in(folder).map_err(|error| Error::io("make a folder in", folder, &error.kind().into()))
 }
 
 /// Moves a finished, synced file to its place on the same file system.
@@ -133,12 +142,16 @@ pub fn move_into_place(from: &Path, to: &Path) -> Result<()> {
     std::fs::rename(from, to).map_err(|error| Error::io("put in place", to, &error))
 }
 
+/// Whether a name is that of a draft.
+pub fn is_draft(name: &std::ffi::OsStr) -> bool {
+    let name = name.to_string_lossy();
+    name.starts_with(DRAFT_PREFIX) && name.ends_with(DRAFT_SUFFIX)
+}
+
 /// Removes the drafts that runs left in a folder when they were killed. The caller makes sure that no run is writing.
 pub fn remove_drafts(folder: &Path) -> Result<()> {
     for entry in std::fs::read_dir(folder).map_err(|error| Error::io("list", folder, &error))?.flatten() {
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if name.starts_with(DRAFT_PREFIX) && name.ends_with(DRAFT_SUFFIX) {
+        if is_draft(&entry.file_name()) {
             let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
             let removed =
                 if is_folder { std::fs::remove_dir_all(entry.path()) } else { std::fs::remove_file(entry.path()) };

@@ -14,8 +14,9 @@ pub mod fetch;
 
 pub mod check;
 
-pub mod convert;
 pub mod history;
+
+pub mod convert;
 pub mod store;
 
 pub mod query;

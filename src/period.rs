@@ -73,7 +73,9 @@ impl FromStr for ReportingPeriod {
             }
             _ => None,
         };
-        parsed.ok_or_else(|| Error::usage("a reporting period is written YYYY-MM, for example 2024-12"))
+        parsed.ok_or_else(|| {
+            Error::usage("a reporting period is written YYYY-MM, for example 2024-12, from 2000-01 to 2199-12")
+        })
     }
 }
 

@@ -34,9 +34,12 @@ pub struct Store {
 impl Store {
     /// Opens a store; a missing or empty folder becomes one.
     pub fn open_or_create(root: &Path) -> Result<Self> {
+        prove_name(root)?;
         let is_empty = match std::fs::read_dir(root) {
-            // A file system that has just been made has this folder.
-            Ok(entries) => entries.flatten().all(|entry| entry.file_name() == "lost+found"),
+            // A file system that has just been made has this folder; drafts are what a killed run left.
+            Ok(entries) => {
+                entries.flatten().all(|entry| entry.file_name() == "lost+found" || fs::is_draft(&entry.file_name()))
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,
             Err(error) => return Err(Error::io("open the store", root, &error)),
         };
@@ -50,6 +53,7 @@ impl Store {
 
     /// Opens a store that is there.
     pub fn open(root: &Path) -> Result<Self> {
+        prove_name(root)?;
         let marker = root.join(MARKER);
         let text = match std::fs::read(&marker) {
             Ok(text) => text,
@@ -105,18 +109,46 @@ impl Store {
         periods
     }
 
-    /// Makes sure that no other run writes to the store while the lock is held.
+    /// Removes what killed runs left behind: a part of a delivery has names and addresses.
+    fn sweep(&self) -> Result<()> {
+        for room in ["deliveries", "reports", "partitions"] {
+            for month in std::fs::read_dir(self.root.join(room)).into_iter().flatten().flatten() {
+                if month.path().is_dir() {
+                    fs::remove_drafts(&month.path())?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes sure that no other run writes to the store while the lock is held, and that no draft of an earlier one is
+    /// left.
     pub fn lock(&self) -> Result<StoreLock> {
         let path = self.root.join(".lock");
         let file = fs::open_lock(&path)?;
         match file.try_lock() {
-            Ok(()) => Ok(StoreLock { _file: file }),
+            Ok(()) => {
+                self.sweep()?;
+                Ok(StoreLock { _file: file })
+            }
             Err(std::fs::TryLockError::WouldBlock) => {
                 Err(Error::environment(format!("another run of phds is writing to `{}`", self.root.display()))
                     .hint("wait until it has ended"))
             }
             Err(std::fs::TryLockError::Error(error)) => Err(Error::io("lock", &path, &error)),
         }
+    }
+}
+
+/// The query engine takes these characters in a path for a pattern.
+fn prove_name(root: &Path) -> Result<()> {
+    if root.is_file() {
+        return Err(Error::usage(format!("`{}` is a file; a store is a folder", root.display())));
+    }
+    match std::path::absolute(root).ok().as_deref().and_then(Path::to_str) {
+        Some(path) if !path.contains(['*', '?', '[', ']']) => Ok(()),
+        _ => Err(Error::usage(format!("`{}` cannot be the path of a store", root.display()))
+            .hint("the path must be UTF-8 text without * ? [ ]")),
     }
 }
 

@@ -203,6 +203,9 @@ impl Checker<'_> {
                 None => unknown.push(format!("column {}", place + 1)),
             }
         }
+        if unknown.len() == header.len() {
+            report.no_column_is_known();
+        }
         let missing = self.dictionary.fields().iter().enumerate();
         let missing = missing.filter(|(at, field)| field.in_file && !order.contains(at));
         let missing: Vec<_> = missing.map(|(_, field)| field.header.clone()).collect();
@@ -323,7 +326,10 @@ impl<'a> RejectedList<'a> {
     fn add(&mut self, found: &[Finding], rejected_lines: &[u64]) -> Result<()> {
         for finding in found.iter().filter(|finding| rejected_lines.binary_search(&finding.line).is_ok()) {
             let rule = &self.checker.rules.rules()[usize::from(finding.rule)];
-            let column = finding.field.map_or("", |at| &self.checker.dictionary.fields()[usize::from(at)].header);
+            let column = match finding.field {
+                Some(at) => &self.checker.dictionary.fields()[usize::from(at)].header,
+                None => Ruleset::points_at(rule, self.checker.dictionary).unwrap_or_default(),
+            };
             let line = finding.line.to_string();
             self.csv.write_record([line.as_str(), &rule.code, rule.severity.word(), column]).map_err(list_failed)?;
         }

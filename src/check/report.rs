@@ -82,7 +82,7 @@ pub struct RuleOutcome {
     /// The first physical lines with a failure, the header being line 1; at most 20.
     pub first_lines: Vec<u64>,
     /// The same for each column, where the rule looks at single fields.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub by_column: Vec<ColumnOutcome>,
 }
 
@@ -116,6 +116,7 @@ pub struct Document {
 #[derive(Clone, Debug)]
 pub struct Report {
     document: Document,
+    no_column_is_known: bool,
 }
 
 /// A file that may be loaded.
@@ -147,26 +148,53 @@ impl Report {
 
     /// Why the file is refused, when it is.
     pub fn refusal(&self) -> Option<Error> {
-        let refusing: Vec<_> = self
-            .document
-            .rules
-            .iter()
-            .filter(|rule| rule.severity == Severity::Refuse && rule.outcome == Outcome::Failed)
-            .collect();
+        let rules = &self.document.rules;
+        let refusing: Vec<_> =
+            rules.iter().filter(|rule| rule.severity == Severity::Refuse && rule.outcome == Outcome::Failed).collect();
         let first = refusing.first()?;
-        let listed = refusing
-            .iter()
-            .map(|rule| match rule.columns.as_slice() {
-                [] => format!("{} {}", rule.code, rule.title.to_lowercase()),
-                columns => format!("{} {}: {}", rule.code, rule.title.to_lowercase(), columns.join(", ")),
-            })
-            .collect::<Vec<_>>()
-            .join("; ");
-        Some(
-            Error::refused(format!("the file is refused: {listed}"))
-                .hint(format!("`phds explain {}` says what to do", first.code)),
-        )
+        let reasons = refusing.iter().map(|rule| {
+            let mut reason = format!("{} {}", rule.code, in_a_sentence(&rule.title));
+            if !rule.columns.is_empty() {
+                reason += &format!(": {}", abridged(&rule.columns));
+            } else if self.document.totals.rejected > 0 {
+                reason += &self.most_rejecting();
+            }
+            reason
+        });
+        let reasons = reasons.collect::<Vec<_>>().join("; ");
+        let hint = format!("`phds explain {}` says what to do", first.code);
+        Some(Error::refused(format!("the file is refused: {reasons}")).hint(if self.no_column_is_known {
+            format!("is the first line the header, and is the file UTF-8 text with the right delimiter? {hint}")
+        } else {
+            hint
+        }))
     }
+
+    /// How many rows are rejected, and the rule behind most of them.
+    fn most_rejecting(&self) -> String {
+        let totals = self.document.totals;
+        let rules = self.document.rules.iter().filter(|rule| rule.severity == Severity::Reject);
+        let most = rules.max_by_key(|rule| rule.failed);
+        let most = most.map(|rule| format!(", most by {} {}", rule.code, in_a_sentence(&rule.title)));
+        format!(": {} of {}{}", totals.rejected, totals.read, most.unwrap_or_default())
+    }
+}
+
+/// A title without its capital, unless the first word is an abbreviation.
+fn in_a_sentence(title: &str) -> String {
+    let mut characters = title.chars();
+    match (characters.next(), characters.clone().next()) {
+        (Some(first), Some(second)) if second.is_lowercase() => first.to_lowercase().chain(characters).collect(),
+        _ => title.to_owned(),
+    }
+}
+
+/// The first names of a list, and how many more there are.
+fn abridged(names: &[String]) -> String {
+    const NAMED: usize = 6;
+    let more = names.len().saturating_sub(NAMED);
+    let named = names.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+    if more == 0 { named } else { format!("{named} and {more} more") }
 }
 
 /// Builds a report while the file is read.
@@ -181,6 +209,7 @@ pub(super) struct Builder<'a> {
     totals: Totals,
     /// Whether the header was right, so that rows were looked at.
     rows_read: bool,
+    no_column_is_known: bool,
 }
 
 impl<'a> Builder<'a> {
@@ -194,7 +223,13 @@ impl<'a> Builder<'a> {
             file: Vec::new(),
             totals: Totals::default(),
             rows_read: false,
+            no_column_is_known: false,
         }
+    }
+
+    /// No header of the file is one of the dictionary.
+    pub fn no_column_is_known(&mut self) {
+        self.no_column_is_known = true;
     }
 
     /// The header is right: rows follow.
@@ -247,6 +282,7 @@ impl<'a> Builder<'a> {
         }
         let rules = self.rules.rules().iter().enumerate().map(|(id, rule)| self.outcome(id, rule, applies)).collect();
         Report {
+            no_column_is_known: self.no_column_is_known,
             document: Document {
                 schema_version: 1,
                 tool: Tool::this(),

@@ -153,7 +153,8 @@ impl RowRules {
                 })
             }
             Bound::ConsentActive { date: field, first, last } => {
-                Some((first..=last).contains(&date(&columns[field], row)?))
+                // A consent without a date cannot be shown to be active.
+                Some(date(&columns[field], row).is_some_and(|day| (first..=last).contains(&day)))
             }
             Bound::ConsentRecorded { consent } => Some(code(&columns[consent], row) != NO_CODE),
         }

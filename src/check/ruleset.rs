@@ -356,18 +356,18 @@ impl Ruleset {
         items
     }
 
-    /// The fields that a rule about whole rows reads, by name.
+    /// The fields that a rule about whole rows reads, by name; a finding points at the last one.
     fn reads(rule: &Rule) -> Vec<&str> {
         match &rule.kind {
             Kind::DateOrder { earlier, later } => vec![earlier, later],
             Kind::DateRange { column, .. } => vec![column],
             Kind::DisasterWindow { .. } => vec![names::VACCINE_GROUP, names::CVX, names::VACCINATION_DATE],
             Kind::ConsentClass => vec![
-                names::CONSENT_TYPE,
-                names::DISASTER_CONSENT,
                 names::VACCINE_GROUP,
                 names::CVX,
                 names::VACCINATION_DATE,
+                names::DISASTER_CONSENT,
+                names::CONSENT_TYPE,
             ],
             Kind::ConsentActive { .. } => vec![names::CONSENT_DATE],
             Kind::ConsentRecorded => vec![names::CONSENT_TYPE],
@@ -378,6 +378,11 @@ impl Ruleset {
     /// The headers of the columns that a rule about whole rows reads.
     pub(super) fn columns(rule: &Rule, dictionary: &Dictionary) -> Vec<String> {
         Self::reads(rule).iter().filter_map(|name| Some(dictionary.field(name)?.header.clone())).collect()
+    }
+
+    /// The header of the column at which a finding about a whole row points.
+    pub(super) fn points_at<'a>(rule: &Rule, dictionary: &'a Dictionary) -> Option<&'a str> {
+        Self::reads(rule).last().and_then(|name| dictionary.field(name)).map(|field| field.header.as_str())
     }
 
     /// Why a rule cannot be checked with this dictionary, when that is so.

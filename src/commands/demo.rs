@@ -51,7 +51,7 @@ pub fn run(typed: &cli::Demo, reporter: &dyn Reporter) -> Result<()> {
     // The server is gone, and its password with it.
     let _ = std::fs::remove_file(dir.join("password"));
     let (_, partition) = super::load::into_store(&delivery, &store, &settings, reporter)?;
-    let partition = partition?;
+    let partition = partition.ok_or_else(|| Error::internal("the month of the demo is refused"))?;
     drop(lock);
 
     let mut said = String::new();

@@ -4,13 +4,13 @@ use std::path::Path;
 
 use crate::check::report::{Outcome, Report};
 use crate::check::ruleset::Severity;
-use crate::check::{Checker, Discard, Sink};
+use crate::check::{Checker, Discard};
 use crate::cli;
 use crate::convert::{Partition, Staging};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::fetch::local::LocalSource;
 use crate::fetch::sftp::SftpSource;
-use crate::fetch::{self, Delivery, Source};
+use crate::fetch::{self, Delivery, RemoteFile, Source};
 use crate::fs::{self, Draft};
 use crate::period::ReportingPeriod;
 use crate::progress::Reporter;
@@ -69,7 +69,10 @@ pub fn check(typed: &cli::Check, settings: &Settings, reporter: &dyn Reporter) -
     let report = match &typed.report {
         Some(folder) => {
             fs::make_folder(folder)?;
-            check_into(folder, &delivery, &mut Discard, settings, reporter)?
+            let mut rejected = Draft::new(&folder.join(REJECTED))?;
+            let report = checker(settings).check(&delivery, &mut Discard, &mut rejected, reporter)?;
+            publish_report(folder, &report, rejected)?;
+            report
         }
         None => checker(settings).check(&delivery, &mut Discard, &mut std::io::sink(), reporter)?,
     };
@@ -80,48 +83,77 @@ pub fn check(typed: &cli::Check, settings: &Settings, reporter: &dyn Reporter) -
     }
 }
 
+/// Where a load takes its delivery from.
+enum Wanted<'a> {
+    File((LocalSource, RemoteFile)),
+    Newest(&'a Account),
+}
+
 /// `phds load`
 pub fn load(typed: &cli::Load, settings: &Settings, reporter: &dyn Reporter) -> Result<()> {
-    let source = match &typed.file {
-        Some(file) => Some(LocalSource::of_file(file)?),
-        None => None,
+    let root = settings.store(typed.store.as_deref())?;
+    let wanted = match &typed.file {
+        Some(file) => Wanted::File(LocalSource::of_file(file)?),
+        None => Wanted::Newest(settings.account()?),
     };
-    let store = Store::open_or_create(&settings.store(typed.store.as_deref())?)?;
+    // Only now, when there is something to load, does a folder become a store.
+    let store = Store::open_or_create(&root)?;
     let _lock = store.lock()?;
-    let delivery = match source {
-        Some((mut source, file)) => {
+    let delivery = match wanted {
+        Wanted::File((mut source, file)) => {
             fetch::fetch(&mut source, &file, typed.period, &store.deliveries(typed.period), reporter)?
         }
-        None => from_account(settings.account()?, Some(typed.period), &store, reporter)?,
+        Wanted::Newest(account) => from_account(account, Some(typed.period), &store, reporter)?,
     };
     let (report, partition) = into_store(&delivery, &store, settings, reporter)?;
     terminal::print_data(summary(&report).as_bytes())?;
-    let partition = partition?;
+    let Some(partition) = partition else {
+        return Err(report.refusal().unwrap_or_else(|| Error::internal("a file is refused without a reason")));
+    };
     let manifest = partition.manifest();
     terminal::say(&format!(
         "\n{} clients and {} immunizations are loaded. Ask for coverage:\n  phds query coverage --store {} --period {} --measure nis.mmr1 --by county",
         manifest.clients.rows,
         manifest.immunizations.rows,
-        store.root().display(),
+        terminal::shell_word(&store.root().display().to_string()),
         manifest.reporting_period
     ));
     Ok(())
 }
 
 /// Checks and converts a delivery in one pass. A refused file leaves its report, and the month as it was loaded before.
+///
+/// `report.json` and `rejected.csv` of a month describe what is loaded, or the file that was refused when nothing is;
+/// those of a file that was refused while the month is loaded go to `refused/`.
 pub fn into_store(
     delivery: &Delivery,
     store: &Store,
     settings: &Settings,
     reporter: &dyn Reporter,
-) -> Result<(Report, Result<Partition>)> {
+) -> Result<(Report, Option<Partition>)> {
     let reports = store.reports(delivery.period());
     fs::make_folder(&reports)?;
-    fs::remove_drafts(&reports)?;
+    let mut rejected = Draft::new(&reports.join(REJECTED))?;
     let mut staging = Staging::begin(store, delivery, &settings.dictionary, &settings.measures)?;
-    let report = check_into(&reports, delivery, &mut staging, settings, reporter)?;
-    let partition = report.clone().accept().and_then(|accepted| staging.commit(&accepted, reporter));
+    let report = checker(settings).check(delivery, &mut staging, &mut rejected, reporter)?;
+    let is_loaded = store.loaded().contains(&delivery.period());
+    let partition = if let Ok(accepted) = report.clone().accept() {
+        Some(staging.commit(&accepted, reporter)?)
+    } else {
+        staging.abandon();
+        None
+    };
+    let folder = if partition.is_none() && is_loaded { reports.join("refused") } else { reports };
+    publish_report(&folder, &report, rejected)?;
     Ok((report, partition))
+}
+
+const REJECTED: &str = "rejected.csv";
+
+fn publish_report(folder: &Path, report: &Report, rejected: Draft) -> Result<()> {
+    fs::make_folder(folder)?;
+    rejected.publish_as(&folder.join(REJECTED))?;
+    fs::write_json(&folder.join("report.json"), report.document())
 }
 
 fn checker(settings: &Settings) -> Checker<'_> {
@@ -130,21 +162,6 @@ fn checker(settings: &Settings) -> Checker<'_> {
         rules: &settings.rules,
         max_rejected_share: settings.max_rejected_share,
     }
-}
-
-/// Checks a delivery and writes `report.json` and `rejected.csv` into a folder.
-fn check_into(
-    folder: &Path,
-    delivery: &Delivery,
-    sink: &mut dyn Sink,
-    settings: &Settings,
-    reporter: &dyn Reporter,
-) -> Result<Report> {
-    let mut rejected = Draft::new(&folder.join("rejected.csv"))?;
-    let report = checker(settings).check(delivery, sink, &mut rejected, reporter)?;
-    rejected.publish()?;
-    fs::write_json(&folder.join("report.json"), report.document())?;
-    Ok(report)
 }
 
 /// The verdict, the rows, and every rule that did not simply pass.

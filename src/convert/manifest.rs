@@ -101,6 +101,21 @@ pub struct Manifest {
 }
 
 impl Manifest {
+    /// Whether every file is named once, lies in the folder of its table, and the rows add up.
+    fn holds_together(&self) -> bool {
+        let is_part = |table: Table, file: &PartFile| {
+            let name = file.path.strip_prefix(table.name()).and_then(|rest| rest.strip_prefix('/'));
+            name.is_some_and(|name| !name.contains(['/', '\\']) && !name.starts_with('.'))
+        };
+        let tables = [(Table::Immunizations, &self.immunizations), (Table::Clients, &self.clients)];
+        let mut paths = std::collections::HashSet::new();
+        self.schema_version == 1
+            && tables.iter().all(|(table, files)| {
+                files.rows == files.files.iter().map(|file| file.rows).sum::<u64>()
+                    && files.files.iter().all(|file| is_part(*table, file) && paths.insert(&file.path))
+            })
+    }
+
     /// The files of both tables.
     pub fn files(&self) -> impl Iterator<Item = &PartFile> {
         self.immunizations.files.iter().chain(&self.clients.files)
@@ -125,7 +140,7 @@ impl Partition {
         Self { folder: folder.to_owned(), manifest, _reading: None }
     }
 
-    /// Opens a month of a store; every file that the manifest names must be there with its size.
+    /// Opens a month of a store.
     pub fn open(store: &Store, period: ReportingPeriod) -> Result<Self> {
         let folder = store.partition(period);
         let reading = if folder.is_dir() { Some(lock(&folder)?) } else { None };
@@ -143,15 +158,8 @@ impl Partition {
                 )),
             }
         })?;
-        for file in partition.manifest.files() {
-            let path = partition.folder.join(&file.path);
-            if std::fs::metadata(&path).map(|metadata| metadata.len()).ok() != Some(file.bytes) {
-                return Err(Error::environment(format!(
-                    "`{}` is missing or has another size than its manifest says",
-                    path.display()
-                ))
-                .hint("load the month again"));
-            }
+        if partition.manifest.reporting_period != period {
+            return Err(damaged(&folder.join("manifest.json")));
         }
         Ok(Self { _reading: reading, ..partition })
     }
@@ -163,10 +171,10 @@ impl Partition {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(Error::io("read", &path, &error)),
         };
-        let manifest: Manifest = serde_json::from_slice(&text).map_err(|_| {
-            Error::environment(format!("`{}` is not a manifest that this program can read", path.display()))
-                .hint("load the month again")
-        })?;
+        let manifest: Manifest = serde_json::from_slice(&text).map_err(|_| damaged(&path))?;
+        if !manifest.holds_together() {
+            return Err(damaged(&path));
+        }
         Ok(Some(Self::new(folder, manifest)))
     }
 
@@ -175,13 +183,27 @@ impl Partition {
         &self.manifest
     }
 
-    /// The absolute paths of a table's files.
+    /// The absolute paths of a table's files, each proved by its SHA-256: a damaged file could give wrong counts.
     pub fn files(&self, table: Table) -> Result<Vec<PathBuf>> {
         let folder = std::path::absolute(&self.folder).map_err(|error| Error::io("find", &self.folder, &error))?;
         let files = match table {
             Table::Immunizations => &self.manifest.immunizations.files,
             Table::Clients => &self.manifest.clients.files,
         };
-        Ok(files.iter().map(|file| folder.join(&file.path)).collect())
+        files
+            .iter()
+            .map(|file| {
+                let path = folder.join(&file.path);
+                match fs::sha256_of_file(&path) {
+                    Ok((bytes, sha256)) if bytes == file.bytes && sha256 == file.sha256 => Ok(path),
+                    _ => Err(damaged(&path)),
+                }
+            })
+            .collect()
     }
+}
+
+fn damaged(path: &Path) -> Error {
+    Error::environment(format!("`{}` is missing, damaged, or from another version", path.display()))
+        .hint("load the month again")
 }

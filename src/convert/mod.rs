@@ -53,7 +53,7 @@ struct Bucket {
 }
 
 impl<'a> Staging<'a> {
-    /// Begins a month. Leftovers of a run that was killed are removed first; the caller holds the store's lock.
+    /// Begins a month. Files that no manifest names are removed first; the caller holds the store's lock.
     pub fn begin(
         store: &Store,
         delivery: &Delivery,
@@ -62,7 +62,7 @@ impl<'a> Staging<'a> {
     ) -> Result<Self> {
         let folder = store.partition(delivery.period());
         fs::make_folder(&folder)?;
-        remove_leftovers(&folder)?;
+        remove_nameless(&folder)?;
         let work = fs::draft_folder(&folder)?;
         let schema = batch_schema(dictionary);
         let count = usize::try_from(delivery.bytes() / BYTES_PER_BUCKET).unwrap_or(MOST_BUCKETS) + 1;
@@ -76,6 +76,14 @@ impl<'a> Staging<'a> {
             })
             .collect::<Result<_>>()?;
         Ok(Self { dictionary, measures, folder, delivery: delivery.id(), work, schema, buckets })
+    }
+
+    /// Gives the month up: what was set aside goes, and the store is as it was.
+    pub fn abandon(self) {
+        let Self { folder, work, .. } = self;
+        drop(work);
+        // Only a folder that this load made is empty.
+        let _ = std::fs::remove_dir(folder);
     }
 
     /// Writes both tables and puts them in place of what was there. Only an accepted file gets here.
@@ -197,10 +205,8 @@ fn random() -> Result<u64> {
     rand::rngs::SysRng.try_next_u64().map_err(|_| Error::environment("the operating system gives no random bytes"))
 }
 
-/// Removes the work folders of runs that were killed, and files that no manifest names. Where there is no readable
-/// manifest, files stay until a load has written one.
-fn remove_leftovers(folder: &Path) -> Result<()> {
-    fs::remove_drafts(folder)?;
+/// Removes files that no manifest names. Where there is no readable manifest, they stay until a load has written one.
+fn remove_nameless(folder: &Path) -> Result<()> {
     let Ok(Some(partition)) = Partition::open_folder(folder) else { return Ok(()) };
     let named: Vec<&str> = partition.manifest().files().map(|file| file.path.as_str()).collect();
     for table in Table::ALL {
@@ -229,7 +235,7 @@ fn publish(folder: &Path, work: &tempfile::TempDir, manifest: Manifest) -> Resul
     let lock = manifest::lock(folder)?;
     lock.lock().map_err(|error| Error::io("lock", folder, &error))?;
     fs::write_json(&folder.join("manifest.json"), &manifest)?;
-    remove_leftovers(folder)?;
+    remove_nameless(folder)?;
     drop(lock);
     Ok(Partition::new(folder, manifest))
 }

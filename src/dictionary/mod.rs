@@ -286,6 +286,10 @@ impl Dictionary {
 
     /// A dimension by its id; the error names the nearest one.
     pub fn dimension(&self, id: &str) -> Result<&Dimension> {
+        let id = id.trim();
+        if id.is_empty() {
+            return Err(Error::usage("a dimension has an empty name").hint("`phds dimensions` lists all"));
+        }
         self.document.dimensions.iter().find(|dimension| dimension.id == id).ok_or_else(|| {
             let ids = self.document.dimensions.iter().map(|dimension| dimension.id.as_str());
             Error::usage(format!("there is no dimension `{id}`")).hint(nearest(id, ids, "phds dimensions"))
@@ -335,13 +339,14 @@ fn header_key(header: &str) -> String {
         .collect()
 }
 
-/// "did you mean …", or the command that lists what there is.
+/// "did you mean …" when one is near, and the command that lists what there is.
 pub fn nearest<'a>(wanted: &str, known: impl Iterator<Item = &'a str>, listing: &str) -> String {
-    match known
-        .map(|name| (strsim::damerau_levenshtein(wanted, name), name))
+    let wanted = wanted.to_lowercase();
+    let near = known
+        .map(|name| (strsim::damerau_levenshtein(&wanted, &name.to_lowercase()), name))
         .min()
-        .filter(|(distance, name)| *distance <= 3.max(name.len() / 3))
-    {
+        .filter(|(distance, name)| distance * 3 <= wanted.len().max(name.len()));
+    match near {
         Some((_, name)) => format!("did you mean `{name}`? `{listing}` lists all"),
         None => format!("`{listing}` lists all"),
     }

@@ -23,8 +23,8 @@ pub fn safe_name(name: &str) -> Result<&str> {
         || device
         || name.contains(|c: char| c.is_control() || matches!(c, '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|'));
     if bad {
-        return Err(Error::refused("the source offers a file whose name is not safe to use here")
-            .hint("ask the registry's help desk what lies in the folder"));
+        return Err(Error::refused(format!("`{}` is not safe as the name of a file here", name.escape_debug()))
+            .hint("rename the file, or ask who put it there"));
     }
     Ok(name)
 }

@@ -16,6 +16,7 @@ use crate::progress::Reporter;
 use crate::provenance::{DeliveryId, Tool};
 
 const BUFFER: usize = 1 << 20;
+const RECEIPT: &str = "receipt.json";
 
 /// One file as received: whole on disk, its size and SHA-256 known, its reporting period known.
 #[derive(Clone, Debug)]
@@ -89,18 +90,26 @@ impl Delivery {
     }
 }
 
+/// The error of a file that somebody named: a wrong name is theirs to mend, anything else the machine's.
+pub(super) fn cannot_open(path: &Path, error: &std::io::Error) -> Error {
+    if error.kind() == std::io::ErrorKind::NotFound {
+        Error::usage(format!("there is no file `{}`", path.display())).hint("check the name and the folder")
+    } else {
+        Error::io("open", path, error)
+    }
+}
+
 fn open_file(path: &Path) -> Result<File> {
-    let file = File::open(path).map_err(|error| Error::io("open", path, &error))?;
-    let metadata = file.metadata().map_err(|error| Error::io("read", path, &error))?;
+    // Looked at before it is opened: opening a pipe would wait for whoever writes to it.
+    let metadata = std::fs::metadata(path).map_err(|error| cannot_open(path, &error))?;
     if metadata.is_file() {
-        Ok(file)
+        File::open(path).map_err(|error| cannot_open(path, &error))
     } else {
         Err(Error::usage(format!("`{}` is not a file", path.display())).hint("name the CSV file itself"))
     }
 }
 
-/// Brings one file of a source into `folder`, whole or not at all, with `receipt.json` beside it. The caller makes sure
-/// that no other run writes there: leftovers of killed ones are removed.
+/// Brings one file of a source into `folder`, whole or not at all, with `receipt.json` beside it.
 ///
 /// A delivery of the same content that is already there is left as it is. One of the same name and other content is
 /// never replaced: the new one gets the first digits of its SHA-256 in its name, and the reporter is told.
@@ -112,8 +121,10 @@ pub fn fetch(
     reporter: &dyn Reporter,
 ) -> Result<Delivery> {
     let name = pick::safe_name(&file.name)?;
+    if name.ends_with(RECEIPT) {
+        return Err(Error::refused(format!("a delivery cannot be called `{name}`: that is the name of its receipt")));
+    }
     fs::make_folder(folder)?;
-    fs::remove_drafts(folder)?;
     let destination = folder.join(name);
     let mut draft = Draft::new(&destination)?;
     let mut hash = Sha256::new();
@@ -159,7 +170,7 @@ pub fn fetch(
         modified: file.modified,
         delivery: delivery.id(),
     };
-    let place = fs::description_path(delivery.path(), "receipt.json", |text| {
+    let place = fs::description_path(delivery.path(), RECEIPT, |text| {
         serde_json::from_slice::<Receipt>(text)
             .is_ok_and(|other| other.delivery.file_name == receipt.delivery.file_name)
     })?;

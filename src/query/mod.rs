@@ -280,7 +280,7 @@ fn bind<'a>(dictionary: &'a Dictionary, dimension: &'a Dimension, typed: &[Strin
                 filter.values.push(Value::Text(label.clone()));
             }
             _ if is_unknown => {}
-            _ => return Err(wrong(value, format!("a value looks like this: {}", field.description))),
+            _ => return Err(wrong(value, format!("what the field holds: {}", field.description))),
         }
         filter.labels.push(if is_unknown { UNKNOWN.to_owned() } else { label });
     }

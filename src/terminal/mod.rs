@@ -1,5 +1,5 @@
 //! The one room that draws: bars on a terminal, plain lines elsewhere, all of it on stderr; data goes to stdout.
-#![expect(clippy::print_stderr, clippy::exit, reason = "this is the room that prints, and where a panic ends the run")]
+#![expect(clippy::exit, reason = "a panic ends the run here, with the exit code of a fault of this program")]
 
 use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
@@ -37,23 +37,35 @@ pub fn data_goes_to_a_screen() -> bool {
     std::io::stdout().is_terminal()
 }
 
+/// A line on stderr. When nobody can read it any more, the work goes on.
+fn line(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// A word as a shell takes it, and nothing that steers a terminal.
+pub fn shell_word(text: &str) -> String {
+    let text = printable(text).replace('\n', "\u{fffd}");
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '_' | '-');
+    if !text.is_empty() && text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
+}
+
 /// Prints something for people.
 pub fn say(message: &str) {
-    eprintln!("{message}");
+    line(message);
 }
 
 /// Prints an error with its hint.
 pub fn print_error(error: &Error) {
-    eprintln!("error: {}", printable(&error.to_string()));
+    line(&format!("error: {}", printable(&error.to_string())));
 }
 
 /// A panic's message may hold a value of a row, so only its place is told.
 pub fn hide_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(|place| format!(" at {}:{}", place.file(), place.line())).unwrap_or_default();
-        eprintln!(
+        line(&format!(
             "error: a fault of this program{place}\n\nhint: please report this line; it holds nothing of your data"
-        );
+        ));
         std::process::exit(i32::from(crate::error::ErrorKind::Internal.exit_code()));
     }));
 }
@@ -101,14 +113,14 @@ impl Reporter for Bars {
     fn finished(&self, summary: &str) {
         if let Some((stage, bar)) = self.running().take() {
             bar.finish_and_clear();
-            eprintln!("{stage:<8} {}", printable(summary));
+            line(&format!("{stage:<8} {}", printable(summary)));
         }
     }
 
     fn noted(&self, message: &str) {
         match &*self.running() {
-            Some((_, bar)) => bar.suspend(|| eprintln!("note: {}", printable(message))),
-            None => eprintln!("note: {}", printable(message)),
+            Some((_, bar)) => bar.suspend(|| line(&format!("note: {}", printable(message)))),
+            None => line(&format!("note: {}", printable(message))),
         }
     }
 }
@@ -146,18 +158,18 @@ impl Reporter for Lines {
             if running.said.elapsed() >= EVERY {
                 running.said = Instant::now();
                 let of = running.total.map(|total| format!(" of {} MB", total / 1_000_000)).unwrap_or_default();
-                eprintln!("{:<8} {} MB{of}", running.stage, running.done / 1_000_000);
+                line(&format!("{:<8} {} MB{of}", running.stage, running.done / 1_000_000));
             }
         }
     }
 
     fn finished(&self, summary: &str) {
         if let Some(running) = self.running().take() {
-            eprintln!("{:<8} {}", running.stage, printable(summary));
+            line(&format!("{:<8} {}", running.stage, printable(summary)));
         }
     }
 
     fn noted(&self, message: &str) {
-        eprintln!("note: {}", printable(message));
+        line(&format!("note: {}", printable(message)));
     }
 }

@@ -1,0 +1,208 @@
+//! The walls between the rooms, read from the sources, and the types that show nothing.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use phds::convert::Partition;
+use phds::query::engine::DuckDb;
+use phds::query::{Coverage, RawTable};
+use phds::settings::Settings;
+use phds::store::Store;
+use regex::Regex;
+
+use crate::support::{Month, TestContext, sources};
+
+/// The stages in the order in which data flows: each may use the ones before it. A client's history is evaluated while
+/// the month is converted, so `history` stands before `convert`.
+const STAGES: [&str; 7] = ["fetch", "check", "history", "convert", "query", "disclosure", "output"];
+
+/// What every stage may use: what is known, the store's places, and small things.
+const SHARED: [&str; 11] = [
+    "calendar",
+    "dictionary",
+    "error",
+    "fs",
+    "knowledge",
+    "measure",
+    "period",
+    "progress",
+    "provenance",
+    "secret",
+    "store",
+];
+
+/// Room → the code of its files, without comments and without tests.
+fn rooms() -> BTreeMap<String, Vec<(String, String)>> {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let all = sources("src", "rs");
+    // Files that are tests as a whole: `#[cfg(test)] mod name;`.
+    let whole = Regex::new(r"#\[cfg\(test\)\]\s*mod (\w+);").unwrap();
+    let mut tests = Vec::new();
+    for (path, text) in &all {
+        for found in whole.captures_iter(text) {
+            let folder = path.parent().unwrap();
+            tests.extend([folder.join(format!("{}.rs", &found[1])), folder.join(&found[1]).join("mod.rs")]);
+        }
+    }
+    let mut rooms: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
+    for (path, text) in all.into_iter().filter(|(path, _)| !tests.contains(path)) {
+        let name = path.strip_prefix(&src).unwrap().to_str().unwrap().to_owned();
+        let room = name.split(['/', '.']).next().unwrap().to_owned();
+        rooms.entry(room).or_default().push((name, code(&text)));
+    }
+    rooms
+}
+
+/// A source without line comments and without the tests at its end.
+fn code(text: &str) -> String {
+    let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+    let comment = Regex::new(r"(?m)(^|\s)//.*$").unwrap();
+    comment.replace_all(text, "").into_owned()
+}
+
+/// The rooms that a file names: `crate::room`, `crate::{room, room}`, and `super::` where that is the crate.
+fn named(name: &str, code: &str) -> Vec<String> {
+    let is_top = !name.contains('/') || name.ends_with("/mod.rs");
+    let to_crate = if is_top { r"(?:crate|\bsuper)::" } else { r"(?:crate|super::super)::" };
+    let one = Regex::new(&format!(r"{to_crate}(\w+)")).unwrap();
+    let group = Regex::new(&format!(r"{to_crate}\{{([^;]*?)\}};")).unwrap();
+    let mut rooms: Vec<String> = one.captures_iter(code).map(|found| found[1].to_owned()).collect();
+    for found in group.captures_iter(code) {
+        rooms.extend(
+            found[1]
+                .split(',')
+                .filter_map(|part| part.trim().split("::").next().filter(|room| !room.is_empty()).map(str::to_owned)),
+        );
+    }
+    rooms
+}
+
+/// Every use of a room by another one, as `file uses room`, for which `is_allowed` says no.
+fn forbidden(rooms: &[&str], is_allowed: impl Fn(&str, &str) -> bool) -> Vec<String> {
+    let sources = self::rooms();
+    let mut found = Vec::new();
+    for room in rooms {
+        let files = sources.get(*room).unwrap_or_else(|| panic!("there is no room {room}"));
+        for (file, code) in files {
+            for used in named(file, code) {
+                if sources.contains_key(&used) && used != *room && !is_allowed(room, &used) {
+                    found.push(format!("{file} uses {used}"));
+                }
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn a_stage_uses_only_the_stages_before_it_and_what_all_share() {
+    let place = |room: &str| STAGES.iter().position(|stage| *stage == room);
+    let found = forbidden(&STAGES, |room, used| {
+        SHARED.contains(&used) || place(used).is_some_and(|used| used < place(room).unwrap())
+    });
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn what_all_share_uses_no_stage() {
+    let found = forbidden(&SHARED, |_, used| SHARED.contains(&used));
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn nothing_but_the_program_uses_the_program() {
+    // The demo's server and the synthetic months are made for the program, and do not know of it.
+    let found = forbidden(&["demo", "synth"], |_, used| SHARED.contains(&used));
+    assert!(found.is_empty(), "{found:#?}");
+    let clap = Regex::new(r"clap(_\w+)?::\w+").unwrap();
+    let sources = rooms();
+    for room in STAGES.iter().chain(&SHARED) {
+        for (file, code) in &sources[*room] {
+            let allowed = |used: &str| *room == "output" && used == "clap::ValueEnum";
+            assert!(clap.find_iter(code).all(|found| allowed(found.as_str())), "{file} uses clap");
+        }
+    }
+}
+
+#[test]
+fn the_reader_of_sources_sees_what_it_should() {
+    let text = "//! crate::cli\nuse crate::{check, convert::manifest};\nuse super::fetch;\nfn f() { crate::query::x() } // crate::demo\n\n#[cfg(test)]\nmod tests {\n use crate::synth;\n}\n";
+    let seen = |name: &str| {
+        let mut rooms = named(name, &code(text));
+        rooms.sort();
+        rooms.join(" ")
+    };
+    assert_eq!(seen("x/mod.rs"), "check convert fetch query");
+    assert_eq!(seen("x/y.rs"), "check convert query");
+}
+
+#[test]
+fn one_file_knows_the_engine() {
+    let word = Regex::new(r"\bduckdb\b").unwrap();
+    let files = rooms().into_values().flatten();
+    let found: Vec<_> = files.filter(|(_, code)| word.is_match(code)).map(|(file, _)| file).collect();
+    assert_eq!(found, ["query/engine.rs"]);
+}
+
+#[test]
+fn one_file_writes_sql() {
+    let word = Regex::new(r#""[^"]*\b(SELECT|GROUP BY)\b"#).unwrap();
+    let files = rooms().into_values().flatten();
+    let found: Vec<_> = files.filter(|(_, code)| word.is_match(code)).map(|(file, _)| file).collect();
+    assert_eq!(found, ["query/sql.rs"]);
+}
+
+#[test]
+fn the_code_that_talks_to_the_server_cannot_change_it() {
+    // Everything of russh-sftp's client that is more than looking and reading, and the ways around it.
+    let writing = Regex::new(
+        r"(?x)\.(create|create_dir|remove_dir|remove_file|rename|symlink|hardlink|set_metadata|open_with_flags\w*)\(
+        |\.(write|write_all|write_all_buf|write_buf|write_u\w+|flush|shutdown|sync_all|set_len)\(
+        |\b(OpenFlags|RawSftpSession|AsyncWriteExt|AsyncWrite)\b
+        |\.(setstat|fsetstat|mkdir|rmdir|remove|extended|fsync)\(
+        |\.(exec|request_shell|request_pty|data|tcpip_forward)\(",
+    )
+    .unwrap();
+    let rooms = rooms();
+    let talks = Regex::new(r"\brussh(_sftp)?\b").unwrap();
+    let talkers: Vec<_> = rooms["fetch"].iter().filter(|(_, code)| talks.is_match(code)).collect();
+    assert!(talkers.iter().any(|(file, _)| file == "fetch/sftp.rs"));
+    for (file, code) in talkers {
+        let found: Vec<_> = writing.find_iter(code).map(|found| found.as_str()).collect();
+        assert!(found.is_empty(), "{file}: {found:?}");
+    }
+    assert!(writing.is_match("self.sftp.remove_file(path)") && writing.is_match("OpenFlags::WRITE"), "the control");
+    // And nobody else talks to servers, but the demo's own server.
+    for (room, files) in &rooms {
+        for (file, code) in files.iter().filter(|_| room != "fetch" && room != "demo") {
+            assert!(!talks.is_match(code), "{file}");
+        }
+    }
+}
+
+/// Compiles only while `RawTable` cannot be serialised: with it, `of` would have two meanings.
+const _: () = {
+    trait Ambiguous<Marker> {
+        fn of() {}
+    }
+    struct Serializable;
+    impl<T: ?Sized> Ambiguous<()> for T {}
+    impl<T: ?Sized + serde::Serialize> Ambiguous<Serializable> for T {}
+    let _ = <RawTable as Ambiguous<_>>::of;
+};
+
+#[test]
+fn raw_counts_show_nothing_of_themselves() {
+    let context = TestContext::new();
+    context.load(&Month::of("clients | CLIENT COUNTY\n7331 a | Travis"));
+    let settings = Settings::resolve(Some(&context.put("phds.toml", ""))).unwrap();
+    let store = Store::open(&context.path("store")).unwrap();
+    let partition = Partition::open(&store, "2024-12".parse().unwrap()).unwrap();
+    let by = ["county".to_owned()];
+    let question =
+        Coverage::new(&settings.dictionary, &settings.measures, &partition, "nis.mmr1", &by, &[], None).unwrap();
+    let raw: RawTable = question.count(&mut DuckDb::new(1)).unwrap();
+    for shown in [format!("{raw:?}"), format!("{raw:#?}")] {
+        assert_eq!(shown, "RawTable");
+    }
+}

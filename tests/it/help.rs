@@ -1,0 +1,220 @@
+//! What the program says about itself: help texts, completions, the manual page, and the JSON Schemas.
+
+use serde_json::Value;
+
+use crate::support::{Month, TestContext};
+
+const VERBS: [&str; 13] = [
+    "demo",
+    "init",
+    "fetch",
+    "check",
+    "load",
+    "query",
+    "measures",
+    "dimensions",
+    "dictionary",
+    "explain",
+    "synth",
+    "completions",
+    "man",
+];
+
+/// Name of each schema, and a file of that form that [`everything`] makes.
+const SCHEMAS: [(&str, &str); 5] = [
+    ("receipt", "store/deliveries/2024-12/receipt.json"),
+    ("report", "store/reports/2024-12/report.json"),
+    ("manifest", "store/partitions/2024-12/manifest.json"),
+    ("release", "release.json"),
+    ("planted", "month.planted.json"),
+];
+
+#[test]
+fn help_texts() {
+    let context = TestContext::new();
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("../snapshots");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| {
+        insta::assert_snapshot!("help", context.phds("--help").done().text());
+        for verb in VERBS.iter().chain(&["query coverage"]) {
+            let help = context.phds(&format!("{verb} --help")).done().text();
+            insta::assert_snapshot!(format!("help_{}", verb.replace(' ', "_")), help);
+        }
+    });
+}
+
+#[test]
+fn every_verb_is_in_the_help_the_manual_page_and_the_completions() {
+    let context = TestContext::new();
+    let texts = ["--help", "man", "completions bash", "completions zsh", "completions fish"];
+    for command in texts {
+        let text = context.phds(command).done().text();
+        for verb in VERBS {
+            let word = regex::Regex::new(&format!(r"\b{verb}\b")).unwrap();
+            assert!(word.is_match(&text), "`phds {command}` does not name {verb}");
+        }
+    }
+    let listed = context.phds("--help").done().text();
+    let commands = listed.split("Commands:").nth(1).unwrap().split("Options:").next().unwrap();
+    let names = commands.lines().filter_map(|line| line.strip_prefix("  ")?.split_whitespace().next());
+    assert_eq!(names.filter(|name| *name != "help").collect::<Vec<_>>(), VERBS, "a verb without a snapshot");
+}
+
+#[test]
+fn a_version_and_a_nearest_verb() {
+    let context = TestContext::new();
+    assert_eq!(context.phds("--version").done().text(), format!("phds {}\n", env!("CARGO_PKG_VERSION")));
+    let outcome = context.phds("lod").ended(2);
+    assert!(outcome.stderr.contains("'load'"), "{}", outcome.stderr);
+    context.phds("").ended(2);
+}
+
+#[test]
+fn the_listings_name_what_there_is() {
+    let context = TestContext::new();
+    let lines = |command: &str| context.phds(command).done().text().lines().map(str::to_owned).collect::<Vec<_>>();
+    for measure in ["nis.mmr1", "nis.dtap4", "nis.polio3", "nis.hepb3", "nis.var1", "nis.4313314"] {
+        assert!(lines("measures").iter().any(|line| line.starts_with(measure)), "{measure}");
+        assert!(lines(&format!("measures {measure}"))[0].starts_with(measure));
+    }
+    for dimension in ["county", "birth_year", "sex", "race_ethnicity", "zip", "region"] {
+        assert!(lines("dimensions").iter().any(|line| line.starts_with(dimension)), "{dimension}");
+    }
+    let dictionary = lines("dictionary");
+    for column in crate::support::HEADER {
+        assert!(dictionary.iter().any(|line| line == column), "{column}");
+    }
+    let json: Value = serde_json::from_slice(&context.phds("dictionary --json").done().stdout).unwrap();
+    assert_eq!(json["field"].as_array().unwrap().len(), 26);
+    for command in ["measures --json", "dimensions --json"] {
+        let json: Value = serde_json::from_slice(&context.phds(command).done().stdout).unwrap();
+        assert!(json.as_array().is_some_and(|list| list.len() > 5), "{command}");
+    }
+    for rule in lines("explain") {
+        let code = rule.split(' ').next().unwrap();
+        let text = context.phds(&format!("explain {}", code.to_lowercase())).done().text();
+        for part in [code, "What:", "Why:", "Example:", "To do:"] {
+            assert!(text.contains(part), "{code}: {part}");
+        }
+    }
+}
+
+#[test]
+fn the_settings_file_that_init_writes_is_read() {
+    let context = TestContext::new();
+    context.phds("init").done();
+    let text = String::from_utf8(context.read("phds.toml")).unwrap();
+    context.phds("measures").done();
+    // With the leading # removed from every setting but the alternatives, too.
+    let alternatives = ["#key_file", "#key_passphrase_file", "#host_key", "#file"];
+    let filled = text.lines().map(|line| match line.strip_prefix('#') {
+        Some(setting) if !setting.starts_with(' ') && !alternatives.iter().any(|name| line.starts_with(name)) => {
+            setting
+        }
+        _ => line,
+    });
+    context.put("phds.toml", filled.collect::<Vec<_>>().join("\n"));
+    context.phds("measures").done();
+}
+
+/// A month with faults that is loaded and asked, so that there is a file of every form.
+fn everything() -> TestContext {
+    let context = TestContext::new();
+    context.phds("synth --clients 300 --period 2024-12 --faults 0.01 --out month.csv").done();
+    context.phds("load month.csv --period 2024-12 --store store").done();
+    context.phds("query coverage --store store --measure nis.mmr1 --by region --format csv --out table.csv").done();
+    context
+}
+
+#[test]
+fn schemas_are_what_the_program_prints() {
+    let context = TestContext::new();
+    for (name, _) in SCHEMAS {
+        let kept = std::fs::read_to_string(format!("{}/schemas/{name}.json", env!("CARGO_MANIFEST_DIR"))).unwrap();
+        let printed = context.phds(&format!("schema {name}")).done().text();
+        assert!(kept == printed, "write it anew: phds schema {name} > schemas/{name}.json");
+    }
+    context.phds("schema other").ended(2);
+}
+
+#[test]
+fn real_files_keep_to_their_schemas() {
+    let context = everything();
+    for (name, file) in SCHEMAS {
+        let schema: Value = serde_json::from_slice(&context.phds(&format!("schema {name}")).done().stdout).unwrap();
+        assert_eq!(valid(name, &context.json(file), &schema, &schema), Ok(()));
+    }
+    // A check that accepts everything would prove nothing.
+    let schema: Value = serde_json::from_slice(&context.phds("schema receipt").done().stdout).unwrap();
+    for (key, value) in [("tool", Value::Null), ("origin", Value::from("sftp")), ("extra", Value::Null)] {
+        let mut receipt = context.json(SCHEMAS[0].1);
+        receipt[key] = value;
+        assert!(valid("receipt", &receipt, &schema, &schema).is_err(), "{key}");
+    }
+}
+
+#[test]
+fn a_refused_report_keeps_to_its_schema() {
+    let context = TestContext::new();
+    context.put("month.csv", Month::of("CLIENT ID").bytes());
+    context.phds("check month.csv --period 2024-12 --report out").ended(1);
+    let schema: Value = serde_json::from_slice(&context.phds("schema report").done().stdout).unwrap();
+    assert_eq!(valid("report", &context.json("out/report.json"), &schema, &schema), Ok(()));
+}
+
+/// Holds a value to the part of JSON Schema that our schemas use: `$ref`, `type`, `const`, `enum`, `oneOf`, `anyOf`,
+/// `properties`, `required`, `items`. A key that the schema does not know is wrong, too.
+fn valid(place: &str, value: &Value, schema: &Value, root: &Value) -> Result<(), String> {
+    let wrong = |what: &str| Err(format!("{place}: {what}"));
+    if let Some(reference) = schema["$ref"].as_str() {
+        let target = root.pointer(reference.trim_start_matches('#')).unwrap_or_else(|| panic!("{reference}"));
+        return valid(place, value, target, root);
+    }
+    if let Some(choices) = schema["oneOf"].as_array().or(schema["anyOf"].as_array()) {
+        let fits = choices.iter().any(|choice| valid(place, value, choice, root).is_ok());
+        return if fits { Ok(()) } else { wrong("none of the choices") };
+    }
+    if schema.get("const").is_some_and(|only| only != value) {
+        return wrong("another constant");
+    }
+    if schema["enum"].as_array().is_some_and(|list| !list.contains(value)) {
+        return wrong("none of the list");
+    }
+    let types: Vec<&str> = match &schema["type"] {
+        Value::Array(types) => types.iter().filter_map(Value::as_str).collect(),
+        one => one.as_str().into_iter().collect(),
+    };
+    let fits = types.iter().any(|name| match *name {
+        "object" => value.is_object(),
+        "array" => value.is_array(),
+        "string" => value.is_string(),
+        "integer" => value.is_i64() || value.is_u64(),
+        "number" => value.is_number(),
+        "boolean" => value.is_boolean(),
+        "null" => value.is_null(),
+        _ => false,
+    });
+    if !types.is_empty() && !fits {
+        return wrong(&format!("no {types:?}"));
+    }
+    if let Some(object) = value.as_object() {
+        let required = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        for key in required {
+            if !object.contains_key(key) {
+                return wrong(&format!("{key} is missing"));
+            }
+        }
+        for (key, value) in object {
+            match schema["properties"].get(key) {
+                Some(known) => valid(&format!("{place}.{key}"), value, known, root)?,
+                None => return wrong(&format!("{key} is not in the schema")),
+            }
+        }
+    }
+    for value in value.as_array().into_iter().flatten() {
+        valid(&format!("{place}[]"), value, &schema["items"], root)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,31 @@
+//! The integration tests: one binary, one module for each thing that must hold.
+//!
+//! Most of them run the real program in a folder of their own and look at what it printed and wrote.
+
+#![allow(clippy::disallowed_methods, reason = "tests write their own small files")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+/// The walls between the rooms of `src` stand, read from their sources.
+mod architecture;
+/// Every bad input ends with the right exit code and a message that helps, and leaves nothing half-written.
+mod bad_input;
+/// `phds demo` does the whole road in one folder.
+mod demo;
+/// `phds fetch` and `phds load` bring a month from a server and only read there.
+mod fetch;
+/// The help texts, completions, the manual page and the JSON Schemas are what they were, and true.
+mod help;
+/// No name, id, street or birth date of a month gets out of the files that may hold it.
+mod leak;
+/// A synthetic month with planted faults: each is found at its line, and nothing else.
+mod planted;
+/// Tiny months with known coverage, from CSV to table, and the formats of tables.
+mod query;
+/// Tiny tables for every rule of the check: which line breaks which rule.
+mod rules;
+/// The SFTP client against a real server in this process.
+mod sftp;
+/// A store keeps its last good state, whatever happens to it.
+mod store;
+/// What the other modules share: a folder with the program in it, small months, tables of cases.
+mod support;

@@ -1,0 +1,154 @@
+//! A synthetic month with a list of what was planted where: the check must find exactly that.
+
+use std::collections::{BTreeMap, HashSet};
+
+use serde_json::{Value, json};
+
+use crate::support::{PERIOD, TestContext, csv_rows, parquet_table, texts};
+
+/// Lines that a report keeps of each rule and column.
+const FIRST_LINES: usize = 20;
+
+fn synthetic(clients: u32, faults: f64) -> TestContext {
+    let context = TestContext::new();
+    let share = if faults > 0.0 { format!("--faults {faults}") } else { String::new() };
+    context.phds(&format!("synth --clients {clients} --period {PERIOD} --seed 5 --out month.csv {share}")).done();
+    context
+}
+
+fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value[key].as_str().unwrap_or_default()
+}
+
+/// The column under which the check counts a fault: rules on whole rows are not counted by column.
+fn column(fault: &Value) -> &str {
+    if text(fault, "rule").starts_with("PHDS-F") { text(fault, "column") } else { "" }
+}
+
+#[test]
+fn every_planted_fault_is_found_at_its_line_and_nothing_else() {
+    let context = synthetic(3_000, 0.01);
+    context.phds(&format!("load month.csv --period {PERIOD} --store store")).done();
+    let list = context.json("month.planted.json");
+    let planted = list["planted"].as_array().unwrap();
+    let report = context.json(&format!("store/reports/{PERIOD}/report.json"));
+
+    let rejected = list["rejected"].as_u64().unwrap();
+    let read = list["rows"].as_u64().unwrap();
+    assert!(read > 30_000 && rejected > 200, "the month is too small to tell anything");
+    assert_eq!(report["totals"], json!({ "read": read, "accepted": read - rejected, "rejected": rejected }));
+
+    // Rows that are out: line, rule, severity and column, all of them.
+    let expected: Vec<Vec<String>> = planted
+        .iter()
+        .filter(|fault| fault["severity"] == "reject")
+        .map(|fault| {
+            let line = fault["line"].to_string();
+            [line.as_str(), text(fault, "rule"), "reject", fault["column"].as_str().unwrap_or_default()]
+                .map(str::to_owned)
+                .to_vec()
+        })
+        .collect();
+    assert_eq!(csv_rows(&context.read(&format!("store/reports/{PERIOD}/rejected.csv")))[1..], expected);
+
+    // Every rule, also those for review: the count, the first lines, and both by column.
+    let mut lines: BTreeMap<(&str, &str), Vec<u64>> = BTreeMap::new();
+    for fault in planted {
+        let line = fault["line"].as_u64().unwrap();
+        lines.entry((text(fault, "rule"), "")).or_default().push(line);
+        if !column(fault).is_empty() {
+            lines.entry((text(fault, "rule"), column(fault))).or_default().push(line);
+        }
+    }
+    assert_eq!(lines.keys().filter(|(_, column)| column.is_empty()).count(), 16, "a kind of fault was never planted");
+    let mut found = BTreeMap::new();
+    for rule in report["rules"].as_array().unwrap() {
+        let mut note = |column, counted: &Value| {
+            if counted["failed"] != 0 {
+                found.insert(
+                    (text(rule, "code").to_owned(), column),
+                    (counted["failed"].clone(), counted["first_lines"].clone()),
+                );
+            }
+        };
+        note(String::new(), rule);
+        for by_column in rule["by_column"].as_array().into_iter().flatten() {
+            note(text(by_column, "column").to_owned(), by_column);
+        }
+    }
+    let expected: BTreeMap<_, _> = lines
+        .into_iter()
+        .map(|((rule, column), lines)| {
+            let first: Vec<u64> = lines.iter().copied().take(FIRST_LINES).collect();
+            ((rule.to_owned(), column.to_owned()), (json!(lines.len()), json!(first)))
+        })
+        .collect();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn a_month_without_faults_has_no_finding_but_vaccines_after_the_disaster() {
+    let context = synthetic(3_000, 0.0);
+    assert_eq!(context.tree(), ["month.csv"], "there is nothing to list");
+    context.phds(&format!("check month.csv --period {PERIOD} --report out")).done();
+    let report = context.json("out/report.json");
+    assert_eq!(report["totals"]["rejected"], 0);
+    assert_eq!(report["totals"]["read"], report["totals"]["accepted"]);
+    let failed = report["rules"].as_array().unwrap().iter().filter(|rule| rule["failed"] != 0);
+    assert_eq!(failed.map(|rule| text(rule, "code")).collect::<Vec<_>>(), ["PHDS-D02"]);
+    assert_eq!(context.read("out/rejected.csv"), b"line,rule,severity,column\n");
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes() {
+    let (one, other) = (synthetic(200, 0.02), synthetic(200, 0.02));
+    for file in ["month.csv", "month.planted.json"] {
+        assert_eq!(one.read(file), other.read(file), "{file}");
+    }
+}
+
+#[test]
+fn keys_of_two_loads_have_nothing_in_common_and_all_else_is_the_same() {
+    let context = synthetic(1_000, 0.01);
+    for store in ["one", "other"] {
+        context.phds(&format!("load month.csv --period {PERIOD} --store {store}")).done();
+    }
+    for table in ["clients", "immunizations"] {
+        let [one, other] = ["one", "other"].map(|store| parquet_table(&context.path(store), PERIOD, table));
+        let keys = |batches| texts(batches, |name| name == "client_key").concat().into_iter().collect::<HashSet<_>>();
+        assert_eq!(keys(&one).len(), 1_000);
+        assert!(keys(&one).is_disjoint(&keys(&other)), "{table}: the same client has the same key twice");
+        let rows = |batches| {
+            let mut rows = texts(batches, |name| name != "client_key");
+            rows.sort();
+            rows
+        };
+        assert_eq!(rows(&one), rows(&other), "{table}");
+    }
+}
+
+#[test]
+fn loading_a_month_again_replaces_it_whole() {
+    let context = synthetic(300, 0.01);
+    let ask = "query coverage --store store --measure nis.mmr1 --by region --format csv";
+    let load = || {
+        context.phds(&format!("load month.csv --period {PERIOD} --store store")).done();
+        let files: Vec<_> = context
+            .tree()
+            .into_iter()
+            .map(|name| {
+                // Part files have a name of their own for every load.
+                regex::Regex::new("part-[0-9a-f]+").unwrap().replace(&name, "part").into_owned()
+            })
+            .collect();
+        (files, context.phds(ask).done().stdout)
+    };
+    let first = load();
+    context.phds(ask).done();
+    let files = |loaded: &(Vec<String>, Vec<u8>)| {
+        loaded.0.iter().filter(|name| !name.contains("releases")).cloned().collect::<Vec<_>>()
+    };
+    let second = load();
+    assert_eq!(files(&first), files(&second));
+    assert_eq!(first.1, second.1);
+}

@@ -1,0 +1,252 @@
+//! `tests/cases/measures/*.toml`: a tiny month, questions, and the answers that can be counted by hand; then the formats.
+
+use arrow::array::RecordBatch;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::support::{Month, Table, TestContext, csv_rows, parquet_file, sources, texts};
+
+/// The columns after the dimensions.
+const COLUMNS: [&str; 8] = ["measure", "numerator", "denominator", "rate", "ci_low", "ci_high", "status", "audience"];
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    /// What it shows.
+    #[serde(rename = "what")]
+    _what: String,
+    /// The rows, as [`Month`] reads them.
+    month: String,
+    #[serde(rename = "question")]
+    questions: Vec<Question>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Question {
+    /// What is typed after `phds query coverage`.
+    ask: String,
+    /// The rows of the answer, and those of its columns that matter.
+    answer: String,
+}
+
+/// The CSV answer to a question: its columns, and its rows.
+fn answer(context: &TestContext, ask: &str) -> (Vec<String>, Vec<Vec<String>>) {
+    let outcome = context.phds(&format!("query coverage --store store {ask} --format csv")).done();
+    assert_eq!(outcome.stderr, "");
+    let mut rows = csv_rows(&outcome.stdout);
+    (rows.remove(0), rows)
+}
+
+#[test]
+fn every_question_has_the_answer_that_was_counted_by_hand() {
+    for (path, text) in sources("tests/cases/measures", "toml") {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let case: Case = toml::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let context = TestContext::new();
+        context.load(&Month::of(&case.month));
+        for Question { ask, answer: expected } in &case.questions {
+            let expected = Table::parse(expected);
+            let (columns, rows) = answer(&context, ask);
+            let table = Table { columns, rows };
+            let kept = expected.columns.iter().map(|column| {
+                table.column(column).unwrap_or_else(|| panic!("{name}: {ask}: there is no column {column}"))
+            });
+            let kept: Vec<_> = kept.collect();
+            let shown: Vec<Vec<_>> =
+                (0..table.rows.len()).map(|row| kept.iter().map(|column| column[row]).collect()).collect();
+            assert_eq!(shown, expected.rows, "{name}: {ask}");
+            holds_together(&table);
+        }
+    }
+}
+
+/// What holds for every table: the columns, rates that follow from counts, and nothing beside a withheld one.
+fn holds_together(table: &Table) {
+    let dimensions = table.columns.len() - COLUMNS.len();
+    assert_eq!(table.columns[dimensions..], COLUMNS);
+    for row in &table.rows {
+        let [_, numerator, denominator, rate, low, high, status, _] = &row[dimensions..] else { panic!("{row:?}") };
+        let number = |text: &str| text.parse::<f64>().unwrap();
+        match status.as_str() {
+            "shown" | "zero" => {
+                assert_eq!(*rate, format!("{:.6}", number(numerator) / number(denominator)));
+                assert!(number(low) <= number(rate) && number(rate) <= number(high), "{row:?}");
+            }
+            "suppressed" | "not_applicable" => {
+                assert_eq!([numerator, denominator, rate, low, high], [""; 5]);
+            }
+            _ => panic!("{row:?}"),
+        }
+    }
+}
+
+#[test]
+fn the_form_of_the_file_does_not_matter() {
+    let context = TestContext::new();
+    let month = Month::of(
+        "clients | CLIENT COUNTY | PROVIDER NAME | BIRTH DATE | VACCINATION DATE
+         20 a    | Travis        | A, B          | 2020-06-15 | 2021-07-01
+         20 a    | Hays          | \\\"C\\\"       | 2020-06-15 | 2021-08-01
+         21 b    | Hays          |               | 2021-06-15 | 2024-01-01",
+    );
+    context.load(&month);
+    let expected = answer(&context, "--measure nis.mmr1 --by county,birth_year");
+    assert_eq!(expected.1.len(), 2);
+
+    // A byte order mark, CRLF, quotes everywhere, the columns and the rows the other way round, other dates.
+    let mut writer = csv::WriterBuilder::new()
+        .quote_style(csv::QuoteStyle::Always)
+        .terminator(csv::Terminator::CRLF)
+        .from_writer(b"\xef\xbb\xbf".to_vec());
+    let mut rows = csv_rows(month.bytes());
+    rows[1..].reverse();
+    let iso = regex::Regex::new(r"^(\d{4})-(\d\d)-(\d\d)$").unwrap();
+    for row in &rows {
+        writer.write_record(row.iter().rev().map(|cell| iso.replace(cell, "$2/$3/$1").into_owned())).unwrap();
+    }
+    context.put("other.csv", writer.into_inner().unwrap());
+    context.phds("load other.csv --period 2024-12 --store store").done();
+    assert_eq!(answer(&context, "--measure nis.mmr1 --by county,birth_year"), expected);
+}
+
+/// A month with a shown, a zero and a suppressed row.
+fn three_rows() -> TestContext {
+    let context = TestContext::new();
+    context.load(&Month::of(
+        "clients | CLIENT COUNTY | VACCINATION DATE
+         20 a    | Travis        | 2022-07-01
+         15 b    | Travis        | 2024-01-01
+         21 c    | Hays          | 2024-01-01
+         5 d     | Comal         | 2022-07-01",
+    ));
+    context
+}
+
+#[test]
+fn every_format_carries_the_same_rows() {
+    let context = three_rows();
+    let file = |format: &str| {
+        let ask = "query coverage --store store --measure nis.mmr1 --by county,sex";
+        context.phds(&format!("{ask} --format {format} --out {format}/table.{format}")).ended(0);
+        context.path(&format!("{format}/table.{format}"))
+    };
+    for format in ["csv", "json", "parquet", "arrow", "table"] {
+        context.put(&format!("{format}/.keep"), "");
+    }
+    let csv = csv_rows(&std::fs::read(file("csv")).unwrap());
+    let text = |value: &Value| match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        Value::Number(number) if number.is_f64() => format!("{:.6}", number.as_f64().unwrap()),
+        other => other.to_string(),
+    };
+    let json: Vec<serde_json::Map<String, Value>> =
+        serde_json::from_slice(&std::fs::read(file("json")).unwrap()).unwrap();
+    let mut from_json = vec![json[0].keys().cloned().collect::<Vec<_>>()];
+    from_json.extend(json.iter().map(|row| row.values().map(text).collect()));
+    assert_eq!(from_json, csv);
+
+    let arrow = std::fs::File::open(file("arrow")).unwrap();
+    let arrow: Vec<RecordBatch> =
+        arrow::ipc::reader::FileReader::try_new(arrow, None).unwrap().map(Result::unwrap).collect();
+    assert_eq!(with_six_digits(&arrow), csv);
+    assert_eq!(with_six_digits(&parquet_file(&file("parquet"))), csv);
+
+    let table = std::fs::read_to_string(file("table")).unwrap();
+    assert!(table.starts_with("INTERNAL"), "{table}");
+    for shown in ["Comal", "Hays", "Travis", "57.1 %", "suppressed"] {
+        assert!(table.contains(shown), "{shown}: {table}");
+    }
+}
+
+/// Header and rows of a binary table, shares written as in CSV.
+fn with_six_digits(batches: &[RecordBatch]) -> Vec<Vec<String>> {
+    let schema = batches[0].schema();
+    let names: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
+    let rows = texts(batches, |_| true).into_iter().map(|row| {
+        let cells = row.into_iter().zip(&names).map(|(cell, name)| match name.as_str() {
+            "rate" | "ci_low" | "ci_high" if !cell.is_empty() => format!("{:.6}", cell.parse::<f64>().unwrap()),
+            _ => cell,
+        });
+        cells.collect()
+    });
+    std::iter::once(names.clone()).chain(rows).collect()
+}
+
+#[test]
+fn a_description_lies_beside_every_table() {
+    let context = three_rows();
+    for format in ["csv", "json", "parquet", "arrow"] {
+        let folder = format!("out-{format}");
+        context.put(&format!("{folder}/.keep"), "");
+        let ask = "query coverage --store store --measure nis.mmr1 --by county --where county=Travis,Comal";
+        context.phds(&format!("{ask} --format {format} --out {folder}/t.{format}")).done();
+        let release = context.json(&format!("{folder}/release.json"));
+        let hash = phds::fs::sha256_hex(&context.read(&format!("{folder}/t.{format}")));
+        assert_eq!(release["table"]["sha256"], hash);
+        assert_eq!(release["table"]["format"], format);
+        assert_eq!(release["table"]["file"], format!("t.{format}"));
+        assert_eq!(release["table"]["rows"], 2);
+        assert_eq!(release["audience"], "internal");
+        assert_eq!(release["measure"]["id"], "nis.mmr1");
+        assert_eq!(release["cohort"]["born_from"], "2018-01-01");
+        assert_eq!(release["cohort"]["as_of"], "2024-12-31");
+        assert_eq!(release["dimensions"][0]["id"], "county");
+        assert_eq!(release["where"][0]["values"], serde_json::json!(["Comal", "Travis"]));
+        assert_eq!(release["interval"], serde_json::json!({ "method": "wilson", "level": 0.95 }));
+        assert_eq!(release["disclosure"]["k"], 11);
+        let manifest = context.json("store/partitions/2024-12/manifest.json");
+        for part in ["delivery", "dictionary", "rules"] {
+            assert_eq!(release[part], manifest[part], "{part}");
+        }
+        let caveats = release["caveats"].to_string();
+        for caveat in ["opt-in", "before 2018", "valid or not", "1 to 10"] {
+            assert!(caveats.contains(caveat), "{caveat}");
+        }
+    }
+}
+
+#[test]
+fn two_tables_in_one_folder_keep_their_descriptions() {
+    let context = three_rows();
+    for dimension in ["county", "sex", "county"] {
+        let ask = format!("query coverage --store store --measure nis.mmr1 --by {dimension}");
+        context.phds(&format!("{ask} --format csv --out {dimension}.csv")).done();
+    }
+    assert_eq!(context.json("release.json")["table"]["file"], "county.csv");
+    assert_eq!(context.json("sex.csv.release.json")["table"]["file"], "sex.csv");
+}
+
+#[test]
+fn the_same_question_gives_the_same_bytes() {
+    let context = three_rows();
+    for format in ["table", "csv", "json", "parquet", "arrow"] {
+        let ask = format!("query coverage --store store --measure nis.mmr1 --by county --format {format}");
+        let bytes = || context.phds(&ask).done().stdout;
+        assert_eq!(bytes(), bytes(), "{format}");
+        let written = || {
+            context.phds(&format!("{ask} --out t.{format}")).done();
+            (context.read(&format!("t.{format}")), context.tree())
+        };
+        assert_eq!(written(), written(), "{format}");
+    }
+    // In whatever order the filters are typed.
+    let ask = "query coverage --store store --measure nis.mmr1 --by county --format json --where";
+    let one = context.phds(&format!("{ask} sex=F,M --where county=Travis,Hays --out one.json")).done();
+    let other = context.phds(&format!("{ask} county=48209,travis --where sex=Male,Female --out other.json")).done();
+    assert_eq!(context.read("one.json"), context.read("other.json"), "{} {}", one.stderr, other.stderr);
+    let id = |release: &str| context.json(release)["release_id"].clone();
+    assert_eq!(id("one.json.release.json"), id("other.json.release.json"));
+}
+
+#[test]
+fn every_release_is_kept_in_the_store() {
+    let context = three_rows();
+    let printed = context.phds("query coverage --store store --measure nis.mmr1 --by county --format csv").done();
+    let releases: Vec<_> = context.tree().into_iter().filter(|name| name.starts_with("store/releases/")).collect();
+    let [_, folder, _, _] = releases.as_slice() else { panic!("{releases:?}") };
+    assert_eq!(context.read(&format!("{folder}table.csv")), printed.stdout);
+    let release = context.json(&format!("{folder}release.json"));
+    assert_eq!(format!("store/releases/{}/", release["release_id"].as_str().unwrap()), *folder);
+}

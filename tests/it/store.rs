@@ -1,0 +1,177 @@
+//! What happens to a store: kills, damage, refused months, other people's dictionaries. The last good state stays.
+
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::support::{Month, PERIOD, TestContext};
+
+const ASK: &str = "query coverage --store store --measure nis.mmr1 --by sex --format csv";
+
+/// Twenty children with one vaccine in time, so that a table shows something.
+fn month(code: &str) -> Month {
+    let rows: String = (1..=20).map(|client| format!("{client} | 2020-01-01 | 2021-02-01 | {code} | F\n")).collect();
+    Month::of(&format!("CLIENT ID | BIRTH DATE | VACCINATION DATE | CVX CODE | SEX CODE\n{rows}"))
+}
+
+fn answer(context: &TestContext) -> String {
+    String::from_utf8(context.phds(ASK).done().stdout).unwrap()
+}
+
+#[test]
+fn a_load_that_is_killed_leaves_the_old_month_or_the_new_one() {
+    let context = TestContext::new();
+    context.phds("synth --clients 4000 --period 2024-12 --seed 1 --out one.csv").done();
+    context.phds("synth --clients 4000 --period 2024-12 --seed 2 --out two.csv").done();
+    let mut answers = Vec::new();
+    for file in ["one.csv", "two.csv"] {
+        context.phds(&format!("load {file} --period {PERIOD} --store {file}.store")).done();
+        answers.push(context.phds(&ASK.replace("--store store", &format!("--store {file}.store"))).done().stdout);
+    }
+    assert_ne!(answers[0], answers[1]);
+    context.phds(&format!("load one.csv --period {PERIOD} --store store")).done();
+    for kill in 0..12u64 {
+        let file = if kill % 2 == 0 { "two.csv" } else { "one.csv" };
+        let mut run = Command::new(env!("CARGO_BIN_EXE_phds"))
+            .args(["load", file, "--period", PERIOD, "--store", "store"])
+            .current_dir(context.path(""))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_millis(12 * kill));
+        run.kill().unwrap();
+        run.wait().unwrap();
+        assert!(answers.contains(&context.phds(ASK).done().stdout), "a month that was never delivered");
+    }
+    context.phds(&format!("load two.csv --period {PERIOD} --store store")).done();
+    assert_eq!(context.phds(ASK).done().stdout, answers[1]);
+    let left: Vec<_> = context.tree().into_iter().filter(|name| name.contains(".phds-")).collect();
+    assert_eq!(left, Vec::<String>::new());
+}
+
+#[test]
+fn damage_is_noticed_and_a_new_load_heals_it() {
+    let context = TestContext::new();
+    context.load(&month("03"));
+    let good = answer(&context);
+    let manifest = format!("store/partitions/{PERIOD}/manifest.json");
+    let part = context.tree().into_iter().find(|name| name.contains("clients/part-")).unwrap();
+
+    let mut bytes = context.read(&part);
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    context.put(&part, bytes);
+    context.phds(ASK).ended(3);
+    context.load(&month("03"));
+    assert_eq!(answer(&context), good);
+
+    for tamper in [
+        |manifest: &mut serde_json::Value| {
+            let file = manifest["clients"]["files"][0].clone();
+            manifest["clients"]["rows"] = json!(40);
+            manifest["clients"]["files"] = json!([file.clone(), file]);
+        },
+        |manifest: &mut serde_json::Value| manifest["schema_version"] = json!(2),
+        |manifest: &mut serde_json::Value| manifest["reporting_period"] = json!("2024-11"),
+        |manifest: &mut serde_json::Value| manifest["clients"]["files"][0]["path"] = json!("/etc/passwd"),
+        |manifest: &mut serde_json::Value| *manifest = json!({}),
+    ] {
+        let mut changed = context.json(&manifest);
+        tamper(&mut changed);
+        context.put(&manifest, changed.to_string());
+        context.phds(ASK).ended(3);
+        context.load(&month("03"));
+        assert_eq!(answer(&context), good);
+    }
+}
+
+#[test]
+fn a_refused_file_leaves_the_month_and_its_report() {
+    let context = TestContext::new();
+    context.load(&month("03"));
+    let (good, report) = (answer(&context), context.read(&format!("store/reports/{PERIOD}/report.json")));
+    context.put("bad.csv", month("997").bytes());
+    context.phds(&format!("load bad.csv --period {PERIOD} --store store")).ended(1);
+    assert_eq!(answer(&context), good);
+    assert_eq!(context.read(&format!("store/reports/{PERIOD}/report.json")), report);
+    let refused = context.json(&format!("store/reports/{PERIOD}/refused/report.json"));
+    assert_eq!(refused["totals"], json!({ "read": 20, "accepted": 0, "rejected": 20 }));
+}
+
+#[cfg(unix)]
+#[test]
+fn nobody_else_can_look_into_a_store() {
+    use std::os::unix::fs::PermissionsExt;
+    let context = TestContext::new();
+    // A folder that others can enter becomes a store.
+    std::fs::create_dir(context.path("store")).unwrap();
+    context.load(&month("03"));
+    answer(&context);
+    for name in context.tree().into_iter().filter(|name| name.starts_with("store/")) {
+        let mode = std::fs::metadata(context.path(&name)).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, if name.ends_with('/') { 0o700 } else { 0o600 }, "{name}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn only_plain_files_are_replaced() {
+    let context = TestContext::new();
+    context.load(&month("03"));
+    context.put("target.csv", "kept");
+    std::os::unix::fs::symlink("target.csv", context.path("link.csv")).unwrap();
+    std::fs::create_dir(context.path("folder.csv")).unwrap();
+    for name in ["link.csv", "folder.csv", "missing/table.csv"] {
+        context.phds(&format!("{ASK} --out {name}")).ended(2);
+    }
+    assert_eq!(context.read("target.csv"), b"kept");
+    assert!(!context.tree().iter().any(|name| name.ends_with("release.json") && !name.starts_with("store/")));
+}
+
+#[test]
+fn a_dictionary_of_the_department_cannot_turn_identifiers_into_data() {
+    for text in [
+        "[[field]]\nname = \"first_name\"\nrole = \"attribute\"\ntable = \"clients\"\n",
+        "[[field]]\nname = \"immunization_id\"\nrole = \"attribute\"\ntable = \"immunizations\"\n",
+        "[[field]]\nname = \"first_name\"\nin_file = false\n[[field]]\nname = \"nick\"\nheader = \"FIRST NAME\"\n\
+         title = \"\"\ndescription = \"\"\ntype = \"text\"\nrole = \"dimension\"\npresence = \"optional\"\n\
+         pattern = \".*\"\ntable = \"clients\"\n",
+    ] {
+        let context = TestContext::new();
+        context.put("own.toml", text);
+        context.put("phds.toml", "[dictionary]\nfile = \"own.toml\"\n");
+        context.put("month.csv", month("03").bytes());
+        let said = context.phds(&format!("load month.csv --period {PERIOD} --store store")).ended(2).stderr;
+        assert!(said.contains("must stay an identifier"), "{said}");
+        assert!(!context.path("store").exists());
+    }
+}
+
+#[test]
+fn a_secret_in_the_settings_is_not_repeated() {
+    for text in ["[source]\npassword = \"hunter2\"\n", "[source]\npassword = \"hunter2\n", "store = [\"hunter2\"]\n"] {
+        let context = TestContext::new();
+        context.put("phds.toml", text);
+        let said = context.phds("measures").ended(2).stderr;
+        assert!(!said.contains("hunter2") && said.contains("line"), "{said}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_load_goes_on_when_nobody_can_read_its_messages() {
+    let context = TestContext::new();
+    context.put("month.csv", month("03").bytes());
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let status = Command::new(env!("CARGO_BIN_EXE_phds"))
+        .args(["load", "month.csv", "--period", PERIOD, "--store", "store"])
+        .current_dir(context.path(""))
+        .stdout(Stdio::null())
+        .stderr(full)
+        .status()
+        .unwrap();
+    assert!(status.success());
+    answer(&context);
+}
