@@ -150,7 +150,7 @@ def canvas(table, release, dimension, note, width, plot_height, left, right):
     """Axes in a figure that carries marking, measure, denominator and as-of date. Lengths in inches."""
     measure, cohort, denominator = release["measure"], release["cohort"], release["denominator"]
     title = next(d["title"] for d in release["dimensions"] if d["id"] == dimension).lower()
-    only = "; ".join(filter(None, [filters(release), *(f"{key} {value}" for key, value in ONLY.items())]))
+    only = "; ".join(f"{key} {value}" for key, value in ONLY.items())
     marking = fill(release["marking"], int(width * 10))
     heading = fill(f"{measure['title']}, by {title}", int(width * 8))
     note = fill(f"As of {cohort['as_of']}. {cohort['description']}." + (f" Only {only}." if only else "") + note, int(width * 13))
@@ -278,7 +278,7 @@ def draw_birth_years(table, release):
     for year in table["birth_year"]:
         places.append(int(year) if year.isdigit() else after)
         after += not year.isdigit()
-    first, last = min(places), max(*places, min(places) + 5)  # room for six at least: one band is not a wall
+    first, last = min(places), max(*places, min(places) + 4)  # room for five at least: one band is not a wall
     width = max(9, 0.8 * (last - first + 1) + 1)
     figure, axes = canvas(table, release, "birth_year", "", width, 3.6, left=0.75, right=0.25)
     labels = [row["birth_year"] + "\n" + draw(axes, place, row, across=False) for place, (_, row) in zip(places, table.iterrows())]
