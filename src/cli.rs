@@ -64,8 +64,8 @@ pub enum Verb {
     Synth(Synth),
     /// Print shell completions
     Completions(Completions),
-    /// Print the manual page
-    Man,
+    /// Print the manual page, or write those of all verbs
+    Man(Manual),
     /// Print the JSON Schema of a file that phds reads or writes
     #[command(hide = true)]
     Schema {
@@ -212,6 +212,14 @@ pub struct Synth {
     /// Share of rows with a planted fault, 0 to 0.5; what was planted where goes to a JSON file beside the CSV
     #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
     pub faults: f64,
+}
+
+/// `phds man`
+#[derive(Debug, Args)]
+pub struct Manual {
+    /// Write the pages of phds and of every verb into this folder
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
 }
 
 /// `phds completions`

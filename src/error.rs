@@ -85,6 +85,15 @@ impl Error {
         }
     }
 
+    /// The same for a file that somebody named: a wrong name is theirs to mend, anything else the machine's.
+    pub fn named_file(doing: &str, path: &Path, error: &std::io::Error) -> Self {
+        if error.kind() == std::io::ErrorKind::NotFound {
+            Self::usage(format!("there is no file `{}`", path.display())).hint("check the name and the folder")
+        } else {
+            Self::io(doing, path, error)
+        }
+    }
+
     /// Adds what the person can do about it.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

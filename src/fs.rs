@@ -52,7 +52,7 @@ impl Draft {
         self.publish_as(&destination)
     }
 
-    /// The same under another name of the same folder.
+    /// The same under another name of the same file system.
     pub fn publish_as(self, destination: &Path) -> Result<PathBuf> {
         let Self { file, .. } = self;
         let destination = destination.to_owned();

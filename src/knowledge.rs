@@ -27,9 +27,9 @@ pub fn folder(folder: &str) -> impl Iterator<Item = (&'static str, &'static str)
     })
 }
 
-/// Reads a knowledge file of the department.
+/// Reads a settings or knowledge file of the department.
 pub fn read(path: &Path) -> Result<String> {
-    std::fs::read_to_string(path).map_err(|error| Error::io("read", path, &error))
+    std::fs::read_to_string(path).map_err(|error| Error::named_file("read", path, &error))
 }
 
 /// Parses a knowledge or settings file. The error names the file, the line and what was expected, and repeats no value:

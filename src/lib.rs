@@ -4,7 +4,7 @@
 //! fetch ──► Delivery ──► check ──► (Report, Accepted) ──► convert ──► Partition ──► query ──► Release ──► output
 //! ```
 //!
-//! Each arrow is a room of this crate, each type has one maker, and holding one is the proof that its stage went well:
+//! Each arrow is a room of this crate, each type has few makers, and holding one is the proof that its stage went well:
 //! `ARCHITECTURE.md` tells what it proves. A record never leaves the rooms before [`disclosure`].
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests write their own small files"))]

@@ -119,7 +119,11 @@ fn from_file(path: &Path) -> Result<Secret> {
 /// The text of a file that nobody but its owner may reach (permission bits of group and others all 0; not checked where
 /// there are no such bits). The caller wipes it.
 pub(crate) fn read_private(path: &Path) -> Result<String> {
-    let open_error = |error: &std::io::Error| Error::io("read", path, error);
+    let open_error = |error: &std::io::Error| match error.kind() {
+        std::io::ErrorKind::NotFound => Error::credentials(format!("there is no file `{}`", path.display()))
+            .hint("it is named in the settings: make it, with mode 0600, or correct the name"),
+        _ => Error::io("read", path, error),
+    };
     let file = File::open(path).map_err(|error| open_error(&error))?;
     let metadata = file.metadata().map_err(|error| open_error(&error))?;
     if metadata.is_dir() {
@@ -170,6 +174,16 @@ fn from_prompt(text: &str) -> Result<Secret> {
     let value = rpassword::prompt_password(text)
         .map_err(|error| Error::environment(format!("cannot read the password from the terminal: {error}")))?;
     Secret::new(value)
+}
+
+/// Bytes from the operating system's source of randomness.
+pub fn random_bytes<const N: usize>() -> Result<[u8; N]> {
+    use rand::TryRng;
+    let mut bytes = [0; N];
+    rand::rngs::SysRng
+        .try_fill_bytes(&mut bytes)
+        .map_err(|_| Error::environment("the operating system gives no random bytes"))?;
+    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -249,7 +263,7 @@ mod tests {
         let long = vec![b'x'; usize::try_from(MOST_BYTES).unwrap() + 1];
         assert_eq!(read(&long, 0o600).unwrap_err().kind(), ErrorKind::Credentials);
         let missing = SecretSource::File(folder.path().join("missing")).read().unwrap_err();
-        assert_eq!(missing.kind(), ErrorKind::Environment);
+        assert_eq!(missing.kind(), ErrorKind::Credentials);
         let nested = SecretSource::File(folder.path().to_owned()).read().unwrap_err();
         assert_eq!(nested.kind(), ErrorKind::Credentials);
     }

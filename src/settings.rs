@@ -139,7 +139,7 @@ impl Settings {
         let path = config.or_else(|| default.exists().then_some(default));
         let (document, folder) = match path {
             Some(path) => {
-                let text = std::fs::read_to_string(path).map_err(|error| Error::io("read", path, &error))?;
+                let text = crate::knowledge::read(path)?;
                 let document = crate::knowledge::parse(&path.display().to_string(), &text)?;
                 (document, path.parent().unwrap_or(Path::new("")))
             }

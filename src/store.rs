@@ -6,7 +6,7 @@
 //!   deliveries/2026-11/<name>.csv, receipt.json
 //!   partitions/2026-11/immunizations/part-*.parquet, clients/part-*.parquet, manifest.json
 //!   reports/2026-11/report.json, rejected.csv
-//!   releases/<id>/table.*, release.json
+//!   releases/<id>/table.csv, release.json
 //! ```
 
 use std::fs::File;
@@ -111,10 +111,13 @@ impl Store {
 
     /// Removes what killed runs left behind: a part of a delivery has names and addresses.
     fn sweep(&self) -> Result<()> {
+        fs::remove_drafts(&self.root)?;
         for room in ["deliveries", "reports", "partitions"] {
             for month in std::fs::read_dir(self.root.join(room)).into_iter().flatten().flatten() {
-                if month.path().is_dir() {
-                    fs::remove_drafts(&month.path())?;
+                for folder in [month.path(), month.path().join("refused")] {
+                    if folder.is_dir() {
+                        fs::remove_drafts(&folder)?;
+                    }
                 }
             }
         }

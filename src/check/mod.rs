@@ -27,6 +27,7 @@ use crate::dictionary::{Dictionary, FieldType, names};
 use crate::error::{Error, Result};
 use crate::fetch::Delivery;
 use crate::progress::Reporter;
+use crate::secret::random_bytes;
 use fields::{FieldRules, NO_CODE, NO_DATE, NO_INTEGER, SeenCodes, Values};
 use findings::{Finding, Findings, RuleId, rejecting};
 use reader::{Broken, Chunk, Chunker, Records, split_header};
@@ -67,12 +68,7 @@ pub struct ClientKeys(siphasher::sip::SipHasher24);
 impl ClientKeys {
     /// A new secret from the operating system.
     pub fn new() -> Result<Self> {
-        use rand::TryRng;
-        let mut secret = [0; 16];
-        rand::rngs::SysRng
-            .try_fill_bytes(&mut secret)
-            .map_err(|_| Error::environment("the operating system gives no random bytes"))?;
-        Ok(Self(siphasher::sip::SipHasher24::new_with_key(&secret)))
+        Ok(Self(siphasher::sip::SipHasher24::new_with_key(&random_bytes()?)))
     }
 
     fn key(&self, client: &str) -> i64 {
@@ -285,6 +281,9 @@ impl Pass<'_> {
             return Err(Error::internal("the client id has not been read"));
         };
         // A row without a client id is rejected, so its key is never used.
+        if clients.iter().zip(rejected).any(|(client, rejected)| client.is_none() && !rejected) {
+            return Err(Error::internal("a row without a client would be kept"));
+        }
         let keys: Int64Array = clients.iter().map(|client| client.map_or(0, |client| self.keys.key(client))).collect();
         let mut arrays: Vec<ArrayRef> = vec![Arc::new(keys), Arc::new(UInt64Array::from(records.lines().to_vec()))];
         for (at, _) in stored(dictionary) {

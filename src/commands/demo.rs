@@ -11,7 +11,7 @@ use crate::output::{self, Format};
 use crate::period::ReportingPeriod;
 use crate::progress::Reporter;
 use crate::query::{Coverage, Where};
-use crate::secret::Secret;
+use crate::secret::{Secret, random_bytes};
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::synth::{self, Options};
@@ -37,7 +37,7 @@ pub fn run(typed: &cli::Demo, reporter: &dyn Reporter) -> Result<()> {
     let month = served.join("PHDS_2024_12.csv");
     synth::write_month(&Options { clients: typed.clients, period, seed: SEED, faults: FAULTS }, &month, reporter)?;
 
-    let password = throwaway_password()?;
+    let password = fs::hex(&random_bytes::<16>()?);
     let server = LoopbackServer::start(&served, USER, &Secret::new(password.clone())?)?;
     fs::write_whole(&dir.join("password"), password.as_bytes())?;
     fs::write_whole(&dir.join("known_hosts"), format!("{}\n", server.host_key_line()).as_bytes())?;
@@ -91,15 +91,6 @@ fn clear(dir: &Path) -> Result<()> {
     fs::write_whole(&dir.join(MARKER), b"Made by `phds demo`; the next demo empties this folder.\n")
 }
 
-fn throwaway_password() -> Result<String> {
-    use rand::TryRng;
-    let mut bytes = [0; 16];
-    rand::rngs::SysRng
-        .try_fill_bytes(&mut bytes)
-        .map_err(|_| Error::environment("the operating system gives no random bytes"))?;
-    Ok(fs::hex(&bytes))
-}
-
 fn settings_file(port: u16) -> String {
     format!(
         "# Settings of the demo. Its server ran only while the demo did.\n\
@@ -109,8 +100,7 @@ fn settings_file(port: u16) -> String {
 }
 
 fn tour(dir: &Path, period: ReportingPeriod) -> String {
-    let dir = dir.display();
-    let mut text = format!("\nEverything is in {dir}/. Nobody in it is real.\n");
+    let mut text = format!("\nEverything is in {}/. Nobody in it is real.\n", dir.display());
     for (what, place) in [
         ("the month as served, and what was planted in it", "server/"),
         ("fetched file and receipt", &format!("store/deliveries/{period}/")),
@@ -120,6 +110,10 @@ fn tour(dir: &Path, period: ReportingPeriod) -> String {
     ] {
         let _ = writeln!(text, "  {place:<32} {what}");
     }
-    let _ = write!(text, "\nNext: phds query coverage --store {dir}/store --measure nis.mmr1 --by county,birth_year");
+    let _ = write!(
+        text,
+        "\nNext: phds query coverage --store {} --measure nis.mmr1 --by county,birth_year",
+        terminal::shell_word(&dir.join("store").display().to_string())
+    );
     text
 }

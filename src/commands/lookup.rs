@@ -20,6 +20,7 @@ pub fn measures(typed: &cli::Measures, settings: &Settings) -> Result<()> {
             .iter()
             .map(|at| {
                 let mut value = json!(measures.measures()[*at]);
+                value["cvx_codes"] = json!(measures.cvx_codes(*at));
                 value["version"] = json!(measures.versions()[*at]);
                 value["fingerprint"] = json!(measures.fingerprints()[*at]);
                 value
@@ -32,10 +33,11 @@ pub fn measures(typed: &cli::Measures, settings: &Settings) -> Result<()> {
         let measure = &measures.measures()[at];
         text += &match typed.id {
             Some(_) => format!(
-                "{}: {}\n\n{}\n\nSource: {}\nVersion {}, fingerprint {}\n",
+                "{}: {}\n\n{}\n\nCVX codes: {}\nSource: {}\nVersion {}, fingerprint {}\n",
                 measure.id,
                 measure.title,
                 measure.definition,
+                measures.cvx_codes(at).join(" "),
                 measure.source,
                 measures.versions()[at],
                 measures.fingerprints()[at]
@@ -68,6 +70,12 @@ pub fn dictionary(typed: &cli::Listing, settings: &Settings) -> Result<()> {
     let edition = dictionary.edition();
     let mut text =
         format!("{}\n{} {}, fingerprint {}\n", dictionary.title(), edition.id, edition.version, edition.fingerprint);
+    let missing = std::iter::once("empty").chain(dictionary.missing_values().iter().map(String::as_str));
+    text += &format!(
+        "vaccinations from {} on; missing values: {}\n",
+        dictionary.first_inclusion_year(),
+        missing.collect::<Vec<_>>().join(", ")
+    );
     for field in dictionary.fields().iter().filter(|field| field.in_file) {
         text += &describe(field);
     }
@@ -87,6 +95,12 @@ fn describe(field: &Field) -> String {
     if !field.formats.is_empty() {
         let formats: Vec<_> = field.formats.iter().map(|format| word(json!(format))).collect();
         facts.push(format!("format {}", formats.join(" or ")));
+    }
+    if let Some(pattern) = &field.pattern {
+        facts.push(format!("form {pattern}"));
+    }
+    if !field.aliases.is_empty() {
+        facts.push(format!("also {}", field.aliases.join(", ")));
     }
     facts
         .push(field.table.map_or_else(|| "not stored".to_owned(), |table| format!("stored in {}", word(json!(table)))));

@@ -30,7 +30,7 @@ pub fn run(cli: &Cli) -> Result<()> {
         Verb::Explain(typed) => lookup::explain(typed, &settings()?),
         Verb::Synth(typed) => synth::run(typed, reporter),
         Verb::Completions(typed) => setup::completions(typed),
-        Verb::Man => setup::man(),
+        Verb::Man(typed) => setup::man(typed),
         Verb::Schema { name } => setup::schema(name),
     }
 }

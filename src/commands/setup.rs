@@ -30,12 +30,28 @@ pub fn completions(typed: &cli::Completions) -> Result<()> {
 }
 
 /// `phds man`
-pub fn man() -> Result<()> {
-    let mut bytes = Vec::new();
-    clap_mangen::Man::new(Cli::command())
-        .render(&mut bytes)
-        .map_err(|_| Error::internal("the manual page cannot be made"))?;
-    terminal::print_data(&bytes)
+pub fn man(typed: &cli::Manual) -> Result<()> {
+    let mut command = Cli::command();
+    command.build();
+    let mut pages = Vec::new();
+    manual_pages(&command, &mut pages)?;
+    match &typed.dir {
+        Some(dir) => {
+            fs::make_folder(dir)?;
+            pages.iter().try_for_each(|(name, page)| fs::write_whole(&dir.join(name), page))
+        }
+        None => terminal::print_data(&pages.swap_remove(0).1),
+    }
+}
+
+/// The page of a command, then those of its own commands.
+fn manual_pages(command: &clap::Command, pages: &mut Vec<(String, Vec<u8>)>) -> Result<()> {
+    let manual = clap_mangen::Man::new(command.clone());
+    let mut page = Vec::new();
+    manual.render(&mut page).map_err(|_| Error::internal("a manual page cannot be made"))?;
+    pages.push((manual.get_filename(), page));
+    let own = command.get_subcommands().filter(|own| !own.is_hide_set() && own.get_name() != "help");
+    own.into_iter().try_for_each(|own| manual_pages(own, pages))
 }
 
 /// `phds schema`

@@ -1,16 +1,13 @@
 //! `phds synth`: an invented month.
 
 use crate::cli;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::progress::Reporter;
 use crate::synth::{self, Options};
 use crate::terminal;
 
 /// `phds synth`
 pub fn run(typed: &cli::Synth, reporter: &dyn Reporter) -> Result<()> {
-    if !(0.0..=0.5).contains(&typed.faults) {
-        return Err(Error::usage("`--faults` is a share from 0 to 0.5"));
-    }
     let options = Options { clients: typed.clients, period: typed.period, seed: typed.seed, faults: typed.faults };
     let written = synth::write_month(&options, &typed.out, reporter)?;
     let planted =

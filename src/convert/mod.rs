@@ -25,6 +25,7 @@ use crate::fs;
 use crate::measure::Measures;
 use crate::progress::Reporter;
 use crate::provenance::{DeliveryId, Edition, Tool};
+use crate::secret::random_bytes;
 use crate::store::Store;
 use manifest::{Manifest, PartFile, Table};
 
@@ -95,7 +96,7 @@ impl<'a> Staging<'a> {
         }
         reporter.started("convert", None);
         let writer = tables::Writer::new(dictionary, measures, &schema)?;
-        let load: u64 = random()?;
+        let load = u64::from_le_bytes(random_bytes()?);
         let mut parts = [Vec::new(), Vec::new()];
         for (number, bucket) in buckets.into_iter().enumerate() {
             let rows = bucket.read_back()?;
@@ -134,8 +135,8 @@ impl<'a> Staging<'a> {
                 .collect(),
             first_inclusion_year: dictionary.first_inclusion_year(),
             totals: report.totals,
-            immunizations: writer.describe(Table::Immunizations, immunizations),
-            clients: writer.describe(Table::Clients, clients),
+            immunizations: writer.describe(Table::Immunizations, immunizations)?,
+            clients: writer.describe(Table::Clients, clients)?,
         };
         let partition = publish(&folder, &work, manifest)?;
         let manifest = partition.manifest();
@@ -198,11 +199,6 @@ fn spill_failed(path: &Path, error: &arrow::error::ArrowError) -> Error {
         arrow::error::ArrowError::IoError(_, error) => Error::io("write", path, error),
         _ => Error::internal(format!("cannot set rows aside in `{}`", path.display())),
     }
-}
-
-fn random() -> Result<u64> {
-    use rand::TryRng;
-    rand::rngs::SysRng.try_next_u64().map_err(|_| Error::environment("the operating system gives no random bytes"))
 }
 
 /// Removes files that no manifest names. Where there is no readable manifest, they stay until a load has written one.

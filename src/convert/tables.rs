@@ -200,18 +200,19 @@ impl<'a> Writer<'a> {
     }
 
     /// A table's entry in the manifest.
-    pub fn describe(&self, table: Table, files: Vec<PartFile>) -> TableFiles {
-        let columns = self.plan(table).schema.fields().iter().map(|field| Column {
-            name: field.name().clone(),
-            column_type: match field.data_type() {
+    pub fn describe(&self, table: Table, files: Vec<PartFile>) -> Result<TableFiles> {
+        let columns = self.plan(table).schema.fields().iter().map(|field| {
+            let column_type = match field.data_type() {
                 DataType::Int64 => "int64",
                 DataType::Int32 => "int32",
                 DataType::Date32 => "date32",
-                _ => "string",
-            }
-            .to_owned(),
+                DataType::Utf8 | DataType::Dictionary(..) => "string",
+                _ => return Err(Error::internal("a table has a column of an unexpected type")),
+            };
+            Ok(Column { name: field.name().clone(), column_type: column_type.to_owned() })
         });
-        TableFiles { rows: files.iter().map(|file| file.rows).sum(), columns: columns.collect(), files }
+        let columns = columns.collect::<Result<_>>()?;
+        Ok(TableFiles { rows: files.iter().map(|file| file.rows).sum(), columns, files })
     }
 }
 

@@ -6,11 +6,35 @@ use std::path::Path;
 use regex::bytes::Regex;
 use toml::Table;
 
-use super::{Codelist, Dictionary, Document, Field, FieldType, Level, Role, StoredIn, header_key, names};
+use super::{Codelist, Dictionary, Document, Field, FieldType, Level, Presence, Role, StoredIn, header_key, names};
 use crate::error::{Error, Result};
 use crate::knowledge::{self, Fingerprint};
 
 const FILE: &str = "dictionary.toml";
+
+const NAME: &str =
+    "the name must be lower-case letters, digits and underscores, and none that the tables of this program use";
+
+/// Whether a name can be a column: plain, and not one that a table or a release has anyway.
+fn is_name(name: &str) -> bool {
+    let taken = [
+        "client_key",
+        "line",
+        "measure",
+        "numerator",
+        "denominator",
+        "rate",
+        "ci_low",
+        "ci_high",
+        "status",
+        "audience",
+    ];
+    name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        && !taken.contains(&name)
+        && !name.starts_with("met_")
+        && !name.starts_with("reaches_")
+}
 
 impl Dictionary {
     /// The built-in dictionary.
@@ -95,11 +119,8 @@ impl Dictionary {
         let mut headers = HashSet::new();
         for field in self.fields() {
             let wrong = |what: &str| Err(Error::usage(format!("dictionary field `{}`: {what}", field.name)));
-            let mut characters = field.name.chars();
-            if !characters.next().is_some_and(|c| c.is_ascii_lowercase())
-                || !characters.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
-            {
-                return wrong("the name must be lower-case letters, digits and underscores");
+            if !is_name(&field.name) {
+                return wrong(NAME);
             }
             if !seen.insert(&field.name) {
                 return wrong("is there twice");
@@ -118,22 +139,32 @@ impl Dictionary {
                 _ => {}
             }
         }
-        for (name, field_type, table) in [
-            (names::CLIENT, FieldType::Text, None),
-            (names::BIRTH_DATE, FieldType::Date, Some(StoredIn::Clients)),
-            (names::VACCINATION_DATE, FieldType::Date, Some(StoredIn::Immunizations)),
-            (names::CVX, FieldType::Code, Some(StoredIn::Immunizations)),
+        for (name, field_type, table, presence) in [
+            (names::CLIENT, FieldType::Text, None, Some(Presence::Required)),
+            (names::BIRTH_DATE, FieldType::Date, Some(StoredIn::Clients), Some(Presence::Required)),
+            (names::VACCINATION_DATE, FieldType::Date, Some(StoredIn::Immunizations), Some(Presence::Required)),
+            (names::CVX, FieldType::Code, Some(StoredIn::Immunizations), None),
         ] {
-            let right = self.field(name).is_some_and(|field| field.field_type == field_type && field.table == table);
+            let right = self.field(name).is_some_and(|field| {
+                field.field_type == field_type
+                    && field.table == table
+                    && presence.is_none_or(|presence| presence == field.presence)
+                    // A client is told by the whole id and nothing but the id.
+                    && (name != names::CLIENT || (field.pattern.is_none() && field.keep_first.is_none()))
+            });
             if !right {
                 return Err(Error::usage(format!(
                     "the dictionary needs the field `{name}` as the built-in one has it"
-                )));
+                ))
+                .hint("its header, aliases, formats, codelist, title and description may differ, and nothing else"));
             }
         }
         let mut ids = HashSet::new();
         for dimension in self.dimensions() {
             let wrong = |what: &str| Err(Error::usage(format!("dictionary dimension `{}`: {what}", dimension.id)));
+            if !is_name(&dimension.id) {
+                return wrong(NAME);
+            }
             if !ids.insert(&dimension.id) {
                 return wrong("is there twice");
             }
@@ -141,20 +172,21 @@ impl Dictionary {
             if field.table != Some(StoredIn::Clients) {
                 return wrong("its field is not stored with the client");
             }
-            let fits = match dimension.level {
-                Level::Value => {
-                    field.role == Role::Dimension && (field.field_type == FieldType::Code || field.pattern.is_some())
+            match dimension.level {
+                Level::Value if field.role != Role::Dimension => {
+                    return wrong("its field has not the role `dimension`");
                 }
-                Level::Year => field.field_type == FieldType::Date,
-                Level::Parent => self
-                    .codelist(field)
-                    .zip(dimension.parent.as_deref())
-                    .is_some_and(|(codelist, parent)| codelist.has_column(parent)),
-            };
-            if !fits {
-                return wrong(
-                    "its level does not fit its field: value needs a coded or patterned dimension, year a date, parent a column of the codelist",
-                );
+                Level::Value if field.field_type != FieldType::Code && field.pattern.is_none() => {
+                    return wrong("its field has neither a codelist nor a pattern, so any text could become a group");
+                }
+                Level::Year if field.field_type != FieldType::Date => return wrong("level `year` needs a date"),
+                Level::Parent => {
+                    let parent = dimension.parent.as_deref().unwrap_or_default();
+                    if !self.codelist(field).is_some_and(|codelist| codelist.has_column(parent)) {
+                        return wrong(&format!("the codelist of its field has no column `{parent}`"));
+                    }
+                }
+                Level::Value | Level::Year => {}
             }
             if dimension.level != Level::Value && self.position(&dimension.id).is_some() {
                 return wrong("a derived dimension may not have the name of a field");

@@ -306,6 +306,11 @@ impl Dictionary {
         self.codelists.iter().find(|codelist| codelist.name() == name)
     }
 
+    /// What stands for "no value", beside an empty field.
+    pub fn missing_values(&self) -> &[String] {
+        &self.document.missing_values
+    }
+
     /// Whether a trimmed value stands for "no value".
     pub fn is_missing(&self, value: &[u8]) -> bool {
         value.is_empty()

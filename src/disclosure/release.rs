@@ -121,6 +121,8 @@ pub struct MeasureNote {
     pub definition: String,
     /// Where the definition comes from.
     pub source: String,
+    /// The CVX codes that count for it.
+    pub cvx_codes: Vec<String>,
     /// Version of its file.
     pub version: String,
     /// Changes with the definition and its codes.
@@ -273,6 +275,7 @@ impl Document {
                 title: measure.title.clone(),
                 definition: measure.definition.clone(),
                 source: measure.source.clone(),
+                cvx_codes: question.cvx_codes(),
                 version: version.to_owned(),
                 fingerprint: fingerprint.clone(),
             },

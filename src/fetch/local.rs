@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 
-use super::receipt::cannot_open;
 use super::{Origin, RemoteFile, Source};
 use crate::error::{Error, Result};
 
@@ -51,7 +50,7 @@ impl Source for LocalSource {
 
     fn stat(&mut self, name: &str) -> Result<RemoteFile> {
         let path = self.folder.join(name);
-        let metadata = std::fs::metadata(&path).map_err(|error| cannot_open(&path, &error))?;
+        let metadata = std::fs::metadata(&path).map_err(|error| Error::named_file("open", &path, &error))?;
         if !metadata.is_file() {
             return Err(Error::usage(format!("`{}` is not a file", path.display())).hint("name the CSV file itself"));
         }

@@ -90,20 +90,11 @@ impl Delivery {
     }
 }
 
-/// The error of a file that somebody named: a wrong name is theirs to mend, anything else the machine's.
-pub(super) fn cannot_open(path: &Path, error: &std::io::Error) -> Error {
-    if error.kind() == std::io::ErrorKind::NotFound {
-        Error::usage(format!("there is no file `{}`", path.display())).hint("check the name and the folder")
-    } else {
-        Error::io("open", path, error)
-    }
-}
-
 fn open_file(path: &Path) -> Result<File> {
     // Looked at before it is opened: opening a pipe would wait for whoever writes to it.
-    let metadata = std::fs::metadata(path).map_err(|error| cannot_open(path, &error))?;
+    let metadata = std::fs::metadata(path).map_err(|error| Error::named_file("open", path, &error))?;
     if metadata.is_file() {
-        File::open(path).map_err(|error| cannot_open(path, &error))
+        File::open(path).map_err(|error| Error::named_file("open", path, &error))
     } else {
         Err(Error::usage(format!("`{}` is not a file", path.display())).hint("name the CSV file itself"))
     }

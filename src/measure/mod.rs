@@ -101,6 +101,8 @@ pub enum Requirement {
 /// All measures. Each requirement refers only to measures before it.
 #[derive(Clone, Debug)]
 pub struct Measures {
+    /// The codes of the CVX codelist, by position.
+    cvx: Vec<String>,
     list: Vec<Measure>,
     requirements: Vec<Requirement>,
     fingerprints: Vec<Fingerprint>,
@@ -112,8 +114,13 @@ impl Measures {
     pub fn built_in(dictionary: &Dictionary) -> Result<Self> {
         let cvx = dictionary.field(names::CVX).and_then(|field| dictionary.codelist(field));
         let cvx = cvx.ok_or_else(|| Error::usage("the dictionary has no codelist of CVX codes"))?;
-        let mut all =
-            Self { list: Vec::new(), requirements: Vec::new(), fingerprints: Vec::new(), versions: Vec::new() };
+        let mut all = Self {
+            cvx: cvx.codes().iter().map(|code| code.code.clone()).collect(),
+            list: Vec::new(),
+            requirements: Vec::new(),
+            fingerprints: Vec::new(),
+            versions: Vec::new(),
+        };
         for (name, text) in knowledge::folder("measures") {
             all.add(name, &knowledge::parse(name, text)?, cvx)?;
         }
@@ -214,6 +221,20 @@ impl Measures {
     /// What each measure needs.
     pub fn requirements(&self) -> &[Requirement] {
         &self.requirements
+    }
+
+    /// The CVX codes that count for a measure, or for any part of a combined one, in the order of the codelist.
+    pub fn cvx_codes(&self, at: usize) -> Vec<&str> {
+        let mut counted = vec![false; self.cvx.len()];
+        self.mark(at, &mut counted);
+        self.cvx.iter().zip(counted).filter(|(_, counted)| *counted).map(|(code, _)| code.as_str()).collect()
+    }
+
+    fn mark(&self, at: usize, counted: &mut [bool]) {
+        match &self.requirements[at] {
+            Requirement::Doses { counts, .. } => counted.iter_mut().zip(counts).for_each(|(all, one)| *all |= one),
+            Requirement::AllOf(parts) => parts.iter().for_each(|part| self.mark(*part, counted)),
+        }
     }
 
     /// The fingerprint of each measure.

@@ -1,4 +1,4 @@
-//! Carries out plans. DuckDB is embedded and opened locked down; its name stands in no other file.
+//! Carries out plans. DuckDB is embedded and opened locked down; no other file knows its crate.
 
 use std::path::{Path, PathBuf};
 

@@ -147,6 +147,11 @@ impl<'a> Coverage<'a> {
         &self.measures.measures()[self.measure]
     }
 
+    /// The CVX codes that count for the measure.
+    pub fn cvx_codes(&self) -> Vec<String> {
+        self.measures.cvx_codes(self.measure).into_iter().map(str::to_owned).collect()
+    }
+
     /// Version and fingerprint of the measure.
     pub fn measure_edition(&self) -> (&'a str, &'a crate::knowledge::Fingerprint) {
         (&self.measures.versions()[self.measure], &self.measures.fingerprints()[self.measure])

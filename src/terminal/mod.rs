@@ -37,11 +37,6 @@ pub fn data_goes_to_a_screen() -> bool {
     std::io::stdout().is_terminal()
 }
 
-/// A line on stderr. When nobody can read it any more, the work goes on.
-fn line(text: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
-}
-
 /// A word as a shell takes it, and nothing that steers a terminal.
 pub fn shell_word(text: &str) -> String {
     let text = printable(text).replace('\n', "\u{fffd}");
@@ -49,21 +44,21 @@ pub fn shell_word(text: &str) -> String {
     if !text.is_empty() && text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
-/// Prints something for people.
-pub fn say(message: &str) {
-    line(message);
+/// A line on stderr, for people. When nobody can read it any more, the work goes on.
+pub fn say(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
 /// Prints an error with its hint.
 pub fn print_error(error: &Error) {
-    line(&format!("error: {}", printable(&error.to_string())));
+    say(&format!("error: {}", printable(&error.to_string())));
 }
 
 /// A panic's message may hold a value of a row, so only its place is told.
 pub fn hide_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(|place| format!(" at {}:{}", place.file(), place.line())).unwrap_or_default();
-        line(&format!(
+        say(&format!(
             "error: a fault of this program{place}\n\nhint: please report this line; it holds nothing of your data"
         ));
         std::process::exit(i32::from(crate::error::ErrorKind::Internal.exit_code()));
@@ -75,7 +70,7 @@ pub fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
 }
 
-fn rows_of(stage: &str) -> ProgressStyle {
+fn bar_style(stage: &str) -> ProgressStyle {
     let template = format!("{stage:<8} {{wide_bar}} {{bytes}}/{{total_bytes}} {{bytes_per_sec}} {{eta}}");
     ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
@@ -96,7 +91,7 @@ impl Reporter for Bars {
     fn started(&self, stage: &str, total: Option<u64>) {
         let bar = match total {
             Some(total) => {
-                ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr()).with_style(rows_of(stage))
+                ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr()).with_style(bar_style(stage))
             }
             None => ProgressBar::new_spinner().with_message(stage.to_owned()),
         };
@@ -113,14 +108,14 @@ impl Reporter for Bars {
     fn finished(&self, summary: &str) {
         if let Some((stage, bar)) = self.running().take() {
             bar.finish_and_clear();
-            line(&format!("{stage:<8} {}", printable(summary)));
+            say(&format!("{stage:<8} {}", printable(summary)));
         }
     }
 
     fn noted(&self, message: &str) {
         match &*self.running() {
-            Some((_, bar)) => bar.suspend(|| line(&format!("note: {}", printable(message)))),
-            None => line(&format!("note: {}", printable(message))),
+            Some((_, bar)) => bar.suspend(|| say(&format!("note: {}", printable(message)))),
+            None => say(&format!("note: {}", printable(message))),
         }
     }
 }
@@ -158,18 +153,18 @@ impl Reporter for Lines {
             if running.said.elapsed() >= EVERY {
                 running.said = Instant::now();
                 let of = running.total.map(|total| format!(" of {} MB", total / 1_000_000)).unwrap_or_default();
-                line(&format!("{:<8} {} MB{of}", running.stage, running.done / 1_000_000));
+                say(&format!("{:<8} {} MB{of}", running.stage, running.done / 1_000_000));
             }
         }
     }
 
     fn finished(&self, summary: &str) {
         if let Some(running) = self.running().take() {
-            line(&format!("{:<8} {}", running.stage, printable(summary)));
+            say(&format!("{:<8} {}", running.stage, printable(summary)));
         }
     }
 
     fn noted(&self, message: &str) {
-        line(&format!("note: {}", printable(message)));
+        say(&format!("note: {}", printable(message)));
     }
 }

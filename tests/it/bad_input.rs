@@ -372,7 +372,11 @@ fn settings_that_are_missing_or_wrong() {
     insta::assert_snapshot!(fails(&context, "--config typo.toml check month.csv --period 2024-12", 2), @"error: `typo.toml`, line 2: unknown field `max_rejected`, expected `max_rejected_share`");
     context.put("percent.toml", "[check]\nmax_rejected_share = 5\n");
     insta::assert_snapshot!(fails(&context, "--config percent.toml check month.csv --period 2024-12", 2), @"error: `check.max_rejected_share` is a share from 0 to 1, for example 0.05");
-    insta::assert_snapshot!(fails(&context, "--config missing.toml check month.csv --period 2024-12", 3), @"error: cannot read `missing.toml`: No such file or directory (os error 2)");
+    insta::assert_snapshot!(fails(&context, "--config missing.toml check month.csv --period 2024-12", 2), @r"
+    error: there is no file `missing.toml`
+
+    hint: check the name and the folder
+    ");
     context.put("phds.toml", "store = \"store\"\n");
     insta::assert_snapshot!(fails(&context, "init", 2), @"error: `phds.toml` is already there and is left as it is");
 }

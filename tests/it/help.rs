@@ -218,3 +218,30 @@ fn valid(place: &str, value: &Value, schema: &Value, root: &Value) -> Result<(),
     }
     Ok(())
 }
+
+/// What the README shows of the program is what the program says.
+#[test]
+fn the_readme_shows_what_the_program_says() {
+    let readme = include_str!("../../README.md").split_whitespace().collect::<Vec<_>>().join(" ");
+    let context = TestContext::new();
+    context.put("month.csv", Month::of("CVX CODE\n03").bytes());
+    let said = context.phds("check month.csv --period 2024-12").done().text();
+    let editions = said.lines().find(|line| line.starts_with("dictionary")).unwrap();
+    assert!(readme.contains(editions), "the README should have: {editions}");
+    context.load(&Month::of("CVX CODE\n03"));
+    let said = context.phds("query coverage --store store --measure nis.mmr1 --by sex").done().text();
+    let caveat = said.lines().find(|line| line.starts_with("- ")).unwrap();
+    assert!(readme.contains(caveat), "the README should have: {caveat}");
+}
+
+#[test]
+fn every_verb_has_a_manual_page() {
+    let context = TestContext::new();
+    context.phds("man --dir man").done();
+    let pages = context.tree();
+    for verb in VERBS {
+        let page = format!("man/phds-{verb}.1");
+        assert!(pages.contains(&page), "{page}");
+    }
+    assert!(context.read("man/phds-query-coverage.1").len() > 1000 && pages.contains(&"man/phds.1".to_owned()));
+}

@@ -11,8 +11,8 @@ const ASK: &str = "query coverage --store store --measure nis.mmr1 --by sex --fo
 
 /// Twenty children with one vaccine in time, so that a table shows something.
 fn month(code: &str) -> Month {
-    let rows: String = (1..=20).map(|client| format!("{client} | 2020-01-01 | 2021-02-01 | {code} | F\n")).collect();
-    Month::of(&format!("CLIENT ID | BIRTH DATE | VACCINATION DATE | CVX CODE | SEX CODE\n{rows}"))
+    let rows = (1..=20).map(|client| format!("{client} | 2020-01-01 | 2021-02-01 | {code} | F")).collect::<Vec<_>>();
+    Month::of(&format!("CLIENT ID | BIRTH DATE | VACCINATION DATE | CVX CODE | SEX CODE\n{}", rows.join("\n")))
 }
 
 fn answer(context: &TestContext) -> String {
@@ -146,6 +146,39 @@ fn a_dictionary_of_the_department_cannot_turn_identifiers_into_data() {
         let said = context.phds(&format!("load month.csv --period {PERIOD} --store store")).ended(2).stderr;
         assert!(said.contains("must stay an identifier"), "{said}");
         assert!(!context.path("store").exists());
+    }
+}
+
+#[test]
+fn a_dictionary_of_the_department_keeps_what_the_program_stands_on() {
+    let field = |rest: &str| format!("[[field]]\n{rest}\n");
+    let new = |name: &str| {
+        field(&format!(
+            "name = \"{name}\"\nheader = \"EXTRA\"\ntitle = \"\"\ndescription = \"\"\ntype = \"text\"\nrole = \"attribute\"\n\
+             presence = \"optional\"\ntable = \"immunizations\""
+        ))
+    };
+    let dimension =
+        |id: &str| format!("[[dimension]]\nid = \"{id}\"\nfield = \"birth_date\"\nlevel = \"year\"\ntitle = \"\"\n");
+    for text in [
+        field("name = \"client_id\"\npattern = \"1[0-9]*\""),
+        field("name = \"client_id\"\nkeep_first = 3"),
+        field("name = \"client_id\"\npresence = \"optional\""),
+        field("name = \"vaccination_date\"\npresence = \"expected\""),
+        field("name = \"birth_date\"\nin_file = false"),
+        new("line"),
+        new("client_key"),
+        new("met_nis_mmr1"),
+        new("Extra"),
+        dimension("status"),
+        dimension("Service-Area"),
+        dimension("reaches_24_months"),
+    ] {
+        let context = TestContext::new();
+        context.put("own.toml", &text);
+        context.put("phds.toml", "[dictionary]\nfile = \"own.toml\"\n");
+        let said = context.phds("dictionary").ended(2).stderr;
+        assert!(said.contains("dictionary"), "{text}\n{said}");
     }
 }
 
