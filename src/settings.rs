@@ -9,8 +9,10 @@ use crate::check::Ruleset;
 use crate::dictionary::Dictionary;
 use crate::disclosure::Policy;
 use crate::error::{Error, Result};
+use crate::fetch::Source;
+use crate::fetch::ftps::{FtpsSettings, FtpsSource, Tls};
 use crate::fetch::pick::NamePattern;
-use crate::fetch::sftp::{Credential, SftpSettings};
+use crate::fetch::sftp::{Credential, SftpSettings, SftpSource};
 use crate::measure::Measures;
 use crate::secret::SecretSource;
 
@@ -37,8 +39,7 @@ struct Document {
 struct SourceDocument {
     protocol: Protocol,
     host: String,
-    #[serde(default = "ssh_port")]
-    port: u16,
+    port: Option<u16>,
     user: String,
     #[serde(default = "login_folder")]
     folder: String,
@@ -48,16 +49,57 @@ struct SourceDocument {
     key_passphrase_file: Option<PathBuf>,
     known_hosts: Option<PathBuf>,
     host_key: Option<String>,
+    tls: Option<TlsDocument>,
+    ca_file: Option<PathBuf>,
+    cert_sha256: Option<String>,
     #[serde(default = "timeout_seconds")]
     timeout_seconds: u64,
     #[serde(default = "max_reads")]
     max_reads: usize,
 }
 
+impl SourceDocument {
+    /// A setting of the other protocol would be left out silently, and a pin that is not looked at is worse than none.
+    fn check(&self) -> Result<()> {
+        let (protocol, others): (_, &[(&str, bool)]) = match self.protocol {
+            Protocol::Sftp => (
+                "sftp",
+                &[
+                    ("tls", self.tls.is_some()),
+                    ("ca_file", self.ca_file.is_some()),
+                    ("cert_sha256", self.cert_sha256.is_some()),
+                ],
+            ),
+            Protocol::Ftps => (
+                "ftps",
+                &[
+                    ("host_key", self.host_key.is_some()),
+                    ("known_hosts", self.known_hosts.is_some()),
+                    ("key_file", self.key_file.is_some()),
+                    ("key_passphrase_file", self.key_passphrase_file.is_some()),
+                ],
+            ),
+        };
+        match others.iter().find(|(_, is_set)| *is_set) {
+            Some((name, _)) => Err(Error::usage(format!("`source.{name}` means nothing to the protocol `{protocol}`"))
+                .hint("take it out, or set `source.protocol` to the other one")),
+            None => Ok(()),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum TlsDocument {
+    Explicit,
+    Implicit,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Protocol {
     Sftp,
+    Ftps,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -70,10 +112,6 @@ struct DictionaryDocument {
 #[serde(deny_unknown_fields, default)]
 struct CheckDocument {
     max_rejected_share: Option<f64>,
-}
-
-fn ssh_port() -> u16 {
-    22
 }
 
 fn login_folder() -> String {
@@ -91,24 +129,32 @@ fn max_reads() -> usize {
 /// The secure FTP account that deliveries come from.
 #[derive(Debug)]
 pub struct Account {
-    /// Server, user and how it proves itself.
-    pub sftp: SftpSettings,
     /// What the monthly file is called.
     pub pattern: NamePattern,
+    server: Server,
     password: SecretSource,
-    key: Option<(PathBuf, Option<SecretSource>)>,
+}
+
+#[derive(Debug)]
+enum Server {
+    Sftp { settings: SftpSettings, key: Option<(PathBuf, Option<SecretSource>)> },
+    Ftps(FtpsSettings),
 }
 
 impl Account {
-    /// Reads the credential: the key file where one is set, else the password from its file, from the environment
-    /// variable `PHDS_PASSWORD`, or from a prompt.
-    pub fn credential(&self) -> Result<Credential> {
-        match &self.key {
-            Some((path, passphrase)) => Ok(Credential::Key {
-                path: path.clone(),
-                passphrase: passphrase.as_ref().map(SecretSource::read).transpose()?,
-            }),
-            None => self.password.read().map(Credential::Password),
+    /// Reads the credential and connects. The credential is the key file where one is set, else the password from its
+    /// file, from the environment variable `PHDS_PASSWORD`, or from a prompt.
+    pub fn connect(&self) -> Result<Box<dyn Source>> {
+        match &self.server {
+            Server::Sftp { settings, key: Some((path, passphrase)) } => {
+                let passphrase = passphrase.as_ref().map(SecretSource::read).transpose()?;
+                let key = Credential::Key { path: path.clone(), passphrase };
+                Ok(Box::new(SftpSource::connect(settings, &key)?))
+            }
+            Server::Sftp { settings, key: None } => {
+                Ok(Box::new(SftpSource::connect(settings, &Credential::Password(self.password.read()?))?))
+            }
+            Server::Ftps(settings) => Ok(Box::new(FtpsSource::connect(settings, &self.password.read()?)?)),
         }
     }
 }
@@ -181,13 +227,7 @@ impl Settings {
 }
 
 fn account(source: SourceDocument, folder: &Path) -> Result<Account> {
-    let Protocol::Sftp = source.protocol;
-    let known_hosts = match source.known_hosts {
-        Some(path) => folder.join(path),
-        None => std::env::home_dir()
-            .map(|home| home.join(".ssh/known_hosts"))
-            .ok_or_else(|| Error::usage("there is no home directory").hint("set `source.known_hosts`"))?,
-    };
+    source.check()?;
     let password = match source.password_file {
         Some(path) => SecretSource::File(folder.join(path)),
         None if std::env::var_os(PASSWORD_VARIABLE).is_some() => {
@@ -195,20 +235,47 @@ fn account(source: SourceDocument, folder: &Path) -> Result<Account> {
         }
         None => SecretSource::Prompt { text: format!("Password of {}@{}: ", source.user, source.host) },
     };
-    let passphrase = source.key_passphrase_file.map(|path| SecretSource::File(folder.join(path)));
-    Ok(Account {
-        pattern: NamePattern::parse(&source.pattern)?,
-        password,
-        key: source.key_file.map(|path| (folder.join(path), passphrase)),
-        sftp: SftpSettings {
-            host: source.host,
-            port: source.port,
-            user: source.user,
-            folder: source.folder,
-            known_hosts,
-            host_key: source.host_key,
-            timeout: Duration::from_secs(source.timeout_seconds.clamp(1, 3600)),
-            max_reads: source.max_reads.clamp(1, 256),
-        },
-    })
+    let pattern = NamePattern::parse(&source.pattern)?;
+    let timeout = Duration::from_secs(source.timeout_seconds.clamp(1, 3600));
+    let server = match source.protocol {
+        Protocol::Sftp => {
+            let known_hosts = match source.known_hosts {
+                Some(path) => folder.join(path),
+                None => std::env::home_dir()
+                    .map(|home| home.join(".ssh/known_hosts"))
+                    .ok_or_else(|| Error::usage("there is no home directory").hint("set `source.known_hosts`"))?,
+            };
+            let passphrase = source.key_passphrase_file.map(|path| SecretSource::File(folder.join(path)));
+            Server::Sftp {
+                key: source.key_file.map(|path| (folder.join(path), passphrase)),
+                settings: SftpSettings {
+                    host: source.host,
+                    port: source.port.unwrap_or(22),
+                    user: source.user,
+                    folder: source.folder,
+                    known_hosts,
+                    host_key: source.host_key,
+                    timeout,
+                    max_reads: source.max_reads.clamp(1, 256),
+                },
+            }
+        }
+        Protocol::Ftps => {
+            let tls = match source.tls {
+                Some(TlsDocument::Implicit) => Tls::Implicit,
+                Some(TlsDocument::Explicit) | None => Tls::Explicit,
+            };
+            Server::Ftps(FtpsSettings {
+                host: source.host,
+                port: source.port.unwrap_or(tls.standard_port()),
+                user: source.user,
+                folder: source.folder,
+                tls,
+                ca_file: source.ca_file.map(|path| folder.join(path)),
+                cert_sha256: source.cert_sha256,
+                timeout,
+            })
+        }
+    };
+    Ok(Account { pattern, server, password })
 }

@@ -9,8 +9,7 @@ use crate::cli;
 use crate::convert::{Partition, Staging};
 use crate::error::{Error, Result};
 use crate::fetch::local::LocalSource;
-use crate::fetch::sftp::SftpSource;
-use crate::fetch::{self, Delivery, RemoteFile, Source};
+use crate::fetch::{self, Delivery, RemoteFile};
 use crate::fs::{self, Draft};
 use crate::period::ReportingPeriod;
 use crate::progress::Reporter;
@@ -31,7 +30,7 @@ pub fn fetch(typed: &cli::Fetch, settings: &Settings, reporter: &dyn Reporter) -
 }
 
 fn list(account: &Account) -> Result<()> {
-    let mut source = SftpSource::connect(&account.sftp, &account.credential()?)?;
+    let mut source = account.connect()?;
     let files = account.pattern.ranked(source.list()?);
     let mut text = String::new();
     for (at, (file, period)) in files.iter().enumerate() {
@@ -57,10 +56,14 @@ pub fn from_account(
     store: &Store,
     reporter: &dyn Reporter,
 ) -> Result<Delivery> {
-    let mut source = SftpSource::connect(&account.sftp, &account.credential()?)?;
+    let mut source = account.connect()?;
     let files = source.list()?;
     let (file, period) = account.pattern.newest(files, period)?;
-    fetch::fetch(&mut source, &file, period, &store.deliveries(period), reporter)
+    let delivery = fetch::fetch(source.as_mut(), &file, period, &store.deliveries(period), reporter);
+    for note in source.take_notes() {
+        reporter.noted(&note);
+    }
+    delivery
 }
 
 /// `phds check`

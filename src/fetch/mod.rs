@@ -1,8 +1,10 @@
 //! Remote or local file → [`Delivery`]. The server is only ever listed and read: no trait or type in this room has a
 //! way to write, rename or delete anything on it.
 
+pub mod ftps;
 pub mod known_hosts;
 pub mod local;
+mod outside;
 pub mod pick;
 pub mod receipt;
 pub mod sftp;
@@ -32,11 +34,11 @@ pub struct RemoteFile {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Origin {
-    /// `sftp` or `local`.
+    /// `sftp`, `ftps` or `local`.
     pub protocol: String,
     /// Host and port of the server; empty for a local file.
     pub server: String,
-    /// The key by which the server proved itself, as `SHA256:…`; empty for a local file.
+    /// The key or certificate by which the server proved itself, as `SHA256:…`; empty for a local file.
     pub server_identity: String,
 }
 
@@ -50,4 +52,8 @@ pub trait Source {
     fn stat(&mut self, name: &str) -> Result<RemoteFile>;
     /// The bytes of one file from `offset` to its end.
     fn open_at<'a>(&'a mut self, name: &str, offset: u64) -> Result<Box<dyn Read + 'a>>;
+    /// What a person should know about the server and is no error. Each note is given once.
+    fn take_notes(&mut self) -> Vec<String> {
+        Vec::new()
+    }
 }

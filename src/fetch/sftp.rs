@@ -28,6 +28,7 @@ use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
 use super::known_hosts::{KnownHosts, Verdict};
+use super::outside::{self, clean, remark};
 use super::{Origin, RemoteFile, Source};
 use crate::error::{Error, Result};
 use crate::secret::{self, Secret};
@@ -123,19 +124,7 @@ impl SftpSettings {
     }
 
     fn check(&self) -> Result<()> {
-        let unfit = |text: &str| text.is_empty() || text.chars().any(char::is_control);
-        if unfit(&self.host) || self.host.contains([' ', '/', '@', '[', ']', '\'', '"']) {
-            return Err(Error::usage(format!("`{}` is not the name or address of a server", self.host.escape_debug()))
-                .hint(
-                    "give the name alone, for example `sftp.example.org`; port and user have settings of their own",
-                ));
-        }
-        if unfit(&self.user) {
-            return Err(Error::usage("the user name for the server is empty or holds a control character"));
-        }
-        if self.folder.chars().any(char::is_control) {
-            return Err(Error::usage("the folder on the server holds a control character"));
-        }
+        outside::check_account(&self.host, &self.user, &self.folder, "sftp.example.org")?;
         if self.timeout.is_zero() {
             return Err(Error::usage("the timeout for the server is 0 seconds"));
         }
@@ -143,11 +132,7 @@ impl SftpSettings {
     }
 
     fn address(&self) -> String {
-        if self.host.contains(':') {
-            format!("[{}]:{}", self.host, self.port)
-        } else {
-            format!("{}:{}", self.host, self.port)
-        }
+        outside::address(&self.host, self.port)
     }
 
     /// How `known_hosts` and `ssh-keygen` name the server.
@@ -227,9 +212,7 @@ impl SftpSource {
     }
 
     fn path_of(&self, name: &str) -> Result<String> {
-        if matches!(name, "" | "." | "..") || name.contains(['/', '\\']) || name.chars().any(char::is_control) {
-            return Err(Error::refused(format!("`{}` is not the name of a file", name.escape_debug())));
-        }
+        outside::check_name(name)?;
         Ok(match self.settings.folder.as_str() {
             "" | "." => name.to_owned(),
             folder => format!("{}/{name}", folder.trim_end_matches('/')),
@@ -428,20 +411,6 @@ fn remote_file(name: String, size: u64, attributes: &FileAttributes) -> RemoteFi
         size,
         modified: attributes.mtime.and_then(|seconds| DateTime::from_timestamp(i64::from(seconds), 0)),
     }
-}
-
-/// Text from the server, made fit for one line on a terminal.
-fn clean(text: &str) -> String {
-    const MOST: usize = 200;
-    let mut shown: String = text.chars().take(MOST).flat_map(char::escape_debug).collect();
-    if text.chars().nth(MOST).is_some() {
-        shown.push('…');
-    }
-    shown
-}
-
-fn remark(text: &str) -> String {
-    if text.trim().is_empty() { String::new() } else { format!(" ({})", clean(text.trim())) }
 }
 
 fn read_pin(text: &str) -> Result<Fingerprint> {
@@ -960,14 +929,6 @@ mod tests {
         for text in ["", "47DEQpj8HBSa", "MD5:00:11", "SHA256:", "SHA256:AAAA", &pin[..49]] {
             assert_eq!(read_pin(text).unwrap_err().kind(), ErrorKind::Usage, "{text}");
         }
-    }
-
-    #[test]
-    fn text_from_a_server_is_one_tame_line() {
-        assert_eq!(clean("a\u{1b}[31mb\r\nc"), "a\\u{1b}[31mb\\r\\nc");
-        assert_eq!(clean(&"x".repeat(500)).chars().count(), 201);
-        assert_eq!(remark(" \n"), "");
-        assert_eq!(remark("disk\n"), " (disk)");
     }
 
     #[test]

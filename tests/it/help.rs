@@ -108,7 +108,7 @@ fn the_settings_file_that_init_writes_is_read() {
     let text = String::from_utf8(context.read("phds.toml")).unwrap();
     context.phds("measures").done();
     // With the leading # removed from every setting but the alternatives, too.
-    let alternatives = ["#key_file", "#key_passphrase_file", "#host_key", "#file"];
+    let alternatives = ["#key_file", "#key_passphrase_file", "#host_key", "#tls", "#ca_file", "#cert_sha256", "#file"];
     let filled = text.lines().map(|line| match line.strip_prefix('#') {
         Some(setting) if !setting.starts_with(' ') && !alternatives.iter().any(|name| line.starts_with(name)) => {
             setting

@@ -13,6 +13,8 @@ mod bad_input;
 mod demo;
 /// `phds fetch` and `phds load` bring a month from a server and only read there.
 mod fetch;
+/// The FTPS client against real servers, and one in this process that misbehaves.
+mod ftps;
 /// The help texts, completions, the manual page and the JSON Schemas are what they were, and true.
 mod help;
 /// No name, id, street or birth date of a month gets out of the files that may hold it.
