@@ -347,7 +347,7 @@ impl FtpsSource {
         }
         stream.finish()?;
         if unended {
-            self.note(unended_note(&self.settings));
+            self.note(unended_note(&self.settings, "a listing was accepted because the server said that all was sent"));
         }
         Ok(bytes
             .split(|&byte| byte == b'\n')
@@ -715,7 +715,9 @@ impl Download<'_> {
             return Err(io::Error::other(self.wrong("the data connection ended too early").hint("fetch it again")));
         }
         if !properly {
-            let note = unended_note(&self.source.settings);
+            let believed =
+                "a file was accepted because the server said that all was sent and the number of bytes is right";
+            let note = unended_note(&self.source.settings, believed);
             self.source.note(note);
         }
         self.stage = Stage::Ended;
@@ -906,12 +908,9 @@ fn no_protection(settings: &FtpsSettings, what: &str, response: &Response) -> Er
     .hint("ask the state how its FTPS service is reached; without encryption nothing is fetched")
 }
 
-fn unended_note(settings: &FtpsSettings) -> String {
-    format!(
-        "{} closes data connections without the proper end of TLS; what came was accepted because the server said that \
-         all was sent and the number of bytes is right",
-        settings.address()
-    )
+/// What came without the proper end of TLS, and why it was believed all the same.
+fn unended_note(settings: &FtpsSettings, believed: &str) -> String {
+    format!("{} closes data connections without the proper end of TLS; {believed}", settings.address())
 }
 
 /// The number of an answer. The library knows only the usual ones.
