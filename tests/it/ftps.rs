@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use phds::error::{Error, ErrorKind};
 use phds::fetch::Source;
 use phds::fetch::ftps::{FtpsSettings, FtpsSource, Tls};
-use phds::secret::Secret;
 use sha2::{Digest, Sha256};
 use suppaftp::rustls::pki_types::CertificateDer;
 use suppaftp::rustls::pki_types::pem::PemObject;
@@ -20,6 +19,8 @@ use suppaftp::rustls::pki_types::pem::PemObject;
 mod faulty_ftps;
 
 use faulty_ftps::{Cut, Faults, FaultyServer};
+
+use crate::support::transfer::{download, noise, secret};
 
 /// Commands that change something on a server.
 const WRITING: &[&str] = &[
@@ -157,30 +158,6 @@ fn free_ports() -> u16 {
             return port;
         }
     }
-}
-
-fn secret(value: &str) -> Secret {
-    Secret::new(value.into()).unwrap()
-}
-
-/// Bytes without a period that a record or buffer size could hide behind; every value occurs, line ends too.
-fn noise(length: usize) -> Vec<u8> {
-    let mut state = 0x2545_f491_4f6c_dd1d_u64;
-    let mut bytes = Vec::with_capacity(length + 8);
-    while bytes.len() < length {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        bytes.extend(state.to_le_bytes());
-    }
-    bytes.truncate(length);
-    bytes
-}
-
-fn download(source: &mut FtpsSource, name: &str, offset: u64) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    source.open_at(name, offset).unwrap().read_to_end(&mut bytes).unwrap();
-    bytes
 }
 
 fn inner(error: &std::io::Error) -> &Error {

@@ -10,9 +10,10 @@ use phds::error::{Error, ErrorKind};
 use phds::fetch::Source;
 use phds::fetch::known_hosts::{KnownHosts, Verdict};
 use phds::fetch::sftp::{Credential, SftpSettings, SftpSource};
-use phds::secret::Secret;
 use russh::keys::ssh_key::LineEnding;
 use russh::keys::{Algorithm, PrivateKey};
+
+use crate::support::transfer::{download, noise, secret};
 
 const USER: &str = "clinic@sftp.example.org";
 /// The characters that break a client which pastes a password into a URL.
@@ -55,32 +56,8 @@ impl Place {
     }
 }
 
-fn secret(value: &str) -> Secret {
-    Secret::new(value.into()).unwrap()
-}
-
 fn password() -> Credential {
     Credential::Password(secret(PASSWORD))
-}
-
-/// Bytes without a period that a chunk or window size could hide behind.
-fn noise(length: usize) -> Vec<u8> {
-    let mut state = 0x2545_f491_4f6c_dd1d_u64;
-    let mut bytes = Vec::with_capacity(length + 8);
-    while bytes.len() < length {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        bytes.extend(state.to_le_bytes());
-    }
-    bytes.truncate(length);
-    bytes
-}
-
-fn download(source: &mut SftpSource, name: &str, offset: u64) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    source.open_at(name, offset).unwrap().read_to_end(&mut bytes).unwrap();
-    bytes
 }
 
 fn refusal(settings: &SftpSettings, credential: &Credential) -> Error {

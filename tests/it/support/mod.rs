@@ -2,6 +2,7 @@
 
 mod month;
 mod table;
+pub mod transfer;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
