@@ -42,7 +42,8 @@ impl<R: Read> Chunker<R> {
         Self { input, delimiter, size, rest: Vec::new(), line: 1, started: false, ended: false, cut_off: false }
     }
 
-    /// Whether the stream ended inside a quoted field, or a record did not end. Known once [`Chunker::next_chunk`] has given `None`.
+    /// Whether the stream ended inside a quoted field, or a record did not end. Known once [`Chunker::next_chunk`] has
+    /// given `None`.
     pub fn cut_off(&self) -> bool {
         self.cut_off
     }

@@ -54,7 +54,7 @@ pub fn run(typed: &cli::Demo, reporter: &dyn Reporter) -> Result<()> {
     let partition = partition.ok_or_else(|| Error::internal("the month of the demo is refused"))?;
     drop(lock);
 
-    let mut said = String::new();
+    let mut last = None;
     for (dimension, region) in TABLES {
         let by = [dimension.to_owned()];
         let filters: Vec<_> = region
@@ -68,9 +68,11 @@ pub fn run(typed: &cli::Demo, reporter: &dyn Reporter) -> Result<()> {
         let folder = dir.join("releases").join(format!("by_{dimension}"));
         fs::make_folder(&folder)?;
         output::write(&release, Format::Csv, &folder.join("table.csv"))?;
-        said = String::from_utf8_lossy(&output::render(&release, Format::Table)?).into_owned();
+        last = Some(release);
     }
-    terminal::print_data(said.as_bytes())?;
+    if let Some(release) = last {
+        terminal::print_data(&output::render(&release, Format::Table)?)?;
+    }
     terminal::say(&tour(dir, period));
     Ok(())
 }

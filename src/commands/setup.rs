@@ -50,8 +50,8 @@ fn manual_pages(command: &clap::Command, pages: &mut Vec<(String, Vec<u8>)>) -> 
     let mut page = Vec::new();
     manual.render(&mut page).map_err(|_| Error::internal("a manual page cannot be made"))?;
     pages.push((manual.get_filename(), page));
-    let own = command.get_subcommands().filter(|own| !own.is_hide_set() && own.get_name() != "help");
-    own.into_iter().try_for_each(|own| manual_pages(own, pages))
+    let mut own = command.get_subcommands().filter(|own| !own.is_hide_set() && own.get_name() != "help");
+    own.try_for_each(|own| manual_pages(own, pages))
 }
 
 /// `phds schema`
