@@ -38,6 +38,7 @@ impl ErrorKind {
 #[derive(Debug)]
 pub struct Error {
     kind: ErrorKind,
+    may_pass: bool,
     message: String,
     hint: Option<String>,
 }
@@ -47,7 +48,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
     fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), hint: None }
+        Self { kind, may_pass: false, message: message.into(), hint: None }
     }
 
     /// The data or the release was refused.
@@ -63,6 +64,11 @@ impl Error {
     /// Network or disk failed.
     pub fn environment(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Environment, message)
+    }
+
+    /// The network, or the server for the moment, failed in a way that may pass by itself: the work may be tried again.
+    pub fn network(message: impl Into<String>) -> Self {
+        Self { may_pass: true, ..Self::environment(message) }
     }
 
     /// Credentials or server identity are wrong.
@@ -106,9 +112,19 @@ impl Error {
         self.kind
     }
 
+    /// Whether the same work, tried again in a while, may well go through.
+    pub fn may_pass(&self) -> bool {
+        self.may_pass
+    }
+
     /// What happened, without the hint.
     pub fn message(&self) -> &str {
         &self.message
+    }
+
+    /// What the person can do about it.
+    pub fn what_to_do(&self) -> Option<&str> {
+        self.hint.as_deref()
     }
 }
 

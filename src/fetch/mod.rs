@@ -4,6 +4,7 @@
 pub mod ftps;
 pub mod known_hosts;
 pub mod local;
+pub mod observation;
 mod outside;
 pub mod pick;
 pub mod receipt;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 
+pub use observation::{Observation, Verdict};
 pub use receipt::{Delivery, Receipt, fetch};
 
 /// One file in the folder of a [`Source`], as the source names it.
@@ -54,6 +56,11 @@ pub trait Source {
     fn open_at<'a>(&'a mut self, name: &str, offset: u64) -> Result<Box<dyn Read + 'a>>;
     /// What a person should know about the server and is no error. Each note is given once.
     fn take_notes(&mut self) -> Vec<String> {
+        Vec::new()
+    }
+    /// What was agreed on with the server and what it turned out to be able to do, for `phds doctor`. Says the more, the
+    /// more has been asked of the source before.
+    fn observations(&self) -> Vec<Observation> {
         Vec::new()
     }
 }
