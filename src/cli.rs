@@ -13,11 +13,12 @@ use crate::query::Where;
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done
-  1  the data or the release was refused
+  1  the data or the release was refused; or `doctor` or `status --check` found something
   2  the command, the settings or a knowledge file asks for something that cannot be
   3  network or disk failed
   4  credentials were refused, or the server is not the one expected
-  5  a fault of this program";
+  5  a fault of this program
+  130  stopped by Ctrl-C or another signal; what was fetched so far is kept and continued next time";
 
 /// Coverage rates from the monthly immunization file (PHDS) of the Texas registry, and no person in them
 #[derive(Debug, Parser)]
@@ -43,8 +44,14 @@ pub enum Verb {
     Demo(Demo),
     /// Write a commented phds.toml to fill in
     Init(Init),
+    /// See whether account, server and store are fit, line by line
+    Doctor(Doctor),
     /// Fetch the month's file from the secure FTP account into the store
     Fetch(Fetch),
+    /// Copy new files of other folders of an account before the server removes them
+    Mirror(Mirror),
+    /// See which months are here and what is due
+    Status(Status),
     /// Check a file: every row against the dictionary and the rules
     Check(Check),
     /// Fetch (or take FILE), check and convert a month into the store
@@ -102,9 +109,90 @@ pub struct Fetch {
     /// The store [default: `store` of the settings]
     #[arg(long, value_name = "DIR")]
     pub store: Option<PathBuf>,
-    /// Only list what is in the folder and what would be taken
+    /// Only list what is in the folder and what would be taken, and why
     #[arg(long)]
     pub list: bool,
+    /// Connection.
+    #[command(flatten)]
+    pub connection: Connection,
+}
+
+/// The connection of one run, in place of what the settings file says.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Connection")]
+pub struct Connection {
+    /// The account of the settings file [default: phds, or the only one]
+    #[arg(long, value_name = "NAME")]
+    pub account: Option<String>,
+    /// The one accepted key of an SFTP server, as `ssh-keygen -lf` prints it
+    #[arg(long, value_name = "SHA256:…")]
+    pub host_key: Option<String>,
+    /// Trust the key of an SFTP server that is not known yet, and record it; a changed key is never accepted
+    #[arg(long)]
+    pub accept_new_host_key: bool,
+    /// Also offer SHA-1 and CBC, which are broken, to an SFTP server that knows nothing better
+    #[arg(long)]
+    pub legacy_ssh: bool,
+    /// Reads in flight over SFTP; 1 for servers that cannot answer several
+    #[arg(long, value_name = "N")]
+    pub max_reads: Option<usize>,
+    /// Authorities (PEM) trusted for an FTPS server, in place of the public ones
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+    /// The one accepted certificate of an FTPS server
+    #[arg(long, value_name = "HEX")]
+    pub cert_sha256: Option<String>,
+    /// A command whose output is the password
+    #[arg(long, value_name = "COMMAND")]
+    pub password_command: Option<String>,
+    /// Seconds for which a file must not have changed before it is taken
+    #[arg(long, value_name = "SECONDS")]
+    pub min_age: Option<u64>,
+}
+
+/// `phds mirror`
+#[derive(Debug, Args)]
+pub struct Mirror {
+    /// A folder of the account; may be given several times [default: `mirror_folders` of the account]
+    #[arg(long = "folder", value_name = "FOLDER")]
+    pub folders: Vec<String>,
+    /// The store [default: `store` of the settings]
+    #[arg(long, value_name = "DIR")]
+    pub store: Option<PathBuf>,
+    /// Connection.
+    #[command(flatten)]
+    pub connection: Connection,
+}
+
+/// `phds doctor`
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// The store [default: `store` of the settings]
+    #[arg(long, value_name = "DIR")]
+    pub store: Option<PathBuf>,
+    /// Do not log in: only what can be seen without the password
+    #[arg(long)]
+    pub no_login: bool,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Connection.
+    #[command(flatten)]
+    pub connection: Connection,
+}
+
+/// `phds status`
+#[derive(Debug, Args)]
+pub struct Status {
+    /// The store [default: `store` of the settings]
+    #[arg(long, value_name = "DIR")]
+    pub store: Option<PathBuf>,
+    /// End with exit code 1 when something needs attention
+    #[arg(long)]
+    pub check: bool,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `phds check`
@@ -131,6 +219,9 @@ pub struct Load {
     /// The store; a missing or empty folder becomes one [default: `store` of the settings]
     #[arg(long, value_name = "DIR")]
     pub store: Option<PathBuf>,
+    /// Connection.
+    #[command(flatten)]
+    pub connection: Connection,
 }
 
 /// `phds query`

@@ -35,7 +35,7 @@ impl ErrorKind {
 }
 
 /// The error of every public function of this crate.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Error {
     kind: ErrorKind,
     may_pass: bool,
@@ -104,6 +104,13 @@ impl Error {
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds to what happened.
+    #[must_use]
+    pub fn also(mut self, text: &str) -> Self {
+        self.message.push_str(text);
         self
     }
 

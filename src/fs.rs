@@ -2,23 +2,74 @@
 
 #![expect(clippy::disallowed_methods, reason = "this is the door that the others are sent to")]
 
+use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use sha2::{Digest, Sha256};
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempDir};
 
 use crate::error::{Error, Result};
 
 const DRAFT_PREFIX: &str = ".phds-";
 const DRAFT_SUFFIX: &str = ".part";
 
+/// The drafts of this run, for [`discard_drafts`].
+static DRAFTS: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+fn drafts() -> MutexGuard<'static, BTreeSet<PathBuf>> {
+    DRAFTS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A place in [`DRAFTS`].
+#[derive(Debug)]
+struct Noted(PathBuf);
+
+impl Noted {
+    fn new(path: &Path) -> Self {
+        drafts().insert(path.to_owned());
+        Self(path.to_owned())
+    }
+}
+
+impl Drop for Noted {
+    fn drop(&mut self) {
+        drafts().remove(&self.0);
+    }
+}
+
+/// Removes the drafts of this run, for when it is about to be ended. No draft can be begun while the result is held.
+#[must_use]
+pub fn discard_drafts() -> impl Sized {
+    let drafts = drafts();
+    for draft in drafts.iter() {
+        let _ = if draft.is_dir() { std::fs::remove_dir_all(draft) } else { std::fs::remove_file(draft) };
+    }
+    drafts
+}
+
+/// A folder for files that are not in place yet; it vanishes when it is dropped.
+#[derive(Debug)]
+pub struct DraftFolder {
+    folder: TempDir,
+    _noted: Noted,
+}
+
+impl DraftFolder {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
 /// A file that is being written beside its place. Dropping it removes it; [`Draft::publish`] puts it in place whole.
 #[derive(Debug)]
 pub struct Draft {
     file: NamedTempFile,
     destination: PathBuf,
+    noted: Noted,
 }
 
 impl Draft {
@@ -38,7 +89,7 @@ impl Draft {
             .tempfile_in(folder)
             // The library's own words have the path of the draft in them.
             .map_err(|error| Error::io("write beside", destination, &error.kind().into()))?;
-        Ok(Self { file, destination: destination.to_owned() })
+        Ok(Self { noted: Noted::new(file.path()), file, destination: destination.to_owned() })
     }
 
     /// The open file.
@@ -54,7 +105,7 @@ impl Draft {
 
     /// The same under another name of the same file system.
     pub fn publish_as(self, destination: &Path) -> Result<PathBuf> {
-        let Self { file, .. } = self;
+        let Self { file, noted: _noted, .. } = self;
         let destination = destination.to_owned();
         let failed = |error: &io::Error| Error::io("write", &destination, error);
         file.as_file().sync_all().map_err(|error| failed(&error))?;
@@ -120,6 +171,19 @@ fn folder_of(path: &Path) -> &Path {
     }
 }
 
+/// The folders in a folder, by name; a missing folder has none.
+pub fn folders_in(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(Error::io("list", folder, &error)),
+    };
+    let is_folder = |entry: &std::fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
+    let mut folders: Vec<_> = entries.flatten().filter(is_folder).map(|entry| entry.path()).collect();
+    folders.sort_unstable();
+    Ok(folders)
+}
+
 /// Makes the names in a folder durable, where the system has a way to.
 pub fn sync_folder(path: &Path) -> Result<()> {
     if cfg!(unix) {
@@ -129,12 +193,14 @@ pub fn sync_folder(path: &Path) -> Result<()> {
 }
 
 /// Makes a folder (mode 0700) in `folder` for files that are not in place yet; it vanishes when it is dropped.
-pub fn draft_folder(folder: &Path) -> Result<tempfile::TempDir> {
+pub fn draft_folder(folder: &Path) -> Result<DraftFolder> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(DRAFT_PREFIX).suffix(DRAFT_SUFFIX);
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
-    builder.tempdir_in(folder).map_err(|error| Error::io("make a folder in", folder, &error.kind().into()))
+    let draft =
+        builder.tempdir_in(folder).map_err(|error| Error::io("make a folder in", folder, &error.kind().into()))?;
+    Ok(DraftFolder { _noted: Noted::new(draft.path()), folder: draft })
 }
 
 /// Moves a finished, synced file to its place on the same file system.
@@ -174,6 +240,11 @@ pub fn create_private(path: &Path) -> Result<File> {
     open_private(OpenOptions::new().write(true).create_new(true), path)
 }
 
+/// Opens a file that goes on where it was left, making it with mode 0600 where it is missing.
+pub fn open_kept(path: &Path) -> Result<File> {
+    open_private(OpenOptions::new().read(true).write(true).create(true).truncate(false), path)
+}
+
 /// Opens a lock file, making it with mode 0600 where it is missing.
 pub fn open_lock(path: &Path) -> Result<File> {
     open_private(OpenOptions::new().write(true).create(true).truncate(false), path)
@@ -187,18 +258,26 @@ fn open_private(options: &mut OpenOptions, path: &Path) -> Result<File> {
 
 /// Size in bytes and SHA-256 of a file, as 64 lower-case hexadecimal digits.
 pub fn sha256_of_file(path: &Path) -> Result<(u64, String)> {
-    let failed = |error: io::Error| Error::io("read", path, &error);
-    let mut file = File::open(path).map_err(failed)?;
+    let read = File::open(path).and_then(|mut file| sha256_of(&mut file, |_| ()));
+    read.map_err(|error| Error::io("read", path, &error))
+}
+
+/// The same of everything that is still to be read from `input`. `advanced` hears of the bytes as they go by.
+pub fn sha256_of(input: &mut dyn Read, advanced: impl Fn(u64)) -> io::Result<(u64, String)> {
     let mut hash = Sha256::new();
     let mut buffer = vec![0; 1 << 20];
     let mut bytes = 0;
     loop {
-        let count = file.read(&mut buffer).map_err(failed)?;
-        if count == 0 {
-            return Ok((bytes, hex(&hash.finalize())));
+        match input.read(&mut buffer) {
+            Ok(0) => return Ok((bytes, hex(&hash.finalize()))),
+            Ok(count) => {
+                hash.update(&buffer[..count]);
+                bytes += count as u64;
+                advanced(count as u64);
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
         }
-        hash.update(&buffer[..count]);
-        bytes += count as u64;
     }
 }
 

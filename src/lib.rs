@@ -37,7 +37,9 @@ pub mod synth;
 // The program around the rooms.
 pub mod cli;
 pub mod commands;
+pub mod doctor;
 pub mod settings;
+pub mod status;
 pub mod terminal;
 
 // The small things that all of them share.
@@ -48,3 +50,4 @@ pub mod period;
 pub mod progress;
 pub mod provenance;
 pub mod secret;
+pub mod volume;

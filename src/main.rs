@@ -8,6 +8,7 @@ use phds::{commands, terminal};
 
 fn main() -> ExitCode {
     terminal::hide_panics();
+    terminal::tidy_up_when_stopped();
     let cli = Cli::parse();
     match commands::run(&cli) {
         Ok(()) => ExitCode::SUCCESS,

@@ -23,6 +23,12 @@ impl ReportingPeriod {
         (2000..2200).contains(&year).then_some(Self { first })
     }
 
+    /// The month in which a day lies; the first or the last possible one for a day outside 2000 to 2199.
+    pub fn of(day: NaiveDate) -> Self {
+        let year = day.year().clamp(2000, 2199);
+        Self { first: NaiveDate::from_ymd_opt(year, day.month(), 1).unwrap_or(day) }
+    }
+
     /// The calendar year.
     pub fn year(self) -> i32 {
         self.first.year()
@@ -47,6 +53,12 @@ impl ReportingPeriod {
     #[must_use]
     pub fn next(self) -> Self {
         Self { first: self.first + Months::new(1) }
+    }
+
+    /// The month before this one.
+    #[must_use]
+    pub fn previous(self) -> Self {
+        Self { first: self.first - Months::new(1) }
     }
 
     /// The day by which the file of this period is due: the second Monday of the following month (DSHS webinar of

@@ -7,6 +7,8 @@
 //!   partitions/2026-11/immunizations/part-*.parquet, clients/part-*.parquet, manifest.json
 //!   reports/2026-11/report.json, rejected.csv
 //!   releases/<id>/table.csv, release.json
+//!   dictionaries/<name>, receipt.json           the state's data dictionaries, as they came
+//!   mirror/<account>/<folder>/<name>, receipts  copies of what the server will remove
 //! ```
 
 use std::fs::File;
@@ -98,28 +100,40 @@ impl Store {
         self.root.join("releases")
     }
 
+    /// The folder of the state's data dictionaries.
+    pub fn dictionaries(&self) -> PathBuf {
+        self.root.join("dictionaries")
+    }
+
+    /// The folder of the copies, a folder for each account.
+    pub fn mirror(&self) -> PathBuf {
+        self.root.join("mirror")
+    }
+
     /// The months that are loaded, oldest first.
     pub fn loaded(&self) -> Vec<ReportingPeriod> {
-        let entries = std::fs::read_dir(self.root.join("partitions")).into_iter().flatten().flatten();
-        let mut periods: Vec<ReportingPeriod> = entries
-            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-            .filter(|period| self.partition(*period).join("manifest.json").is_file())
-            .collect();
+        let mut periods = self.months("partitions");
+        periods.retain(|period| self.partition(*period).join("manifest.json").is_file());
+        periods
+    }
+
+    /// The months of which there is a folder for deliveries, oldest first.
+    pub fn delivered(&self) -> Vec<ReportingPeriod> {
+        self.months("deliveries")
+    }
+
+    fn months(&self, room: &str) -> Vec<ReportingPeriod> {
+        let entries = std::fs::read_dir(self.root.join(room)).into_iter().flatten().flatten();
+        let mut periods: Vec<_> = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
         periods.sort_unstable();
         periods
     }
 
-    /// Removes what killed runs left behind: a part of a delivery has names and addresses.
+    /// Removes what killed runs left behind.
     fn sweep(&self) -> Result<()> {
         fs::remove_drafts(&self.root)?;
-        for room in ["deliveries", "reports", "partitions"] {
-            for month in std::fs::read_dir(self.root.join(room)).into_iter().flatten().flatten() {
-                for folder in [month.path(), month.path().join("refused")] {
-                    if folder.is_dir() {
-                        fs::remove_drafts(&folder)?;
-                    }
-                }
-            }
+        for room in ["deliveries", "reports", "partitions", "dictionaries", "mirror"] {
+            sweep_below(&self.root.join(room))?;
         }
         Ok(())
     }
@@ -141,6 +155,14 @@ impl Store {
             Err(std::fs::TryLockError::Error(error)) => Err(Error::io("lock", &path, &error)),
         }
     }
+}
+
+fn sweep_below(folder: &Path) -> Result<()> {
+    if !folder.is_dir() {
+        return Ok(());
+    }
+    fs::remove_drafts(folder)?;
+    fs::folders_in(folder)?.iter().try_for_each(|below| sweep_below(below))
 }
 
 /// The query engine takes these characters in a path for a pattern.

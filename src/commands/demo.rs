@@ -46,7 +46,8 @@ pub fn run(typed: &cli::Demo, reporter: &dyn Reporter) -> Result<()> {
     let settings = Settings::resolve(Some(&dir.join("phds.toml")))?;
     let store = Store::open_or_create(&settings.store(None)?)?;
     let lock = store.lock()?;
-    let delivery = super::load::from_account(settings.account()?, None, &store, reporter)?;
+    let account = settings.account(&cli::Connection::default())?;
+    let delivery = super::fetch::from_account(&account, &account.login()?, None, &store, reporter)?;
     drop(server);
     // The server is gone, and its password with it.
     let _ = std::fs::remove_file(dir.join("password"));
@@ -96,8 +97,9 @@ fn clear(dir: &Path) -> Result<()> {
 fn settings_file(port: u16) -> String {
     format!(
         "# Settings of the demo. Its server ran only while the demo did.\n\
-         store = \"store\"\n\n[source]\nprotocol = \"sftp\"\nhost = \"127.0.0.1\"\nport = {port}\nuser = \"{USER}\"\n\
-         pattern = \"PHDS_{{YYYY}}_{{MM}}.csv\"\npassword_file = \"password\"\nknown_hosts = \"known_hosts\"\n"
+         store = \"store\"\n\n[accounts.phds]\nprotocol = \"sftp\"\nhost = \"127.0.0.1\"\nport = {port}\nuser = \"{USER}\"\n\
+         pattern = \"PHDS_{{YYYY}}_{{MM}}.csv\"\npassword_file = \"password\"\nknown_hosts = \"known_hosts\"\n\
+         min_age_seconds = 0\n"
     )
 }
 

@@ -1,4 +1,4 @@
-//! `phds fetch`, `phds check`, `phds load`: from a file to a month in the store.
+//! `phds check` and `phds load`: from a file to a month in the store.
 
 use std::path::Path;
 
@@ -9,62 +9,13 @@ use crate::cli;
 use crate::convert::{Partition, Staging};
 use crate::error::{Error, Result};
 use crate::fetch::local::LocalSource;
-use crate::fetch::{self, Delivery, RemoteFile};
+use crate::fetch::{self, Delivery, Link, RemoteFile, Retry};
 use crate::fs::{self, Draft};
-use crate::period::ReportingPeriod;
 use crate::progress::Reporter;
-use crate::settings::{Account, Settings};
+use crate::settings::Settings;
+use crate::settings::account::{Account, Login};
 use crate::store::Store;
 use crate::terminal;
-
-/// `phds fetch`
-pub fn fetch(typed: &cli::Fetch, settings: &Settings, reporter: &dyn Reporter) -> Result<()> {
-    let account = settings.account()?;
-    if typed.list {
-        return list(account);
-    }
-    let store = Store::open_or_create(&settings.store(typed.store.as_deref())?)?;
-    let _lock = store.lock()?;
-    let delivery = from_account(account, typed.period, &store, reporter)?;
-    terminal::print_data(format!("{}\n", delivery.path().display()).as_bytes())
-}
-
-fn list(account: &Account) -> Result<()> {
-    let mut source = account.connect()?;
-    let files = account.pattern.ranked(source.list()?);
-    let mut text = String::new();
-    for (at, (file, period)) in files.iter().enumerate() {
-        let verdict = match period {
-            Some(period) if at == 0 => format!("{period}, would be taken"),
-            Some(period) => period.to_string(),
-            None => "no delivery by the pattern".to_owned(),
-        };
-        let modified = file.modified.map_or_else(|| "-".to_owned(), |time| time.format("%Y-%m-%d %H:%M").to_string());
-        text += &format!(
-            "{:>14}  {modified:<16}  {}  ({verdict})\n",
-            file.size,
-            terminal::printable(&file.name).replace('\n', "\u{fffd}")
-        );
-    }
-    terminal::print_data(text.as_bytes())
-}
-
-/// Fetches the newest delivery of the account, or that of one period.
-pub fn from_account(
-    account: &Account,
-    period: Option<ReportingPeriod>,
-    store: &Store,
-    reporter: &dyn Reporter,
-) -> Result<Delivery> {
-    let mut source = account.connect()?;
-    let files = source.list()?;
-    let (file, period) = account.pattern.newest(files, period)?;
-    let delivery = fetch::fetch(source.as_mut(), &file, period, &store.deliveries(period), reporter);
-    for note in source.take_notes() {
-        reporter.noted(&note);
-    }
-    delivery
-}
 
 /// `phds check`
 pub fn check(typed: &cli::Check, settings: &Settings, reporter: &dyn Reporter) -> Result<()> {
@@ -88,25 +39,32 @@ pub fn check(typed: &cli::Check, settings: &Settings, reporter: &dyn Reporter) -
 
 /// Where a load takes its delivery from.
 enum Wanted<'a> {
-    File((LocalSource, RemoteFile)),
-    Newest(&'a Account),
+    File(&'a Path, RemoteFile),
+    Month(Box<Account>, Login),
 }
 
 /// `phds load`
 pub fn load(typed: &cli::Load, settings: &Settings, reporter: &dyn Reporter) -> Result<()> {
     let root = settings.store(typed.store.as_deref())?;
-    let wanted = match &typed.file {
-        Some(file) => Wanted::File(LocalSource::of_file(file)?),
-        None => Wanted::Newest(settings.account()?),
+    let wanted = if let Some(path) = &typed.file {
+        Wanted::File(path, LocalSource::of_file(path)?.1)
+    } else {
+        let account = settings.account(&typed.connection)?;
+        account.names()?;
+        let login = account.login()?;
+        Wanted::Month(Box::new(account), login)
     };
     // Only now, when there is something to load, does a folder become a store.
     let store = Store::open_or_create(&root)?;
     let _lock = store.lock()?;
     let delivery = match wanted {
-        Wanted::File((mut source, file)) => {
-            fetch::fetch(&mut source, &file, typed.period, &store.deliveries(typed.period), reporter)?
+        Wanted::File(path, file) => {
+            let mut link = Link::new(|| Ok(Box::new(LocalSource::of_file(path)?.0)), Retry::default(), reporter);
+            fetch::fetch(&mut link, &file, typed.period, &store.deliveries(typed.period), reporter)?
         }
-        Wanted::Newest(account) => from_account(account, Some(typed.period), &store, reporter)?,
+        Wanted::Month(account, login) => {
+            super::fetch::from_account(&account, &login, Some(typed.period), &store, reporter)?
+        }
     };
     let (report, partition) = into_store(&delivery, &store, settings, reporter)?;
     terminal::print_data(summary(&report).as_bytes())?;

@@ -1,10 +1,13 @@
 //! One short function a verb: resolve, call the stages, print.
 
 mod demo;
+mod doctor;
+mod fetch;
 mod load;
 mod lookup;
 mod query;
 mod setup;
+mod status;
 mod synth;
 
 use crate::cli::{Cli, Verb};
@@ -20,7 +23,10 @@ pub fn run(cli: &Cli) -> Result<()> {
     match &cli.verb {
         Verb::Demo(typed) => demo::run(typed, reporter),
         Verb::Init(typed) => setup::init(typed),
-        Verb::Fetch(typed) => load::fetch(typed, &settings()?, reporter),
+        Verb::Doctor(typed) => doctor::doctor(typed, &settings()?, reporter),
+        Verb::Fetch(typed) => fetch::fetch(typed, &settings()?, reporter),
+        Verb::Mirror(typed) => fetch::mirror(typed, &settings()?, reporter),
+        Verb::Status(typed) => status::status(typed, &settings()?),
         Verb::Check(typed) => load::check(typed, &settings()?, reporter),
         Verb::Load(typed) => load::load(typed, &settings()?, reporter),
         Verb::Query(crate::cli::Query::Coverage(typed)) => query::coverage(typed, &settings()?),

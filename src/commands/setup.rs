@@ -61,10 +61,13 @@ pub fn schema(name: &str) -> Result<()> {
         "report" => schema_for!(check::report::Document),
         "manifest" => schema_for!(convert::manifest::Manifest),
         "release" => schema_for!(disclosure::release::Document),
+        "listing" => schema_for!(fetch::mirror::Listing),
+        "doctor" => schema_for!(crate::doctor::Examination),
+        "status" => schema_for!(crate::status::Status),
         "planted" => schema_for!(synth::Planted),
         _ => {
             return Err(Error::usage(format!("there is no schema `{name}`"))
-                .hint("receipt, report, manifest, release, planted"));
+                .hint("receipt, report, manifest, release, listing, doctor, status, planted"));
         }
     };
     super::lookup::print_json(&json!(schema))

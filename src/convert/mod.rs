@@ -21,7 +21,7 @@ use crate::check::{Accepted, CLIENT_KEY, Sink, batch_schema};
 use crate::dictionary::Dictionary;
 use crate::error::{Error, Result};
 use crate::fetch::Delivery;
-use crate::fs;
+use crate::fs::{self, DraftFolder};
 use crate::measure::Measures;
 use crate::progress::Reporter;
 use crate::provenance::{DeliveryId, Edition, Tool};
@@ -43,7 +43,7 @@ pub struct Staging<'a> {
     folder: PathBuf,
     delivery: DeliveryId,
     /// Spilled buckets and finished files that are not in place yet.
-    work: tempfile::TempDir,
+    work: DraftFolder,
     schema: SchemaRef,
     buckets: Vec<Bucket>,
 }
@@ -217,7 +217,7 @@ fn remove_nameless(folder: &Path) -> Result<()> {
 }
 
 /// Moves the files in, then the manifest over the old one: that is the moment of the change. Then the old files go.
-fn publish(folder: &Path, work: &tempfile::TempDir, manifest: Manifest) -> Result<Partition> {
+fn publish(folder: &Path, work: &DraftFolder, manifest: Manifest) -> Result<Partition> {
     for table in Table::ALL {
         fs::make_folder(&folder.join(table.name()))?;
     }

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use russh::keys::{Algorithm, EcdsaCurve, HashAlg, PrivateKey, PublicKey};
 use russh::server::{Auth, ChannelOpenHandle, Msg, PublicKeyOffer, Response, Session, VerifiedPublicKey};
-use russh::{Channel, ChannelId, MethodKind, MethodSet};
+use russh::{Channel, ChannelId, MethodKind, MethodSet, Preferred, cipher, kex, mac};
 use russh_sftp::protocol::{
     Attrs, Data, File as Entry, FileAttributes, Handle, Name, OpenFlags, Packet, Status, StatusCode, Version,
 };
@@ -34,7 +34,7 @@ const NAMES_AT_ONCE: usize = 64;
 /// How much a client may have open at once.
 const MOST_HANDLES: usize = 64;
 
-/// What the server offers at the login.
+/// What the server offers, and how it takes a login.
 #[derive(Clone, Debug)]
 pub struct LoginOptions {
     /// The method `password`.
@@ -45,12 +45,25 @@ pub struct LoginOptions {
     pub public_key: Option<String>,
     /// Has an ECDSA host key besides the Ed25519 one.
     pub ecdsa_host_key: bool,
+    /// Something odd that real servers do.
+    pub quirk: Option<Quirk>,
+}
+
+/// What some real servers do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quirk {
+    /// Knows SHA-1 and CBC only.
+    OnlyLegacy,
+    /// Hangs up when it is given a password, right or wrong.
+    HangsUp,
+    /// Never answers a password.
+    Silent,
 }
 
 impl Default for LoginOptions {
-    /// Password only, Ed25519 host key only.
+    /// Password only, Ed25519 host key only, nothing odd.
     fn default() -> Self {
-        Self { password: true, keyboard_interactive: false, public_key: None, ecdsa_host_key: false }
+        Self { password: true, keyboard_interactive: false, public_key: None, ecdsa_host_key: false, quirk: None }
     }
 }
 
@@ -103,6 +116,7 @@ impl LoopbackServer {
             user: user.to_owned(),
             password: password.clone(),
             key: accepted_key,
+            quirk: options.quirk,
             requests: requests.clone(),
             attempts: Arc::clone(&attempts),
         });
@@ -111,6 +125,7 @@ impl LoopbackServer {
             // Guessing through the loopback interface is no threat, and tests should not wait.
             auth_rejection_time: Duration::ZERO,
             keys,
+            preferred: if options.quirk == Some(Quirk::OnlyLegacy) { legacy() } else { Preferred::default() },
             nodelay: true,
             ..russh::server::Config::default()
         });
@@ -215,6 +230,18 @@ fn methods(options: &LoginOptions) -> MethodSet {
     methods
 }
 
+fn legacy() -> Preferred {
+    Preferred {
+        kex: Cow::Borrowed(&[kex::DH_G14_SHA1]),
+        // Also the signatures by which keys may log in. The host key is Ed25519 all the same: making an RSA key takes
+        // long.
+        key: Cow::Borrowed(&[Algorithm::Ed25519, Algorithm::Rsa { hash: None }]),
+        cipher: Cow::Borrowed(&[cipher::AES_128_CBC]),
+        mac: Cow::Borrowed(&[mac::HMAC_SHA1]),
+        ..Preferred::default()
+    }
+}
+
 #[derive(Clone, Default)]
 struct Requests(Arc<Mutex<Vec<String>>>);
 
@@ -238,14 +265,20 @@ struct Door {
     user: String,
     password: Secret,
     key: Option<PublicKey>,
+    quirk: Option<Quirk>,
     requests: Requests,
     attempts: Arc<AtomicUsize>,
 }
 
 impl Door {
-    fn opens_to(&self, user: &str, password: &[u8]) -> Auth {
+    async fn opens_to(&self, user: &str, password: &[u8]) -> Result<Auth, russh::Error> {
         self.attempts.fetch_add(1, Ordering::Relaxed);
-        accept_if(user == self.user && password == self.password.expose().as_bytes())
+        match self.quirk {
+            Some(Quirk::HangsUp) => return Err(russh::Error::Disconnect),
+            Some(Quirk::Silent) => std::future::pending().await,
+            Some(Quirk::OnlyLegacy) | None => {}
+        }
+        Ok(accept_if(user == self.user && password == self.password.expose().as_bytes()))
     }
 
     fn knows(&self, user: &str, shown: &PublicKey) -> Auth {
@@ -269,7 +302,7 @@ impl russh::server::Handler for Visitor {
     // The library asks for these only when the method is among those offered.
 
     async fn auth_password(&mut self, user: &str, password: &str) -> Result<Auth, Self::Error> {
-        Ok(self.door.opens_to(user, password.as_bytes()))
+        self.door.opens_to(user, password.as_bytes()).await
     }
 
     async fn auth_keyboard_interactive<'a>(
@@ -278,14 +311,14 @@ impl russh::server::Handler for Visitor {
         _submethods: &str,
         response: Option<Response<'a>>,
     ) -> Result<Auth, Self::Error> {
-        Ok(match response {
-            Some(mut answers) => self.door.opens_to(user, &answers.next().unwrap_or_default()),
-            None => Auth::Partial {
+        match response {
+            Some(mut answers) => self.door.opens_to(user, &answers.next().unwrap_or_default()).await,
+            None => Ok(Auth::Partial {
                 name: Cow::Borrowed(""),
                 instructions: Cow::Borrowed(""),
                 prompts: Cow::Borrowed(&[(Cow::Borrowed("Password: "), false)]),
-            },
-        })
+            }),
+        }
     }
 
     async fn auth_publickey_offered(&mut self, user: &str, offer: PublicKeyOffer<'_>) -> Result<Auth, Self::Error> {

@@ -58,7 +58,8 @@ impl KnownHosts {
         }
     }
 
-    fn parse(text: &str, path: &Path) -> Result<Self> {
+    /// The same for the text of the file; `path` is for the error.
+    pub fn parse(text: &str, path: &Path) -> Result<Self> {
         let mut entries = Vec::new();
         for (index, line) in text.lines().enumerate() {
             match Line::of(line) {
@@ -119,6 +120,14 @@ fn names(host: &str, port: u16) -> [String; 2] {
     let plain = host.to_ascii_lowercase();
     let own = if port == STANDARD_PORT { plain.clone() } else { format!("[{plain}]:{port}") };
     [own, plain]
+}
+
+/// The line that lists a key for a host, without its end.
+pub fn line(host: &str, port: u16, key: &PublicKey) -> Result<String> {
+    let [name, _] = names(host, port);
+    let key = PublicKey::from(key.key_data().clone());
+    let key = key.to_openssh().map_err(|_| Error::internal("the key of the server cannot be written as text"))?;
+    Ok(format!("{name} {key}"))
 }
 
 enum Line {
@@ -313,6 +322,23 @@ mod tests {
         assert_eq!(types("g", 2222), ["ssh-ed25519", "ecdsa-sha2-nistp256"]);
         assert_eq!(file("h $A").key_types("h", 2222), [Algorithm::Ed25519]);
         assert!(file("h $A").key_types("g", 22).is_empty());
+    }
+
+    #[test]
+    fn writes_the_line_that_it_reads() {
+        // Host, port, and how the line begins.
+        for (host, port, name) in [
+            ("h.example.org", 22, "h.example.org"),
+            ("H.Example.ORG", 2222, "[h.example.org]:2222"),
+            ("::1", 22, "::1"),
+            ("::1", 2222, "[::1]:2222"),
+        ] {
+            // A comment of the server does not get into the file.
+            let line = line(host, port, &key(&format!("{A} from the server"))).unwrap();
+            assert_eq!(line, format!("{name} {A}"));
+            assert_eq!(file(&line).verdict(host, port, &key(A)), Verdict::Known);
+            assert_eq!(file(&line).verdict(host, port, &key(B)), Verdict::Changed);
+        }
     }
 
     #[test]

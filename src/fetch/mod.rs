@@ -1,11 +1,15 @@
 //! Remote or local file → [`Delivery`]. The server is only ever listed and read: no trait or type in this room has a
 //! way to write, rename or delete anything on it.
 
+pub mod download;
 pub mod ftps;
 pub mod known_hosts;
+pub mod link;
 pub mod local;
+pub mod mirror;
 pub mod observation;
 mod outside;
+mod part;
 pub mod pick;
 pub mod receipt;
 pub mod sftp;
@@ -17,18 +21,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 
+pub use link::{Link, Retry};
 pub use observation::{Observation, Verdict};
 pub use receipt::{Delivery, Receipt, fetch};
 
 /// One file in the folder of a [`Source`], as the source names it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct RemoteFile {
     /// The name without any folder. Comes from outside: check with [`pick::safe_name`] before using it in a path, and
     /// clean it before a terminal sees it.
     pub name: String,
     /// Bytes.
     pub size: u64,
-    /// Time of the last change, when the source tells it.
+    /// Time of the last change, UTC, when the source tells it.
+    #[schemars(with = "Option<String>")]
     pub modified: Option<DateTime<Utc>>,
 }
 

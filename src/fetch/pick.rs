@@ -37,25 +37,25 @@ pub struct NamePattern {
     regex: Regex,
 }
 
+fn compile(text: &str) -> Option<Regex> {
+    let pattern = regex::escape(text)
+        .replace(r"\{YYYY\}", r"(?<year>\d{4})")
+        .replace(r"\{MM\}", r"(?<month>\d{2})")
+        .replace(r"\{DD\}", r"(?<day>\d{2})")
+        .replace(r"\*", ".*?")
+        .replace(r"\?", ".");
+    Regex::new(&format!("(?is)^{pattern}$")).ok()
+}
+
 impl NamePattern {
     /// Compiles a pattern.
     pub fn parse(text: &str) -> Result<Self> {
-        let wrong = || {
+        let once = |part| text.matches(part).count() == 1;
+        let regex = compile(text).filter(|_| once("{YYYY}") && once("{MM}") && text.matches("{DD}").count() <= 1);
+        regex.map(|regex| Self { text: text.to_owned(), regex }).ok_or_else(|| {
             Error::usage(format!("the file name pattern `{text}` is not right"))
                 .hint("write for example `PHDS_{YYYY}_{MM}*.csv`; {YYYY} and {MM} must be there once each")
-        };
-        if text.matches("{YYYY}").count() != 1 || text.matches("{MM}").count() != 1 || text.matches("{DD}").count() > 1
-        {
-            return Err(wrong());
-        }
-        let pattern = regex::escape(text)
-            .replace(r"\{YYYY\}", r"(?<year>\d{4})")
-            .replace(r"\{MM\}", r"(?<month>\d{2})")
-            .replace(r"\{DD\}", r"(?<day>\d{2})")
-            .replace(r"\*", ".*?")
-            .replace(r"\?", ".");
-        let regex = Regex::new(&format!("(?is)^{pattern}$")).map_err(|_| wrong())?;
-        Ok(Self { text: text.to_owned(), regex })
+        })
     }
 
     /// The date parts of a matching name: year and month, and the day where the pattern has one.
@@ -65,42 +65,97 @@ impl NamePattern {
         let period = ReportingPeriod::new(i32::try_from(number("year")?).ok()?, number("month")?)?;
         Some((period, number("day").unwrap_or(0)))
     }
+}
 
-    /// Every file with the period that its name tells if it is a delivery; the newest delivery first, by the date in the
-    /// name, then the time of change, then the name. The month in the name is taken as the reporting period.
-    pub fn ranked(&self, files: Vec<RemoteFile>) -> Vec<(RemoteFile, Option<ReportingPeriod>)> {
-        let mut dated: Vec<_> = files
-            .into_iter()
-            .map(|file| (self.date(&file.name).filter(|_| is_finished(&file.name)), file))
-            .map(|(date, file)| (Reverse((date, file.modified)), file))
-            .collect();
-        dated.sort_by(|(a, x), (b, y)| a.cmp(b).then_with(|| y.name.cmp(&x.name)));
-        dated.into_iter().map(|(Reverse((date, _)), file)| (file, date.map(|(period, _)| period))).collect()
+/// What a file of the folder is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A delivery of this month, by its name.
+    Delivery(ReportingPeriod),
+    /// The data dictionary.
+    Dictionary,
+    /// A file that is still being written.
+    Unfinished,
+    /// A file that only shows that the account works.
+    Probe,
+    /// A name that is not safe here.
+    Unsafe,
+    /// Anything else.
+    Other,
+}
+
+/// How the files of an account are told apart.
+#[derive(Clone, Debug)]
+pub struct Names {
+    /// What the monthly file is called.
+    pub delivery: NamePattern,
+    /// What the data dictionary is called.
+    dictionary: Regex,
+}
+
+impl Names {
+    /// With a pattern for the monthly file, and one with `*` and `?` for the data dictionary.
+    pub fn new(delivery: &str, dictionary: &str) -> Result<Self> {
+        let wrong = || Error::usage(format!("the file name pattern `{dictionary}` is not right"));
+        Ok(Self { delivery: NamePattern::parse(delivery)?, dictionary: compile(dictionary).ok_or_else(wrong)? })
+    }
+
+    /// What a name is that of.
+    pub fn kind(&self, name: &str) -> Kind {
+        let lower = name.to_ascii_lowercase();
+        if safe_name(name).is_err() {
+            Kind::Unsafe
+        } else if [".part", ".tmp", ".filepart", ".partial"].iter().any(|ending| lower.ends_with(ending)) {
+            Kind::Unfinished
+        } else if lower == "test.txt" {
+            Kind::Probe
+        } else if self.dictionary.is_match(name) {
+            Kind::Dictionary
+        } else {
+            self.delivery.date(name).map_or(Kind::Other, |(period, _)| Kind::Delivery(period))
+        }
+    }
+
+    /// Every file with what it is; the newest delivery first, by the date in the name, then the time of change, then the
+    /// name. The month in the name is taken as the reporting period.
+    pub fn ranked(&self, files: Vec<RemoteFile>) -> Vec<(RemoteFile, Kind)> {
+        let mut ranked: Vec<_> = files.into_iter().map(|file| (self.kind(&file.name), file)).collect();
+        ranked.sort_by_cached_key(|(kind, file)| {
+            let date = matches!(kind, Kind::Delivery(_)).then(|| self.delivery.date(&file.name));
+            Reverse((date, file.modified, file.name.clone()))
+        });
+        ranked.into_iter().map(|(kind, file)| (file, kind)).collect()
     }
 
     /// The newest delivery, or the newest of one period.
-    pub fn newest(
-        &self,
-        files: Vec<RemoteFile>,
-        period: Option<ReportingPeriod>,
-    ) -> Result<(RemoteFile, ReportingPeriod)> {
+    pub fn newest(&self, files: Vec<RemoteFile>, period: Option<ReportingPeriod>) -> Result<Newest> {
         let count = files.len();
-        let deliveries = self.ranked(files).into_iter().filter_map(|(file, month)| Some((file, month?)));
-        deliveries.into_iter().find(|(_, month)| period.is_none_or(|wanted| wanted == *month)).ok_or_else(|| {
+        let mut deliveries = self.ranked(files).into_iter().filter_map(|(file, kind)| match kind {
+            Kind::Delivery(month) if period.is_none_or(|wanted| wanted == month) => Some((file, month)),
+            _ => None,
+        });
+        let Some((file, period)) = deliveries.next() else {
             let wanted = period.map(|period| format!(" of {period}")).unwrap_or_default();
-            Error::refused(format!(
+            return Err(Error::refused(format!(
                 "none of the {count} files of the folder is a delivery{wanted} by the pattern `{}`",
-                self.text
+                self.delivery.text
             ))
-            .hint("`phds fetch --list` shows what is there; set `source.pattern` in phds.toml")
-        })
+            .hint("`phds fetch --list` shows what is there; set `pattern` of the account in phds.toml"));
+        };
+        let changed_later = deliveries.map(|(other, _)| other).find(|other| other.modified > file.modified);
+        Ok(Newest { file, period, changed_later: changed_later.map(|other| other.name) })
     }
 }
 
-/// Whether a name is not that of a file still being written or of a probe.
-fn is_finished(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    ![".part", ".tmp", ".filepart", ".partial"].iter().any(|ending| name.ends_with(ending)) && name != "test.txt"
+/// The delivery to take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Newest {
+    /// The file.
+    pub file: RemoteFile,
+    /// The month in its name.
+    pub period: ReportingPeriod,
+    /// The name of a delivery with an older date in its name that was changed later. One of the two is misleading.
+    pub changed_later: Option<String>,
 }
 
 #[cfg(test)]
@@ -114,7 +169,7 @@ mod tests {
 
     #[test]
     fn the_newest_is_the_one_with_the_newest_date_in_its_name() {
-        let pattern = NamePattern::parse("PHDS_{YYYY}_{MM}*.csv").unwrap();
+        let names = Names::new("PHDS_{YYYY}_{MM}*.csv", "*dictionary*").unwrap();
         let files = vec![
             file("PHDS_2024_07.csv", 9),
             file("phds_2024_08.CSV", 1),
@@ -124,12 +179,34 @@ mod tests {
             file("test.txt", 4),
         ];
         let newest = |period: Option<&str>| {
-            let (file, month) = pattern.newest(files.clone(), period.map(|text| text.parse().unwrap())).ok()?;
-            Some((file.name, month.to_string()))
+            let found = names.newest(files.clone(), period.map(|text| text.parse().unwrap())).ok()?;
+            Some((found.file.name, found.period.to_string(), found.changed_later))
         };
-        assert_eq!(newest(None), Some(("PHDS_2024_08_v2.csv".into(), "2024-08".into())));
-        assert_eq!(newest(Some("2024-07")), Some(("PHDS_2024_07.csv".into(), "2024-07".into())));
+        let older = Some("PHDS_2024_07.csv".to_owned());
+        assert_eq!(newest(None), Some(("PHDS_2024_08_v2.csv".into(), "2024-08".into(), older)));
+        assert_eq!(newest(Some("2024-07")), Some(("PHDS_2024_07.csv".into(), "2024-07".into(), None)));
         assert_eq!(newest(Some("2024-06")), None);
+    }
+
+    #[test]
+    fn every_name_is_of_one_kind() {
+        let names = Names::new("PHDS_{YYYY}_{MM}*.csv", "*dictionary*").unwrap();
+        let december = Kind::Delivery("2024-12".parse().unwrap());
+        for (name, kind) in [
+            ("PHDS_2024_12.csv", december),
+            ("phds_2024_12_again.CSV", december),
+            ("PHDS_2024_12.csv.part", Kind::Unfinished),
+            ("PHDS_2024_12.csv.filepart", Kind::Unfinished),
+            ("PHDS_2024_12.TMP", Kind::Unfinished),
+            ("test.txt", Kind::Probe),
+            ("PHDS Data Dictionary 2024.xlsx", Kind::Dictionary),
+            ("PHDS_2024_12_dictionary.csv", Kind::Dictionary),
+            ("PHDS_2024_12\n.csv", Kind::Unsafe),
+            ("PHDS_2024_13.csv", Kind::Other),
+            ("readme.txt", Kind::Other),
+        ] {
+            assert_eq!(names.kind(name), kind, "{name:?}");
+        }
     }
 
     #[test]
@@ -137,9 +214,9 @@ mod tests {
         for bad in ["", "*.csv", "{YYYY}.csv", "{YYYY}{MM}{MM}.csv", "{MM}.csv"] {
             assert!(NamePattern::parse(bad).is_err(), "{bad}");
         }
-        let pattern = NamePattern::parse("a.b({YYYY}{MM}{DD}).csv").unwrap();
-        assert!(pattern.newest(vec![file("a.b(20240731).csv", 1)], None).is_ok());
-        assert!(pattern.newest(vec![file("aXb(20240731).csv", 1)], None).is_err());
+        let names = Names::new("a.b({YYYY}{MM}{DD}).csv", "").unwrap();
+        assert!(names.newest(vec![file("a.b(20240731).csv", 1)], None).is_ok());
+        assert!(names.newest(vec![file("aXb(20240731).csv", 1)], None).is_err());
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! The one room that draws: bars on a terminal, plain lines elsewhere, all of it on stderr; data goes to stdout.
-#![expect(clippy::exit, reason = "a panic ends the run here, with the exit code of a fault of this program")]
+#![expect(clippy::exit, reason = "a panic or a signal ends the run here, each with its own exit code")]
 
 use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
@@ -63,6 +63,20 @@ pub fn hide_panics() {
         ));
         std::process::exit(i32::from(crate::error::ErrorKind::Internal.exit_code()));
     }));
+}
+
+/// The exit code of a run that was stopped by Ctrl-C or another signal, as shells give it for Ctrl-C.
+const STOPPED: i32 = 130;
+
+/// On Ctrl-C, and when the system or a terminal that closes asks to end: nothing half-done stays but the part of a file
+/// on its way, which the next fetch continues.
+pub fn tidy_up_when_stopped() {
+    // Without a handler the run ends all the same, and the next one removes what it leaves.
+    let _ = ctrlc::set_handler(|| {
+        let _nothing_new = crate::fs::discard_drafts();
+        say("\nstopped: what was loaded before is as it was; a fetch goes on next time where it stopped");
+        std::process::exit(STOPPED);
+    });
 }
 
 /// Text from outside (names of files on a server) without anything that steers a terminal.

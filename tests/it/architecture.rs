@@ -17,7 +17,7 @@ use crate::support::{Month, TestContext, sources};
 const STAGES: [&str; 7] = ["fetch", "check", "history", "convert", "query", "disclosure", "output"];
 
 /// What every stage may use: what is known, the store's places, and small things.
-const SHARED: [&str; 11] = [
+const SHARED: [&str; 12] = [
     "calendar",
     "dictionary",
     "error",
@@ -29,6 +29,7 @@ const SHARED: [&str; 11] = [
     "provenance",
     "secret",
     "store",
+    "volume",
 ];
 
 /// Room → the code of its files, without comments and without tests.
@@ -166,13 +167,28 @@ fn the_code_that_talks_to_the_server_cannot_change_it() {
     let rooms = rooms();
     let talks = Regex::new(r"\brussh(_sftp)?\b").unwrap();
     let talkers: Vec<_> = rooms["fetch"].iter().filter(|(_, code)| talks.is_match(code)).collect();
-    assert!(talkers.iter().any(|(file, _)| file == "fetch/sftp.rs"));
+    assert!(talkers.iter().any(|(file, _)| file == "fetch/sftp/mod.rs"));
     for (file, code) in talkers {
         let found: Vec<_> = writing.find_iter(code).map(|found| found.as_str()).collect();
         assert!(found.is_empty(), "{file}: {found:?}");
     }
     assert!(writing.is_match("self.sftp.remove_file(path)") && writing.is_match("OpenFlags::WRITE"), "the control");
+    // The same of suppaftp's client, and of the commands that can be sent as text.
+    let writing_ftp = Regex::new(
+        r"(?x)\.(put_file\w*|put_with_stream|append_\w+|finalize_put_stream|rename|rm|rmdir|mkdir|site)\(
+        |\b(STOR|STOU|APPE|DELE|RNFR|RNTO|MKD|XMKD|RMD|XRMD|SITE|ALLO|MFMT|MFCT|SMNT)\b",
+    )
+    .unwrap();
+    let talks_ftp = Regex::new(r"\bsuppaftp\b").unwrap();
+    let talkers: Vec<_> = rooms["fetch"].iter().filter(|(file, _)| file.starts_with("fetch/ftps/")).collect();
+    assert!(talkers.iter().any(|(_, code)| talks_ftp.is_match(code)));
+    for (file, code) in talkers {
+        let found: Vec<_> = writing_ftp.find_iter(code).map(|found| found.as_str()).collect();
+        assert!(found.is_empty(), "{file}: {found:?}");
+    }
+    assert!(writing_ftp.is_match("control.rm(name)") && writing_ftp.is_match("\"DELE {name}\""), "the control");
     // And nobody else talks to servers, but the demo's own server.
+    let talks = Regex::new(r"\b(russh(_sftp)?|suppaftp)\b").unwrap();
     for (room, files) in &rooms {
         for (file, code) in files.iter().filter(|_| room != "fetch" && room != "demo") {
             assert!(!talks.is_match(code), "{file}");

@@ -354,14 +354,14 @@ fn settings_that_are_missing_or_wrong() {
     let context = TestContext::new();
     context.put("month.csv", month("CLIENT ID\n1"));
     insta::assert_snapshot!(fails(&context, "fetch --store store", 2), @r"
-    error: no source is set up
+    error: no account is set up
 
-    hint: `phds init` writes a phds.toml to fill in; or name the file: `phds load FILE …`
+    hint: `phds init` writes a phds.toml to fill in; or name a file: `phds load FILE …`
     ");
     insta::assert_snapshot!(fails(&context, "fetch --list", 2), @r"
-    error: no source is set up
+    error: no account is set up
 
-    hint: `phds init` writes a phds.toml to fill in; or name the file: `phds load FILE …`
+    hint: `phds init` writes a phds.toml to fill in; or name a file: `phds load FILE …`
     ");
     insta::assert_snapshot!(fails(&context, "load month.csv --period 2024-12", 2), @r"
     error: no store is named
@@ -382,12 +382,12 @@ fn settings_that_are_missing_or_wrong() {
 }
 
 #[test]
-fn a_load_without_a_source_makes_no_store() {
+fn a_load_without_an_account_makes_no_store() {
     let context = TestContext::new();
     insta::assert_snapshot!(fails(&context, "load --period 2024-12 --store store", 2), @r"
-    error: no source is set up
+    error: no account is set up
 
-    hint: `phds init` writes a phds.toml to fill in; or name the file: `phds load FILE …`
+    hint: `phds init` writes a phds.toml to fill in; or name a file: `phds load FILE …`
     ");
 }
 
@@ -399,9 +399,9 @@ fn account(context: &TestContext, port: u16, known_hosts: &str) {
     context.put(
         "phds.toml",
         format!(
-            "store = \"store\"\n[source]\nprotocol = \"sftp\"\nhost = \"127.0.0.1\"\nport = {port}\nuser = \"clinic\"\n\
+            "store = \"store\"\n[accounts.phds]\nprotocol = \"sftp\"\nhost = \"127.0.0.1\"\nport = {port}\nuser = \"clinic\"\n\
              pattern = \"PHDS_{{YYYY}}_{{MM}}.csv\"\npassword_file = \"password\"\nknown_hosts = \"known_hosts\"\n\
-             timeout_seconds = 5\n"
+             timeout_seconds = 5\nattempts = 1\nmin_age_seconds = 0\n"
         ),
     );
     context.put("store/phds-store.json", "{\"store_version\": 1}");
@@ -445,6 +445,7 @@ fn a_server_that_is_not_the_one_expected_or_does_not_open() {
     look at what was recorded:
       ssh-keygen -l -F '[127.0.0.1]:[PORT]' -f 'known_hosts'
     or write into the settings: host_key = "SHA256:[KEY]"
+    The last resort, when nobody can tell you the fingerprint: `--accept-new-host-key` takes the key on trust, this once, and records it
     "#);
     let key_of_another = other.host_key_line().replace(&other.port().to_string(), &server.port().to_string());
     account(&context, server.port(), &key_of_another);
@@ -454,13 +455,14 @@ fn a_server_that_is_not_the_one_expected_or_does_not_open() {
     hint: call the state's help desk by a telephone number that you had before, and compare the fingerprint. Only if it is the same:
       ssh-keygen -R '[127.0.0.1]:[PORT]' -f 'known_hosts'
       ssh-keyscan -p [PORT] -t ed25519 '127.0.0.1' >> 'known_hosts'
+    look at what was recorded:
       ssh-keygen -l -F '[127.0.0.1]:[PORT]' -f 'known_hosts'
     ");
     assert_eq!(server.login_attempts(), 0, "a wrong server is told nothing");
 
     account(&context, other.port(), &other.host_key_line());
     insta::assert_snapshot!(fetch(4), @r"
-    error: 127.0.0.1:[PORT] refused the password of `clinic`
+    error: 127.0.0.1:[PORT] refused the password of `clinic`, or hung up on it
 
     hint: check user name and secret, then try again by hand. It was tried once only: several failures can lock the account
     ");

@@ -32,8 +32,9 @@ impl Place {
         context.put(
             "phds.toml",
             format!(
-                "store = \"store\"\n[source]\nprotocol = \"sftp\"\nhost = \"127.0.0.1\"\nport = {}\nuser = \"clinic\"\n\
-                 pattern = \"PHDS_{{YYYY}}_{{MM}}*.csv\"\npassword_file = \"password\"\nknown_hosts = \"known_hosts\"\n",
+                "store = \"store\"\n[accounts.phds]\nprotocol = \"sftp\"\nhost = \"127.0.0.1\"\nport = {}\nuser = \"clinic\"\n\
+                 pattern = \"PHDS_{{YYYY}}_{{MM}}*.csv\"\npassword_file = \"password\"\nknown_hosts = \"known_hosts\"\n\
+                 min_age_seconds = 0\n",
                 server.port()
             ),
         );
@@ -70,7 +71,9 @@ fn the_newest_by_its_name_comes_whole_with_a_receipt() {
     assert_eq!(place.context.read("store/deliveries/2024-12/phds_2024_12.CSV"), bytes);
 
     let receipt = place.context.json("store/deliveries/2024-12/receipt.json");
-    assert_eq!(receipt["schema_version"], 1);
+    assert_eq!(receipt["schema_version"], 2);
+    assert_eq!(receipt["remote"]["name"], "phds_2024_12.CSV");
+    assert_eq!(receipt["remote"]["modified"], "1970-01-01T00:00:00Z");
     assert_eq!(receipt["reporting_period"], "2024-12");
     assert_eq!(
         receipt["origin"],
@@ -94,7 +97,7 @@ fn one_month_on_request() {
     insta::assert_snapshot!(place.context.filtered(&outcome.stderr), @r"
     error: none of the 5 files of the folder is a delivery of 2024-09 by the pattern `PHDS_{YYYY}_{MM}*.csv`
 
-    hint: `phds fetch --list` shows what is there; set `source.pattern` in phds.toml
+    hint: `phds fetch --list` shows what is there; set `pattern` of the account in phds.toml
     ");
     assert!(place.delivered("2024-09").is_empty());
 }
@@ -105,10 +108,10 @@ fn a_listing_fetches_nothing() {
     let outcome = place.context.phds("fetch --list").done();
     insta::assert_snapshot!(place.context.filtered(&outcome.text()), @r"
     579  [TIME]  phds_2024_12.CSV  (2024-12, would be taken)
-    579  [TIME]  PHDS_2024_11.csv  (2024-11)
-    579  [TIME]  PHDS_2024_10.csv  (2024-10)
+    579  [TIME]  PHDS_2024_11.csv  (2024-11, older by its name)
+    579  [TIME]  PHDS_2024_10.csv  (2024-10, older by its name)
     573  [TIME]  readme.txt  (no delivery by the pattern)
-    584  [TIME]  PHDS_2025_01.csv.part  (no delivery by the pattern)
+    584  [TIME]  PHDS_2025_01.csv.part  (still being written, by its name)
     ");
     assert!(!place.server.requests().iter().any(|request| request == "open-read"));
     assert!(!place.context.path("store").exists());
@@ -120,7 +123,7 @@ fn a_second_run_finds_the_same_content() {
     place.context.phds("fetch").done();
     let outcome = place.context.phds("fetch").done();
     assert_eq!(outcome.text(), "store/deliveries/2024-12/phds_2024_12.CSV\n");
-    assert!(outcome.stderr.contains("already here with the same content"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("is already here, as the server has it"), "{}", outcome.stderr);
     assert_eq!(place.delivered("2024-12"), ["phds_2024_12.CSV", "receipt.json"]);
 }
 
@@ -145,6 +148,93 @@ fn other_content_under_the_same_name_keeps_both() {
         };
         assert_eq!([hash(&receipt), hash("receipt.json")], [json!(sha256), json!(phds::fs::sha256_hex(&first))]);
     }
+}
+
+#[test]
+fn the_data_dictionary_comes_along_and_a_changed_one_is_announced() {
+    let place = Place::new();
+    place.context.put("served/PHDS Data Dictionary.xlsx", "first");
+    let said = place.context.phds("fetch").done().stderr;
+    assert!(said.contains("the data dictionary is here as `store/dictionaries/PHDS Data Dictionary.xlsx`"), "{said}");
+    assert_eq!(place.context.read("store/dictionaries/PHDS Data Dictionary.xlsx"), b"first");
+    assert!(!place.context.phds("fetch").done().stderr.contains("data dictionary"));
+    place.context.put("served/PHDS Data Dictionary.xlsx", "second");
+    let said = place.context.phds("fetch").done().stderr;
+    let name = format!("PHDS Data Dictionary.{}.xlsx", &phds::fs::sha256_hex(b"second")[..8]);
+    assert!(said.contains(&format!("THE DATA DICTIONARY HAS CHANGED: `store/dictionaries/{name}` is new")), "{said}");
+    assert_eq!(place.context.read("store/dictionaries/PHDS Data Dictionary.xlsx"), b"first");
+    assert_eq!(place.context.read(&format!("store/dictionaries/{name}")), b"second");
+    let listed = place.context.phds("fetch --list").done().text();
+    assert!(listed.contains("PHDS Data Dictionary.xlsx  (the data dictionary, fetched along)"), "{listed}");
+}
+
+#[test]
+fn names_and_times_that_disagree_are_told() {
+    let place = Place::new();
+    let older = place.context.path("served/PHDS_2024_10.csv");
+    std::fs::File::options().write(true).open(older).unwrap().set_modified(std::time::SystemTime::now()).unwrap();
+    let note = "`phds_2024_12.CSV` is the newest by the date in its name, but `PHDS_2024_10.csv` was changed later";
+    let listed = place.context.phds("fetch --list").done().text();
+    assert!(listed.contains(note), "{listed}");
+    let outcome = place.context.phds("fetch").done();
+    assert!(outcome.stderr.contains(note), "{}", outcome.stderr);
+    assert_eq!(outcome.text(), "store/deliveries/2024-12/phds_2024_12.CSV\n");
+    // Asked for by its month, nothing is in doubt.
+    assert!(!place.context.phds("fetch --period 2024-10").done().stderr.contains("newest"));
+}
+
+#[test]
+fn a_young_file_is_waited_for() {
+    let place = Place::new();
+    let newest = place.context.path("served/phds_2024_12.CSV");
+    std::fs::File::options().write(true).open(newest).unwrap().set_modified(std::time::SystemTime::now()).unwrap();
+    let listed = place.context.phds("fetch --list --min-age 3600").done().text();
+    assert!(listed.contains("(2024-12, would be taken as soon as it has not changed for 3600 s)"), "{listed}");
+    let said = place.context.phds("fetch --min-age 2").done().stderr;
+    assert!(said.contains("`phds_2024_12.CSV` may still be growing: looking at it again in "), "{said}");
+}
+
+/// Name of the account, a line of its settings, variables, arguments; the exit code.
+type PasswordCase<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], &'a str, i32);
+
+#[test]
+fn a_password_comes_from_one_of_many_places() {
+    let place = Place::new();
+    let settings = String::from_utf8(place.context.read("phds.toml")).unwrap();
+    let without = settings.replace("password_file = \"password\"\n", "");
+    place.context.put("credentials/phds-password", PASSWORD);
+    place.context.put("credentials/phds-password-exchange", PASSWORD);
+    #[cfg(unix)]
+    for name in ["phds-password", "phds-password-exchange"] {
+        let path = place.context.path(&format!("credentials/{name}"));
+        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o400)).unwrap();
+    }
+    let folder = place.context.path("credentials");
+    let folder = ("CREDENTIALS_DIRECTORY", folder.to_str().unwrap());
+    let (monthly, exchange) = (("PHDS_PASSWORD", PASSWORD), ("PHDS_PASSWORD_EXCHANGE", PASSWORD));
+    let command = "password_command = \"cat password\"\n";
+    let cases: [PasswordCase; 9] = [
+        ("phds", "", &[monthly], "fetch --list", 0),
+        ("phds", "", &[exchange], "fetch --list", 4),
+        ("exchange", "", &[exchange], "fetch --list", 0),
+        // The password of the monthly file's account goes to no other server.
+        ("exchange", "", &[monthly], "fetch --list", 4),
+        ("phds", "", &[folder], "fetch --list", 0),
+        ("exchange", "", &[folder], "fetch --list", 0),
+        ("phds", "password_file = \"password\"\n", &[("PHDS_PASSWORD", "wrong")], "fetch --list", 0),
+        ("phds", command, &[("PATH", "/usr/bin:/bin"), ("PHDS_PASSWORD", "wrong")], "fetch --list", 0),
+        ("phds", "password_file = \"password\"\npassword_command = \"true\"\n", &[], "fetch --list", 2),
+    ];
+    for (at, (account, line, variables, arguments, code)) in cases.into_iter().enumerate() {
+        let text = without.replace("[accounts.phds]\n", &format!("[accounts.{account}]\n{line}"));
+        place.context.put("phds.toml", text);
+        let arguments: Vec<_> = arguments.split(' ').collect();
+        let outcome = place.context.run_with(variables, &arguments);
+        assert_eq!(outcome.code, Some(code), "case {at}: {}", outcome.stderr);
+        assert!(!outcome.stderr.contains(PASSWORD), "case {at}");
+    }
+    let typed = ["fetch", "--list", "--password-command", "cat password"];
+    place.context.run_with(&[("PATH", "/usr/bin:/bin")], &typed).done();
 }
 
 #[test]

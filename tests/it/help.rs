@@ -3,11 +3,17 @@
 use serde_json::Value;
 
 use crate::support::{Month, TestContext};
+use phds::fetch::local::LocalSource;
+use phds::fetch::{Link, Retry, mirror};
+use phds::progress::Silent;
 
-const VERBS: [&str; 13] = [
+const VERBS: [&str; 16] = [
     "demo",
     "init",
+    "doctor",
     "fetch",
+    "mirror",
+    "status",
     "check",
     "load",
     "query",
@@ -21,12 +27,15 @@ const VERBS: [&str; 13] = [
 ];
 
 /// Name of each schema, and a file of that form that [`everything`] makes.
-const SCHEMAS: [(&str, &str); 5] = [
+const SCHEMAS: [(&str, &str); 8] = [
     ("receipt", "store/deliveries/2024-12/receipt.json"),
     ("report", "store/reports/2024-12/report.json"),
     ("manifest", "store/partitions/2024-12/manifest.json"),
     ("release", "release.json"),
     ("planted", "month.planted.json"),
+    ("listing", "copies/.listing.json"),
+    ("status", "status.json"),
+    ("doctor", "doctor.json"),
 ];
 
 #[test]
@@ -108,7 +117,19 @@ fn the_settings_file_that_init_writes_is_read() {
     let text = String::from_utf8(context.read("phds.toml")).unwrap();
     context.phds("measures").done();
     // With the leading # removed from every setting but the alternatives, too.
-    let alternatives = ["#key_file", "#key_passphrase_file", "#host_key", "#tls", "#ca_file", "#cert_sha256", "#file"];
+    let alternatives = [
+        "#password_command",
+        "#password_keyring",
+        "#key_file",
+        "#key_passphrase_file",
+        "#key_agent",
+        "#agent_key",
+        "#host_key",
+        "#tls",
+        "#ca_file",
+        "#cert_sha256",
+        "#file",
+    ];
     let filled = text.lines().map(|line| match line.strip_prefix('#') {
         Some(setting) if !setting.starts_with(' ') && !alternatives.iter().any(|name| line.starts_with(name)) => {
             setting
@@ -125,6 +146,14 @@ fn everything() -> TestContext {
     context.phds("synth --clients 300 --period 2024-12 --faults 0.01 --out month.csv").done();
     context.phds("load month.csv --period 2024-12 --store store").done();
     context.phds("query coverage --store store --measure nis.mmr1 --by region --format csv --out table.csv").done();
+    let folder = context.path("store/deliveries/2024-12");
+    let mut link = Link::new(|| Ok(Box::new(LocalSource::new(&folder))), Retry::default(), &Silent);
+    let copies = context.path("copies");
+    mirror::mirror(&mut link, ".", std::time::Duration::ZERO, &copies, chrono::Utc::now(), &Silent).unwrap();
+    context.put("status.json", context.phds("status --store store --json").done().stdout);
+    context
+        .put("phds.toml", "[accounts.phds]\nprotocol = \"sftp\"\nhost = \"127.0.0.1\"\nport = 1\nuser = \"clinic\"\n");
+    context.put("doctor.json", context.phds("doctor --store store --json").ended(1).stdout);
     context
 }
 

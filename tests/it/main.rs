@@ -11,6 +11,8 @@ mod architecture;
 mod bad_input;
 /// `phds demo` does the whole road in one folder.
 mod demo;
+/// A file comes whole or not at all, whatever the line, the server, the disk and the user do.
+mod download;
 /// `phds fetch` and `phds load` bring a month from a server and only read there.
 mod fetch;
 /// The FTPS client against real servers, and one in this process that misbehaves.
@@ -19,6 +21,8 @@ mod ftps;
 mod help;
 /// No name, id, street or birth date of a month gets out of the files that may hold it.
 mod leak;
+/// `phds mirror`, `phds status` and `phds doctor`: what is copied, what is due, what stands in the way.
+mod mirror;
 /// A synthetic month with planted faults: each is found at its line, and nothing else.
 mod planted;
 /// Tiny months with known coverage, from CSV to table, and the formats of tables.
@@ -27,6 +31,8 @@ mod query;
 mod rules;
 /// The SFTP client against a real server in this process.
 mod sftp;
+/// The SFTP client against real servers of others.
+mod ssh_servers;
 /// A store keeps its last good state, whatever happens to it.
 mod store;
 /// What the other modules share: a folder with the program in it, small months, tables of cases.

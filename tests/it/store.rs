@@ -184,7 +184,11 @@ fn a_dictionary_of_the_department_keeps_what_the_program_stands_on() {
 
 #[test]
 fn a_secret_in_the_settings_is_not_repeated() {
-    for text in ["[source]\npassword = \"hunter2\"\n", "[source]\npassword = \"hunter2\n", "store = [\"hunter2\"]\n"] {
+    for text in [
+        "[accounts.phds]\npassword = \"hunter2\"\n",
+        "[accounts.phds]\npassword = \"hunter2\n",
+        "store = [\"hunter2\"]\n",
+    ] {
         let context = TestContext::new();
         context.put("phds.toml", text);
         let said = context.phds("measures").ended(2).stderr;

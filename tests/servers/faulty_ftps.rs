@@ -1,29 +1,68 @@
 //! An FTPS server in this process that misbehaves as told, and keeps every command that it was sent.
 
 use std::io::{self, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use suppaftp::rustls::crypto::ring;
 use suppaftp::rustls::pki_types::pem::PemObject;
 use suppaftp::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use suppaftp::rustls::server::NoServerSessionStorage;
+use suppaftp::rustls::version::{TLS12, TLS13};
 use suppaftp::rustls::{ServerConfig, ServerConnection, StreamOwned};
 
+/// In place of an answer: none, ever.
+pub const SILENCE: &str = "(silence)";
+
+/// In place of an answer: the connection is closed.
+pub const HANG_UP: &str = "(hang up)";
+
+/// Bytes that are sent at once.
+const CHUNK: usize = 16 * 1024;
+
+/// Downloads that die in the middle.
+#[derive(Clone, Copy)]
+pub struct Cut {
+    /// So many bytes of the download come before. A download of fewer bytes is not cut.
+    pub after: usize,
+    pub how: How,
+    /// So many downloads of the server are cut, then it serves well.
+    pub times: usize,
+}
+
+impl Cut {
+    /// Every download dies.
+    pub fn every(after: usize, how: How) -> Self {
+        Self::first(usize::MAX, after, how)
+    }
+
+    /// The first `times` downloads die.
+    pub fn first(times: usize, after: usize, how: How) -> Self {
+        Self { after, how, times }
+    }
+}
+
 /// How a data connection dies in the middle.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Cut {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
     /// Closed without the end of TLS, then 426.
     Fin,
     /// The same, and then the server says 226.
     FinAndDone,
+    /// Reset, then 426.
+    Reset,
     /// Nothing more comes.
     Stall,
-    /// One damaged record.
+    /// One bit of the next record is wrong.
     Flip,
     /// The control connection dies too.
     Both,
+    /// The server says 421, and closes both.
+    Goodbye,
 }
 
 /// What is wrong with the server. By default nothing is.
@@ -31,11 +70,13 @@ pub enum Cut {
 #[expect(clippy::struct_excessive_bools, reason = "each is a fault of its own, and a test names the ones it wants")]
 pub struct Faults {
     pub implicit: bool,
-    /// Commands that it answers with 500.
+    /// Commands that it answers with 500, and that FEAT does not name.
     pub unknown: &'static [&'static str],
-    /// Commands that it answers with this.
-    pub answers: &'static [(&'static str, &'static str)],
+    /// Commands that it answers with this. After a 421 it closes the connection.
+    pub answers: Vec<(&'static str, &'static str)>,
     pub greeting: Option<&'static str>,
+    /// It waits so long before it greets.
+    pub delay: Duration,
     /// What LIST gives, instead of POSIX lines of the files.
     pub listing: Option<&'static str>,
     /// What MLSD gives besides the files.
@@ -44,61 +85,120 @@ pub struct Faults {
     pub lying_pasv: bool,
     /// 350 to REST, and all the same from the beginning.
     pub ignores_rest: bool,
-    pub cut: Option<(usize, Cut)>,
+    pub cut: Option<Cut>,
     /// So many bytes, a proper end and 226.
     pub short: Option<usize>,
     /// Data connections end without the end of TLS.
     pub unended: bool,
-    /// One more answer after a transfer that was given up.
-    pub answers_twice: bool,
+    /// Does not resume TLS sessions.
+    pub no_reuse: bool,
+    /// Speaks TLS 1.2 and nothing newer.
+    pub tls12: bool,
+    /// `good` if there is none.
     pub certificate: Option<&'static str>,
 }
 
+type Files = Vec<(String, Vec<u8>)>;
+
 pub struct FaultyServer {
     pub port: u16,
-    commands: Arc<Mutex<Vec<String>>>,
+    session: Session,
+    accepting: Option<JoinHandle<()>>,
 }
-
-type Files = Vec<(String, Vec<u8>)>;
 
 impl FaultyServer {
     /// Serves `files` with the certificates in `pki`, to anybody with `password`.
     pub fn start(pki: &Path, password: &str, files: Files, faults: Faults) -> Self {
         let certificate = faults.certificate.unwrap_or("good");
-        let chain = CertificateDer::from_pem_file(pki.join(format!("{certificate}.pem"))).unwrap();
+        let chain =
+            [certificate, "ca"].map(|name| CertificateDer::from_pem_file(pki.join(format!("{name}.pem"))).unwrap());
         let key = PrivateKeyDer::from_pem_file(pki.join(format!("{certificate}.key"))).unwrap();
-        let tls = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
+        let versions: &[&_] = if faults.tls12 { &[&TLS12] } else { &[&TLS13, &TLS12] };
+        let mut tls = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_protocol_versions(versions)
             .unwrap()
             .with_no_client_auth()
-            .with_single_cert(vec![chain], key)
+            .with_single_cert(chain.to_vec(), key)
             .unwrap();
+        if faults.no_reuse {
+            tls.session_storage = Arc::new(NoServerSessionStorage {});
+            tls.send_tls13_tickets = 0;
+        }
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let commands = Arc::new(Mutex::new(Vec::new()));
         let session = Session {
+            left: Arc::new(AtomicUsize::new(faults.cut.map_or(0, |cut| cut.times))),
             faults,
             files: Arc::new(files),
             password: password.to_owned(),
             tls: Arc::new(tls),
-            commands: Arc::clone(&commands),
+            commands: Arc::default(),
+            sockets: Arc::default(),
+            stopped: Arc::default(),
         };
-        std::thread::spawn(move || {
-            for socket in listener.incoming().flatten() {
-                let session = session.clone();
-                std::thread::spawn(move || session.run(socket));
+        let mut server = Self { port: listener.local_addr().unwrap().port(), session, accepting: None };
+        server.accept(listener);
+        server
+    }
+
+    /// Ends every connection and takes no new ones.
+    pub fn stop(&mut self) {
+        self.session.stopped.store(true, Ordering::SeqCst);
+        // Wakes who waits for a connection.
+        let _ = TcpStream::connect(("127.0.0.1", self.port));
+        self.accepting.take().unwrap().join().unwrap();
+        for socket in self.session.sockets.lock().unwrap().drain(..) {
+            let _ = socket.shutdown(Shutdown::Both);
+        }
+    }
+
+    /// Serves again after [`FaultyServer::stop`], on the same port. What was counted is kept.
+    pub fn start_again(&mut self) {
+        let begun = Instant::now();
+        let listener = loop {
+            match TcpListener::bind(("127.0.0.1", self.port)) {
+                Ok(listener) => break listener,
+                Err(error) => assert!(begun.elapsed() < Duration::from_secs(5), "{error}"),
             }
-        });
-        Self { port, commands }
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        // Those that were told to stop keep what they were told.
+        self.session.stopped = Arc::default();
+        self.accept(listener);
+    }
+
+    fn accept(&mut self, listener: TcpListener) {
+        let session = self.session.clone();
+        self.accepting = Some(std::thread::spawn(move || {
+            for socket in listener.incoming().flatten() {
+                if session.stopped.load(Ordering::SeqCst) {
+                    return;
+                }
+                session.sockets.lock().unwrap().push(socket.try_clone().unwrap());
+                let session = session.clone();
+                std::thread::spawn(move || {
+                    let hung_up = socket.try_clone().unwrap();
+                    session.run(socket);
+                    let _ = hung_up.shutdown(Shutdown::Both);
+                });
+            }
+        }));
     }
 
     /// The commands so far, the password left out.
     pub fn commands(&self) -> Vec<String> {
-        self.commands.lock().unwrap().clone()
+        self.session.commands.lock().unwrap().clone()
     }
 
     pub fn count(&self, verb: &str) -> usize {
         self.commands().iter().filter(|command| command.split(' ').next() == Some(verb)).count()
+    }
+}
+
+impl Drop for FaultyServer {
+    fn drop(&mut self) {
+        if self.accepting.is_some() {
+            self.stop();
+        }
     }
 }
 
@@ -133,10 +233,15 @@ impl Control {
 #[derive(Clone)]
 struct Session {
     faults: Faults,
+    /// Downloads that are still to be cut.
+    left: Arc<AtomicUsize>,
     files: Arc<Files>,
     password: String,
     tls: Arc<ServerConfig>,
     commands: Arc<Mutex<Vec<String>>>,
+    /// Control connections.
+    sockets: Arc<Mutex<Vec<TcpStream>>>,
+    stopped: Arc<AtomicBool>,
 }
 
 impl Session {
@@ -148,6 +253,7 @@ impl Session {
     fn run(&self, socket: TcpStream) -> Option<()> {
         let mut control =
             if self.faults.implicit { Control::Tls(Box::new(self.secure(socket))) } else { Control::Plain(socket) };
+        std::thread::sleep(self.faults.delay);
         control.say(self.faults.greeting.unwrap_or("220 ready")).ok()?;
         let (mut listener, mut offset, mut protected) = (None::<TcpListener>, 0_usize, false);
         loop {
@@ -158,9 +264,17 @@ impl Session {
                 control.say("500 Unknown command.").ok()?;
                 continue;
             }
-            if let Some((_, answer)) = self.faults.answers.iter().find(|(wanted, _)| *wanted == verb) {
-                control.say(answer).ok()?;
-                continue;
+            match self.faults.answers.iter().find(|(wanted, _)| *wanted == verb) {
+                None => {}
+                Some((_, SILENCE)) => continue,
+                Some((_, HANG_UP)) => return None,
+                Some((_, answer)) => {
+                    control.say(answer).ok()?;
+                    if answer.starts_with("421") {
+                        return None;
+                    }
+                    continue;
+                }
             }
             let file = self.files.iter().find(|(name, _)| name == argument);
             match verb {
@@ -178,8 +292,15 @@ impl Session {
                     control.say("200 fine").ok()?;
                 }
                 "CWD" => control.say("250 fine").ok()?,
-                "FEAT" => control.say("211-Features:\r\n MLST type*;size*;modify*;\r\n UTF8\r\n211 End").ok()?,
-                "QUIT" => control.say("221 bye").ok()?,
+                "FEAT" => {
+                    let mut named = vec!["MLST type*;size*;modify*;", "SIZE", "MDTM", "REST STREAM", "UTF8"];
+                    named.retain(|name| !self.faults.unknown.iter().any(|verb| name.starts_with(verb)));
+                    control.say(&format!("211-Features:\r\n {}\r\n211 End", named.join("\r\n "))).ok()?;
+                }
+                "QUIT" => {
+                    control.say("221 bye").ok()?;
+                    return None;
+                }
                 "EPSV" | "PASV" => {
                     let passive = TcpListener::bind("127.0.0.1:0").unwrap();
                     let port = passive.local_addr().unwrap().port();
@@ -227,41 +348,70 @@ impl Session {
         }
     }
 
+    /// The fault of this download, if it is to have one.
+    fn cut(&self, length: usize) -> Option<Cut> {
+        let cut = self.faults.cut.filter(|cut| cut.after <= length)?;
+        self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).ok()?;
+        Some(cut)
+    }
+
     fn send(&self, control: &mut Control, socket: TcpStream, content: &[u8], is_file: bool) -> Option<()> {
         let mut data = self.secure(socket);
-        let cut = self.faults.cut.filter(|(after, _)| is_file && *after <= content.len());
-        let length = cut.map(|cut| cut.0).or(self.faults.short.filter(|_| is_file)).unwrap_or(content.len());
-        if data.write_all(&content[..length.min(content.len())]).and_then(|()| data.flush()).is_err() {
-            drop(data);
-            control.say("426 given up").ok()?;
-            if self.faults.answers_twice {
-                control.say("226 closed").ok()?;
-            }
-            return Some(());
+        let cut = if is_file { self.cut(content.len()) } else { None };
+        let length = cut.map(|cut| cut.after).or(self.faults.short.filter(|_| is_file)).unwrap_or(content.len());
+        while data.conn.is_handshaking() {
+            data.conn.complete_io(&mut data.sock).ok()?;
         }
-        match cut.map(|cut| cut.1) {
-            Some(Cut::Stall) => {
-                // Until the client gives up.
-                let _ = data.read(&mut [0]);
-                std::thread::sleep(Duration::from_millis(100));
+        for chunk in content[..length.min(content.len())].chunks(CHUNK) {
+            if self.stopped.load(Ordering::SeqCst) {
                 return None;
             }
-            Some(Cut::Flip) => {
-                data.sock.write_all(&[&[0x17, 3, 3, 0, 64][..], &[7; 64]].concat()).ok()?;
+            if data.write_all(chunk).is_err() {
+                return control.say("426 given up").ok();
+            }
+        }
+        data.flush().ok()?;
+        match cut.map(|cut| cut.how) {
+            Some(How::Stall) => {
+                // Until the client gives up.
+                let _ = data.read(&mut [0]);
+                return None;
+            }
+            Some(How::Flip) => {
+                let mut record = Vec::new();
+                data.conn.writer().write_all(b"0123456789").unwrap();
+                data.conn.write_tls(&mut record).unwrap();
+                *record.last_mut().unwrap() ^= 1;
+                data.sock.write_all(&record).ok()?;
                 let _ = data.read(&mut [0]);
             }
-            Some(Cut::Both) => return None,
-            Some(Cut::Fin | Cut::FinAndDone) => {}
+            Some(How::Both) => return None,
+            Some(How::Goodbye) => {
+                control.say("421 closing").ok()?;
+                return None;
+            }
+            Some(How::Reset) => {
+                reset(data.sock);
+                return control.say("426 broken off").ok();
+            }
+            Some(How::Fin | How::FinAndDone) => {}
             None if self.faults.unended => {}
             None => {
                 data.conn.send_close_notify();
                 data.flush().ok()?;
             }
         }
-        let complete = cut.is_none_or(|cut| cut.1 == Cut::FinAndDone);
         drop(data);
+        let complete = cut.is_none_or(|cut| cut.how == How::FinAndDone);
         control.say(if complete { "226 all sent" } else { "426 broken off" }).ok()
     }
+}
+
+/// Closes a connection so that the other side is told of a fault (RST), and not of an end (FIN).
+fn reset(socket: TcpStream) {
+    socket.set_nonblocking(true).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+    runtime.block_on(async { tokio::net::TcpStream::from_std(socket).unwrap().set_zero_linger().unwrap() });
 }
 
 fn facts((name, content): &(String, Vec<u8>)) -> String {

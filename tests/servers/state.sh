@@ -33,15 +33,17 @@ leaf() { # leaf NAME NAMES [START END]
     -startdate "${3:-20200101000000Z}" -enddate "${4:-20480101000000Z}" -extfile "pki/$name.ext" -notext \
     -out "pki/$name.pem" 2>/dev/null
 }
-leaf good 'DNS:localhost,IP:127.0.0.1'
+# 127.0.0.2 is where a proxy stands before a server.
+leaf good 'DNS:localhost,IP:127.0.0.1,IP:127.0.0.2'
 leaf othername 'DNS:other.invalid'
 leaf expired 'DNS:localhost,IP:127.0.0.1' 20200101000000Z 20200201000000Z
 leaf future 'DNS:localhost,IP:127.0.0.1' 20470101000000Z 20480101000000Z
 
-# Never the administrator, who may read everything.
-uid=$(id -u) gid=$(id -g)
-if [ "$uid" = 0 ]; then uid=65534 gid=65534; fi
+# Never the administrator, who may read everything. `serve.sh` runs the servers as this user too.
+user_id=$(id -u) group_id=$(id -g)
+if [ "$user_id" = 0 ]; then user_id=$(id -u nobody) group_id=$(id -g nobody); fi
 hash=$(openssl passwd -6 -stdin <<<"$password")
-printf '%s:%s:%s:%s::%s:/bin/false\n' "$user" "$hash" "$uid" "$gid" "$state/root" >run/ftpd.passwd
-printf 'throwaway:x:%s:%s\n' "$gid" "$user" >run/ftpd.group
+printf '%s:%s:%s:%s::%s:/bin/false\n' "$user" "$hash" "$user_id" "$group_id" "$state/root" >run/passwd
+printf 'throwaway:x:%s:%s\n' "$group_id" "$user" >run/group
 printf '%s\n' "$password" >run/vsftpd.passwords
+if [ "$(id -u)" = 0 ]; then chown -R nobody:nogroup .; fi

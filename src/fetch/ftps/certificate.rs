@@ -29,9 +29,9 @@ pub(super) struct Certificate {
 /// The fields of a [`Certificate`] that people are told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Fields {
-    subject: String,
-    issuer: String,
-    issued_by_itself: bool,
+    pub(super) subject: String,
+    pub(super) issuer: String,
+    pub(super) issued_by_itself: bool,
     pub(super) not_before: DateTime<Utc>,
     pub(super) not_after: DateTime<Utc>,
 }

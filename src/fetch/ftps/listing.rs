@@ -107,6 +107,11 @@ pub(super) fn list(line: &str) -> Option<Entry> {
     Some(Entry { name: found["name"].to_owned(), kind, size, modified: None })
 }
 
+/// Whether a line that [`list`] can read has the DOS form, which begins with the date.
+pub(super) fn is_dos(line: &str) -> bool {
+    line.starts_with(|first: char| first.is_ascii_digit())
+}
+
 /// Whether a line of LIST is no entry and no surprise either.
 pub(super) fn is_noise(line: &str) -> bool {
     let line = line.trim();
@@ -136,6 +141,7 @@ mod tests {
             ("lrwxrwxrwx   1 owner    group           12 Jul  8 09:06 l -> a -> b", "l", Kind::Link, None),
         ] {
             assert_eq!(short(list(line)), Some((name.to_owned(), kind, size)), "{line}");
+            assert!(!is_dos(line), "{line}");
         }
     }
 
@@ -150,6 +156,7 @@ mod tests {
             ("07-08-24  09:06AM    <SYMLINK>      s", "s", Kind::Link, None),
         ] {
             assert_eq!(short(list(line)), Some((name.to_owned(), kind, size)), "{line}");
+            assert!(is_dos(line), "{line}");
         }
     }
 

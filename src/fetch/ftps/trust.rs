@@ -23,6 +23,7 @@ use suppaftp::rustls::{
 };
 use suppaftp::{FtpError, FtpResult, TlsConnector, TlsStream};
 
+use super::answer::network_words;
 use super::certificate::{Certificate, day, fingerprint};
 use super::{FtpsSettings, Tls, TlsFacts};
 use crate::error::{Error, Result};
@@ -42,6 +43,8 @@ pub(super) struct Trust {
 #[derive(Default)]
 struct Handshakes {
     facts: Option<TlsFacts>,
+    /// One was completed.
+    proved: bool,
     /// Why the last one failed.
     trouble: Option<Trouble>,
 }
@@ -73,7 +76,7 @@ impl Trust {
             let unfit = |_| Error::internal("the TLS library does not take the list of trusted authorities");
             Rule::Issuers(verifier.map_err(unfit)?)
         };
-        let judge = Arc::new(Judge { rule, provider: Arc::clone(&provider), shown: Mutex::new(None) });
+        let judge = Arc::new(Judge { rule, provider: Arc::clone(&provider), shown: Mutex::default() });
         let verifier: Arc<dyn ServerCertVerifier> = Arc::clone(&judge) as _;
         let config = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&version::TLS13, &version::TLS12])
@@ -87,12 +90,22 @@ impl Trust {
 
     /// The certificate that the server showed, if it came to that.
     pub(super) fn shown(&self) -> Option<Certificate> {
+        self.chain().into_iter().next()
+    }
+
+    /// All certificates that the server showed: its own, then those above it, as far as it sends them.
+    pub(super) fn chain(&self) -> Vec<Certificate> {
         self.judge.shown.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// What was agreed on, if a handshake went well.
+    /// What was agreed on with the server, also in a handshake that failed after that.
     pub(super) fn facts(&self) -> Option<TlsFacts> {
         self.handshakes.lock().unwrap_or_else(PoisonError::into_inner).facts.clone()
+    }
+
+    /// Whether the server has proved that it is the right one.
+    pub(super) fn is_proved(&self) -> bool {
+        self.handshakes.lock().unwrap_or_else(PoisonError::into_inner).proved
     }
 
     /// Why the last handshake failed, if it did. Forgotten when told.
@@ -128,25 +141,36 @@ impl TlsConnector for Connector {
                     Some(cause) => Trouble::Tls(cause),
                     None => Trouble::Network(io::Error::new(error.kind(), error.to_string())),
                 });
+                if handshakes.facts.is_none() {
+                    handshakes.facts = facts(&tls.conn);
+                }
                 return Err(FtpError::ConnectionError(error));
             }
         }
-        let resumed = matches!(tls.conn.handshake_kind(), Some(HandshakeKind::Resumed));
+        handshakes.proved = true;
         match &mut handshakes.facts {
             // The first connection is the control connection; all others carry data.
-            Some(facts) => facts.data_resumed = Some(resumed),
-            facts @ None => {
-                *facts = Some(TlsFacts {
-                    version: match tls.conn.protocol_version() {
-                        Some(ProtocolVersion::TLSv1_2) => "TLS 1.2".to_owned(),
-                        _ => "TLS 1.3".to_owned(),
-                    },
-                    data_resumed: None,
-                });
+            Some(facts) => {
+                facts.data_resumed = Some(matches!(tls.conn.handshake_kind(), Some(HandshakeKind::Resumed)));
             }
+            none => *none = facts(&tls.conn),
         }
         Ok(stream)
     }
+}
+
+/// What was agreed on; `None` when it did not come to that.
+fn facts(connection: &ClientConnection) -> Option<TlsFacts> {
+    let version = match connection.protocol_version()? {
+        ProtocolVersion::TLSv1_2 => "TLS 1.2",
+        _ => "TLS 1.3",
+    };
+    let cipher = connection.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str());
+    Some(TlsFacts {
+        version: version.to_owned(),
+        cipher: cipher.unwrap_or("unknown cipher").to_owned(),
+        data_resumed: None,
+    })
 }
 
 /// A connection inside TLS.
@@ -215,7 +239,7 @@ pub(super) fn limit(socket: &TcpStream, patience: Duration) -> io::Result<()> {
 struct Judge {
     rule: Rule,
     provider: Arc<CryptoProvider>,
-    shown: Mutex<Option<Certificate>>,
+    shown: Mutex<Vec<Certificate>>,
 }
 
 enum Rule {
@@ -239,7 +263,8 @@ impl ServerCertVerifier for Judge {
         now: UnixTime,
     ) -> Result<ServerCertVerified, TlsError> {
         let certificate = Certificate::read(leaf);
-        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = Some(certificate.clone());
+        let chain = [leaf].into_iter().chain(intermediates).map(|shown| Certificate::read(shown)).collect();
+        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = chain;
         match &self.rule {
             Rule::Issuers(verifier) => verifier.verify_server_cert(leaf, intermediates, name, ocsp, now),
             Rule::Pin(pin) if *pin != certificate.sha256 => {
@@ -332,9 +357,9 @@ pub(super) fn handshake_failed(settings: &FtpsSettings, trust: &Trust, trouble: 
         Trouble::Tls(TlsError::InvalidCertificate(error)) => return not_trusted(settings, trust, error),
         Trouble::Tls(error) => error,
         Trouble::Network(error) => {
-            return Error::environment(format!(
+            return Error::network(format!(
                 "the connection to {address} broke while setting up encryption: {}",
-                super::words(settings, error)
+                network_words(settings, error)
             ))
             .hint(other_kind(settings));
         }

@@ -1,6 +1,8 @@
 //! A folder with the program in it, small months made of tiny tables, and readers of what the program writes.
 
 mod month;
+pub mod proxy;
+pub mod servers;
 mod table;
 pub mod transfer;
 
@@ -57,11 +59,17 @@ impl TestContext {
 
     /// The same with arguments that hold blanks.
     pub fn run(&self, arguments: &[&str]) -> Outcome {
+        self.run_with(&[], arguments)
+    }
+
+    /// The same with variables of the environment.
+    pub fn run_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Outcome {
         let output = Command::new(env!("CARGO_BIN_EXE_phds"))
             .args(arguments)
             .current_dir(self.root.path())
             .env_clear()
             .env("HOME", self.root.path())
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .output()
             .unwrap();

@@ -1,0 +1,47 @@
+//! `phds doctor`: whether account, server and store are fit.
+
+use serde_json::json;
+
+use crate::cli;
+use crate::doctor::Examination;
+use crate::error::{Error, Result};
+use crate::fetch::Verdict;
+use crate::progress::Reporter;
+use crate::settings::Settings;
+use crate::terminal;
+
+/// `phds doctor`
+pub fn doctor(typed: &cli::Doctor, settings: &Settings, reporter: &dyn Reporter) -> Result<()> {
+    let account = settings.account(&typed.connection)?;
+    let store = settings.store(typed.store.as_deref());
+    let examination = Examination::of(account, !typed.no_login, store.as_deref().map_err(Clone::clone), reporter);
+    if typed.json {
+        super::lookup::print_json(&json!(examination))?;
+    } else {
+        terminal::print_data(told(&examination).as_bytes())?;
+    }
+    match examination.problems() {
+        0 => Ok(()),
+        1 => Err(Error::refused("1 thing stands in the way").hint("its line says what to do")),
+        count => Err(Error::refused(format!("{count} things stand in the way")).hint("their lines say what to do")),
+    }
+}
+
+fn told(examination: &Examination) -> String {
+    let width = examination.observations.iter().map(|seen| seen.topic.chars().count()).max().unwrap_or(0);
+    let mut text = String::new();
+    for seen in &examination.observations {
+        let verdict = match seen.verdict {
+            Verdict::Good => "good",
+            Verdict::Note => "note",
+            Verdict::Unknown => "?",
+            Verdict::Problem => "PROBLEM",
+        };
+        let indent = format!("\n{:11}{:width$}  ", "", "");
+        text += &format!("{verdict:<9}  {:<width$}  {}\n", seen.topic, seen.text.replace('\n', &indent));
+        if let Some(hint) = &seen.hint {
+            text += &format!("{:11}{:width$}  → {}\n", "", "", hint.replace('\n', &indent));
+        }
+    }
+    terminal::printable(&text)
+}

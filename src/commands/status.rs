@@ -1,0 +1,101 @@
+//! `phds status`: how the store stands.
+
+use std::fmt::Write as _;
+
+use chrono::Local;
+use serde_json::json;
+
+use crate::cli;
+use crate::error::{Error, Result};
+use crate::settings::Settings;
+use crate::status::{Month, Status};
+use crate::store::Store;
+use crate::terminal;
+
+/// `phds status`
+pub fn status(typed: &cli::Status, settings: &Settings) -> Result<()> {
+    let store = Store::open(&settings.store(typed.store.as_deref())?)?;
+    let accounts = settings
+        .account_names()
+        .map(|name| {
+            let account =
+                settings.account(&cli::Connection { account: Some(name.to_owned()), ..cli::Connection::default() })?;
+            Ok((name.to_owned(), account.password_changed))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let status = Status::of(&store, accounts, Local::now().date_naive())?;
+    if typed.json {
+        super::lookup::print_json(&json!(status))?;
+    } else {
+        terminal::print_data(terminal::printable(&told(&status)).as_bytes())?;
+    }
+    match status.attention.len() {
+        count if typed.check && count > 0 => {
+            Err(Error::refused(format!("{count} things need attention")).hint("the lines above name them"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn told(status: &Status) -> String {
+    let mut text = String::new();
+    for Month { reporting_period, fetched, loaded } in &status.months {
+        let fetched = match fetched.as_slice() {
+            [] => "not fetched".to_owned(),
+            [file] => format!("fetched {}", file.fetched_at.format("%Y-%m-%d")),
+            [.., file] => format!("fetched {} ({} files)", file.fetched_at.format("%Y-%m-%d"), fetched.len()),
+        };
+        let loaded = loaded.as_ref().map_or_else(
+            || "not loaded".to_owned(),
+            |loaded| {
+                let rows = loaded.rows;
+                format!(
+                    "loaded {}, {} rows = {} accepted + {} rejected",
+                    loaded.loaded_at.format("%Y-%m-%d"),
+                    rows.read,
+                    rows.accepted,
+                    rows.rejected
+                )
+            },
+        );
+        let _ = writeln!(text, "{reporting_period}  {fetched}, {loaded}");
+    }
+    if status.months.is_empty() {
+        text += "no month is here\n";
+    }
+    let next = &status.next;
+    let late = match next.days_late {
+        0 => String::new(),
+        days => format!(", {days} days late"),
+    };
+    let _ = writeln!(text, "\nnext: {}, due {}{late}", next.reporting_period, next.due);
+    if let Some(days) = status.newest_file_days {
+        let _ = writeln!(text, "the newest file is {days} days old");
+    }
+    for account in &status.accounts {
+        let changed = match (account.password_changed, account.password_days) {
+            (Some(day), Some(days)) => format!("password changed {day}, {days} days ago"),
+            _ => "not known when the password was changed (set `password_changed`)".to_owned(),
+        };
+        let _ = writeln!(text, "account {}: {changed}", account.name);
+    }
+    for mirror in &status.mirrors {
+        let _ = writeln!(
+            text,
+            "{} {}: {} files on {}, {} not copied; the server removes {} of them within 30 days",
+            mirror.account,
+            mirror.folder,
+            mirror.files,
+            mirror.looked_at.format("%Y-%m-%d"),
+            mirror.not_copied,
+            mirror.purged_soon
+        );
+    }
+    if !status.attention.is_empty() {
+        text += "\nneeds attention:\n";
+    }
+    for line in &status.attention {
+        let _ = writeln!(text, "- {line}");
+    }
+    text
+}

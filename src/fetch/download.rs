@@ -1,0 +1,362 @@
+//! One file of a source → the same file on disk, whole or not at all.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use sha2::{Digest, Sha256};
+
+use super::link::Link;
+use super::part::{self, Part};
+use super::receipt::{self, RECEIPT, Receipt};
+use super::{Origin, RemoteFile, Source, pick};
+use crate::error::{Error, Result};
+use crate::fs;
+use crate::period::ReportingPeriod;
+use crate::progress::Reporter;
+use crate::provenance::{DeliveryId, Tool};
+use crate::volume;
+
+const BUFFER: usize = 1 << 20;
+
+/// Room that a download leaves on the disk for everybody else.
+const SPARE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// How long a file whose time of change is not known is watched.
+const WATCH: Duration = Duration::from_secs(5);
+
+/// How many times a file may be found changed before it is said to be still growing.
+const MOST_WATCHES: usize = 10;
+
+/// A file of a source that is whole on disk, with its receipt beside it.
+#[derive(Clone, Debug)]
+pub struct Downloaded {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Bytes.
+    pub bytes: u64,
+    /// Lower-case hexadecimal digits.
+    pub sha256: String,
+    /// What it is to the files that were there before.
+    pub news: News,
+}
+
+/// What a download is to the files that were there before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum News {
+    /// It was here already.
+    Nothing,
+    /// The first of its name.
+    First,
+    /// Another content under the name of a file that was here. Both are kept.
+    Changed,
+}
+
+/// Brings one file of a source into `folder`, whole or not at all, with its receipt beside it.
+///
+/// A file that is here already is not fetched again: that is told from its receipt and its SHA-256. One of the same name
+/// and other content is never replaced: the new one gets the first digits of its SHA-256 in its name, and the reporter is
+/// told. What came before a broken link, a kill or Ctrl-C is continued, when size and time of change of the file are what
+/// they were and the last 64 KiB are equal.
+///
+/// Errors: [`crate::error::ErrorKind::Refused`] for a name that is not safe here;
+/// [`crate::error::ErrorKind::Environment`] for the network (after all attempts), a disk without room, or a file that
+/// changes while it is fetched; whatever connecting gives.
+pub fn download(
+    link: &mut Link,
+    file: &RemoteFile,
+    period: Option<ReportingPeriod>,
+    folder: &Path,
+    reporter: &dyn Reporter,
+) -> Result<Downloaded> {
+    let name = pick::safe_name(&file.name)?;
+    if name.ends_with(RECEIPT) || part::is_reserved(name) {
+        return Err(Error::refused(format!(
+            "a file cannot be called `{name}`: names like this are used beside the files"
+        )));
+    }
+    fs::make_folder(folder)?;
+    let origin = link.run(|source| Ok(source.origin()))?;
+    if let Some(there) = find(folder, &origin, file, reporter)? {
+        return Ok(there);
+    }
+
+    let mut part = Part::open(folder, name, &origin, file)?;
+    prove_room(folder, file.size - part.bytes())?;
+    if part.bytes() > 0 {
+        reporter.noted(&format!("`{name}` is continued: {} of {} bytes are here", part.bytes(), file.size));
+    }
+    // Known while the bytes stream by, unless they came in several pieces.
+    let mut streamed = None;
+    let mut furthest = part.bytes();
+    loop {
+        match link.attempt(|source| advance(source, file, &mut part, reporter)) {
+            Ok(sha256) => {
+                streamed = sha256.or(streamed);
+                break;
+            }
+            Err(error) if part.bytes() == 0 && !error.may_pass() => {
+                part.discard()?;
+                return Err(error);
+            }
+            Err(error) => {
+                let has_progressed = part.bytes() > furthest;
+                furthest = furthest.max(part.bytes());
+                // A full disk is the error that is told, not that the part cannot be synced to it either.
+                let _ = part.keep();
+                link.recover(error, has_progressed)?;
+            }
+        }
+    }
+    link.progressed();
+    if link.run(|source| source.stat(&file.name))? != *file {
+        part.discard()?;
+        return Err(changed(name));
+    }
+    let sha256 = if let Some(sha256) = streamed {
+        sha256
+    } else {
+        reporter.started("verify", Some(file.size));
+        fs::sha256_of_file(part.path())?.1
+    };
+    reporter.finished(&format!("{name}, {} bytes, SHA-256 {}", file.size, &sha256[..16]));
+    put_in_place(
+        part,
+        name,
+        &sha256,
+        Receipt {
+            schema_version: receipt::SCHEMA_VERSION,
+            tool: Tool::this(),
+            fetched_at: Utc::now().trunc_subsecs(3),
+            reporting_period: period,
+            origin,
+            remote: file.clone(),
+            delivery: DeliveryId { file_name: name.to_owned(), bytes: file.size, sha256: sha256.clone() },
+        },
+        reporter,
+    )
+}
+
+/// Continues a part to the end of the file. Gives the SHA-256 when all bytes streamed by in one piece.
+fn advance(
+    source: &mut dyn Source,
+    file: &RemoteFile,
+    part: &mut Part,
+    reporter: &dyn Reporter,
+) -> Result<Option<String>> {
+    reporter.started("fetch", Some(file.size));
+    if part.bytes() > 0 && source.stat(&file.name)? != *file {
+        part.empty()?;
+        return Err(changed(&file.name));
+    }
+    if part.bytes() > 0 {
+        let tail = part.tail()?;
+        let at = part.bytes() - tail.len() as u64;
+        let begun_anew = match source.open_at(&file.name, at) {
+            Ok(mut input) => {
+                if reads(&mut input, &tail, &file.name)? {
+                    reporter.advanced(part.bytes());
+                    fill(&mut input, file, part, None, reporter)?;
+                    return Ok(None);
+                }
+                "what is here is not the beginning of what the server has"
+            }
+            Err(error) if error.may_pass() || at == 0 => return Err(error),
+            Err(_) => "the server cannot send it from the middle",
+        };
+        reporter.noted(&format!("`{}` is fetched from its beginning: {begun_anew}", file.name));
+        part.empty()?;
+    }
+    let mut hash = Sha256::new();
+    fill(&mut source.open_at(&file.name, 0)?, file, part, Some(&mut hash), reporter)?;
+    Ok(Some(fs::hex(&hash.finalize())))
+}
+
+/// Whether the next bytes are these.
+fn reads(input: &mut dyn Read, expected: &[u8], name: &str) -> Result<bool> {
+    let mut bytes = Vec::with_capacity(expected.len());
+    input.take(expected.len() as u64).read_to_end(&mut bytes).map_err(|error| read_failed(error, name))?;
+    if bytes.len() < expected.len() {
+        return Err(short(name));
+    }
+    Ok(bytes == expected)
+}
+
+/// Moves bytes from the source to the part, to the size that the file is to have.
+fn fill(
+    input: &mut dyn Read,
+    file: &RemoteFile,
+    part: &mut Part,
+    mut hash: Option<&mut Sha256>,
+    reporter: &dyn Reporter,
+) -> Result<()> {
+    let mut buffer = vec![0; BUFFER];
+    loop {
+        let count = match input.read(&mut buffer) {
+            Ok(0) if part.bytes() < file.size => return Err(short(&file.name)),
+            Ok(0) => return Ok(()),
+            Ok(count) => count,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(read_failed(error, &file.name)),
+        };
+        if part.bytes() + count as u64 > file.size {
+            part.empty()?;
+            return Err(changed(&file.name));
+        }
+        if let Some(hash) = &mut hash {
+            hash.update(&buffer[..count]);
+        }
+        part.grow(&buffer[..count])?;
+        reporter.advanced(count as u64);
+    }
+}
+
+/// A source puts its own error, with its hint, inside the one that `Read` allows.
+fn read_failed(error: std::io::Error, name: &str) -> Error {
+    match error.downcast::<Error>() {
+        Ok(error) => error,
+        Err(error) => Error::io("read", Path::new(name), &error),
+    }
+}
+
+fn short(name: &str) -> Error {
+    Error::network(format!("`{name}` ended before the size that the server tells"))
+        .hint("it may still be growing, or the link broke: fetch again in some minutes")
+}
+
+fn changed(name: &str) -> Error {
+    Error::environment(format!("`{name}` changed at the source while it was fetched; nothing of it is kept"))
+        .hint("it may still be growing: fetch again in some minutes")
+}
+
+fn prove_room(folder: &Path, wanted: u64) -> Result<()> {
+    let free = volume::free_bytes(folder)?;
+    if free < wanted.saturating_add(SPARE_BYTES) {
+        return Err(Error::environment(format!(
+            "the disk of `{}` has {} MB free; the rest of the file needs {} MB, and {} MB are to stay free",
+            folder.display(),
+            free / 1_000_000,
+            wanted.div_ceil(1_000_000),
+            SPARE_BYTES / 1_000_000
+        ))
+        .hint("make room on that disk and try again; what came so far is kept"));
+    }
+    Ok(())
+}
+
+/// The file, if it was fetched from there before and is still what it was.
+fn find(folder: &Path, origin: &Origin, file: &RemoteFile, reporter: &dyn Reporter) -> Result<Option<Downloaded>> {
+    // Without a time of change, another file of the same size could not be told from this one.
+    if file.modified.is_none() {
+        return Ok(None);
+    }
+    for receipt in receipt::all_in(folder)? {
+        let path = folder.join(&receipt.delivery.file_name);
+        let is_same = receipt.remote == *file
+            && (&receipt.origin.protocol, &receipt.origin.server) == (&origin.protocol, &origin.server);
+        if is_same && std::fs::metadata(&path).is_ok_and(|metadata| metadata.len() == file.size) {
+            reporter.started("verify", Some(file.size));
+            let (bytes, sha256) = fs::sha256_of_file(&path)?;
+            if sha256 == receipt.delivery.sha256 {
+                reporter.finished(&format!("`{}` is already here, as the server has it", path.display()));
+                return Ok(Some(Downloaded { path, bytes, sha256, news: News::Nothing }));
+            }
+            reporter.noted(&format!("`{}` is not what was fetched: it is fetched again", path.display()));
+        }
+    }
+    Ok(None)
+}
+
+fn put_in_place(
+    part: Part,
+    name: &str,
+    sha256: &str,
+    mut receipt: Receipt,
+    reporter: &dyn Reporter,
+) -> Result<Downloaded> {
+    let bytes = part.bytes();
+    let folder = part.path().parent().unwrap_or(Path::new("")).to_owned();
+    let first = folder.join(name);
+    let other = folder.join(with_digits(name, &sha256[..8]));
+    let is_same = |path: &Path| -> Result<bool> {
+        let metadata = std::fs::metadata(path).map_err(|error| Error::io("read", path, &error))?;
+        Ok(metadata.len() == bytes && fs::sha256_of_file(path)?.1 == sha256)
+    };
+    let (path, news) = if !first.exists() {
+        (first, News::First)
+    } else if is_same(&first)? {
+        (first, News::Nothing)
+    } else if other.exists() && is_same(&other)? {
+        (other, News::Nothing)
+    } else {
+        (other, News::Changed)
+    };
+    match news {
+        News::Nothing => {
+            reporter.noted(&format!("`{}` is already here with the same content", path.display()));
+            part.discard()?;
+        }
+        News::First => part.publish(&path)?,
+        News::Changed => {
+            reporter.noted(&format!(
+                "a file with the name `{name}` and other content is already here; both are kept, the new one as `{}`",
+                path.display()
+            ));
+            part.publish(&path)?;
+        }
+    }
+    receipt.delivery.file_name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    receipt::write(&path, &receipt)?;
+    part::remove_all(&folder)?;
+    Ok(Downloaded { path, bytes, sha256: sha256.to_owned(), news })
+}
+
+/// A name with some digits before its ending.
+fn with_digits(name: &str, digits: &str) -> String {
+    let path = Path::new(name);
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    match path.extension() {
+        Some(ending) => format!("{stem}.{digits}.{}", ending.to_string_lossy()),
+        None => format!("{stem}.{digits}"),
+    }
+}
+
+/// Waits until a file has not been changed for `min_age`: who writes it may not be done. Gives it as it is then.
+///
+/// Our clock and the server's may differ, so a file that is found unchanged after a wait of `min_age` is taken too.
+/// [`crate::error::ErrorKind::Environment`] when it is found changed again and again.
+pub fn settled(link: &mut Link, file: RemoteFile, min_age: Duration, reporter: &dyn Reporter) -> Result<RemoteFile> {
+    let mut file = file;
+    for _ in 0..MOST_WATCHES {
+        let wait = match file.modified {
+            Some(modified) => remaining(Utc::now() - modified, min_age),
+            None => min_age.min(WATCH),
+        };
+        if wait.is_zero() {
+            return Ok(file);
+        }
+        reporter.noted(&format!(
+            "`{}` may still be growing: looking at it again in {} s",
+            file.name,
+            wait.as_secs_f64().ceil()
+        ));
+        std::thread::sleep(wait);
+        let now = link.run(|source| source.stat(&file.name))?;
+        if now == file {
+            return Ok(file);
+        }
+        file = now;
+    }
+    Err(Error::environment(format!("`{}` is still growing", file.name)).hint("fetch it later"))
+}
+
+/// What is missing to an age; all of it when the change lies in the future, as it does when a clock is wrong.
+fn remaining(age: TimeDelta, min_age: Duration) -> Duration {
+    age.to_std().map_or(min_age, |age| min_age.saturating_sub(age))
+}
+
+/// When a file that was changed at a time will be old enough to be taken.
+pub fn is_young(modified: Option<DateTime<Utc>>, min_age: Duration) -> bool {
+    modified.is_some_and(|modified| !remaining(Utc::now() - modified, min_age).is_zero())
+}

@@ -1,0 +1,130 @@
+//! What was meant: arguments, `phds.toml` and environment, merged once.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::check::Ruleset;
+use crate::cli::Connection;
+use crate::dictionary::Dictionary;
+use crate::disclosure::Policy;
+use crate::error::{Error, Result};
+use crate::measure::Measures;
+
+pub mod account;
+
+use account::{Account, AccountDocument};
+
+/// The file that is read from the working directory when no other is named.
+pub const FILE: &str = "phds.toml";
+
+/// Largest share of rejected rows that is accepted unless the settings say otherwise.
+const MAX_REJECTED_SHARE: f64 = 0.05;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Document {
+    store: Option<PathBuf>,
+    accounts: BTreeMap<String, AccountDocument>,
+    dictionary: DictionaryDocument,
+    check: CheckDocument,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct DictionaryDocument {
+    file: Option<PathBuf>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct CheckDocument {
+    max_rejected_share: Option<f64>,
+}
+
+/// Everything that was meant, with its knowledge files loaded.
+#[derive(Debug)]
+pub struct Settings {
+    /// The dictionary in force.
+    pub dictionary: Dictionary,
+    /// The rules in force.
+    pub rules: Ruleset,
+    /// The measures in force.
+    pub measures: Measures,
+    /// The disclosure policy in force.
+    pub policy: Policy,
+    /// The largest share of rejected rows that is accepted, 0 to 1.
+    pub max_rejected_share: f64,
+    accounts: BTreeMap<String, AccountDocument>,
+    /// Paths in the file are relative to this.
+    folder: PathBuf,
+    store: Option<PathBuf>,
+}
+
+impl Settings {
+    /// Merges the settings file over the defaults. `config` names the file; without it, `phds.toml` of the working
+    /// directory is taken when it is there. Paths in the file are relative to it.
+    pub fn resolve(config: Option<&Path>) -> Result<Self> {
+        let default = Path::new(FILE);
+        let path = config.or_else(|| default.exists().then_some(default));
+        let (document, folder) = match path {
+            Some(path) => {
+                let text = crate::knowledge::read(path)?;
+                let document = crate::knowledge::parse(&path.display().to_string(), &text)?;
+                (document, path.parent().unwrap_or(Path::new("")))
+            }
+            None => (Document::default(), Path::new("")),
+        };
+        let max_rejected_share = document.check.max_rejected_share.unwrap_or(MAX_REJECTED_SHARE);
+        if !(0.0..=1.0).contains(&max_rejected_share) {
+            return Err(Error::usage("`check.max_rejected_share` is a share from 0 to 1, for example 0.05"));
+        }
+        let dictionary = match &document.dictionary.file {
+            Some(file) => Dictionary::with_overrides(&folder.join(file))?,
+            None => Dictionary::built_in()?,
+        };
+        Ok(Self {
+            rules: Ruleset::built_in(&dictionary)?,
+            measures: Measures::built_in(&dictionary)?,
+            dictionary,
+            policy: Policy::built_in()?,
+            accounts: document.accounts,
+            folder: folder.to_owned(),
+            max_rejected_share,
+            store: document.store.map(|store| folder.join(store)),
+        })
+    }
+
+    /// The store named on the command line, or else in the settings file.
+    pub fn store(&self, typed: Option<&Path>) -> Result<PathBuf> {
+        typed.map(Path::to_owned).or_else(|| self.store.clone()).ok_or_else(|| {
+            Error::usage("no store is named").hint(format!("add `--store DIR`, or set `store` in {FILE}"))
+        })
+    }
+
+    /// An account as the settings file has it, changed by what was typed. Without a name, it is the one called `phds`,
+    /// or the only one.
+    pub fn account(&self, typed: &Connection) -> Result<Account> {
+        let name = match &typed.account {
+            Some(name) => name.as_str(),
+            None if self.accounts.len() == 1 => self.accounts.keys().next().map_or(account::MONTHLY, String::as_str),
+            None => account::MONTHLY,
+        };
+        let Some(document) = self.accounts.get(name) else {
+            let names = self.accounts.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+            return Err(if names.is_empty() {
+                Error::usage("no account is set up")
+                    .hint(format!("`phds init` writes a {FILE} to fill in; or name a file: `phds load FILE …`"))
+            } else {
+                Error::usage(format!("there is no account `{name}`")).hint(format!("the settings have: {names}"))
+            });
+        };
+        Account::resolve(name, document, typed, &self.folder)
+    }
+
+    /// The names of all accounts.
+    pub fn account_names(&self) -> impl Iterator<Item = &str> {
+        self.accounts.keys().map(String::as_str)
+    }
+}

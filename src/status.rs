@@ -1,0 +1,288 @@
+//! How the store stands today: which months are here, what is due, what the server will soon remove.
+
+use std::path::Path;
+
+use chrono::{DateTime, Days, NaiveDate, Utc};
+use serde::Serialize;
+
+use crate::check::report::Totals;
+use crate::convert::manifest::Manifest;
+use crate::error::{Error, Result};
+use crate::fetch::mirror::{LISTING, Listing};
+use crate::fetch::receipt;
+use crate::fs;
+use crate::period::ReportingPeriod;
+use crate::store::Store;
+
+/// A file comes every month, so a newest one that is older than this means that something has stopped.
+const OLD_DAYS: i64 = 40;
+
+/// After so many days the state removes files from the return folders of data exchange (ImmTrac2 data exchange guide).
+const PURGE_DAYS: u64 = 90;
+
+/// How far ahead the purge is told.
+const AHEAD_DAYS: u64 = 30;
+
+/// How the store stands.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct Status {
+    /// 1.
+    pub schema_version: u32,
+    /// The day for which it is told.
+    #[schemars(with = "String")]
+    pub today: NaiveDate,
+    /// The months of which anything is here, oldest first.
+    pub months: Vec<Month>,
+    /// The next file.
+    pub next: Next,
+    /// Days since the newest file was changed at its source, or fetched where that is not known.
+    pub newest_file_days: Option<i64>,
+    /// The accounts of the settings.
+    pub accounts: Vec<AccountStatus>,
+    /// The folders that are copied.
+    pub mirrors: Vec<MirrorStatus>,
+    /// What somebody should do something about, most pressing first.
+    pub attention: Vec<String>,
+}
+
+/// A month of the store.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct Month {
+    /// The month, `YYYY-MM`.
+    #[schemars(with = "String")]
+    pub reporting_period: ReportingPeriod,
+    /// Its files, in the order in which they came.
+    pub fetched: Vec<Fetched>,
+    /// What is loaded of it.
+    pub loaded: Option<Loaded>,
+}
+
+/// A file of a month.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct Fetched {
+    /// Its name in the store.
+    pub file_name: String,
+    /// Its size.
+    pub bytes: u64,
+    /// Its SHA-256.
+    pub sha256: String,
+    /// When it was whole on disk, UTC.
+    #[schemars(with = "String")]
+    pub fetched_at: DateTime<Utc>,
+    /// When it was changed at its source, UTC.
+    #[schemars(with = "Option<String>")]
+    pub modified: Option<DateTime<Utc>>,
+}
+
+/// What is loaded of a month.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct Loaded {
+    /// When, UTC.
+    #[schemars(with = "String")]
+    pub loaded_at: DateTime<Utc>,
+    /// Rows read, accepted, rejected.
+    pub rows: Totals,
+    /// The SHA-256 of the file that is loaded.
+    pub sha256: String,
+}
+
+/// The next file.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct Next {
+    /// The month that it will describe.
+    #[schemars(with = "String")]
+    pub reporting_period: ReportingPeriod,
+    /// The day by which it is due.
+    #[schemars(with = "String")]
+    pub due: NaiveDate,
+    /// Days since that day; 0 until it is over.
+    pub days_late: i64,
+}
+
+/// An account of the settings.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct AccountStatus {
+    /// Its name.
+    pub name: String,
+    /// When its password was last changed, as the department says.
+    #[schemars(with = "Option<String>")]
+    pub password_changed: Option<NaiveDate>,
+    /// Days since then.
+    pub password_days: Option<i64>,
+}
+
+/// A folder that is copied.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct MirrorStatus {
+    /// The account.
+    pub account: String,
+    /// The folder, as it is called on the server.
+    pub folder: String,
+    /// When it was last looked at, UTC.
+    #[schemars(with = "String")]
+    pub looked_at: DateTime<Utc>,
+    /// Files that were there then.
+    pub files: usize,
+    /// Those of them that are not copied.
+    pub not_copied: usize,
+    /// Those that the server has removed since, or will have removed 30 days from now.
+    pub purged_soon: usize,
+    /// The first day on which the server removes one that is not copied.
+    #[schemars(with = "Option<String>")]
+    pub first_loss: Option<NaiveDate>,
+}
+
+impl Status {
+    /// Looks at a store. `accounts` are names and the days on which their passwords were changed.
+    pub fn of(store: &Store, accounts: Vec<(String, Option<NaiveDate>)>, today: NaiveDate) -> Result<Self> {
+        let mut periods = store.delivered();
+        periods.extend(store.loaded());
+        periods.sort_unstable();
+        periods.dedup();
+        let months = periods.into_iter().map(|period| month(store, period)).collect::<Result<Vec<_>>>()?;
+        let newest =
+            months.iter().flat_map(|month| &month.fetched).map(|file| file.modified.unwrap_or(file.fetched_at));
+        let mut status = Self {
+            schema_version: 1,
+            today,
+            next: next(months.iter().rev().find(|month| !month.fetched.is_empty() || month.loaded.is_some()), today),
+            newest_file_days: newest.max().map(|time| (today - time.date_naive()).num_days()),
+            accounts: accounts
+                .into_iter()
+                .map(|(name, changed)| AccountStatus {
+                    name,
+                    password_changed: changed,
+                    password_days: changed.map(|day| (today - day).num_days()),
+                })
+                .collect(),
+            mirrors: mirrors(store, today)?,
+            months,
+            attention: Vec::new(),
+        };
+        status.attention = status.attention(store);
+        Ok(status)
+    }
+
+    fn attention(&self, store: &Store) -> Vec<String> {
+        let mut attention = Vec::new();
+        let Next { reporting_period, due, days_late } = &self.next;
+        if *days_late > 0 {
+            attention.push(format!("the file of {reporting_period} was due on {due}: it is {days_late} days late"));
+        }
+        if let Some(days) = self.newest_file_days.filter(|days| *days > OLD_DAYS) {
+            attention.push(format!("the newest file is {days} days old"));
+        }
+        for Month { reporting_period, fetched, loaded } in &self.months {
+            match (fetched.last(), loaded) {
+                (Some(_), None) => attention.push(format!(
+                    "{reporting_period} is fetched and not loaded: phds load --period {reporting_period}"
+                )),
+                (Some(file), Some(loaded)) if file.sha256 != loaded.sha256 => attention.push(format!(
+                    "{reporting_period}: the file that came last, `{}`, is not the one that is loaded",
+                    file.file_name
+                )),
+                _ => {}
+            }
+            if fetched.is_empty() && loaded.is_none() && is_begun(&store.deliveries(*reporting_period)) {
+                attention.push(format!("the fetch of {reporting_period} has not ended: phds fetch"));
+            }
+        }
+        for mirror in &self.mirrors {
+            let MirrorStatus { account, folder, not_copied, first_loss, looked_at, .. } = mirror;
+            let again = format!("phds mirror --account {account} --folder '{folder}'");
+            if let Some(day) = first_loss {
+                attention.push(format!("{not_copied} files of {folder} are not copied, lost from {day} on: {again}"));
+            }
+            let days = (self.today - looked_at.date_naive()).num_days();
+            if days > AHEAD_DAYS.cast_signed() {
+                attention.push(format!("{folder} was last looked at {days} days ago: {again}"));
+            }
+        }
+        attention
+    }
+}
+
+fn month(store: &Store, period: ReportingPeriod) -> Result<Month> {
+    let mut receipts = receipt::all_in(&store.deliveries(period))?;
+    receipts.sort_by_key(|receipt| receipt.fetched_at);
+    let fetched = receipts
+        .into_iter()
+        .map(|receipt| Fetched {
+            file_name: receipt.delivery.file_name,
+            bytes: receipt.delivery.bytes,
+            sha256: receipt.delivery.sha256,
+            fetched_at: receipt.fetched_at,
+            modified: receipt.remote.modified,
+        })
+        .collect();
+    let path = store.partition(period).join("manifest.json");
+    let loaded = match std::fs::read(&path) {
+        Ok(text) => {
+            let manifest: Manifest = serde_json::from_slice(&text).map_err(|_| {
+                Error::environment(format!("`{}` is damaged", path.display())).hint("load the month again")
+            })?;
+            Some(Loaded { loaded_at: manifest.loaded_at, rows: manifest.totals, sha256: manifest.delivery.sha256 })
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => return Err(Error::io("read", &path, &error)),
+    };
+    Ok(Month { reporting_period: period, fetched, loaded })
+}
+
+/// The month after the newest that is here; without one, the newest that is due by now.
+fn next(newest: Option<&Month>, today: NaiveDate) -> Next {
+    let reporting_period = newest.map_or_else(|| newest_due(today), |month| month.reporting_period.next());
+    let due = reporting_period.due_date();
+    Next { reporting_period, due, days_late: (today - due).num_days().max(0) }
+}
+
+fn newest_due(today: NaiveDate) -> ReportingPeriod {
+    let mut period = ReportingPeriod::of(today).previous();
+    while period.due_date() > today {
+        period = period.previous();
+    }
+    period
+}
+
+fn is_begun(folder: &Path) -> bool {
+    std::fs::read_dir(folder).is_ok_and(|entries| {
+        entries.flatten().any(|entry| entry.path().extension().is_some_and(|ending| ending == "part"))
+    })
+}
+
+/// The folders that were copied, by account and folder.
+fn mirrors(store: &Store, today: NaiveDate) -> Result<Vec<MirrorStatus>> {
+    let mut mirrors = Vec::new();
+    let root = store.mirror();
+    for account in fs::folders_in(&root)? {
+        let name = account.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let mut folders = vec![account];
+        while let Some(folder) = folders.pop() {
+            if folder.join(LISTING).is_file()
+                && let Some(listing) = Listing::read(&folder)
+            {
+                mirrors.push(mirror(&name, &listing, today));
+            }
+            folders.extend(fs::folders_in(&folder)?);
+        }
+    }
+    mirrors.sort_by(|a, b| (&a.account, &a.folder).cmp(&(&b.account, &b.folder)));
+    Ok(mirrors)
+}
+
+fn mirror(account: &str, listing: &Listing, today: NaiveDate) -> MirrorStatus {
+    let purge = |modified: Option<DateTime<Utc>>| {
+        // A file without a time may go at any moment.
+        modified.map_or(today, |time| time.date_naive() + Days::new(PURGE_DAYS))
+    };
+    let soon = today + Days::new(AHEAD_DAYS);
+    MirrorStatus {
+        account: account.to_owned(),
+        folder: listing.folder.clone(),
+        looked_at: listing.looked_at,
+        files: listing.files.len(),
+        not_copied: listing.missing().count(),
+        purged_soon: listing.files.iter().filter(|file| purge(file.remote.modified) <= soon).count(),
+        first_loss: listing.missing().map(|file| purge(file.remote.modified)).min(),
+    }
+}
