@@ -74,12 +74,18 @@ fn examine_account(mut account: Account, with_login: bool, reporter: &dyn Report
         }
     };
     seen.push(Observation::new("proof", Verdict::Good, account.proof()));
+    let before: Vec<String> = seen.iter().map(|seen| seen.text.clone()).collect();
     let mut link = login.link(None, reporter);
     let mut after = Vec::new();
     let outcome = link.run(|source| {
         after.push(Observation::new("login", Verdict::Good, "accepted"));
         examine_folder(source, &account, &mut after);
-        after.extend(source.observations());
+        for seen in source.observations() {
+            // What was seen before the login is not said again.
+            if !before.contains(&seen.text) {
+                after.push(seen);
+            }
+        }
         Ok(())
     });
     seen.extend(after);

@@ -28,20 +28,14 @@ pub fn doctor(typed: &cli::Doctor, settings: &Settings, reporter: &dyn Reporter)
 }
 
 fn told(examination: &Examination) -> String {
-    let width = examination.observations.iter().map(|seen| seen.topic.chars().count()).max().unwrap_or(0);
-    let mut text = String::new();
-    for seen in &examination.observations {
+    terminal::columns(examination.observations.iter().map(|seen| {
         let verdict = match seen.verdict {
             Verdict::Good => "good",
             Verdict::Note => "note",
             Verdict::Unknown => "?",
             Verdict::Problem => "PROBLEM",
         };
-        let indent = format!("\n{:11}{:width$}  ", "", "");
-        text += &format!("{verdict:<9}  {:<width$}  {}\n", seen.topic, seen.text.replace('\n', &indent));
-        if let Some(hint) = &seen.hint {
-            text += &format!("{:11}{:width$}  → {}\n", "", "", hint.replace('\n', &indent));
-        }
-    }
-    terminal::printable(&text)
+        let hint = seen.hint.as_ref().map(|hint| format!("\n→ {hint}")).unwrap_or_default();
+        [verdict.to_owned(), seen.topic.clone(), format!("{}{hint}", seen.text)]
+    }))
 }

@@ -38,8 +38,7 @@ pub fn fetch(typed: &cli::Fetch, settings: &Settings, reporter: &dyn Reporter) -
 fn listing(account: &Account, files: Vec<RemoteFile>, period: Option<ReportingPeriod>) -> Result<String> {
     let names = account.names()?;
     let newest = names.newest(files.clone(), period).ok();
-    let mut text = String::new();
-    for (file, kind) in names.ranked(files) {
+    let mut text = terminal::columns(names.ranked(files).into_iter().map(|(file, kind)| {
         let is_taken = newest.as_ref().is_some_and(|newest| newest.file == file);
         let why = match kind {
             Kind::Delivery(month) if is_taken && download::is_young(file.modified, account.min_age) => {
@@ -55,9 +54,9 @@ fn listing(account: &Account, files: Vec<RemoteFile>, period: Option<ReportingPe
             Kind::Other => "no delivery by the pattern".to_owned(),
         };
         let modified = file.modified.map_or_else(|| "-".to_owned(), |time| time.format("%Y-%m-%d %H:%M").to_string());
-        let name = terminal::printable(&file.name).replace('\n', "\u{fffd}");
-        text += &format!("{:>14}  {modified:<16}  {name}  ({why})\n", file.size);
-    }
+        let name = file.name.replace('\n', "\u{fffd}");
+        [format!("{:>14}", file.size), modified, name, why]
+    }));
     if let Some(Newest { file, changed_later: Some(other), .. }) = newest {
         text += &format!("note: {}\n", disagreement(&file.name, &other));
     }

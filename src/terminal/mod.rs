@@ -5,6 +5,7 @@ use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::error::{Error, Result};
@@ -42,6 +43,29 @@ pub fn shell_word(text: &str) -> String {
     let text = printable(text).replace('\n', "\u{fffd}");
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '_' | '-');
     if !text.is_empty() && text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
+}
+
+/// Cells in columns, those of the last one wrapped to the width of the screen, where there is one.
+pub fn columns<const N: usize>(rows: impl IntoIterator<Item = [String; N]>) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    if data_goes_to_a_screen()
+        && let Some((width, _)) = terminal_size::terminal_size()
+    {
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width.0);
+    }
+    for row in rows {
+        table.add_row(row.map(|cell| printable(&cell)));
+    }
+    for at in 0..N.saturating_sub(1) {
+        if let Some(column) = table.column_mut(at) {
+            column.set_constraint(ColumnConstraint::ContentWidth).set_padding((0, 2));
+        }
+    }
+    if let Some(column) = table.column_mut(N.saturating_sub(1)) {
+        column.set_padding((0, 0));
+    }
+    format!("{}\n", table.trim_fmt())
 }
 
 /// A line on stderr, for people. When nobody can read it any more, the work goes on.

@@ -107,11 +107,11 @@ fn a_listing_fetches_nothing() {
     let place = Place::new();
     let outcome = place.context.phds("fetch --list").done();
     insta::assert_snapshot!(place.context.filtered(&outcome.text()), @r"
-    579  [TIME]  phds_2024_12.CSV  (2024-12, would be taken)
-    579  [TIME]  PHDS_2024_11.csv  (2024-11, older by its name)
-    579  [TIME]  PHDS_2024_10.csv  (2024-10, older by its name)
-    573  [TIME]  readme.txt  (no delivery by the pattern)
-    584  [TIME]  PHDS_2025_01.csv.part  (still being written, by its name)
+    579  [TIME]  phds_2024_12.CSV       2024-12, would be taken
+    579  [TIME]  PHDS_2024_11.csv       2024-11, older by its name
+    579  [TIME]  PHDS_2024_10.csv       2024-10, older by its name
+    573  [TIME]  readme.txt             no delivery by the pattern
+    584  [TIME]  PHDS_2025_01.csv.part  still being written, by its name
     ");
     assert!(!place.server.requests().iter().any(|request| request == "open-read"));
     assert!(!place.context.path("store").exists());
@@ -165,7 +165,7 @@ fn the_data_dictionary_comes_along_and_a_changed_one_is_announced() {
     assert_eq!(place.context.read("store/dictionaries/PHDS Data Dictionary.xlsx"), b"first");
     assert_eq!(place.context.read(&format!("store/dictionaries/{name}")), b"second");
     let listed = place.context.phds("fetch --list").done().text();
-    assert!(listed.contains("PHDS Data Dictionary.xlsx  (the data dictionary, fetched along)"), "{listed}");
+    assert!(listed.contains("PHDS Data Dictionary.xlsx  the data dictionary, fetched along"), "{listed}");
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn a_young_file_is_waited_for() {
     let newest = place.context.path("served/phds_2024_12.CSV");
     std::fs::File::options().write(true).open(newest).unwrap().set_modified(std::time::SystemTime::now()).unwrap();
     let listed = place.context.phds("fetch --list --min-age 3600").done().text();
-    assert!(listed.contains("(2024-12, would be taken as soon as it has not changed for 3600 s)"), "{listed}");
+    assert!(listed.contains(" 2024-12, would be taken as soon as it has not changed for 3600 s\n"), "{listed}");
     let said = place.context.phds("fetch --min-age 2").done().stderr;
     assert!(said.contains("`phds_2024_12.CSV` may still be growing: looking at it again in "), "{said}");
 }

@@ -614,7 +614,7 @@ fn an_rsa_key_signs_with_sha1_for_old_servers_only() {
         let server = place.serve(&LoginOptions { quirk, ..options.clone() });
         let settings = SftpSettings { legacy_ssh: true, ..place.settings(server.port()) };
         let mut source = SftpSource::connect(&settings, &credential).unwrap();
-        let login = find(&source.observations(), "login").text.clone();
+        let login = find(&source.observations(), "login method").text.clone();
         assert_eq!(login, format!("`{USER}` by publickey, signed with {signature}"));
         assert_eq!(source.take_notes().concat().contains("ssh-rsa for our own key"), quirk.is_some());
         assert_eq!(server.login_attempts(), 1);
@@ -768,11 +768,11 @@ fn tells_what_was_agreed_on() {
     let server = place.serve(&LoginOptions::default());
     let source = SftpSource::connect(&place.settings(server.port()), &password()).unwrap();
     let seen = source.observations();
-    let expected = ["algorithms", "host key", "login", "reads in flight"].map(|topic| (topic, How::Good));
+    let expected = ["algorithms", "host key", "login method", "reads in flight"].map(|topic| (topic, How::Good));
     assert_eq!(topics(&seen), expected);
     assert!(find(&seen, "algorithms").text.starts_with("key exchange mlkem768x25519-sha256, host key ssh-ed25519"));
     assert!(find(&seen, "host key").text.contains(&server.host_key_fingerprint()));
-    assert_eq!(find(&seen, "login").text, format!("`{USER}` by password"));
+    assert_eq!(find(&seen, "login method").text, format!("`{USER}` by password"));
     assert_eq!(find(&seen, "reads in flight").text, "48 at most");
     let pinned = SftpSettings { host_key: Some(server.host_key_fingerprint()), ..place.settings(server.port()) };
     let seen = SftpSource::connect(&pinned, &password()).unwrap().observations();
@@ -976,7 +976,7 @@ mod agent {
         let settings =
             SftpSettings { port: port.parse().unwrap(), ..SftpSettings::new("127.0.0.1", USER, known_hosts) };
         match SftpSource::connect(&settings, &Credential::Agent { key: std::env::var(KEY).ok() }) {
-            Ok(source) => println!("in: {}", find(&source.observations(), "login").text),
+            Ok(source) => println!("in: {}", find(&source.observations(), "login method").text),
             Err(error) => println!("{:?}: {error}", error.kind()),
         }
     }

@@ -336,10 +336,12 @@ impl Source for SftpSource {
                 Observation::new("login", Verdict::Problem, format!("`{user}` was let in without any proof"))
                     .hint("tell the state: whoever knows the user name can read the deliveries")
             }
-            (Some(signature), method) => {
-                Observation::new("login", Verdict::Good, format!("`{user}` by {method}, signed with {signature}"))
-            }
-            (None, method) => Observation::new("login", Verdict::Good, format!("`{user}` by {method}")),
+            (Some(signature), method) => Observation::new(
+                "login method",
+                Verdict::Good,
+                format!("`{user}` by {method}, signed with {signature}"),
+            ),
+            (None, method) => Observation::new("login method", Verdict::Good, format!("`{user}` by {method}")),
         };
         let reads = format!("{} at most", self.settings.max_reads.max(1));
         vec![
