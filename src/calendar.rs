@@ -16,6 +16,17 @@ pub enum DateFormat {
     Compact,
 }
 
+impl DateFormat {
+    /// The last day of 2024 in this format.
+    pub fn example(self) -> &'static str {
+        match self {
+            Self::Iso => "2024-12-31",
+            Self::Us => "12/31/2024",
+            Self::Compact => "20241231",
+        }
+    }
+}
+
 /// Days from 0001-01-01 (chrono's day 1) to 1970-01-01.
 const EPOCH: i32 = 719_163;
 
@@ -27,6 +38,27 @@ pub fn day(date: NaiveDate) -> i32 {
 /// The date of a day count; the far end of the calendar where there is none.
 pub fn date(day: i32) -> NaiveDate {
     day.checked_add(EPOCH).and_then(NaiveDate::from_num_days_from_ce_opt).unwrap_or(NaiveDate::MAX)
+}
+
+/// Year, month (from 1) and day of month of a day count.
+///
+/// Howard Hinnant's `civil_from_days`: whole-number arithmetic on eras of 400 years that begin in March, several times
+/// faster than a calendar type, and the check does it twice a row.
+pub fn civil(day: i32) -> (i32, i32, i32) {
+    let shifted = day + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let of_era = shifted.rem_euclid(146_097);
+    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let from_march = (5 * of_year + 2) / 153;
+    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+    (year_of_era + era * 400 + i32::from(month <= 2), month, of_year - (153 * from_march + 2) / 5 + 1)
+}
+
+/// Completed months from one day to a later one: the month of the 31st of January is over on the 1st of March.
+pub fn whole_months(from: i32, to: i32) -> i32 {
+    let ((from_year, from_month, from_day), (to_year, to_month, to_day)) = (civil(from), civil(to));
+    (to_year - from_year) * 12 + to_month - from_month - i32::from(to_day < from_day)
 }
 
 /// Reads a date in one format; `None` unless it has exactly that form and is a day of the calendar.
@@ -115,6 +147,27 @@ mod tests {
             assert_eq!(good.map(|text| parse(text.as_bytes(), format)), [Some(19_782), Some(0), Some(-719_162)]);
             for text in bad {
                 assert_eq!(parse(text.as_bytes(), format), None, "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_calendar_in_whole_numbers_is_the_calendar() {
+        for day in (-800_000..800_000).step_by(7).chain(-800..800) {
+            let civil = civil(day);
+            let date = date(day);
+            assert_eq!(civil, (date.year(), date.month().cast_signed(), date.day().cast_signed()), "{date}");
+        }
+    }
+
+    #[test]
+    fn a_month_is_over_on_the_day_that_adding_it_reaches() {
+        for birth in ["2019-01-31", "2020-02-29", "2021-12-15", "2022-08-01"] {
+            let birth = iso(birth);
+            for months in 1..60 {
+                let day = add_months(birth, months);
+                assert_eq!(whole_months(birth, day), months.cast_signed());
+                assert_eq!(whole_months(birth, day - 1), months.cast_signed() - 1);
             }
         }
     }

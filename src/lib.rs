@@ -44,6 +44,7 @@ pub mod terminal;
 
 // The small things that all of them share.
 pub mod calendar;
+pub mod encoding;
 pub mod error;
 pub mod fs;
 pub mod period;

@@ -42,6 +42,8 @@ pub struct FieldRules {
     integer: RuleId,
     code: [RuleId; 2],
     pattern: RuleId,
+    length: RuleId,
+    mixed_formats: RuleId,
 }
 
 impl FieldRules {
@@ -57,6 +59,8 @@ impl FieldRules {
                 rules.position(&Kind::Code { unlisted: Unlisted::Review })?,
             ],
             pattern: rules.position(&Kind::Pattern)?,
+            length: rules.position(&Kind::Length)?,
+            mixed_formats: rules.position(&Kind::MixedFormats)?,
         })
     }
 
@@ -69,13 +73,21 @@ impl FieldRules {
             Presence::Optional => {}
         }
         match field.field_type {
-            FieldType::Date => rules.push(self.date),
+            FieldType::Date => {
+                rules.push(self.date);
+                if field.formats.len() > 1 {
+                    rules.push(self.mixed_formats);
+                }
+            }
             FieldType::Integer => rules.push(self.integer),
             FieldType::Code => rules.push(self.code[usize::from(field.unlisted == Unlisted::Review)]),
             FieldType::Text => {}
         }
         if field.pattern.is_some() {
             rules.push(self.pattern);
+        }
+        if field.max_length.is_some() {
+            rules.push(self.length);
         }
         rules
     }
@@ -113,16 +125,26 @@ pub fn read(
         (!missing).then_some(value)
     };
     match field.field_type {
-        FieldType::Date => Values::Dates(
-            (0..rows)
+        FieldType::Date => {
+            // For each row the format that its date has, one bit each.
+            let mut formats = vec![0_u8; rows];
+            let days: Vec<i32> = (0..rows)
                 .map(|row| {
                     let Some(value) = present(row, findings) else { return NO_DATE };
-                    let day = field.formats.iter().find_map(|format| calendar::parse(&value, *format));
+                    let mut read = field.formats.iter().enumerate();
+                    let day = read.find_map(|(at, format)| Some((at, calendar::parse(&value, *format)?)));
                     findings.checked(row, rules.date, at, day.is_some());
-                    day.unwrap_or(NO_DATE)
+                    day.map_or(NO_DATE, |(at, day)| {
+                        formats[row] = 1 << at;
+                        day
+                    })
                 })
-                .collect(),
-        ),
+                .collect();
+            if field.formats.len() > 1 {
+                findings.sort_rows(rules.mixed_formats, Some(at), |row| Some(formats[row]).filter(|fit| *fit != 0));
+            }
+            Values::Dates(days)
+        }
         FieldType::Integer => Values::Integers(
             (0..rows)
                 .map(|row| {
@@ -161,11 +183,15 @@ pub fn read(
             let mut texts = StringBuilder::with_capacity(rows, rows * 8);
             for row in 0..rows {
                 let value = present(row, findings).filter(|value| {
-                    let fits = field.has_form(value);
+                    let has_form = field.has_form(value);
                     if field.pattern.is_some() {
-                        findings.checked(row, rules.pattern, at, fits);
+                        findings.checked(row, rules.pattern, at, has_form);
                     }
-                    fits
+                    let has_length = field.has_length(value);
+                    if field.max_length.is_some() {
+                        findings.checked(row, rules.length, at, has_length);
+                    }
+                    has_form && has_length
                 });
                 let text = value.as_deref().and_then(|value| std::str::from_utf8(value).ok());
                 texts.append_option(text.map(|text| field.kept(text)));

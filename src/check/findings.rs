@@ -5,11 +5,25 @@ use super::ruleset::{Ruleset, Severity};
 /// The position of a rule in its ruleset.
 pub type RuleId = usize;
 
+/// Places that are kept of each rule and column.
+pub const FIRST_PLACES: usize = 20;
+
+/// Where a record lies in the file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// Its first byte, from 0.
+    pub offset: u64,
+    /// Physical line on which it begins; the first line is 1.
+    pub line: u64,
+    /// Its bytes, the line end among them.
+    pub length: u32,
+}
+
 /// One rule that one row broke.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Finding {
-    /// Physical line on which the record begins; the header is line 1.
-    pub line: u64,
+    /// The record.
+    pub place: Place,
     /// The rule.
     pub rule: u16,
     /// The field's position in the dictionary, when the rule is about one.
@@ -25,15 +39,67 @@ pub struct Count {
     pub failed: u64,
 }
 
+/// Rows by the alternatives that fit them, for a rule that holds all rows to the one that fits most: a file may write its
+/// dates in any of three forms, but in one of them.
+#[derive(Clone, Debug, Default)]
+pub struct Alternatives {
+    /// For each set of alternatives, one bit each: the rows that it fits, and the first of them.
+    sets: Vec<(u8, u64, Vec<Place>)>,
+}
+
+impl Alternatives {
+    fn add(&mut self, fit: u8, place: Place) {
+        let at = self.sets.iter().position(|(set, ..)| *set == fit).unwrap_or_else(|| {
+            self.sets.push((fit, 0, Vec::new()));
+            self.sets.len() - 1
+        });
+        let (_, count, first) = &mut self.sets[at];
+        *count += 1;
+        if first.len() < FIRST_PLACES {
+            first.push(place);
+        }
+    }
+
+    /// Adds those of a later chunk.
+    pub fn merge(&mut self, later: Self) {
+        for (fit, count, first) in later.sets {
+            if let Some((_, sum, places)) = self.sets.iter_mut().find(|(set, ..)| *set == fit) {
+                *sum += count;
+                places.extend(first);
+                places.truncate(FIRST_PLACES);
+            } else {
+                self.sets.push((fit, count, first));
+            }
+        }
+    }
+
+    /// The alternative that fits most rows (the first of equals), all rows, and those that it does not fit with the first
+    /// of them. `None` when there are no rows.
+    pub fn best(&self) -> Option<(usize, Count, Vec<Place>)> {
+        let fits = |set: u8, alternative: usize| set >> alternative & 1 == 1;
+        let rows = |alternative: usize| -> u64 {
+            self.sets.iter().filter(|(set, ..)| fits(*set, alternative)).map(|(_, count, _)| count).sum()
+        };
+        let checked: u64 = self.sets.iter().map(|(_, count, _)| count).sum();
+        let best = (0..8).rev().max_by_key(|alternative| rows(*alternative)).filter(|_| checked > 0)?;
+        let mut first: Vec<_> =
+            self.sets.iter().filter(|(set, ..)| !fits(*set, best)).flat_map(|(.., first)| first.clone()).collect();
+        first.sort_unstable();
+        first.truncate(FIRST_PLACES);
+        Some((best, Count { checked, failed: checked - rows(best) }, first))
+    }
+}
+
 /// The findings of one chunk.
 #[derive(Debug)]
 pub struct Findings<'a> {
-    lines: &'a [u64],
+    places: &'a [Place],
     rejecting: &'a [bool],
     fields: usize,
     counts: Vec<Count>,
     found: Vec<Finding>,
     rejected: Vec<bool>,
+    alternatives: Vec<((RuleId, Option<usize>), Alternatives)>,
 }
 
 /// For every rule, whether it puts a row out.
@@ -51,33 +117,68 @@ pub fn slot(rule: RuleId, field: Option<usize>, fields: usize) -> usize {
     rule * (fields + 1) + field.map_or(0, |field| field + 1)
 }
 
+/// What came of all rules in one chunk.
+#[derive(Debug)]
+pub struct Found {
+    /// By slot.
+    pub counts: Vec<Count>,
+    /// In the order of the file.
+    pub findings: Vec<Finding>,
+    /// Rules that hold all rows to one of several alternatives.
+    pub alternatives: Vec<((RuleId, Option<usize>), Alternatives)>,
+}
+
 impl<'a> Findings<'a> {
-    /// No findings yet for the well-formed rows that begin on `lines`.
-    pub fn new(lines: &'a [u64], rejecting: &'a [bool], fields: usize) -> Self {
+    /// No findings yet for the well-formed rows that lie at `places`.
+    pub fn new(places: &'a [Place], rejecting: &'a [bool], fields: usize) -> Self {
         Self {
-            lines,
+            places,
             rejecting,
             fields,
             counts: vec![Count::default(); slots(rejecting.len(), fields)],
             found: Vec::new(),
-            rejected: vec![false; lines.len()],
+            rejected: vec![false; places.len()],
+            alternatives: Vec::new(),
         }
     }
 
     /// A rule was checked on a field of a row.
     pub fn checked(&mut self, row: usize, rule: RuleId, field: usize, passed: bool) {
-        self.record(row, rule, Some(field), passed);
+        self.counts[slot(rule, Some(field), self.fields)].checked += 1;
+        if !passed {
+            self.failed(row, rule, Some(field));
+        }
     }
 
-    /// A rule was checked on a whole row.
-    pub fn checked_row(&mut self, row: usize, rule: RuleId, passed: bool) {
-        self.record(row, rule, None, passed);
+    /// Holds every row to a rule about whole rows: `true` passes, and `None` is a row to which it does not apply.
+    pub fn check_rows(&mut self, rule: RuleId, verdict: impl Fn(usize) -> Option<bool>) {
+        let mut checked = 0;
+        for row in 0..self.places.len() {
+            if let Some(passed) = verdict(row) {
+                checked += 1;
+                if !passed {
+                    self.failed(row, rule, None);
+                }
+            }
+        }
+        self.counts[slot(rule, None, self.fields)].checked += checked;
     }
 
-    /// Records that never became rows: each was checked for its shape and failed.
-    pub fn broken(&mut self, line: u64, rule: RuleId) {
+    /// Sorts every row by the alternatives that fit it, one bit each; `None` is a row to which the rule does not apply.
+    pub fn sort_rows(&mut self, rule: RuleId, field: Option<usize>, fit: impl Fn(usize) -> Option<u8>) {
+        let mut alternatives = Alternatives::default();
+        for (row, place) in self.places.iter().enumerate() {
+            if let Some(fit) = fit(row) {
+                alternatives.add(fit, *place);
+            }
+        }
+        self.alternatives.push(((rule, field), alternatives));
+    }
+
+    /// A record that never became a row: it was checked for its shape and failed.
+    pub fn broken(&mut self, place: Place, rule: RuleId) {
         self.counts[slot(rule, None, self.fields)].failed += 1;
-        self.push(line, rule, None);
+        self.push(place, rule, None);
     }
 
     /// A rule on shape was checked on so many records.
@@ -85,19 +186,15 @@ impl<'a> Findings<'a> {
         self.counts[slot(rule, None, self.fields)].checked += records;
     }
 
-    fn record(&mut self, row: usize, rule: RuleId, field: Option<usize>, passed: bool) {
-        let count = &mut self.counts[slot(rule, field, self.fields)];
-        count.checked += 1;
-        if !passed {
-            count.failed += 1;
-            self.rejected[row] |= self.rejecting[rule];
-            self.push(self.lines[row], rule, field);
-        }
+    fn failed(&mut self, row: usize, rule: RuleId, field: Option<usize>) {
+        self.counts[slot(rule, field, self.fields)].failed += 1;
+        self.rejected[row] |= self.rejecting[rule];
+        self.push(self.places[row], rule, field);
     }
 
-    fn push(&mut self, line: u64, rule: RuleId, field: Option<usize>) {
+    fn push(&mut self, place: Place, rule: RuleId, field: Option<usize>) {
         let short = |number: usize| u16::try_from(number).unwrap_or(u16::MAX);
-        self.found.push(Finding { line, rule: short(rule), field: field.map(short) });
+        self.found.push(Finding { place, rule: short(rule), field: field.map(short) });
     }
 
     /// Whether each row is out.
@@ -105,9 +202,36 @@ impl<'a> Findings<'a> {
         &self.rejected
     }
 
-    /// Counts by slot, and the findings in the order of the file.
-    pub fn into_parts(mut self) -> (Vec<Count>, Vec<Finding>) {
+    /// What was found.
+    pub fn into_found(mut self) -> Found {
         self.found.sort_unstable();
-        (self.counts, self.found)
+        Found { counts: self.counts, findings: self.found, alternatives: self.alternatives }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_alternative_that_fits_most_rows_is_the_one_that_all_are_held_to() {
+        let place = |line| Place { line, offset: line * 10, length: 10 };
+        let of = |rows: &[(u8, u64)]| {
+            let mut all = Alternatives::default();
+            for (fit, line) in rows {
+                all.add(*fit, place(*line));
+            }
+            all
+        };
+        let rows = [(0b01, 2), (0b11, 3), (0b10, 4), (0b01, 5), (0b00, 6)];
+        let (best, count, first) = of(&rows).best().unwrap();
+        assert_eq!((best, count.checked, count.failed), (0, 5, 2));
+        assert_eq!(first, [place(4), place(6)]);
+        // In two chunks it comes out the same.
+        let mut halves = of(&rows[..2]);
+        halves.merge(of(&rows[2..]));
+        assert_eq!(halves.best().unwrap().2, first);
+        assert_eq!(of(&[(0b10, 2), (0b01, 3)]).best().unwrap().0, 0, "the first of equals");
+        assert!(of(&[]).best().is_none());
     }
 }

@@ -5,6 +5,7 @@
 //!                       └──────────┴──────────────────────┴───► findings ─► Report, rejected.csv
 //! ```
 
+mod diagnosis;
 mod fields;
 mod findings;
 mod reader;
@@ -12,7 +13,7 @@ pub mod report;
 mod rows;
 pub mod ruleset;
 
-use std::io::Write;
+use std::io::{Seek, SeekFrom, Write};
 use std::sync::Arc;
 
 use arrow::array::{
@@ -24,18 +25,21 @@ pub use report::{Accepted, Report};
 pub use ruleset::Ruleset;
 
 use crate::dictionary::{Dictionary, FieldType, names};
+use crate::encoding::Detector;
 use crate::error::{Error, Result};
 use crate::fetch::Delivery;
 use crate::progress::Reporter;
 use crate::secret::random_bytes;
 use fields::{FieldRules, NO_CODE, NO_DATE, NO_INTEGER, SeenCodes, Values};
-use findings::{Finding, Findings, RuleId, rejecting};
-use reader::{Broken, Chunk, Chunker, Records, split_header};
+use findings::{Finding, Findings, Found, Place, RuleId, rejecting};
+use reader::{Broken, Chunk, Chunker, Form, Header, Records, Structure, split_header};
 use rows::RowRules;
 use ruleset::Kind;
 
 /// Bytes read at a time.
 const CHUNK: usize = 8 << 20;
+/// Bytes at the beginning by which a header that is not understood is diagnosed.
+const BEGINNING: usize = 64 << 10;
 
 /// Name of the column that holds a row's client key in a batch and in both tables.
 pub const CLIENT_KEY: &str = "client_key";
@@ -116,7 +120,7 @@ pub struct Checker<'a> {
 
 impl Checker<'_> {
     /// Reads the whole delivery once. Accepted rows go to `sink`; for each rejected row, every rule that it broke goes
-    /// to `rejected` as CSV: `line,rule,severity,column`, without a value.
+    /// to `rejected` as CSV: `line,byte_offset,bytes,rule,severity,column`, without a value.
     ///
     /// Bad data is no error but a report; an error means that the file could not be looked at.
     pub fn check(
@@ -131,49 +135,74 @@ impl Checker<'_> {
             let fields = self.dictionary.fields().iter().enumerate();
             fields.filter(|(_, field)| field.in_file && rules.of(field).contains(&rule)).map(|(at, _)| at).collect()
         };
-        let mut report = report::Builder::new(self.dictionary, self.rules);
+        let dialect = self.dictionary.dialect();
+        let delimiter = self.dictionary.delimiter();
+        let mut report = report::Builder::new(self.dictionary, self.rules, delivery.period());
         let mut list = RejectedList::new(rejected, self)?;
-        let file = delivery.open()?;
         let read_failed = |error: std::io::Error| Error::io("read", delivery.path(), &error);
         reporter.started("check", Some(delivery.bytes()));
-        let mut chunker = Chunker::new(file, self.dictionary.delimiter(), CHUNK);
-        let first = chunker.next_chunk().map_err(read_failed)?;
-        let (header, mut chunk) = match first.and_then(|chunk| split_header(chunk, self.dictionary.delimiter())) {
-            Some((header, rest)) => (header, Some(rest)),
-            None => (Vec::new(), None),
+        let mut chunker = Chunker::new(delivery.open()?, delimiter, CHUNK, dialect.skip_lines);
+        let mut detector = Detector::new(dialect.encoding);
+        let mut next = |chunker: &mut Chunker<_>| -> Result<Option<Chunk>> {
+            let Some(mut chunk) = chunker.next_chunk().map_err(read_failed)? else { return Ok(None) };
+            let mut rest = delivery.open()?;
+            let rest = || rest.seek(SeekFrom::Start(chunk.first_offset)).map(|_| rest);
+            chunk.encoding = detector.of(&chunk.bytes, rest).map_err(read_failed)?;
+            Ok(Some(chunk))
         };
-        let order = self.match_columns(&header, &mut report);
-        if !report.is_refused() {
+        let first = next(&mut chunker)?;
+        let beginning = first.as_ref().map(|chunk| chunk.bytes[..chunk.bytes.len().min(BEGINNING)].to_vec());
+        let (header, mut chunk) = match first.and_then(|chunk| split_header(chunk, delimiter)) {
+            Some((header, rest)) => (header, Some(rest)),
+            None => (Header::default(), None),
+        };
+        let order = self.match_columns(&header.fields, &mut report);
+        let mut structure = Structure { blank_lines: header.blank_lines, ..Structure::default() };
+        if report.is_refused() {
+            report.diagnosed(beginning.and_then(|beginning| diagnosis::diagnose(&beginning, self.dictionary)));
+        } else {
             report.rows_follow();
             let mut pass = Pass {
                 checker: self,
                 rules: &rules,
-                row_rules: RowRules::new(self.rules, self.dictionary, delivery.period()),
-                broken: [Kind::FieldCount, Kind::NotUtf8, Kind::StrayQuote]
-                    .iter()
-                    .map(|kind| self.rules.position(kind))
-                    .collect::<Result<_>>()?,
+                row_rules: RowRules::new(self.rules, self.dictionary, delivery.period())?,
+                broken: [
+                    Kind::FieldCount,
+                    Kind::NotText,
+                    Kind::StrayQuote,
+                    Kind::ControlCharacter,
+                    Kind::UnclosedQuote,
+                    Kind::RepeatedHeader,
+                ]
+                .iter()
+                .map(|kind| self.rules.position(kind))
+                .collect::<Result<_>>()?,
                 rejecting: rejecting(self.rules),
                 keys: ClientKeys::new()?,
                 schema: batch_schema(self.dictionary),
                 seen: self.dictionary.fields().iter().map(|_| SeenCodes::default()).collect(),
                 order,
+                header: header.raw,
             };
             while let Some(records) = chunk {
                 let checked = pass.check(&records)?;
-                report.add(checked.read, checked.rejected, &checked.counts, &checked.found);
-                list.add(&checked.found, &checked.rejected_lines)?;
+                structure.merge(checked.structure);
+                list.add(&checked.found.findings, &checked.rejected)?;
+                report.add(checked.read, checked.rejected.len() as u64, checked.found);
                 if checked.accepted.num_rows() > 0 {
                     sink.accept(checked.accepted)?;
                 }
                 reporter.advanced(records.bytes.len() as u64);
-                chunk = chunker.next_chunk().map_err(read_failed)?;
+                chunk = next(&mut chunker)?;
             }
-            if chunker.cut_off() {
+            if let Some(place) = chunker.cut_off() {
+                report.file_broke_at(Kind::CutOff, place);
+            } else if structure.short_end {
                 report.file_broke(Kind::CutOff, Vec::new());
             }
         }
         list.finish()?;
+        report.structure(&structure, chunker.line_end(), chunker.has_byte_order_mark(), detector.told());
         let report = report.finish(delivery, self.max_rejected_share, &applies);
         let totals = report.document().totals;
         reporter.finished(&format!(
@@ -198,9 +227,6 @@ impl Checker<'_> {
                 // The text of an unknown header is not repeated: a file without a header has a person there.
                 None => unknown.push(format!("column {}", place + 1)),
             }
-        }
-        if unknown.len() == header.len() {
-            report.no_column_is_known();
         }
         let missing = self.dictionary.fields().iter().enumerate();
         let missing = missing.filter(|(at, field)| field.in_file && !order.contains(at));
@@ -229,49 +255,46 @@ struct Pass<'a> {
     seen: Vec<SeenCodes>,
     /// For each column of the file, the position of its field in the dictionary.
     order: Vec<usize>,
+    /// The header as it stands in the file.
+    header: Vec<u8>,
 }
 
 /// What came of one chunk.
 struct Checked {
     read: u64,
-    rejected: u64,
-    counts: Vec<findings::Count>,
-    found: Vec<Finding>,
-    rejected_lines: Vec<u64>,
+    structure: Structure,
+    found: Found,
+    /// The records that are out, in the order of the file.
+    rejected: Vec<Place>,
     accepted: RecordBatch,
 }
 
 impl Pass<'_> {
     fn check(&mut self, chunk: &Chunk) -> Result<Checked> {
         let dictionary = self.checker.dictionary;
-        let records = Records::split(chunk, dictionary.delimiter(), self.order.len());
-        let rows = records.len();
-        let mut findings = Findings::new(records.lines(), &self.rejecting, dictionary.fields().len());
+        let form = Form { delimiter: dictionary.delimiter(), width: self.order.len(), header: &self.header };
+        let records = Records::split(chunk, form);
+        let mut findings = Findings::new(records.places(), &self.rejecting, dictionary.fields().len());
         let mut columns: Vec<Values> = dictionary.fields().iter().map(|_| Values::Unread).collect();
         for (column, at) in self.order.iter().copied().enumerate() {
             columns[at] =
                 fields::read(dictionary, self.rules, &records, (column, at), &mut self.seen[at], &mut findings);
         }
-        self.row_rules.check(&columns, rows, &mut findings);
-        let read = (rows + records.broken.len()) as u64;
+        self.row_rules.check(&columns, &mut findings);
+        let read = (records.len() + records.broken.len()) as u64;
         for rule in &self.broken {
             findings.shapes_checked(*rule, read);
         }
-        for (line, broken) in &records.broken {
-            let rule = match broken {
-                Broken::FieldCount => self.broken[0],
-                Broken::NotUtf8 => self.broken[1],
-                Broken::StrayQuote => self.broken[2],
-            };
-            findings.broken(*line, rule);
+        for (place, broken) in &records.broken {
+            let rule = Broken::ALL.iter().position(|other| other == broken).unwrap_or_default();
+            findings.broken(*place, self.broken[rule]);
         }
-        let mut rejected_lines: Vec<u64> = records.broken.iter().map(|(line, _)| *line).collect();
-        let lines = records.lines().iter().zip(findings.rejected());
-        rejected_lines.extend(lines.filter(|(_, rejected)| **rejected).map(|(line, _)| *line));
-        rejected_lines.sort_unstable();
+        let mut rejected: Vec<Place> = records.broken.iter().map(|(place, _)| *place).collect();
+        let places = records.places().iter().zip(findings.rejected());
+        rejected.extend(places.filter(|(_, rejected)| **rejected).map(|(place, _)| *place));
+        rejected.sort_unstable();
         let accepted = self.batch(&records, &columns, findings.rejected())?;
-        let (counts, found) = findings.into_parts();
-        Ok(Checked { read, rejected: rejected_lines.len() as u64, counts, found, rejected_lines, accepted })
+        Ok(Checked { read, structure: records.structure, found: findings.into_found(), rejected, accepted })
     }
 
     fn batch(&self, records: &Records<'_>, columns: &[Values], rejected: &[bool]) -> Result<RecordBatch> {
@@ -285,7 +308,8 @@ impl Pass<'_> {
             return Err(Error::internal("a row without a client would be kept"));
         }
         let keys: Int64Array = clients.iter().map(|client| client.map_or(0, |client| self.keys.key(client))).collect();
-        let mut arrays: Vec<ArrayRef> = vec![Arc::new(keys), Arc::new(UInt64Array::from(records.lines().to_vec()))];
+        let mut arrays: Vec<ArrayRef> =
+            vec![Arc::new(keys), Arc::new(records.places().iter().map(|place| place.line).collect::<UInt64Array>())];
         for (at, _) in stored(dictionary) {
             arrays.push(match &columns[at] {
                 Values::Dates(days) => {
@@ -317,20 +341,23 @@ struct RejectedList<'a> {
 impl<'a> RejectedList<'a> {
     fn new(out: &'a mut dyn Write, checker: &'a Checker<'a>) -> Result<Self> {
         let mut csv = csv::Writer::from_writer(out);
-        csv.write_record(["line", "rule", "severity", "column"]).map_err(list_failed)?;
+        csv.write_record(["line", "byte_offset", "bytes", "rule", "severity", "column"]).map_err(list_failed)?;
         Ok(Self { csv, checker })
     }
 
-    /// `found` and `rejected_lines` are in the order of the file.
-    fn add(&mut self, found: &[Finding], rejected_lines: &[u64]) -> Result<()> {
-        for finding in found.iter().filter(|finding| rejected_lines.binary_search(&finding.line).is_ok()) {
+    /// Both are in the order of the file.
+    fn add(&mut self, found: &[Finding], rejected: &[Place]) -> Result<()> {
+        for finding in found.iter().filter(|finding| rejected.binary_search(&finding.place).is_ok()) {
             let rule = &self.checker.rules.rules()[usize::from(finding.rule)];
             let column = match finding.field {
                 Some(at) => &self.checker.dictionary.fields()[usize::from(at)].header,
                 None => Ruleset::points_at(rule, self.checker.dictionary).unwrap_or_default(),
             };
-            let line = finding.line.to_string();
-            self.csv.write_record([line.as_str(), &rule.code, rule.severity.word(), column]).map_err(list_failed)?;
+            let Place { line, offset, length } = finding.place;
+            let [line, offset, length] = [line, offset, length.into()].map(|number: u64| number.to_string());
+            self.csv
+                .write_record([&line, &offset, &length, rule.code.as_str(), rule.severity.word(), column])
+                .map_err(list_failed)?;
         }
         Ok(())
     }

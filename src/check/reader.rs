@@ -1,12 +1,17 @@
-//! Bytes → chunks that end at true record ends → records of fields, with exact physical line numbers.
+//! Bytes → chunks that end at true record ends → records of fields, with exact physical line numbers and byte offsets.
 //!
-//! The dialect is RFC 4180 with LF or CRLF. A quote opens a field only as its first byte; inside, two quotes are one. A
-//! quote anywhere else is an ordinary byte that marks its record as broken and harms nothing beyond it.
+//! The dialect is RFC 4180 with LF or CRLF; a file whose first line ends in a lone CR has CR throughout. A quote opens a
+//! field only as its first byte; inside, two quotes are one. A quote anywhere else is an ordinary byte that marks its
+//! record as broken and harms nothing beyond it. A quote that is opened and not closed takes one line with it, and not
+//! the rows after it.
 
 use std::borrow::Cow;
 use std::io::Read;
 
 use memchr::{memchr, memchr_iter, memchr2, memchr3};
+
+use super::findings::Place;
+use crate::encoding::Encoding;
 
 /// Bytes after which a record is taken as one that does not end: a quote is opened and never closed.
 const LONGEST_RECORD: usize = 64 << 20;
@@ -18,8 +23,14 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 pub struct Chunk {
     /// Physical line, from 1, on which the chunk begins.
     pub first_line: u64,
+    /// Place of its first byte in the file, from 0.
+    pub first_offset: u64,
     /// The records, each with its line end; the last of a file may lack it.
     pub bytes: Vec<u8>,
+    /// The byte that ends a line in this file: LF (also after CR) or CR.
+    pub line_end: u8,
+    /// How its text is written.
+    pub encoding: Encoding,
 }
 
 /// Cuts a stream into chunks that end at record ends.
@@ -30,52 +41,121 @@ pub struct Chunker<R> {
     size: usize,
     rest: Vec<u8>,
     line: u64,
+    offset: u64,
+    line_end: u8,
+    skip_lines: u64,
     started: bool,
     ended: bool,
-    cut_off: bool,
+    byte_order_mark: bool,
+    cut_off: Option<Place>,
 }
 
 impl<R: Read> Chunker<R> {
-    /// A chunker that reads `size` bytes at a time; a record longer than that makes a longer chunk.
-    pub fn new(input: R, delimiter: u8, size: usize) -> Self {
-        let size = size.max(BYTE_ORDER_MARK.len());
-        Self { input, delimiter, size, rest: Vec::new(), line: 1, started: false, ended: false, cut_off: false }
+    /// A chunker that reads `size` bytes at a time; a record longer than that makes a longer chunk. So many physical
+    /// lines at the beginning are no records.
+    pub fn new(input: R, delimiter: u8, size: usize, skip_lines: u64) -> Self {
+        Self {
+            input,
+            delimiter,
+            size: size.max(BYTE_ORDER_MARK.len()),
+            rest: Vec::new(),
+            line: 1,
+            offset: 0,
+            line_end: b'\n',
+            skip_lines,
+            started: false,
+            ended: false,
+            byte_order_mark: false,
+            cut_off: None,
+        }
     }
 
-    /// Whether the stream ended inside a quoted field, or a record did not end. Known once [`Chunker::next_chunk`] has
-    /// given `None`.
-    pub fn cut_off(&self) -> bool {
+    /// The record in which the stream ended inside a quoted field, or that did not end. Known once
+    /// [`Chunker::next_chunk`] has given `None`.
+    pub fn cut_off(&self) -> Option<Place> {
         self.cut_off
+    }
+
+    /// Whether the file begins with a byte order mark.
+    pub fn has_byte_order_mark(&self) -> bool {
+        self.byte_order_mark
+    }
+
+    /// The byte that ends a line.
+    pub fn line_end(&self) -> u8 {
+        self.line_end
     }
 
     /// The next records, or `None` at the end.
     pub fn next_chunk(&mut self) -> std::io::Result<Option<Chunk>> {
+        if !self.started {
+            self.start()?;
+        }
         let mut bytes = std::mem::take(&mut self.rest);
-        let mut scan = Scan::new(self.delimiter);
+        let mut scan = Scan::new(self.delimiter, self.line_end);
+        scan.advance(&bytes);
         while scan.end == 0 && !self.ended {
             if bytes.len() > LONGEST_RECORD {
-                self.cut_off = true;
+                self.cut_off = Some(Place { line: self.line, offset: self.offset, length: 0 });
                 self.ended = true;
                 return Ok(None);
             }
-            self.ended = (&mut self.input).take(self.size as u64).read_to_end(&mut bytes)? < self.size;
-            if !self.started {
-                self.started = true;
-                if bytes.starts_with(BYTE_ORDER_MARK) {
-                    bytes.drain(..BYTE_ORDER_MARK.len());
-                }
-            }
+            self.read_more(&mut bytes)?;
             scan.advance(&bytes);
         }
         if self.ended {
+            if scan.quoted {
+                let line = self.line + scan.lines_before_end;
+                self.cut_off = Some(Place { line, offset: self.offset + scan.end as u64, length: 0 });
+            }
             scan.end = bytes.len();
             scan.lines_before_end = scan.lines;
-            self.cut_off |= scan.quoted;
         }
         self.rest = bytes.split_off(scan.end);
-        let first_line = self.line;
+        let (first_line, first_offset) = (self.line, self.offset);
         self.line += scan.lines_before_end;
-        Ok((!bytes.is_empty()).then_some(Chunk { first_line, bytes }))
+        self.offset += bytes.len() as u64;
+        let chunk = Chunk { first_line, first_offset, bytes, line_end: self.line_end, encoding: Encoding::Utf8 };
+        Ok((!chunk.bytes.is_empty()).then_some(chunk))
+    }
+
+    fn read_more(&mut self, bytes: &mut Vec<u8>) -> std::io::Result<()> {
+        self.ended = (&mut self.input).take(self.size as u64).read_to_end(bytes)? < self.size;
+        Ok(())
+    }
+
+    /// Reads to the first line end, which tells that of the file, and passes over what is no record.
+    fn start(&mut self) -> std::io::Result<()> {
+        self.started = true;
+        let mut bytes = Vec::new();
+        let ends_line = |bytes: &[u8]| memchr2(b'\r', b'\n', bytes).filter(|at| at + 1 < bytes.len());
+        while ends_line(&bytes).is_none() && !self.ended && bytes.len() <= LONGEST_RECORD {
+            self.read_more(&mut bytes)?;
+        }
+        if bytes.starts_with(BYTE_ORDER_MARK) {
+            self.byte_order_mark = true;
+            self.offset += BYTE_ORDER_MARK.len() as u64;
+            bytes.drain(..BYTE_ORDER_MARK.len());
+        }
+        if let Some(at) = memchr2(b'\r', b'\n', &bytes)
+            && bytes[at] == b'\r'
+            && bytes.get(at + 1) != Some(&b'\n')
+        {
+            self.line_end = b'\r';
+        }
+        for _ in 0..self.skip_lines {
+            let mut end = memchr(self.line_end, &bytes);
+            while end.is_none() && !self.ended && bytes.len() <= LONGEST_RECORD {
+                self.read_more(&mut bytes)?;
+                end = memchr(self.line_end, &bytes);
+            }
+            let end = end.map_or(bytes.len(), |at| at + 1);
+            bytes.drain(..end);
+            self.offset += end as u64;
+            self.line += 1;
+        }
+        self.rest = bytes;
+        Ok(())
     }
 }
 
@@ -83,6 +163,7 @@ impl<R: Read> Chunker<R> {
 #[derive(Debug)]
 struct Scan {
     delimiter: u8,
+    line_end: u8,
     at: usize,
     lines: u64,
     quoted: bool,
@@ -92,15 +173,15 @@ struct Scan {
 }
 
 impl Scan {
-    fn new(delimiter: u8) -> Self {
-        Self { delimiter, at: 0, lines: 0, quoted: false, closed_at: None, end: 0, lines_before_end: 0 }
+    fn new(delimiter: u8, line_end: u8) -> Self {
+        Self { delimiter, line_end, at: 0, lines: 0, quoted: false, closed_at: None, end: 0, lines_before_end: 0 }
     }
 
     fn advance(&mut self, bytes: &[u8]) {
-        while let Some(found) = memchr2(b'"', b'\n', &bytes[self.at..]) {
+        while let Some(found) = memchr2(b'"', self.line_end, &bytes[self.at..]) {
             let place = self.at + found;
             self.at = place + 1;
-            if bytes[place] == b'\n' {
+            if bytes[place] == self.line_end {
                 self.lines += 1;
                 if !self.quoted {
                     self.end = self.at;
@@ -112,7 +193,9 @@ impl Scan {
             } else {
                 // A quote right after a closing one is the second of a doubled pair: the field goes on.
                 let doubled = self.closed_at.is_some_and(|closed| closed + 1 == place);
-                self.quoted = doubled || place == 0 || bytes[place - 1] == self.delimiter || bytes[place - 1] == b'\n';
+                let before = place.checked_sub(1).map(|before| bytes[before]);
+                self.quoted =
+                    doubled || before.is_none_or(|before| before == self.delimiter || before == self.line_end);
             }
         }
         self.at = bytes.len();
@@ -124,10 +207,28 @@ impl Scan {
 pub enum Broken {
     /// Another number of fields than the header.
     FieldCount,
-    /// Bytes that are not UTF-8.
-    NotUtf8,
+    /// Bytes that are not text in the file's encoding.
+    NotText,
     /// A quote inside an unquoted field, or text after a closing quote.
     StrayQuote,
+    /// A NUL or another control character.
+    ControlCharacter,
+    /// A quote that is opened and not closed.
+    UnclosedQuote,
+    /// The header again.
+    RepeatedHeader,
+}
+
+impl Broken {
+    /// All, in the order of their numbers.
+    pub const ALL: [Self; 6] = [
+        Self::FieldCount,
+        Self::NotText,
+        Self::StrayQuote,
+        Self::ControlCharacter,
+        Self::UnclosedQuote,
+        Self::RepeatedHeader,
+    ];
 }
 
 /// Where a field lies in its chunk, without its quotes.
@@ -139,49 +240,125 @@ struct Span {
     doubled: bool,
 }
 
+/// What the records of a chunk are made of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Structure {
+    /// Lines without anything, which are passed over.
+    pub blank_lines: u64,
+    /// Rows with a line end inside quotes.
+    pub rows_over_several_lines: u64,
+    /// Records that end in CRLF.
+    pub crlf: u64,
+    /// Records that end in LF or CR alone.
+    pub bare: u64,
+    /// Whether the last record has no line end.
+    pub open_end: bool,
+    /// Whether that record has too few fields.
+    pub short_end: bool,
+}
+
+impl Structure {
+    /// Adds that of a later chunk.
+    pub fn merge(&mut self, later: Self) {
+        self.blank_lines += later.blank_lines;
+        self.rows_over_several_lines += later.rows_over_several_lines;
+        self.crlf += later.crlf;
+        self.bare += later.bare;
+        self.open_end = later.open_end;
+        self.short_end = later.short_end;
+    }
+}
+
 /// The records of one chunk: a matrix of fields for the well-formed ones, and a list of the broken ones.
 #[derive(Debug)]
 pub struct Records<'a> {
-    bytes: &'a [u8],
+    chunk: &'a Chunk,
     width: usize,
     spans: Vec<Span>,
-    lines: Vec<u64>,
-    /// Line and fault of each broken record, in the order of the file.
-    pub broken: Vec<(u64, Broken)>,
+    places: Vec<Place>,
+    /// Place and fault of each broken record, in the order of the file.
+    pub broken: Vec<(Place, Broken)>,
+    /// What they are made of.
+    pub structure: Structure,
+}
+
+/// How the records of a file are told from one another.
+#[derive(Clone, Copy, Debug)]
+pub struct Form<'a> {
+    /// The byte between fields.
+    pub delimiter: u8,
+    /// How many fields a row has.
+    pub width: usize,
+    /// The header as it stands in the file, without its line end.
+    pub header: &'a [u8],
 }
 
 impl<'a> Records<'a> {
-    /// Splits a chunk (far shorter than 4 GiB: see `LONGEST_RECORD`) into records of `width` fields.
-    pub fn split(chunk: &'a Chunk, delimiter: u8, width: usize) -> Self {
+    /// Splits a chunk (far shorter than 4 GiB: see `LONGEST_RECORD`) into records.
+    pub fn split(chunk: &'a Chunk, form: Form<'_>) -> Self {
         let bytes = chunk.bytes.as_slice();
-        let estimate = bytes.len() / (width * 8).max(1);
+        let estimate = bytes.len() / (form.width * 8).max(1);
         let mut records = Self {
-            bytes,
-            width,
-            spans: Vec::with_capacity(estimate * width),
-            lines: Vec::with_capacity(estimate),
+            chunk,
+            width: form.width,
+            spans: Vec::with_capacity(estimate * form.width),
+            places: Vec::with_capacity(estimate),
             broken: Vec::new(),
+            structure: Structure::default(),
         };
-        let all_utf8 = simdutf8::basic::from_utf8(bytes).is_ok();
+        let all_text = chunk.encoding.is_text(bytes);
+        let controls = Controls::of(bytes, chunk.line_end);
+        let splitter = Splitter { bytes, delimiter: form.delimiter, line_end: chunk.line_end };
         let mut line = chunk.first_line;
         let mut at = 0;
+        // Where a record ends whose lines are read again because it has swallowed rows. It is a true record end, so that
+        // the result does not depend on where chunks end.
+        let mut again_to = 0;
         while at < bytes.len() {
             let first_span = records.spans.len();
-            let record = split_record(bytes, at, delimiter, &mut records.spans);
+            let limit = if at < again_to { again_to } else { bytes.len() };
+            let mut record = splitter.split(at, limit, &mut records.spans);
+            let is_split_again = at < again_to;
+            let spans_lines = record.lines > 1 || (record.lines == 1 && !record.has_line_end);
+            if spans_lines
+                && (record.unclosed || record.stray_quote || records.spans.len() - first_span != form.width)
+                && (is_split_again || splitter.swallows_rows(at, record.end, form.width))
+            {
+                again_to = if is_split_again { again_to } else { record.end };
+                record = RecordEnd { end: splitter.line_from(at), lines: 1, unclosed: true, ..record };
+            }
+            let raw = &bytes[at..record.end];
             let count = records.spans.len() - first_span;
-            let blank = count == 1 && matches!(&bytes[at..record.end], b"\n" | b"\r\n" | b"\r");
-            let broken = if !all_utf8 && simdutf8::basic::from_utf8(&bytes[at..record.end]).is_err() {
-                Some(Broken::NotUtf8)
+            let text = without_line_end(raw, chunk.line_end);
+            let is_open = raw.last() != Some(&chunk.line_end);
+            let structure = &mut records.structure;
+            structure.open_end = is_open;
+            structure.short_end = is_open && count < form.width;
+            structure.crlf += u64::from(raw.ends_with(b"\r\n"));
+            structure.bare += u64::from(!is_open && !raw.ends_with(b"\r\n"));
+            let broken = if !all_text && !chunk.encoding.is_text(raw) {
+                Some(Broken::NotText)
+            } else if controls.are_in(text) {
+                Some(Broken::ControlCharacter)
+            } else if record.unclosed {
+                Some(Broken::UnclosedQuote)
             } else if record.stray_quote {
                 Some(Broken::StrayQuote)
+            } else if count != form.width {
+                Some(Broken::FieldCount)
             } else {
-                (count != width).then_some(Broken::FieldCount)
+                (text == form.header).then_some(Broken::RepeatedHeader)
             };
-            if blank || broken.is_some() {
+            let place = Place { line, offset: chunk.first_offset + at as u64, length: short(raw.len()) };
+            if text.is_empty() {
                 records.spans.truncate(first_span);
-                records.broken.extend(broken.filter(|_| !blank).map(|broken| (line, broken)));
+                structure.blank_lines += 1;
+            } else if let Some(broken) = broken {
+                records.spans.truncate(first_span);
+                records.broken.push((place, broken));
             } else {
-                records.lines.push(line);
+                structure.rows_over_several_lines += u64::from(spans_lines);
+                records.places.push(place);
             }
             line += record.lines;
             at = record.end;
@@ -191,40 +368,59 @@ impl<'a> Records<'a> {
 
     /// Number of well-formed records.
     pub fn len(&self) -> usize {
-        self.lines.len()
+        self.places.len()
     }
 
-    /// The physical line on which each well-formed record begins.
-    pub fn lines(&self) -> &[u64] {
-        &self.lines
+    /// Where each well-formed record lies.
+    pub fn places(&self) -> &[Place] {
+        &self.places
     }
 
-    /// The value of a field without surrounding blanks and with doubled quotes made single.
+    /// The value of a field in UTF-8, without surrounding blanks and with doubled quotes made single.
     pub fn value(&self, row: usize, column: usize) -> Cow<'a, [u8]> {
         let span = self.spans[row * self.width + column];
-        let raw = self.bytes[span.start as usize..span.end as usize].trim_ascii();
-        if span.doubled { Cow::Owned(undouble(raw)) } else { Cow::Borrowed(raw) }
+        let raw = self.chunk.bytes[span.start as usize..span.end as usize].trim_ascii();
+        if span.doubled {
+            Cow::Owned(self.chunk.encoding.to_utf8(&undouble(raw)).into_owned())
+        } else {
+            self.chunk.encoding.to_utf8(raw)
+        }
     }
 }
 
-/// The fields of the first record of a chunk that is not blank, and the chunk's remainder; `None` when there is none.
-pub fn split_header(chunk: Chunk, delimiter: u8) -> Option<(Vec<Vec<u8>>, Chunk)> {
-    let mut at = 0;
-    let mut line = chunk.first_line;
+/// The header of a file: the first record that is not blank.
+#[derive(Debug, Default)]
+pub struct Header {
+    /// Its fields, in UTF-8.
+    pub fields: Vec<Vec<u8>>,
+    /// Its bytes, without the line end.
+    pub raw: Vec<u8>,
+    /// Lines before it that are blank.
+    pub blank_lines: u64,
+}
+
+/// The header, and the chunk's remainder; `None` when every line is blank.
+pub fn split_header(mut chunk: Chunk, delimiter: u8) -> Option<(Header, Chunk)> {
+    let (mut at, mut line, mut blank_lines) = (0, chunk.first_line, 0);
+    let splitter = Splitter { bytes: &chunk.bytes, delimiter, line_end: chunk.line_end };
     while at < chunk.bytes.len() {
         let mut spans = Vec::new();
-        let record = split_record(&chunk.bytes, at, delimiter, &mut spans);
+        let record = splitter.split(at, chunk.bytes.len(), &mut spans);
         line += record.lines;
-        if !chunk.bytes[at..record.end].trim_ascii().is_empty() {
+        let raw = without_line_end(&chunk.bytes[at..record.end], chunk.line_end).to_vec();
+        if !raw.trim_ascii().is_empty() {
             let fields = spans.iter().map(|span| {
                 let raw = chunk.bytes[span.start as usize..span.end as usize].trim_ascii();
-                if span.doubled { undouble(raw) } else { raw.to_vec() }
+                let raw = if span.doubled { undouble(raw) } else { raw.to_vec() };
+                chunk.encoding.to_utf8(&raw).into_owned()
             });
-            let fields = fields.collect();
-            let mut bytes = chunk.bytes;
-            bytes.drain(..record.end);
-            return Some((fields, Chunk { first_line: line, bytes }));
+            let header = Header { fields: fields.collect(), raw, blank_lines };
+            chunk.bytes.drain(..record.end);
+            chunk.first_offset += record.end as u64;
+            chunk.first_line = line;
+            return Some((header, chunk));
         }
+        blank_lines += 1;
         at = record.end;
     }
     None
@@ -235,69 +431,139 @@ struct RecordEnd {
     end: usize,
     /// Line ends in the record.
     lines: u64,
+    has_line_end: bool,
     stray_quote: bool,
+    /// Whether a quote is opened and not closed.
+    unclosed: bool,
 }
 
-fn split_record(bytes: &[u8], start: usize, delimiter: u8, spans: &mut Vec<Span>) -> RecordEnd {
-    let mut at = start;
-    let mut lines = 0;
-    let mut stray_quote = false;
-    loop {
-        let quoted = bytes.get(at) == Some(&b'"');
-        let mut span = Span { start: place(at), end: place(at), doubled: false };
-        let mut closed = None;
-        if quoted {
-            span.start = place(at + 1);
-            let mut from = at + 1;
-            loop {
-                match memchr(b'"', &bytes[from..]).map(|found| from + found) {
-                    Some(quote) if bytes.get(quote + 1) == Some(&b'"') => {
-                        span.doubled = true;
-                        from = quote + 2;
-                    }
-                    Some(quote) => {
-                        closed = Some(quote);
-                        at = quote + 1;
-                        break;
-                    }
-                    None => {
-                        at = bytes.len();
-                        break;
+#[derive(Clone, Copy)]
+struct Splitter<'a> {
+    bytes: &'a [u8],
+    delimiter: u8,
+    line_end: u8,
+}
+
+impl Splitter<'_> {
+    /// Splits the record that begins at `start` and ends at `limit` at the latest.
+    fn split(&self, start: usize, limit: usize, spans: &mut Vec<Span>) -> RecordEnd {
+        let (bytes, delimiter, line_end) = (&self.bytes[..limit], self.delimiter, self.line_end);
+        let mut at = start;
+        let mut record = RecordEnd { end: start, lines: 0, has_line_end: false, stray_quote: false, unclosed: false };
+        loop {
+            let quoted = bytes.get(at) == Some(&b'"');
+            let mut span = Span { start: short(at), end: short(at), doubled: false };
+            let mut closed = None;
+            if quoted {
+                span.start = short(at + 1);
+                let mut from = at + 1;
+                loop {
+                    match memchr(b'"', &bytes[from..]).map(|found| from + found) {
+                        Some(quote) if bytes.get(quote + 1) == Some(&b'"') => {
+                            span.doubled = true;
+                            from = quote + 2;
+                        }
+                        Some(quote) => {
+                            closed = Some(quote);
+                            at = quote + 1;
+                            break;
+                        }
+                        None => {
+                            record.unclosed = true;
+                            at = bytes.len();
+                            break;
+                        }
                     }
                 }
+                span.end = short(closed.unwrap_or(bytes.len()));
+                record.lines += memchr_iter(line_end, &bytes[span.start as usize..span.end as usize]).count() as u64;
             }
-            span.end = place(closed.unwrap_or(bytes.len()));
-            lines += memchr_iter(b'\n', &bytes[span.start as usize..span.end as usize]).count() as u64;
+            // The rest of the field up to its delimiter or line end; after a closing quote it should be empty.
+            let rest = at;
+            let mut stop = memchr3(delimiter, line_end, b'"', &bytes[at..]).map(|found| at + found);
+            if stop.is_some_and(|stop| bytes[stop] == b'"') {
+                record.stray_quote = true;
+                stop = memchr2(delimiter, line_end, &bytes[at..]).map(|found| at + found);
+            }
+            let stop = stop.unwrap_or(bytes.len());
+            let ends_record = bytes.get(stop) != Some(&delimiter);
+            let mut text_end = stop;
+            if ends_record && text_end > rest && bytes[text_end - 1] == b'\r' {
+                text_end -= 1;
+            }
+            if quoted {
+                record.stray_quote |= text_end > rest;
+            } else {
+                span.end = short(text_end);
+            }
+            spans.push(span);
+            at = (stop + 1).min(bytes.len());
+            if ends_record {
+                record.has_line_end = stop < bytes.len();
+                record.lines += u64::from(record.has_line_end);
+                record.end = at;
+                return record;
+            }
         }
-        // The rest of the field up to its delimiter or line end; after a closing quote it should be empty.
-        let rest = at;
-        let mut stop = memchr3(delimiter, b'\n', b'"', &bytes[at..]).map(|found| at + found);
-        if stop.is_some_and(|stop| bytes[stop] == b'"') {
-            stray_quote = true;
-            stop = memchr2(delimiter, b'\n', &bytes[at..]).map(|found| at + found);
+    }
+
+    /// Where the physical line that begins at `at` ends.
+    fn line_from(&self, at: usize) -> usize {
+        memchr(self.line_end, &self.bytes[at..]).map_or(self.bytes.len(), |found| at + found + 1)
+    }
+
+    /// Whether a line of a record after its first could be a row: it has the delimiters of one.
+    fn swallows_rows(&self, start: usize, end: usize, width: usize) -> bool {
+        let mut at = self.line_from(start);
+        while at < end {
+            let next = self.line_from(at).min(end);
+            if memchr_iter(self.delimiter, &self.bytes[at..next]).count() + 1 >= width {
+                return true;
+            }
+            at = next;
         }
-        let stop = stop.unwrap_or(bytes.len());
-        let ends_record = bytes.get(stop) != Some(&delimiter);
-        let mut text_end = stop;
-        if ends_record && text_end > rest && bytes[text_end - 1] == b'\r' {
-            text_end -= 1;
-        }
-        if quoted {
-            stray_quote |= text_end > rest;
-        } else {
-            span.end = place(text_end);
-        }
-        spans.push(span);
-        at = (stop + 1).min(bytes.len());
-        if ends_record {
-            lines += u64::from(stop < bytes.len());
-            return RecordEnd { end: at, lines, stray_quote };
-        }
+        false
     }
 }
 
-fn place(at: usize) -> u32 {
-    u32::try_from(at).unwrap_or(u32::MAX)
+/// The control characters that a chunk may hold.
+struct Controls {
+    /// Any but tab, CR and LF.
+    has_any: bool,
+    /// The one of CR and LF that does not end lines here.
+    other_line_end: Option<u8>,
+}
+
+impl Controls {
+    fn of(bytes: &[u8], line_end: u8) -> Self {
+        let other = if line_end == b'\n' { b'\r' } else { b'\n' };
+        let has_other = memchr(other, bytes).is_some();
+        Self { has_any: has_control(bytes), other_line_end: has_other.then_some(other) }
+    }
+
+    /// Whether a record, without its line end, holds one. CR before LF inside quotes is a line end.
+    fn are_in(&self, text: &[u8]) -> bool {
+        (self.has_any && has_control(text))
+            || self.other_line_end.is_some_and(|other| {
+                memchr_iter(other, text).any(|at| other != b'\r' || text.get(at + 1) != Some(&b'\n'))
+            })
+    }
+}
+
+#[expect(clippy::needless_bitwise_bool, reason = "without a branch, the compiler looks at many bytes at once")]
+fn has_control(bytes: &[u8]) -> bool {
+    bytes.iter().fold(false, |found, byte| {
+        found | ((*byte < b' ') & (*byte != b'\t') & (*byte != b'\n') & (*byte != b'\r')) | (*byte == 0x7f)
+    })
+}
+
+fn without_line_end(raw: &[u8], line_end: u8) -> &[u8] {
+    let text = raw.strip_suffix(&[line_end]).unwrap_or(raw);
+    text.strip_suffix(b"\r").unwrap_or(text)
+}
+
+fn short(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
 }
 
 fn undouble(raw: &[u8]) -> Vec<u8> {
@@ -321,25 +587,31 @@ mod tests {
 
     /// Every record, read in chunks of `size` bytes, and whether the end was cut off.
     fn read(text: &[u8], width: usize, size: usize) -> (Vec<Row>, bool) {
-        let mut chunker = Chunker::new(text, b',', size);
+        let mut chunker = Chunker::new(text, b',', size, 0);
         let mut rows = Vec::new();
         while let Some(chunk) = chunker.next_chunk().unwrap() {
-            let records = Records::split(&chunk, b',', width);
+            let records = Records::split(&chunk, Form { delimiter: b',', width, header: b"H,1" });
+            for place in records.places().iter().chain(records.broken.iter().map(|(place, _)| place)) {
+                let start = usize::try_from(place.offset).unwrap();
+                let end = start + place.length as usize;
+                let is_record_end = |at: usize| at == text.len() || matches!(text[at - 1], b'\n' | b'\r' | 0xbf);
+                assert!((start == 0 || is_record_end(start)) && is_record_end(end), "{text:?} {place:?}");
+            }
             for row in 0..records.len() {
                 let fields =
                     (0..width).map(|column| String::from_utf8(records.value(row, column).into_owned()).unwrap());
-                rows.push((records.lines()[row], Some(fields.collect())));
+                rows.push((records.places()[row].line, Some(fields.collect())));
             }
-            rows.extend(records.broken.iter().map(|(line, _)| (*line, None)));
+            rows.extend(records.broken.iter().map(|(place, _)| (place.line, None)));
         }
         rows.sort();
-        (rows, chunker.cut_off())
+        (rows, chunker.cut_off().is_some())
     }
 
     #[test]
     fn records_and_their_lines_do_not_depend_on_the_chunk_size() {
         let good = |line, fields: [&str; 2]| (line, Some(fields.map(str::to_owned).to_vec()));
-        let cases: [(&[u8], Vec<Row>); 14] = [
+        let cases: [(&[u8], Vec<Row>); 21] = [
             (b"a,b\nc,d\n", vec![good(1, ["a", "b"]), good(2, ["c", "d"])]),
             (b"a,b\r\nc,d", vec![good(1, ["a", "b"]), good(2, ["c", "d"])]),
             (b"\xef\xbb\xbf\"a\",b\n", vec![good(1, ["a", "b"])]),
@@ -354,6 +626,20 @@ mod tests {
             (b" a ,\" b \"\n", vec![good(1, ["a", "b"])]),
             (b"a,\n,\n", vec![good(1, ["a", ""]), good(2, ["", ""])]),
             (b"a\"\"\"b,x\nc,d\n", vec![(1, None), good(2, ["c", "d"])]),
+            // A quote that is not closed takes its own line alone, also when the rows after it have quotes.
+            (
+                b"a,\"x\nc,d\ne,\"y\"\ng,h\n",
+                vec![(1, None), good(2, ["c", "d"]), good(3, ["e", "y"]), good(4, ["g", "h"])],
+            ),
+            (b"\"a,b\n\"c,d\ne,f\n", vec![(1, None), (2, None), good(3, ["e", "f"])]),
+            // A line end inside quotes is none of that.
+            (b"a,\"x\ny\"z\nc,d\n", vec![(1, None), good(3, ["c", "d"])]),
+            // A file of another age ends its lines in CR.
+            (b"a,b\rc,\"d\re\"\rf,g", vec![good(1, ["a", "b"]), good(2, ["c", "d\re"]), good(4, ["f", "g"])]),
+            // In a file of LF, it is a control character.
+            (b"a,b\nc\rd,e\nf,g\r\n", vec![good(1, ["a", "b"]), (2, None), good(3, ["f", "g"])]),
+            (b"a,b\nc,\0\nd,\x7f\ne,\t\n", vec![good(1, ["a", "b"]), (2, None), (3, None), good(4, ["e", ""])]),
+            (b"a,b\nH,1\nc,d\n", vec![good(1, ["a", "b"]), (2, None), good(3, ["c", "d"])]),
         ];
         for (text, expected) in cases {
             for size in 1..=text.len() + 1 {
@@ -366,9 +652,14 @@ mod tests {
 
     #[test]
     fn an_end_inside_quotes_is_noticed() {
-        for (text, expected) in
-            [(&b"a,\"b\n"[..], true), (b"a,\"b\"\"", true), (b"a,\"b\"", false), (b"a,b\"", false), (b"", false)]
-        {
+        for (text, expected) in [
+            (&b"a,b\nc,\"d\n"[..], true),
+            (b"a,\"b\n", true),
+            (b"a,\"b\"\"", true),
+            (b"a,\"b\"", false),
+            (b"a,b\"", false),
+            (b"", false),
+        ] {
             for size in 1..8 {
                 assert_eq!(read(text, 2, size).1, expected, "{text:?}");
             }

@@ -1,17 +1,19 @@
 //! What the check says about a file: counts, rules, places. Bounded in size whatever the file is, and without a value.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use super::findings::{Count, Finding, slot, slots};
+use super::findings::{Alternatives, Count, FIRST_PLACES, Found, Place, RuleId, slot, slots};
+use super::reader;
+use super::rows::AGES;
 use super::ruleset::{Kind, Rule, Ruleset, Severity};
 use crate::dictionary::Dictionary;
+use crate::encoding::Encoding;
 use crate::error::{Error, Result};
 use crate::fetch::Delivery;
 use crate::period::ReportingPeriod;
 use crate::provenance::{DeliveryId, Edition, Tool};
-
-/// Physical lines that are kept for each rule and column.
-const FIRST_LINES: usize = 20;
 
 /// How a rule came out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -55,8 +57,10 @@ pub struct ColumnOutcome {
     pub checked: u64,
     /// Values that broke the rule.
     pub failed: u64,
-    /// The first physical lines with such a value, the header being line 1; at most 20.
+    /// The first physical lines with such a value, counted from 1; at most 20.
     pub first_lines: Vec<u64>,
+    /// Where their records begin in the file, in bytes from 0.
+    pub first_offsets: Vec<u64>,
 }
 
 /// One rule over the whole file.
@@ -75,15 +79,53 @@ pub struct RuleOutcome {
     /// Why it could not be checked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// What the rows were held to, where the file itself tells it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
     /// Values, rows or headers checked.
     pub checked: u64,
     /// Those that broke the rule.
     pub failed: u64,
-    /// The first physical lines with a failure, the header being line 1; at most 20.
+    /// The first physical lines with a failure, counted from 1; at most 20.
     pub first_lines: Vec<u64>,
+    /// Where their records begin in the file, in bytes from 0.
+    pub first_offsets: Vec<u64>,
     /// The same for each column, where the rule looks at single fields.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub by_column: Vec<ColumnOutcome>,
+}
+
+/// How lines end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LineEnd {
+    /// LF.
+    Lf,
+    /// CR and LF.
+    Crlf,
+    /// CR alone.
+    Cr,
+    /// LF here, CR and LF there.
+    Mixed,
+}
+
+/// How the file is written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Structure {
+    /// How its text is encoded.
+    pub encoding: Encoding,
+    /// Whether the encoding was found out by the bytes of the file, and not declared in the dictionary.
+    pub encoding_detected: bool,
+    /// Whether it begins with a byte order mark.
+    pub byte_order_mark: bool,
+    /// How its records end.
+    pub line_end: LineEnd,
+    /// Whether the last line has a line end.
+    pub final_line_end: bool,
+    /// Lines without anything, which are no rows.
+    pub blank_lines: u64,
+    /// Rows with a line end inside quotes.
+    pub rows_over_several_lines: u64,
 }
 
 /// `report.json`.
@@ -102,6 +144,8 @@ pub struct Document {
     pub dictionary: Edition,
     /// The rules that it was held to.
     pub rules_edition: Edition,
+    /// How the file is written.
+    pub structure: Structure,
     /// Whether it may be loaded.
     pub verdict: Verdict,
     /// Rows: read = accepted + rejected.
@@ -116,7 +160,7 @@ pub struct Document {
 #[derive(Clone, Debug)]
 pub struct Report {
     document: Document,
-    no_column_is_known: bool,
+    diagnosis: Option<String>,
 }
 
 /// A file that may be loaded.
@@ -156,6 +200,8 @@ impl Report {
             let mut reason = format!("{} {}", rule.code, in_a_sentence(&rule.title));
             if !rule.columns.is_empty() {
                 reason += &format!(": {}", abridged(&rule.columns));
+            } else if let Some(line) = rule.first_lines.first() {
+                reason += &format!(": line {line}");
             } else if self.document.totals.rejected > 0 {
                 reason += &self.most_rejecting();
             }
@@ -163,10 +209,9 @@ impl Report {
         });
         let reasons = reasons.collect::<Vec<_>>().join("; ");
         let hint = format!("`phds explain {}` says what to do", first.code);
-        Some(Error::refused(format!("the file is refused: {reasons}")).hint(if self.no_column_is_known {
-            format!("is the first line the header, and is the file UTF-8 text with the right delimiter? {hint}")
-        } else {
-            hint
+        Some(Error::refused(format!("the file is refused: {reasons}")).hint(match &self.diagnosis {
+            Some(diagnosis) => format!("{diagnosis}; {hint}"),
+            None => hint,
         }))
     }
 
@@ -202,34 +247,48 @@ fn abridged(names: &[String]) -> String {
 pub(super) struct Builder<'a> {
     dictionary: &'a Dictionary,
     rules: &'a Ruleset,
+    period: ReportingPeriod,
     counts: Vec<Count>,
-    first_lines: Vec<Vec<u64>>,
-    /// What the header or the file as a whole broke: rule, columns.
-    file: Vec<(Kind, Vec<String>)>,
+    first: Vec<Vec<Place>>,
+    alternatives: BTreeMap<(RuleId, Option<usize>), Alternatives>,
+    /// What the header or the file as a whole broke: rule, columns, where.
+    file: Vec<(Kind, Vec<String>, Option<Place>)>,
+    structure: Structure,
     totals: Totals,
     /// Whether the header was right, so that rows were looked at.
     rows_read: bool,
-    no_column_is_known: bool,
+    diagnosis: Option<String>,
 }
 
 impl<'a> Builder<'a> {
-    pub fn new(dictionary: &'a Dictionary, rules: &'a Ruleset) -> Self {
+    pub fn new(dictionary: &'a Dictionary, rules: &'a Ruleset, period: ReportingPeriod) -> Self {
         let slots = slots(rules.rules().len(), dictionary.fields().len());
         Self {
             dictionary,
             rules,
+            period,
             counts: vec![Count::default(); slots],
-            first_lines: vec![Vec::new(); slots],
+            first: vec![Vec::new(); slots],
+            alternatives: BTreeMap::new(),
             file: Vec::new(),
+            structure: Structure {
+                encoding: Encoding::Utf8,
+                encoding_detected: true,
+                byte_order_mark: false,
+                line_end: LineEnd::Lf,
+                final_line_end: true,
+                blank_lines: 0,
+                rows_over_several_lines: 0,
+            },
             totals: Totals::default(),
             rows_read: false,
-            no_column_is_known: false,
+            diagnosis: None,
         }
     }
 
-    /// No header of the file is one of the dictionary.
-    pub fn no_column_is_known(&mut self) {
-        self.no_column_is_known = true;
+    /// What the file looks like, when its header is not understood.
+    pub fn diagnosed(&mut self, diagnosis: Option<String>) {
+        self.diagnosis = diagnosis;
     }
 
     /// The header is right: rows follow.
@@ -237,9 +296,38 @@ impl<'a> Builder<'a> {
         self.rows_read = true;
     }
 
+    /// How the file is written.
+    pub fn structure(
+        &mut self,
+        structure: &reader::Structure,
+        line_end: u8,
+        byte_order_mark: bool,
+        (encoding, encoding_detected): (Encoding, bool),
+    ) {
+        self.structure = Structure {
+            encoding,
+            encoding_detected,
+            byte_order_mark,
+            line_end: match (line_end, structure.crlf, structure.bare) {
+                (b'\r', ..) => LineEnd::Cr,
+                (_, 0, _) => LineEnd::Lf,
+                (_, _, 0) => LineEnd::Crlf,
+                _ => LineEnd::Mixed,
+            },
+            final_line_end: !structure.open_end,
+            blank_lines: structure.blank_lines,
+            rows_over_several_lines: structure.rows_over_several_lines,
+        };
+    }
+
     /// The file as a whole breaks a rule.
     pub fn file_broke(&mut self, kind: Kind, columns: Vec<String>) {
-        self.file.push((kind, columns));
+        self.file.push((kind, columns, None));
+    }
+
+    /// The file as a whole breaks a rule, at one place.
+    pub fn file_broke_at(&mut self, kind: Kind, place: Place) {
+        self.file.push((kind, Vec::new(), Some(place)));
     }
 
     /// Whether the file as a whole has broken a rule so far.
@@ -248,20 +336,23 @@ impl<'a> Builder<'a> {
     }
 
     /// Adds a chunk, in the order of the file.
-    pub fn add(&mut self, read: u64, rejected: u64, counts: &[Count], found: &[Finding]) {
+    pub fn add(&mut self, read: u64, rejected: u64, found: Found) {
         self.totals.read += read;
         self.totals.rejected += rejected;
         self.totals.accepted += read - rejected;
-        for (sum, count) in self.counts.iter_mut().zip(counts) {
+        for (sum, count) in self.counts.iter_mut().zip(&found.counts) {
             sum.checked += count.checked;
             sum.failed += count.failed;
         }
         let fields = self.dictionary.fields().len();
-        for finding in found {
-            let lines = &mut self.first_lines[slot(usize::from(finding.rule), finding.field.map(usize::from), fields)];
-            if lines.len() < FIRST_LINES {
-                lines.push(finding.line);
+        for finding in &found.findings {
+            let places = &mut self.first[slot(usize::from(finding.rule), finding.field.map(usize::from), fields)];
+            if places.len() < FIRST_PLACES {
+                places.push(finding.place);
             }
+        }
+        for (key, alternatives) in found.alternatives {
+            self.alternatives.entry(key).or_default().merge(alternatives);
         }
     }
 
@@ -271,18 +362,15 @@ impl<'a> Builder<'a> {
         max_rejected_share: f64,
         applies: &dyn Fn(usize) -> Vec<usize>,
     ) -> Report {
-        #[expect(clippy::cast_precision_loss, reason = "a share, compared with a policy of two digits")]
-        let share = self.totals.rejected as f64 / self.totals.read.max(1) as f64;
         if !self.is_refused() {
             if self.totals.read == 0 {
                 self.file_broke(Kind::NoRows, Vec::new());
-            } else if share > max_rejected_share {
+            } else if share(self.totals.rejected, self.totals.read) > max_rejected_share {
                 self.file_broke(Kind::RejectedShare, Vec::new());
             }
         }
         let rules = self.rules.rules().iter().enumerate().map(|(id, rule)| self.outcome(id, rule, applies)).collect();
         Report {
-            no_column_is_known: self.no_column_is_known,
             document: Document {
                 schema_version: 1,
                 tool: Tool::this(),
@@ -291,56 +379,76 @@ impl<'a> Builder<'a> {
                 dictionary: self.dictionary.edition(),
                 rules_edition: self.rules.edition(),
                 verdict: if self.is_refused() { Verdict::Refused } else { Verdict::Accepted },
+                structure: self.structure,
                 totals: self.totals,
                 max_rejected_share,
                 rules,
             },
+            diagnosis: self.diagnosis,
         }
     }
 
     fn outcome(&self, id: usize, rule: &Rule, applies: &dyn Fn(usize) -> Vec<usize>) -> RuleOutcome {
         let fields = self.dictionary.fields();
         let header = |at: usize| fields[at].header.clone();
-        let whole = slot(id, None, fields.len());
         let mut outcome = RuleOutcome {
             code: rule.code.clone(),
             title: rule.title.clone(),
             severity: rule.severity,
             columns: Ruleset::columns(rule, self.dictionary),
             outcome: Outcome::Passed,
-            reason: Ruleset::not_checkable(rule, self.dictionary),
-            checked: self.counts[whole].checked,
-            failed: self.counts[whole].failed,
-            first_lines: self.first_lines[whole].clone(),
+            reason: Ruleset::not_checkable(rule, self.dictionary, self.period),
+            note: None,
+            checked: 0,
+            failed: 0,
+            first_lines: Vec::new(),
+            first_offsets: Vec::new(),
             by_column: Vec::new(),
         };
+        let (count, mut first, best) = self.counted(id, None);
+        (outcome.checked, outcome.failed) = (count.checked, count.failed);
+        if let (Kind::AgeInMonths { agreement }, Some(best)) = (&rule.kind, best) {
+            if share(count.failed, count.checked) > 1.0 - agreement {
+                outcome.reason = Some("the rows follow no meaning of the column that is known".to_owned());
+                (outcome.checked, outcome.failed, first) = (0, 0, Vec::new());
+            } else {
+                outcome.note = AGES.get(best).map(|age| format!("the column is: {age}"));
+            }
+        }
         for at in applies(id) {
             outcome.columns.push(header(at));
-            let count = self.counts[slot(id, Some(at), fields.len())];
-            let lines = &self.first_lines[slot(id, Some(at), fields.len())];
+            let (count, places, best) = self.counted(id, Some(at));
             if count.checked > 0 {
                 outcome.checked += count.checked;
                 outcome.failed += count.failed;
-                outcome.first_lines.extend(lines);
-                let first_lines = lines.clone();
+                first.extend(&places);
+                if let (Some(best), true) = (best, count.failed > 0) {
+                    let format = fields[at].formats.get(best).map(|format| format.example());
+                    let noted = outcome.note.take().map(|note| note + "; ").unwrap_or_default();
+                    outcome.note = format.map(|format| format!("{noted}{} is written like {format}", header(at)));
+                }
                 outcome.by_column.push(ColumnOutcome {
                     column: header(at),
                     checked: count.checked,
                     failed: count.failed,
-                    first_lines,
+                    first_lines: places.iter().map(|place| place.line).collect(),
+                    first_offsets: places.iter().map(|place| place.offset).collect(),
                 });
             }
         }
-        outcome.first_lines.sort_unstable();
-        outcome.first_lines.dedup();
-        outcome.first_lines.truncate(FIRST_LINES);
         if rule.severity == Severity::Refuse {
             outcome.checked = 1;
-            if let Some((_, columns)) = self.file.iter().find(|(kind, _)| *kind == rule.kind) {
+            if let Some((_, columns, place)) = self.file.iter().find(|(kind, ..)| *kind == rule.kind) {
                 outcome.failed = 1;
                 outcome.columns.clone_from(columns);
+                first.extend(place);
             }
         }
+        first.sort_unstable();
+        first.dedup();
+        first.truncate(FIRST_PLACES);
+        outcome.first_lines = first.iter().map(|place| place.line).collect();
+        outcome.first_offsets = first.iter().map(|place| place.offset).collect();
         let of_header =
             matches!(rule.kind, Kind::FileEmpty | Kind::UnknownColumn | Kind::MissingColumn | Kind::DoubledColumn);
         if !self.rows_read && !of_header {
@@ -354,4 +462,20 @@ impl<'a> Builder<'a> {
         };
         outcome
     }
+
+    /// How often a rule was checked on a field (or on whole rows) and failed, the first failures, and for a rule with
+    /// alternatives the one that all rows are held to.
+    fn counted(&self, id: RuleId, field: Option<usize>) -> (Count, Vec<Place>, Option<usize>) {
+        if let Some((best, count, first)) = self.alternatives.get(&(id, field)).and_then(Alternatives::best) {
+            (count, first, Some(best))
+        } else {
+            let slot = slot(id, field, self.dictionary.fields().len());
+            (self.counts[slot], self.first[slot].clone(), None)
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a share, compared with a policy of two digits")]
+fn share(part: u64, whole: u64) -> f64 {
+    part as f64 / whole.max(1) as f64
 }

@@ -1,27 +1,55 @@
-//! Rules that look at several fields of a row: the order of dates, the disaster period, consent.
+//! Rules that look at several fields of a row: dates, ages, places, vaccines, the disaster period, consent.
+//!
+//! A rule is a function over the columns of a chunk. It shares nothing that changes with another rule or another chunk.
 
-use super::fields::{NO_CODE, NO_DATE, Values};
+use arrow::array::{Array, StringArray};
+
+use super::fields::{NO_CODE, NO_DATE, NO_INTEGER, Values};
 use super::findings::{Findings, RuleId};
-use super::ruleset::{Covers, DisasterItem, Kind, Ruleset};
-use crate::calendar;
-use crate::dictionary::{Dictionary, names};
+use super::ruleset::{Covers, DisasterItem, Kind, Ruleset, zip_counties};
+use crate::calendar::{self, whole_months};
+use crate::dictionary::{Codelist, Dictionary, names};
+use crate::error::Result;
 use crate::period::ReportingPeriod;
+
+/// What AGE IN MONTHS may mean, as the report says it. Which of them the file follows is told by its rows.
+pub const AGES: [&str; 5] = [
+    "completed months at vaccination",
+    "calendar months at vaccination, the day not counted",
+    "days at vaccination by 30.4375, rounded down",
+    "days at vaccination by 30.4375, rounded",
+    "completed months at the end of the reporting period",
+];
 
 /// A rule bound to the fields it reads, by their position in the dictionary.
 #[derive(Debug)]
 enum Bound {
     DateOrder { earlier: usize, later: usize },
-    DateRange { column: usize, after: i32, up_to: i32, before: i32 },
+    DateRange { column: usize, first: i32, last: i32 },
+    AgeOver { months: i32, born_from: i32 },
+    AgeInMonths { age: usize, period_end: i32 },
+    ZipCounty { zip: usize, county: usize, counties: ZipCounties },
+    StateCounty { state: usize, county: usize, home: u16 },
+    VaccineGroup { cvx: usize, group: usize, groups: Vec<Vec<u16>> },
+    CodeIs { column: usize, bad: Vec<bool>, unless: Option<DisasterItem> },
+    CodeDate { column: usize, in_use: Vec<(i32, i32)> },
+    CodeAge { column: usize, ages: Vec<(i32, i32)>, grace: i32, up_to: i32 },
     DisasterWindow { item: DisasterItem },
+    DisasterItemDate { item: DisasterItem, first: i32, last: i32 },
+    DisasterItemTooNew { cvx: usize, too_new: Vec<bool> },
+    DisasterRetention { item: DisasterItem },
     ConsentClass { consent: usize, disaster_consent: usize },
     ConsentActive { date: usize, first: i32, last: i32 },
     ConsentRecorded { consent: usize },
+    ConsentAge { consent: usize, types: Vec<bool>, months: i32, period_end: i32 },
 }
 
 /// The row rules of a ruleset, ready for one dictionary and one reporting period.
 #[derive(Debug)]
 pub struct RowRules {
     bound: Vec<(RuleId, Bound)>,
+    birth: usize,
+    vaccination: usize,
     items: Items,
     /// For each code of the consent type: standard items, disaster items.
     covers: Vec<[Covers; 2]>,
@@ -32,7 +60,6 @@ pub struct RowRules {
 /// What is needed to tell a disaster item.
 #[derive(Debug)]
 struct Items {
-    date: Option<usize>,
     first: i32,
     last: i32,
     /// Fields that tell a product, each with the kind of item of every code.
@@ -52,45 +79,148 @@ impl Items {
     }
 }
 
+/// The counties in which a ZIP code lies, as positions in the county codelist.
+#[derive(Debug)]
+struct ZipCounties {
+    /// By ZIP code: where its counties begin; those of ZIP code `z` end where those of `z + 1` begin.
+    starts: Vec<u16>,
+    counties: Vec<u16>,
+}
+
+impl ZipCounties {
+    const ZIPS: usize = 100_000;
+
+    fn new(table: &str, codelist: &Codelist) -> Result<Self> {
+        let mut pairs: Vec<(u32, u16)> = zip_counties(table)?
+            .into_iter()
+            .filter_map(|(zip, county)| Some((zip, codelist.find(county.as_bytes(), false)?)))
+            .collect();
+        pairs.sort_unstable();
+        let mut starts = vec![0; Self::ZIPS + 1];
+        let mut at = 0;
+        for (zip, start) in (0..).zip(&mut starts) {
+            while pairs.get(at).is_some_and(|(other, _)| *other < zip) {
+                at += 1;
+            }
+            *start = u16::try_from(at).unwrap_or(u16::MAX);
+        }
+        Ok(Self { starts, counties: pairs.into_iter().map(|(_, county)| county).collect() })
+    }
+
+    /// The counties of a ZIP code; none when it is not in the table.
+    fn of(&self, zip: &str) -> &[u16] {
+        let Some(zip) = zip.get(..5).and_then(|digits| digits.parse::<usize>().ok()) else { return &[] };
+        match self.starts.get(zip).zip(self.starts.get(zip + 1)) {
+            Some((start, end)) => &self.counties[usize::from(*start)..usize::from(*end)],
+            None => &[],
+        }
+    }
+}
+
+/// A limit in a column of a codelist, as a day count.
+fn listed_day(codelist: &Codelist, at: u16, column: Option<&String>) -> Option<i32> {
+    calendar::parse(codelist.value(at, column?).as_bytes(), calendar::DateFormat::Iso)
+}
+
+fn bind(kind: &Kind, rules: &Ruleset, dictionary: &Dictionary, period: ReportingPeriod) -> Result<Option<Bound>> {
+    // Only rules whose columns are all there come here.
+    let at = |name: &str| dictionary.position(name).unwrap_or_default();
+    let codelist = |name: &str| dictionary.field(name).and_then(|field| dictionary.codelist(field));
+    let period_end = calendar::day(period.last_day());
+    Ok(Some(match kind {
+        Kind::DateOrder { earlier, later } => Bound::DateOrder { earlier: at(earlier), later: at(later) },
+        Kind::DateRange { column, range } => {
+            let (first, last) = range.days(period, dictionary);
+            Bound::DateRange { column: at(column), first, last }
+        }
+        Kind::AgeOver { years, born_from } => {
+            Bound::AgeOver { months: years * 12 + 11, born_from: calendar::day(*born_from) }
+        }
+        Kind::AgeInMonths { .. } => Bound::AgeInMonths { age: at(names::AGE_IN_MONTHS), period_end },
+        Kind::ZipCounty { table } => {
+            let Some(codelist) = codelist(names::COUNTY) else { return Ok(None) };
+            let counties = ZipCounties::new(table, codelist)?;
+            Bound::ZipCounty { zip: at(names::ZIP), county: at(names::COUNTY), counties }
+        }
+        Kind::StateCounty { state } => {
+            let home = codelist(names::STATE).and_then(|codelist| codelist.find(state.as_bytes(), false));
+            Bound::StateCounty { state: at(names::STATE), county: at(names::COUNTY), home: home.unwrap_or(NO_CODE) }
+        }
+        Kind::VaccineGroup { groups } => {
+            let Some((cvx, group)) = codelist(names::CVX).zip(codelist(names::VACCINE_GROUP)) else {
+                return Ok(None);
+            };
+            let of = |position| {
+                let named = cvx.value(position, groups).split('|');
+                named.filter_map(|name| group.find(name.as_bytes(), true)).collect()
+            };
+            let groups = (0..).zip(cvx.codes()).map(|(position, _)| of(position)).collect();
+            Bound::VaccineGroup { cvx: at(names::CVX), group: at(names::VACCINE_GROUP), groups }
+        }
+        Kind::CodeIs { column, set, unless_item } => {
+            let bad = codelist(column).map(|codelist| set.of(codelist)).unwrap_or_default();
+            Bound::CodeIs { column: at(column), bad, unless: *unless_item }
+        }
+        Kind::CodeDate { column, in_use_from, in_use_to, set } => {
+            let Some(codelist) = codelist(column) else { return Ok(None) };
+            let in_use = (0..).zip(set.of(codelist)).map(|(position, is_in)| {
+                let from = listed_day(codelist, position, in_use_from.as_ref()).filter(|_| is_in);
+                let to = listed_day(codelist, position, in_use_to.as_ref()).filter(|_| is_in);
+                (from.unwrap_or(i32::MIN), to.unwrap_or(i32::MAX))
+            });
+            Bound::CodeDate { column: at(column), in_use: in_use.collect() }
+        }
+        Kind::CodeAge { column, min_months, max_months, grace_days, up_to_years, set } => {
+            let Some(codelist) = codelist(column) else { return Ok(None) };
+            let months = |position, name: &str| codelist.value(position, name).parse().ok();
+            let ages = (0..).zip(set.of(codelist)).map(|(position, is_in)| {
+                let min = months(position, min_months).filter(|_| is_in);
+                let max = months(position, max_months).filter(|_| is_in);
+                (min.unwrap_or(0), max.unwrap_or(i32::MAX))
+            });
+            let ages = ages.collect();
+            Bound::CodeAge { column: at(column), ages, grace: *grace_days, up_to: up_to_years * 12 + 11 }
+        }
+        Kind::DisasterWindow { item } => Bound::DisasterWindow { item: *item },
+        Kind::DisasterItemDate { item, range } => {
+            let (first, last) = range.days(period, dictionary);
+            Bound::DisasterItemDate { item: *item, first, last }
+        }
+        Kind::DisasterItemTooNew { market } => {
+            Bound::DisasterItemTooNew { cvx: at(names::CVX), too_new: rules.too_new(dictionary, names::CVX, market) }
+        }
+        Kind::DisasterRetention { item, .. } => Bound::DisasterRetention { item: *item },
+        Kind::ConsentClass => {
+            Bound::ConsentClass { consent: at(names::CONSENT_TYPE), disaster_consent: at(names::DISASTER_CONSENT) }
+        }
+        Kind::ConsentActive { years } => {
+            let first = period.last_day() - chrono::Months::new(years * 12);
+            Bound::ConsentActive { date: at(names::CONSENT_DATE), first: calendar::day(first), last: period_end }
+        }
+        Kind::ConsentRecorded => Bound::ConsentRecorded { consent: at(names::CONSENT_TYPE) },
+        Kind::ConsentAge { types, years } => {
+            let codes = codelist(names::CONSENT_TYPE).map_or(&[][..], Codelist::codes);
+            Bound::ConsentAge {
+                consent: at(names::CONSENT_TYPE),
+                types: codes.iter().map(|code| types.contains(&code.code)).collect(),
+                months: i32::try_from(years * 12).unwrap_or(i32::MAX),
+                period_end,
+            }
+        }
+        _ => return Ok(None),
+    }))
+}
+
 impl RowRules {
     /// Binds every row rule that can be checked with this dictionary.
-    pub fn new(rules: &Ruleset, dictionary: &Dictionary, period: ReportingPeriod) -> Self {
-        let at = |name: &str| dictionary.field(name).and_then(|field| dictionary.position(&field.name));
-        let bound = rules.rules().iter().enumerate().filter_map(|(id, rule)| {
-            if Ruleset::not_checkable(rule, dictionary).is_some() {
-                return None;
+    pub fn new(rules: &Ruleset, dictionary: &Dictionary, period: ReportingPeriod) -> Result<Self> {
+        let mut bound = Vec::new();
+        for (id, rule) in rules.rules().iter().enumerate() {
+            if Ruleset::not_checkable(rule, dictionary, period).is_none() {
+                bound.extend(bind(&rule.kind, rules, dictionary, period)?.map(|bound| (id, bound)));
             }
-            let bound = match &rule.kind {
-                Kind::DateOrder { earlier, later } => Bound::DateOrder { earlier: at(earlier)?, later: at(later)? },
-                Kind::DateRange { column, after, up_to, before } => {
-                    let day = |limit: &super::ruleset::Limit| calendar::day(limit.day(period));
-                    Bound::DateRange {
-                        column: at(column)?,
-                        after: after.as_ref().map_or(i32::MIN, day),
-                        up_to: up_to.as_ref().map_or(i32::MAX, day),
-                        before: before.as_ref().map_or(i32::MAX, day),
-                    }
-                }
-                Kind::DisasterWindow { item } => Bound::DisasterWindow { item: *item },
-                Kind::ConsentClass => Bound::ConsentClass {
-                    consent: at(names::CONSENT_TYPE)?,
-                    disaster_consent: at(names::DISASTER_CONSENT)?,
-                },
-                Kind::ConsentActive { years } => {
-                    let last = period.last_day();
-                    let first = last - chrono::Months::new(years * 12);
-                    Bound::ConsentActive {
-                        date: at(names::CONSENT_DATE)?,
-                        first: calendar::day(first),
-                        last: calendar::day(last),
-                    }
-                }
-                Kind::ConsentRecorded => Bound::ConsentRecorded { consent: at(names::CONSENT_TYPE)? },
-                _ => return None,
-            };
-            Some((id, bound))
-        });
-        let bound = bound.collect();
+        }
+        let at = |name: &str| dictionary.field(name).and_then(|field| dictionary.position(&field.name));
         let codes = |name: &str| {
             let codelist = dictionary.field(name).and_then(|field| dictionary.codelist(field));
             codelist.map_or(&[][..], |codelist| codelist.codes())
@@ -99,10 +229,12 @@ impl RowRules {
             let line = rules.consents().iter().find(|line| line.consent_type == code.code);
             line.map_or([Covers::Never; 2], |line| [line.standard, line.disaster])
         });
-        Self {
+        Ok(Self {
             bound,
+            // The dictionary has proved that both are there.
+            birth: at(names::BIRTH_DATE).unwrap_or_default(),
+            vaccination: at(names::VACCINATION_DATE).unwrap_or_default(),
             items: Items {
-                date: at(names::VACCINATION_DATE),
                 first: calendar::day(rules.disaster().from),
                 last: calendar::day(rules.disaster().to),
                 by_code: [names::VACCINE_GROUP, names::CVX]
@@ -115,50 +247,127 @@ impl RowRules {
                 .iter()
                 .map(|code| code.label.eq_ignore_ascii_case("yes"))
                 .collect(),
-        }
+        })
     }
 
     /// Checks all rows of a chunk; `columns` are by the field's position in the dictionary.
-    pub fn check(&self, columns: &[Values], rows: usize, findings: &mut Findings) {
+    pub fn check(&self, columns: &[Values], findings: &mut Findings) {
         for (rule, bound) in &self.bound {
-            for row in 0..rows {
-                if let Some(passed) = self.verdict(bound, columns, row) {
-                    findings.checked_row(row, *rule, passed);
-                }
-            }
+            self.check_rule(*rule, bound, columns, findings);
         }
     }
 
-    /// Whether a row passes, or `None` when the rule does not apply to it or its values could not be read.
-    fn verdict(&self, bound: &Bound, columns: &[Values], row: usize) -> Option<bool> {
-        match *bound {
-            Bound::DateOrder { earlier, later } => Some(date(&columns[earlier], row)? <= date(&columns[later], row)?),
-            Bound::DateRange { column, after, up_to, before } => {
-                let day = date(&columns[column], row)?;
-                Some(!(day > after && day <= up_to && day < before))
+    /// Holds every row to one rule. A verdict is whether the row passes, or `None` when the rule does not apply to it or
+    /// its values could not be read.
+    fn check_rule(&self, rule: RuleId, bound: &Bound, columns: &[Values], findings: &mut Findings) {
+        let birth = |row| date(&columns[self.birth], row);
+        let vaccination = |row| date(&columns[self.vaccination], row);
+        let item = |row| self.items.product(columns, row);
+        match bound {
+            Bound::DateOrder { earlier, later } => {
+                findings.check_rows(rule, |row| Some(date(&columns[*earlier], row)? <= date(&columns[*later], row)?));
             }
-            Bound::DisasterWindow { item } => {
-                let day = date(&columns[self.items.date?], row)?;
-                (self.items.product(columns, row)? == item).then(|| self.items.in_window(day))
+            Bound::DateRange { column, first, last } => findings
+                .check_rows(rule, |row| date(&columns[*column], row).map(|day| !(*first..=*last).contains(&day))),
+            Bound::AgeOver { months, born_from } => findings.check_rows(rule, |row| {
+                let birth = birth(row).filter(|birth| birth >= born_from)?;
+                Some(whole_months(birth, vaccination(row)?) <= *months)
+            }),
+            Bound::AgeInMonths { age, period_end } => findings.sort_rows(rule, None, |row| {
+                let said = integer(&columns[*age], row)?;
+                let (birth, day) = (birth(row)?, vaccination(row)?);
+                (birth <= day).then(|| ages_that_fit(said, birth, day, *period_end))
+            }),
+            Bound::ZipCounty { zip, county, counties } => {
+                let Values::Texts(zips) = &columns[*zip] else { return };
+                findings.check_rows(rule, |row| {
+                    let county = known(&columns[*county], row)?;
+                    let counties = counties.of(text(zips, row)?);
+                    (!counties.is_empty()).then(|| counties.contains(&county))
+                });
             }
-            Bound::ConsentClass { consent, disaster_consent } => {
-                let covers = self.covers.get(usize::from(code(&columns[consent], row)))?;
-                let day = date(&columns[self.items.date?], row)?;
-                let disaster_item = self.items.in_window(day) && self.items.product(columns, row).is_some();
-                let consented = self.disaster_consent.get(usize::from(code(&columns[disaster_consent], row)));
+            Bound::StateCounty { state, county, home } => findings.check_rows(rule, |row| {
+                known(&columns[*county], row)?;
+                Some(known(&columns[*state], row)? == *home)
+            }),
+            Bound::VaccineGroup { cvx, group, groups } => findings.check_rows(rule, |row| {
+                let groups = &groups[usize::from(known(&columns[*cvx], row)?)];
+                let group = known(&columns[*group], row)?;
+                (!groups.is_empty()).then(|| groups.contains(&group))
+            }),
+            Bound::CodeIs { column, bad, unless } => findings.check_rows(rule, |row| {
+                let is_bad = bad[usize::from(known(&columns[*column], row)?)];
+                Some(!is_bad || (unless.is_some() && item(row) == *unless))
+            }),
+            Bound::CodeDate { column, in_use } => findings.check_rows(rule, |row| {
+                let (from, to) = in_use[usize::from(known(&columns[*column], row)?)];
+                Some((from..=to).contains(&vaccination(row)?))
+            }),
+            Bound::CodeAge { column, ages, grace, up_to } => findings.check_rows(rule, |row| {
+                let (min, max) = ages[usize::from(known(&columns[*column], row)?)];
+                let (birth, day) = (birth(row)?, vaccination(row)?);
+                let months = whole_months(birth, day);
+                // Without an age, or with one that another rule objects to, there is nothing to compare.
+                (birth <= day && months <= *up_to)
+                    .then(|| months <= max && (months >= min || whole_months(birth, day + grace) >= min))
+            }),
+            Bound::DisasterWindow { item: wanted } => findings.check_rows(rule, |row| {
+                let day = vaccination(row)?;
+                (item(row)? == *wanted).then(|| self.items.in_window(day))
+            }),
+            Bound::DisasterItemDate { item: wanted, first, last } => findings.check_rows(rule, |row| {
+                let day = vaccination(row)?;
+                (item(row)? == *wanted).then(|| !(*first..=*last).contains(&day))
+            }),
+            Bound::DisasterItemTooNew { cvx, too_new } => findings.check_rows(rule, |row| {
+                let is_new = too_new[usize::from(known(&columns[*cvx], row)?)];
+                let day = vaccination(row)?;
+                is_new.then(|| !self.items.in_window(day))
+            }),
+            Bound::DisasterRetention { item: wanted } => {
+                findings.check_rows(rule, |row| (item(row)? == *wanted).then_some(false));
+            }
+            Bound::ConsentClass { consent, disaster_consent } => findings.check_rows(rule, |row| {
+                let covers = self.covers.get(usize::from(code(&columns[*consent], row)))?;
+                let day = vaccination(row)?;
+                let disaster_item = self.items.in_window(day) && item(row).is_some();
+                let consented = self.disaster_consent.get(usize::from(code(&columns[*disaster_consent], row)));
                 Some(match covers[usize::from(disaster_item)] {
                     Covers::Always => true,
                     Covers::WithDisasterConsent => consented == Some(&true),
                     Covers::Never => false,
                 })
+            }),
+            // A consent without a date cannot be shown to be active.
+            Bound::ConsentActive { date: field, first, last } => findings.check_rows(rule, |row| {
+                Some(date(&columns[*field], row).is_some_and(|day| (*first..=*last).contains(&day)))
+            }),
+            Bound::ConsentRecorded { consent } => {
+                findings.check_rows(rule, |row| Some(known(&columns[*consent], row).is_some()));
             }
-            Bound::ConsentActive { date: field, first, last } => {
-                // A consent without a date cannot be shown to be active.
-                Some(date(&columns[field], row).is_some_and(|day| (first..=last).contains(&day)))
-            }
-            Bound::ConsentRecorded { consent } => Some(code(&columns[consent], row) != NO_CODE),
+            Bound::ConsentAge { consent, types, months, period_end } => findings.check_rows(rule, |row| {
+                let is_of_child = types[usize::from(known(&columns[*consent], row)?)];
+                let birth = birth(row)?;
+                is_of_child.then(|| whole_months(birth, *period_end) < *months)
+            }),
         }
     }
+}
+
+/// The meanings of [`AGES`] that fit what a row says, one bit each.
+fn ages_that_fit(said: i32, birth: i32, day: i32, period_end: i32) -> u8 {
+    let ((born_year, born_month, _), (year, month, _)) = (calendar::civil(birth), calendar::civil(day));
+    // 30.4375 days are a twelfth of 365.25: 10,000 times as many, to stay with whole numbers.
+    let (days, month_of_days) = (i64::from(day - birth) * 10_000, 304_375);
+    let said_of_days = i64::from(said);
+    let fits = [
+        whole_months(birth, day) == said,
+        (year - born_year) * 12 + month - born_month == said,
+        days / month_of_days == said_of_days,
+        (days + month_of_days / 2) / month_of_days == said_of_days,
+        whole_months(birth, period_end) == said,
+    ];
+    (0..).zip(fits).map(|(bit, fits)| u8::from(fits) << bit).sum()
 }
 
 fn date(values: &Values, row: usize) -> Option<i32> {
@@ -168,9 +377,25 @@ fn date(values: &Values, row: usize) -> Option<i32> {
     }
 }
 
+fn integer(values: &Values, row: usize) -> Option<i32> {
+    match values {
+        Values::Integers(numbers) => Some(numbers[row]).filter(|number| *number != NO_INTEGER),
+        _ => None,
+    }
+}
+
 fn code(values: &Values, row: usize) -> u16 {
     match values {
         Values::Codes(codes) => codes[row],
         _ => NO_CODE,
     }
+}
+
+/// The code of a row that has one.
+fn known(values: &Values, row: usize) -> Option<u16> {
+    Some(code(values, row)).filter(|code| *code != NO_CODE)
+}
+
+fn text(texts: &StringArray, row: usize) -> Option<&str> {
+    texts.is_valid(row).then(|| texts.value(row))
 }

@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
-use crate::dictionary::{Dictionary, FieldType, Unlisted, names};
+use crate::calendar;
+use crate::dictionary::{Codelist, Dictionary, FieldType, Unlisted, names};
 use crate::error::{Error, Result};
 use crate::knowledge::{self, Fingerprint};
 use crate::period::ReportingPeriod;
@@ -54,17 +55,75 @@ pub enum NamedDay {
     PeriodEnd,
     /// The day by which the file of the period is due.
     DueDate,
+    /// The first day of the dictionary's first inclusion year.
+    FirstInclusionDay,
+    /// The last day of the dictionary's last inclusion year, when it names one.
+    LastInclusionDay,
 }
 
 impl Limit {
-    /// The day, for a period.
-    pub fn day(&self, period: ReportingPeriod) -> NaiveDate {
+    /// The day, for a period and a dictionary; `None` when the dictionary does not name it.
+    pub fn day(&self, period: ReportingPeriod, dictionary: &Dictionary) -> Option<NaiveDate> {
         match self {
-            Self::Fixed(day) => *day,
-            Self::Named(NamedDay::PeriodEnd) => period.last_day(),
-            Self::Named(NamedDay::DueDate) => period.due_date(),
+            Self::Fixed(day) => Some(*day),
+            Self::Named(NamedDay::PeriodEnd) => Some(period.last_day()),
+            Self::Named(NamedDay::DueDate) => Some(period.due_date()),
+            Self::Named(NamedDay::FirstInclusionDay) => {
+                NaiveDate::from_ymd_opt(dictionary.first_inclusion_year(), 1, 1)
+            }
+            Self::Named(NamedDay::LastInclusionDay) => {
+                NaiveDate::from_ymd_opt(dictionary.last_inclusion_year()?, 12, 31)
+            }
         }
     }
+}
+
+/// A range of days; all of the limits that are given must hold. A rule names a bad range.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DayRange {
+    /// Days after this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<Limit>,
+    /// Days up to this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub up_to: Option<Limit>,
+    /// Days before this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Limit>,
+}
+
+impl DayRange {
+    fn limits(&self) -> impl Iterator<Item = &Limit> {
+        [&self.after, &self.up_to, &self.before].into_iter().flatten()
+    }
+
+    /// The first and the last day of the range, as day counts.
+    pub fn days(&self, period: ReportingPeriod, dictionary: &Dictionary) -> (i32, i32) {
+        let day = |limit: &Option<Limit>| limit.as_ref()?.day(period, dictionary).map(calendar::day);
+        let first = day(&self.after).map_or(i32::MIN, |day| day + 1);
+        let last = [day(&self.up_to), day(&self.before).map(|day| day - 1)].into_iter().flatten().min();
+        (first, last.unwrap_or(i32::MAX))
+    }
+}
+
+/// Some codes of a codelist, by what its columns say.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CodeSet {
+    /// These codes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub codes: Vec<String>,
+    /// And those that have `true` in this column of the codelist.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub marked: Option<String>,
+    /// But not these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub except: Vec<String>,
+    /// Nor those of this list: a file in `codelists/` with the column `code`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub except_list: Option<String>,
+    /// Nor those with this word in their label, without regard to case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub except_label: Option<String>,
 }
 
 /// What kind of disaster item a vaccine or product is.
@@ -78,7 +137,7 @@ pub enum DisasterItem {
 }
 
 /// Which check carries a rule out, with its parameters.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[expect(missing_docs, reason = "each rule says what it is in `what`, in the rules file")]
 pub enum Kind {
@@ -88,22 +147,94 @@ pub enum Kind {
     DoubledColumn,
     NoRows,
     FieldCount,
-    NotUtf8,
+    NotText,
     StrayQuote,
+    ControlCharacter,
+    UnclosedQuote,
+    RepeatedHeader,
     CutOff,
     RejectedShare,
     Required,
     Expected,
     Date,
     Integer,
-    Code { unlisted: Unlisted },
+    Code {
+        unlisted: Unlisted,
+    },
     Pattern,
-    DateOrder { earlier: String, later: String },
-    DateRange { column: String, after: Option<Limit>, up_to: Option<Limit>, before: Option<Limit> },
-    DisasterWindow { item: DisasterItem },
+    Length,
+    MixedFormats,
+    DateOrder {
+        earlier: String,
+        later: String,
+    },
+    DateRange {
+        column: String,
+        #[serde(flatten)]
+        range: DayRange,
+    },
+    AgeOver {
+        years: i32,
+        born_from: NaiveDate,
+    },
+    AgeInMonths {
+        agreement: f64,
+    },
+    ZipCounty {
+        table: String,
+    },
+    StateCounty {
+        state: String,
+    },
+    VaccineGroup {
+        groups: String,
+    },
+    CodeIs {
+        column: String,
+        #[serde(flatten)]
+        set: CodeSet,
+        unless_item: Option<DisasterItem>,
+    },
+    CodeDate {
+        column: String,
+        in_use_from: Option<String>,
+        in_use_to: Option<String>,
+        #[serde(flatten)]
+        set: CodeSet,
+    },
+    CodeAge {
+        column: String,
+        min_months: String,
+        max_months: String,
+        grace_days: i32,
+        up_to_years: i32,
+        #[serde(flatten)]
+        set: CodeSet,
+    },
+    DisasterWindow {
+        item: DisasterItem,
+    },
+    DisasterItemDate {
+        item: DisasterItem,
+        #[serde(flatten)]
+        range: DayRange,
+    },
+    DisasterItemTooNew {
+        market: String,
+    },
+    DisasterRetention {
+        item: DisasterItem,
+        until: NaiveDate,
+    },
     ConsentClass,
-    ConsentActive { years: u32 },
+    ConsentActive {
+        years: u32,
+    },
     ConsentRecorded,
+    ConsentAge {
+        types: Vec<String>,
+        years: u32,
+    },
 }
 
 impl Kind {
@@ -118,12 +249,17 @@ impl Kind {
             | Self::CutOff
             | Self::RejectedShare => Some(Severity::Refuse),
             Self::FieldCount
-            | Self::NotUtf8
+            | Self::NotText
             | Self::StrayQuote
+            | Self::ControlCharacter
+            | Self::UnclosedQuote
+            | Self::RepeatedHeader
             | Self::Required
             | Self::Date
             | Self::Integer
             | Self::Code { unlisted: Unlisted::Reject } => Some(Severity::Reject),
+            // Which rows these are is known when the last one has been read.
+            Self::MixedFormats | Self::AgeInMonths { .. } => Some(Severity::Review),
             _ => None,
         }
     }
@@ -137,8 +273,11 @@ impl Kind {
             Self::DoubledColumn,
             Self::NoRows,
             Self::FieldCount,
-            Self::NotUtf8,
+            Self::NotText,
             Self::StrayQuote,
+            Self::ControlCharacter,
+            Self::UnclosedQuote,
+            Self::RepeatedHeader,
             Self::CutOff,
             Self::RejectedShare,
             Self::Required,
@@ -148,6 +287,8 @@ impl Kind {
             Self::Code { unlisted: Unlisted::Reject },
             Self::Code { unlisted: Unlisted::Review },
             Self::Pattern,
+            Self::Length,
+            Self::MixedFormats,
         ]
     }
 }
@@ -229,6 +370,8 @@ struct ItemLine {
     item: DisasterItem,
     column: String,
     code: String,
+    market: String,
+    introduced: Option<NaiveDate>,
 }
 
 /// All rules, proved against a dictionary.
@@ -247,7 +390,9 @@ impl Ruleset {
         let items = csv::Reader::from_reader(items_text.as_bytes())
             .deserialize()
             .collect::<Result<Vec<ItemLine>, _>>()
-            .map_err(|_| Error::usage("the list of disaster items needs the columns item, column and code"))?;
+            .map_err(|_| {
+                Error::usage("the list of disaster items needs the columns item, column, code, market and introduced")
+            })?;
         let text = serde_json::to_vec(&document).map_err(|_| Error::internal("the rules have no JSON form"))?;
         let fingerprint =
             Fingerprint::of([(FILE, text.as_slice()), (document.disaster.items.as_str(), items_text.as_bytes())]);
@@ -274,10 +419,23 @@ impl Ruleset {
                 Kind::DateRange { column, .. } => &[column],
                 _ => &[],
             };
-            for column in columns {
-                if dictionary.position(column).is_none_or(|at| dictionary.fields()[at].field_type != FieldType::Date) {
-                    return wrong("it names a field that is not a date of the dictionary");
+            let is = |column: &str, field_type| {
+                dictionary.position(column).is_some_and(|at| dictionary.fields()[at].field_type == field_type)
+            };
+            if columns.iter().any(|column| !is(column, FieldType::Date)) {
+                return wrong("it names a field that is not a date of the dictionary");
+            }
+            if let Kind::CodeIs { column, set, .. }
+            | Kind::CodeDate { column, set, .. }
+            | Kind::CodeAge { column, set, .. } = &rule.kind
+            {
+                if !is(column, FieldType::Code) {
+                    return wrong("it names a field that is not a code of the dictionary");
                 }
+                set.except_list.as_deref().map(listed_codes).transpose()?;
+            }
+            if let Kind::ZipCounty { table } = &rule.kind {
+                zip_counties(table)?;
             }
         }
         for kind in Kind::built_on() {
@@ -356,12 +514,43 @@ impl Ruleset {
         items
     }
 
+    /// For every code of a field, by the code's position, whether it is a disaster item of a market that was introduced
+    /// after the disaster.
+    pub(super) fn too_new(&self, dictionary: &Dictionary, field: &str, market: &str) -> Vec<bool> {
+        let codelist = dictionary.position(field).and_then(|at| dictionary.codelist(&dictionary.fields()[at]));
+        let Some(codelist) = codelist else { return Vec::new() };
+        let is_new = |line: &&ItemLine| {
+            line.column == field
+                && line.market == market
+                && line.introduced.is_some_and(|introduced| introduced > self.document.disaster.to)
+        };
+        let mut new = vec![false; codelist.codes().len()];
+        for line in self.items.iter().filter(is_new) {
+            if let Some(position) = codelist.find(line.code.as_bytes(), false) {
+                new[usize::from(position)] = true;
+            }
+        }
+        new
+    }
+
     /// The fields that a rule about whole rows reads, by name; a finding points at the last one.
     fn reads(rule: &Rule) -> Vec<&str> {
         match &rule.kind {
             Kind::DateOrder { earlier, later } => vec![earlier, later],
-            Kind::DateRange { column, .. } => vec![column],
-            Kind::DisasterWindow { .. } => vec![names::VACCINE_GROUP, names::CVX, names::VACCINATION_DATE],
+            Kind::DateRange { column, .. } | Kind::CodeIs { column, unless_item: None, .. } => vec![column],
+            Kind::CodeIs { column, unless_item: Some(_), .. } => vec![names::VACCINE_GROUP, column],
+            Kind::AgeOver { .. } => vec![names::VACCINATION_DATE, names::BIRTH_DATE],
+            Kind::AgeInMonths { .. } => vec![names::BIRTH_DATE, names::VACCINATION_DATE, names::AGE_IN_MONTHS],
+            Kind::ZipCounty { .. } => vec![names::ZIP, names::COUNTY],
+            Kind::StateCounty { .. } => vec![names::COUNTY, names::STATE],
+            Kind::VaccineGroup { .. } | Kind::DisasterRetention { .. } => vec![names::CVX, names::VACCINE_GROUP],
+            Kind::CodeDate { column, .. } => vec![names::VACCINATION_DATE, column],
+            Kind::CodeAge { column, .. } => vec![names::BIRTH_DATE, names::VACCINATION_DATE, column],
+            Kind::ConsentAge { .. } => vec![names::BIRTH_DATE, names::CONSENT_TYPE],
+            Kind::DisasterItemTooNew { .. } => vec![names::VACCINATION_DATE, names::CVX],
+            Kind::DisasterWindow { .. } | Kind::DisasterItemDate { .. } => {
+                vec![names::VACCINE_GROUP, names::CVX, names::VACCINATION_DATE]
+            }
             Kind::ConsentClass => vec![
                 names::VACCINE_GROUP,
                 names::CVX,
@@ -385,10 +574,84 @@ impl Ruleset {
         Self::reads(rule).last().and_then(|name| dictionary.field(name)).map(|field| field.header.as_str())
     }
 
-    /// Why a rule cannot be checked with this dictionary, when that is so.
-    pub(super) fn not_checkable(rule: &Rule, dictionary: &Dictionary) -> Option<String> {
+    /// Why a rule cannot be checked on a period with this dictionary, when that is so.
+    pub(super) fn not_checkable(rule: &Rule, dictionary: &Dictionary, period: ReportingPeriod) -> Option<String> {
         let gone = Self::reads(rule).into_iter().filter(|name| dictionary.field(name).is_none());
         let gone: Vec<_> = gone.map(|name| format!("`{name}`")).collect();
-        (!gone.is_empty()).then(|| format!("the dictionary maps no column of the file to {}", gone.join(" and ")))
+        if !gone.is_empty() {
+            return Some(format!("the dictionary maps no column of the file to {}", gone.join(" and ")));
+        }
+        match &rule.kind {
+            Kind::DateRange { range, .. } | Kind::DisasterItemDate { range, .. }
+                if range.limits().any(|limit| limit.day(period, dictionary).is_none()) =>
+            {
+                Some("the dictionary names no last inclusion year".to_owned())
+            }
+            Kind::DisasterRetention { until, .. } if period.last_day() <= *until => {
+                Some(format!("it applies to periods that end after {until}"))
+            }
+            _ => Self::columns_of_codelist(rule).into_iter().find_map(|(field, column)| {
+                let codelist = dictionary.field(field).and_then(|field| dictionary.codelist(field));
+                (!codelist.is_some_and(|codelist| codelist.has_column(column)))
+                    .then(|| format!("the codelist of `{field}` has no column `{column}`"))
+            }),
+        }
     }
+
+    /// The columns of codelists that a rule reads, each with the field of the codelist.
+    fn columns_of_codelist(rule: &Rule) -> Vec<(&str, &str)> {
+        match &rule.kind {
+            Kind::VaccineGroup { groups } => vec![(names::CVX, groups)],
+            Kind::CodeIs { column, set, .. } => {
+                set.marked.iter().map(|marked| (column.as_str(), marked.as_str())).collect()
+            }
+            Kind::CodeDate { column, in_use_from, in_use_to, .. } => {
+                in_use_from.iter().chain(in_use_to).map(|name| (column.as_str(), name.as_str())).collect()
+            }
+            Kind::CodeAge { column, min_months, max_months, .. } => vec![(column, min_months), (column, max_months)],
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl CodeSet {
+    /// For every code of a list, by its position, whether it is in the set. Without `codes` and `marked`, all are but the
+    /// exceptions.
+    pub(super) fn of(&self, codelist: &Codelist) -> Vec<bool> {
+        let except_list = self.except_list.as_deref().and_then(|list| listed_codes(list).ok()).unwrap_or_default();
+        let without = |code: &str| self.except.iter().chain(&except_list).any(|other| other == code);
+        let all = self.codes.is_empty() && self.marked.is_none();
+        let codes = (0..).zip(codelist.codes()).map(|(at, code)| {
+            let is_marked = self.marked.as_ref().is_some_and(|marked| codelist.value(at, marked) == "true");
+            let word = self.except_label.as_ref();
+            let has_word = word.is_some_and(|word| code.label.to_lowercase().contains(&word.to_lowercase()));
+            (all || is_marked || self.codes.contains(&code.code)) && !without(&code.code) && !has_word
+        });
+        codes.collect()
+    }
+}
+
+/// The column `code` of a built-in list.
+fn listed_codes(name: &str) -> Result<Vec<String>> {
+    #[derive(Deserialize)]
+    struct Line {
+        code: String,
+    }
+    let text = knowledge::text(&format!("codelists/{name}.csv"))?;
+    let lines = csv::Reader::from_reader(text.as_bytes()).deserialize().collect::<Result<Vec<Line>, _>>();
+    let lines = lines.map_err(|_| Error::usage(format!("the list `{name}` needs the column code")))?;
+    Ok(lines.into_iter().map(|line| line.code).collect())
+}
+
+/// ZIP code and county code of each line of a built-in table.
+pub(super) fn zip_counties(table: &str) -> Result<Vec<(u32, String)>> {
+    #[derive(Deserialize)]
+    struct Line {
+        zip: u32,
+        county: String,
+    }
+    let text = knowledge::text(&format!("codelists/{table}.csv"))?;
+    let lines = csv::Reader::from_reader(text.as_bytes()).deserialize().collect::<Result<Vec<Line>, _>>();
+    let lines = lines.map_err(|_| Error::usage(format!("the table `{table}` needs the columns zip and county")))?;
+    Ok(lines.into_iter().map(|line| (line.zip, line.county)).collect())
 }

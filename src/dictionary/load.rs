@@ -133,6 +133,9 @@ impl Dictionary {
             if field.role == Role::Identifier && field.table.is_some() {
                 return wrong("an identifier is never stored: it takes no `table`");
             }
+            if field.max_length.is_some() && field.field_type != FieldType::Text {
+                return wrong("only a text takes a `max_length`");
+            }
             match field.field_type {
                 FieldType::Date if field.formats.is_empty() => return wrong("a date needs `formats`"),
                 FieldType::Code if field.codelist.is_none() => return wrong("a code needs a `codelist`"),
@@ -150,7 +153,8 @@ impl Dictionary {
                     && field.table == table
                     && presence.is_none_or(|presence| presence == field.presence)
                     // A client is told by the whole id and nothing but the id.
-                    && (name != names::CLIENT || (field.pattern.is_none() && field.keep_first.is_none()))
+                    && (name != names::CLIENT
+                        || (field.pattern.is_none() && field.keep_first.is_none() && field.max_length.is_none()))
             });
             if !right {
                 return Err(Error::usage(format!(

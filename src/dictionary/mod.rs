@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 pub use codelist::{Code, Codelist};
 
 use crate::calendar::DateFormat;
+use crate::encoding::Encoding;
 use crate::error::{Error, Result};
 use crate::knowledge::Fingerprint;
 use crate::provenance::Edition;
@@ -25,6 +26,14 @@ pub mod names {
     pub const CVX: &str = "cvx_code";
     /// The registry's name for the vaccine's group.
     pub const VACCINE_GROUP: &str = "vaccine_group";
+    /// The county of the client's address.
+    pub const COUNTY: &str = "county";
+    /// The state of the client's address.
+    pub const STATE: &str = "state";
+    /// The ZIP code of the client's address.
+    pub const ZIP: &str = "zip";
+    /// The client's age in months, as the file says it.
+    pub const AGE_IN_MONTHS: &str = "age_in_months";
     /// Consent type, when the file has it: IA, IC, DC, PA.
     pub const CONSENT_TYPE: &str = "consent_type";
     /// Disaster consent, when the file has it: a code whose label is Yes or No.
@@ -134,6 +143,9 @@ pub struct Field {
     /// Number of leading characters that are stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_first: Option<usize>,
+    /// The most characters that a text may have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_length: Option<usize>,
     /// Smallest whole number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub minimum: Option<i32>,
@@ -157,6 +169,14 @@ impl Field {
     /// Whether a value has the form of the field; true when the field has no pattern.
     pub fn has_form(&self, value: &[u8]) -> bool {
         self.matcher.as_ref().is_none_or(|matcher| matcher.is_match(value))
+    }
+
+    /// Whether a value is no longer than the field allows.
+    pub fn has_length(&self, value: &[u8]) -> bool {
+        self.max_length.is_none_or(|most| {
+            // Characters are fewer than bytes, so the count is needed for few values.
+            value.len() <= most || String::from_utf8_lossy(value).chars().count() <= most
+        })
     }
 
     /// The part of a text that is stored.
@@ -208,6 +228,17 @@ pub struct Dimension {
 pub struct Dialect {
     /// One character between fields.
     pub delimiter: String,
+    /// How the text is written; without it, the file tells: UTF-8, or Windows-1252.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<Encoding>,
+    /// Physical lines before the header.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub skip_lines: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde wants")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// The dictionary as it stands in its file, before the codelists are read.
@@ -220,6 +251,8 @@ struct Document {
     title: String,
     source: String,
     first_inclusion_year: i32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    last_inclusion_year: Option<i32>,
     missing_values: Vec<String>,
     dialect: Dialect,
     #[serde(rename = "field")]
@@ -257,6 +290,16 @@ impl Dictionary {
     /// The first calendar year whose vaccinations are in the file.
     pub fn first_inclusion_year(&self) -> i32 {
         self.document.first_inclusion_year
+    }
+
+    /// The last calendar year whose vaccinations may be in the file, when the edition says one.
+    pub fn last_inclusion_year(&self) -> Option<i32> {
+        self.document.last_inclusion_year
+    }
+
+    /// How the file is written.
+    pub fn dialect(&self) -> &Dialect {
+        &self.document.dialect
     }
 
     /// The byte between fields.

@@ -21,6 +21,9 @@ macro_rules! columns {
         impl Column {
             /// The names of all columns: the header.
             pub const NAMES: [&'static str; 26] = [$($name,)*];
+
+            /// All columns.
+            const ALL: [Self; 26] = [$(Self::$column,)*];
         }
     };
 }
@@ -60,12 +63,18 @@ pub enum Rule {
     /// The number of fields differs from the header.
     #[serde(rename = "PHDS-S06")]
     S06,
-    /// The row is not valid UTF-8.
+    /// The row is not text in the encoding of the file.
     #[serde(rename = "PHDS-S07")]
     S07,
     /// A stray quote.
     #[serde(rename = "PHDS-S08")]
     S08,
+    /// A control character.
+    #[serde(rename = "PHDS-S10")]
+    S10,
+    /// The header again.
+    #[serde(rename = "PHDS-S12")]
+    S12,
     /// A required value is missing.
     #[serde(rename = "PHDS-F01")]
     F01,
@@ -87,6 +96,12 @@ pub enum Rule {
     /// A value does not have its pattern.
     #[serde(rename = "PHDS-F07")]
     F07,
+    /// A text is too long.
+    #[serde(rename = "PHDS-F08")]
+    F08,
+    /// A date has another format than the column.
+    #[serde(rename = "PHDS-F09")]
+    F09,
     /// Vaccination before birth.
     #[serde(rename = "PHDS-R01")]
     R01,
@@ -99,9 +114,51 @@ pub enum Rule {
     /// Birth before 1890-01-01.
     #[serde(rename = "PHDS-R04")]
     R04,
+    /// Vaccination before the first inclusion year.
+    #[serde(rename = "PHDS-R05")]
+    R05,
+    /// Vaccination at an age over 120 years.
+    #[serde(rename = "PHDS-R07")]
+    R07,
+    /// The age in months disagrees with the dates.
+    #[serde(rename = "PHDS-R08")]
+    R08,
+    /// The ZIP code is not in the county.
+    #[serde(rename = "PHDS-R09")]
+    R09,
+    /// A county of Texas in another state.
+    #[serde(rename = "PHDS-R10")]
+    R10,
+    /// The vaccine group is not one of the CVX code.
+    #[serde(rename = "PHDS-R11")]
+    R11,
+    /// The CVX code is not a vaccine.
+    #[serde(rename = "PHDS-R12")]
+    R12,
+    /// No vaccine was administered.
+    #[serde(rename = "PHDS-R13")]
+    R13,
+    /// The vaccine is unknown.
+    #[serde(rename = "PHDS-R14")]
+    R14,
+    /// The CVX code was not yet in use.
+    #[serde(rename = "PHDS-R15")]
+    R15,
+    /// The CVX code was no longer in use.
+    #[serde(rename = "PHDS-R16")]
+    R16,
+    /// The client is too young or too old for the CVX code.
+    #[serde(rename = "PHDS-R17")]
+    R17,
     /// A COVID-19 therapeutic outside the window of the disaster.
     #[serde(rename = "PHDS-D01")]
     D01,
+    /// A COVID-19 vaccine before there was one.
+    #[serde(rename = "PHDS-D03")]
+    D03,
+    /// A COVID-19 vaccine dated before it existed. Always together with R15.
+    #[serde(rename = "PHDS-D04")]
+    D04,
     /// A COVID-19 vaccine outside the window of the disaster. Never planted, always natural.
     #[serde(rename = "PHDS-D02")]
     D02,
@@ -109,10 +166,12 @@ pub enum Rule {
 
 impl Rule {
     /// The rules that are planted, in the order of the first round.
-    pub const PLANTED: [Self; 15] = [
+    pub const PLANTED: [Self; 33] = [
         Self::S06,
         Self::S07,
         Self::S08,
+        Self::S10,
+        Self::S12,
         Self::F01,
         Self::F02,
         Self::F03,
@@ -120,18 +179,47 @@ impl Rule {
         Self::F05,
         Self::F06,
         Self::F07,
+        Self::F08,
+        Self::F09,
         Self::R01,
         Self::R02,
         Self::R03,
         Self::R04,
+        Self::R05,
+        Self::R07,
+        Self::R08,
+        Self::R09,
+        Self::R10,
+        Self::R11,
+        Self::R12,
+        Self::R13,
+        Self::R14,
+        Self::R15,
+        Self::R16,
+        Self::R17,
         Self::D01,
+        Self::D03,
+        Self::D04,
     ];
 
     /// What the check does with a row that breaks the rule.
     pub fn severity(self) -> Severity {
         match self {
-            Self::F02 | Self::F06 | Self::F07 | Self::R03 | Self::D02 => Severity::Review,
-            _ => Severity::Reject,
+            Self::S06
+            | Self::S07
+            | Self::S08
+            | Self::S10
+            | Self::S12
+            | Self::F01
+            | Self::F03
+            | Self::F04
+            | Self::F05
+            | Self::R01
+            | Self::R02
+            | Self::R04
+            | Self::D01
+            | Self::D04 => Severity::Reject,
+            _ => Severity::Review,
         }
     }
 }
@@ -188,6 +276,26 @@ pub(super) struct Facts {
     pub(super) alone: bool,
     pub(super) disaster_vaccine: bool,
     pub(super) therapeutic: bool,
+    /// Days on which the CVX code is in use, and ages in months at which it is given.
+    pub(super) in_use: (Day, Day),
+    pub(super) ages: (i32, i32),
+}
+
+impl Facts {
+    /// Whether the row would have no finding with these dates, but for one that compares the day with a limit.
+    fn fits(&self, birth: Day, day: Day) -> bool {
+        let months = months(birth, day);
+        (self.in_use.0..=self.in_use.1).contains(&day)
+            && (self.ages.0..=self.ages.1.min(OLDEST_MONTHS)).contains(&months)
+    }
+}
+
+/// The last month of an age of 120 years.
+const OLDEST_MONTHS: i32 = 120 * 12 + 11;
+
+/// Completed months.
+fn months(birth: Day, day: Day) -> i32 {
+    MonthDay::of(birth).whole_months_to(MonthDay::of(day))
 }
 
 /// New raw text of some fields.
@@ -263,6 +371,9 @@ impl<'a> Planter<'a> {
                 self.turns[rule as usize] += 1;
                 self.waiting -= 1;
                 self.note(line, rule, column);
+                if rule == Rule::D04 {
+                    self.note(line, Rule::R15, Some(Column::CvxCode));
+                }
             }
         }
     }
@@ -285,6 +396,15 @@ impl<'a> Planter<'a> {
                 name.insert(1.min(name.len()), 0xE9);
                 whole_row(vec![(Column::ProviderName, name)], Shape::Same)
             }
+            Rule::S10 => {
+                let mut name = raw(row, Column::ProviderName).to_vec();
+                name.insert(1.min(name.len()), [0, 0x1b, 0x7f][turn % 3]);
+                whole_row(vec![(Column::ProviderName, name)], Shape::Same)
+            }
+            Rule::S12 => {
+                let header = Column::ALL.iter().zip(Column::NAMES);
+                whole_row(header.map(|(column, name)| (*column, name.as_bytes().to_vec())).collect(), Shape::Same)
+            }
             Rule::S08 => {
                 let city = raw(row, Column::ProviderCity);
                 let stray = if turn.is_multiple_of(2) {
@@ -295,10 +415,45 @@ impl<'a> Planter<'a> {
                 };
                 whole_row(vec![(Column::ProviderCity, stray)], Shape::Same)
             }
-            Rule::R01 | Rule::R02 | Rule::R03 => {
+            Rule::R01 | Rule::R02 | Rule::R03 | Rule::R05 => {
                 let day = self.wrong_day(rule, turn, facts)?;
-                let changes = vec![(Column::VaccinationDate, text_of(day).into_bytes())];
+                // Without an age there is none before birth.
+                let age = if rule == Rule::R01 { facts.birth } else { day };
+                let changes = vec![(Column::VaccinationDate, text_of(day).into_bytes()), age_at(facts.birth, age)];
                 Some((Some(Column::VaccinationDate), changes, Shape::Same))
+            }
+            Rule::R04 | Rule::R07 => {
+                let birth = wrong_birth(rule, turn, facts)?;
+                let changes = vec![(Column::BirthDate, text_of(birth).into_bytes()), age_at(birth, facts.day)];
+                Some((Some(Column::BirthDate), changes, Shape::Same))
+            }
+            Rule::R08 => {
+                let wrong = months(facts.birth, facts.day) + if turn.is_multiple_of(2) { 1 } else { 12 };
+                let changes = vec![(Column::AgeInMonths, wrong.to_string().into_bytes())];
+                Some((Some(Column::AgeInMonths), changes, Shape::Same))
+            }
+            Rule::R09 => {
+                let zip = raw(row, Column::ZipCode);
+                let is_far_west = [b"79", b"88"].iter().any(|start| zip.starts_with(*start));
+                let county = if is_far_west { "Harris" } else { "El Paso" };
+                Some((Some(Column::ClientCounty), vec![(Column::ClientCounty, county.into())], Shape::Same))
+            }
+            Rule::F09 => {
+                let column = [Column::BirthDate, Column::VaccinationDate][turn % 2];
+                let day = super::calendar::date_of([facts.birth, facts.day][turn % 2]);
+                Some((Some(column), vec![(column, day.format("%m/%d/%Y").to_string().into_bytes())], Shape::Same))
+            }
+            Rule::R11 | Rule::R12 | Rule::R13 | Rule::R14 | Rule::R15 | Rule::R16 | Rule::R17 => {
+                let (column, changes) = wrong_vaccine(rule, facts)?;
+                Some((Some(column), changes, Shape::Same))
+            }
+            Rule::D03 | Rule::D04 => {
+                let changes = self.untimely_vaccine(rule, turn, facts)?;
+                Some((
+                    Some(if rule == Rule::D03 { Column::VaccinationDate } else { Column::CvxCode }),
+                    changes,
+                    Shape::Same,
+                ))
             }
             Rule::D01 => {
                 let day = self.therapeutic_day(turn, facts)?;
@@ -307,6 +462,10 @@ impl<'a> Planter<'a> {
             _ => {
                 let texts = wrong_texts(rule);
                 let (column, text) = texts.get(turn % texts.len().max(1))?;
+                // Without its group, a therapeutic would be an unknown vaccine as well.
+                if facts.therapeutic && *column == Column::VaccineGroup {
+                    return None;
+                }
                 Some((Some(*column), vec![(*column, text.as_bytes().to_vec())], Shape::Same))
             }
         }
@@ -319,11 +478,13 @@ impl<'a> Planter<'a> {
             return None;
         }
         let (first_day, last_day) = (self.world.knowledge.first_day, self.world.last_day);
-        match rule {
+        let day = match rule {
             // Not before the first day of the file, which could be another finding.
             Rule::R01 if facts.birth <= first_day => None,
             Rule::R01 if turn.is_multiple_of(2) => Some(facts.birth - 1),
             Rule::R01 => Some(facts.birth - self.dice.between(1, (facts.birth - first_day).min(700))),
+            Rule::R05 if turn.is_multiple_of(2) => Some(first_day - 1),
+            Rule::R05 => Some(first_day - self.dice.between(2, 700)),
             Rule::R02 => Some(match turn % 3 {
                 0 => self.due_date + 1,
                 1 => self.far_future(),
@@ -334,7 +495,44 @@ impl<'a> Planter<'a> {
                 1 => self.due_date,
                 _ => self.dice.between(last_day + 1, self.due_date),
             }),
+        };
+        day.filter(|day| match rule {
+            Rule::R01 => (facts.in_use.0..=facts.in_use.1).contains(day),
+            _ => *day >= facts.birth && facts.fits(facts.birth, *day),
+        })
+    }
+
+    /// A row about a COVID-19 vaccine on a day on which it cannot have been given.
+    fn untimely_vaccine(&mut self, rule: Rule, turn: usize, facts: &Facts) -> Option<Changes> {
+        if !facts.alone || facts.disaster_vaccine || facts.therapeutic {
+            return None;
         }
+        let day = |year, month, day| chrono::NaiveDate::from_ymd_opt(year, month, day).map(super::calendar::day_of);
+        let (from, to) = match rule {
+            Rule::D03 => (day(2020, 11, 2)?, day(2020, 12, 10)?),
+            _ => (day(2020, 12, 11)?, self.world.knowledge.disaster.last_day),
+        };
+        let to = to.min(self.world.last_day);
+        let from = from.max(facts.birth);
+        if from > to {
+            return None;
+        }
+        // The last day first: there the mistakes are made.
+        let day = if turn.is_multiple_of(2) { to } else { self.dice.between(from, to) };
+        let cvx = match (rule, months(facts.birth, day)) {
+            (Rule::D03, 132..=1440) => "207",
+            (Rule::D04, 5..=59) => "308",
+            (Rule::D04, 60..=143) => "310",
+            (Rule::D04, 144..=1440) => "309",
+            _ => return None,
+        };
+        Some(vec![
+            (Column::VaccinationDate, text_of(day).into_bytes()),
+            (Column::CvxCode, cvx.into()),
+            (Column::VaccineGroup, "COVID-19".into()),
+            (Column::OrdinalPosition, b"1".to_vec()),
+            age_at(facts.birth, day),
+        ])
     }
 
     fn far_future(&self) -> Day {
@@ -363,7 +561,6 @@ impl<'a> Planter<'a> {
 
     fn as_therapeutic(&self, facts: &Facts, day: Day) -> Changes {
         let known = &self.world.knowledge.disaster;
-        let months = MonthDay::of(facts.birth).whole_months_to(MonthDay::of(day));
         let catalogue = &self.world.catalogue;
         let item =
             catalogue.products[catalogue.therapeutic].items.first().map(|&item| &catalogue.items[usize::from(item)]);
@@ -374,7 +571,7 @@ impl<'a> Planter<'a> {
             (Column::CvxCode, known.therapeutic_cvx.clone().into_bytes()),
             (Column::VaccineGroup, known.therapeutic_group.clone().into_bytes()),
             (Column::OrdinalPosition, b"1".to_vec()),
-            (Column::AgeInMonths, months.to_string().into_bytes()),
+            age_at(facts.birth, day),
         ]
     }
 
@@ -406,6 +603,53 @@ enum Shape {
     Same,
     OneMore,
     OneFewer,
+}
+
+/// A hundred letters and one.
+const LONG: &str =
+    "ABCDEFGHIJABCDEFGHIJABCDEFGHIJABCDEFGHIJABCDEFGHIJABCDEFGHIJABCDEFGHIJABCDEFGHIJABCDEFGHIJABCDEFGHIJX";
+
+/// The field for an age, empty when no age can be that high.
+fn age_at(birth: Day, day: Day) -> (Column, Vec<u8>) {
+    let months = months(birth, day);
+    (Column::AgeInMonths, if months <= 1800 { months.to_string().into_bytes() } else { Vec::new() })
+}
+
+/// A birth date that breaks a rule about days and no other.
+fn wrong_birth(rule: Rule, turn: usize, facts: &Facts) -> Option<Day> {
+    let day = |year, month, day| chrono::NaiveDate::from_ymd_opt(year, month, day).map(super::calendar::day_of);
+    match rule {
+        Rule::R04 if turn.is_multiple_of(2) => day(1889, 12, 31),
+        Rule::R04 => day(1872, 2, 29),
+        _ if turn.is_multiple_of(2) => day(1890, 1, 1).filter(|birth| months(*birth, facts.day) > OLDEST_MONTHS),
+        // The 121st birthday is the day of vaccination.
+        _ => super::calendar::date_of(facts.day)
+            .checked_sub_months(chrono::Months::new(121 * 12))
+            .map(super::calendar::day_of),
+    }
+}
+
+/// A vaccine or its group that breaks one rule and no other, and the column that the check points at.
+fn wrong_vaccine(rule: Rule, facts: &Facts) -> Option<(Column, Changes)> {
+    if facts.therapeutic || facts.disaster_vaccine {
+        return None;
+    }
+    let day = |year, month, day| chrono::NaiveDate::from_ymd_opt(year, month, day).map(super::calendar::day_of);
+    let months = months(facts.birth, facts.day);
+    let (cvx, group) = match rule {
+        Rule::R11 => return Some((Column::VaccineGroup, vec![(Column::VaccineGroup, "ANTHRAX".into())])),
+        Rule::R12 => ("181", None),
+        Rule::R13 => ("998", None),
+        Rule::R14 => ("999", None),
+        Rule::R15 if facts.day < day(2025, 4, 30)? => ("331", Some("FLU")),
+        Rule::R16 if months >= 1 => ("38", Some("MMR")),
+        Rule::R17 if months < 23 && facts.day >= day(2020, 5, 27)? => ("203", Some("MENING")),
+        Rule::R17 if months > 71 => ("48", Some("HIB")),
+        _ => return None,
+    };
+    let mut changes = vec![(Column::CvxCode, cvx.into())];
+    changes.extend(group.map(|group: &str| (Column::VaccineGroup, group.into())));
+    Some((Column::CvxCode, changes))
 }
 
 /// Values that break a rule about single fields.
@@ -450,7 +694,8 @@ fn wrong_texts(rule: Rule) -> &'static [(Column, &'static str)] {
             (Column::ZipCode, "78701-12"),
             (Column::ProviderZipCode, "787011"),
         ],
-        Rule::R04 => &[(Column::BirthDate, "1889-12-31"), (Column::BirthDate, "1872-02-29")],
+        Rule::F08 => &[(Column::ShortName, LONG), (Column::ProviderCity, LONG)],
+        Rule::R10 => &[(Column::StateCode, "LA"), (Column::StateCode, "OK")],
         _ => &[],
     }
 }

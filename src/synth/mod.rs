@@ -59,7 +59,7 @@ pub struct Options {
     pub seed: u64,
     /// Share of the rows that break one rule each, 0 to 0.5.
     ///
-    /// Every kind of fault occurs at least once in a file of `20 / faults` rows, and of a thousand rows for the kinds
+    /// Every kind of fault occurs at least once in a file of `50 / faults` rows, and of a few thousand rows for the kinds
     /// that need a fitting row (a client has about 13 rows). The other rows are the same with and without faults.
     pub faults: f64,
 }

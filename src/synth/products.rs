@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::calendar::Day;
+use super::calendar::{Day, day_of};
 use super::knowledge::{Knowledge, broken};
 use super::places::rows;
 use super::random::Dice;
@@ -55,6 +55,10 @@ pub(super) struct Item {
     pub(super) disaster_vaccine: bool,
     /// A COVID-19 therapeutic.
     pub(super) therapeutic: bool,
+    /// The first and the last day on which the CVX code is in use.
+    pub(super) in_use: (Day, Day),
+    /// The youngest and the oldest age, in completed months.
+    pub(super) ages: (i32, i32),
 }
 
 /// When a product for several groups is given.
@@ -67,7 +71,12 @@ pub(super) struct Combination {
 #[derive(Deserialize)]
 struct CvxRow {
     code: String,
+    label: String,
     vaccine_groups: String,
+    in_use_from: Option<chrono::NaiveDate>,
+    in_use_to: Option<chrono::NaiveDate>,
+    min_age_months: Option<i32>,
+    max_age_months: Option<i32>,
 }
 
 #[derive(Deserialize)]
@@ -107,7 +116,8 @@ impl Catalogue {
         for known in &knowledge.products {
             let group = catalogue.group(&known.group)?;
             let ages_days = [days_of_months(known.ages_months[0]), days_of_months(known.ages_months[1] + 1) - 2];
-            let product = catalogue.add(&known.cvx, &[group], ages_days, &vaccines, knowledge)?;
+            let row = cvx.iter().find(|row| row.code == known.cvx).ok_or_else(|| broken("product"))?;
+            let product = catalogue.add(row, &[group], ages_days, &vaccines, knowledge)?;
             let added = &mut catalogue.products[product];
             added.weight = known.weight;
             added.from = known.from.unwrap_or(Day::MIN);
@@ -122,7 +132,7 @@ impl Catalogue {
             let row = cvx.iter().find(|row| row.code == known.cvx).ok_or_else(|| broken("combination"))?;
             let groups: Vec<Group> =
                 row.vaccine_groups.split('|').map(|group| catalogue.group(group)).collect::<Result<_>>()?;
-            let product = catalogue.add(&known.cvx, &groups, known.ages_days, &vaccines, knowledge)?;
+            let product = catalogue.add(row, &groups, known.ages_days, &vaccines, knowledge)?;
             catalogue.products[product].from = known.from;
             let leads = known.leads.iter().map(|group| catalogue.group(group)).collect::<Result<_>>()?;
             catalogue.combinations.push(Combination { product, leads, doses: known.doses });
@@ -132,12 +142,16 @@ impl Catalogue {
 
     fn add(
         &mut self,
-        cvx: &str,
+        row: &CvxRow,
         groups: &[Group],
         ages_days: [i32; 2],
         vaccines: &[String],
         knowledge: &Knowledge,
     ) -> Result<usize> {
+        let cvx = row.code.as_str();
+        // "Unknown" and what was given in an unspecified form may be of any time.
+        let is_unknown = cvx == "999";
+        let has_end = !is_unknown && !row.label.contains("unspecified");
         // The registry's own key of a vaccine is not public; any stable number serves.
         let key = 4000 + cvx.parse::<u32>().map_err(|_| broken("cvx"))?;
         let mut items = Vec::new();
@@ -151,6 +165,14 @@ impl Catalogue {
                 alone: groups.len() == 1,
                 disaster_vaccine: vaccines.iter().any(|code| code == cvx),
                 therapeutic: *name == knowledge.disaster.therapeutic_group,
+                in_use: (
+                    row.in_use_from.map_or(Day::MIN, day_of),
+                    row.in_use_to.filter(|_| has_end).map_or(Day::MAX, day_of),
+                ),
+                ages: (
+                    row.min_age_months.filter(|_| !is_unknown).unwrap_or(0),
+                    row.max_age_months.filter(|_| !is_unknown).unwrap_or(i32::MAX),
+                ),
             });
         }
         let product = Product {

@@ -129,6 +129,8 @@ impl<'a> Writer<'a> {
             alone: item.alone,
             disaster_vaccine: item.disaster_vaccine,
             therapeutic: item.therapeutic,
+            in_use: item.in_use,
+            ages: item.ages,
         }
     }
 

@@ -17,8 +17,9 @@ use crate::support::{Month, TestContext, sources};
 const STAGES: [&str; 7] = ["fetch", "check", "history", "convert", "query", "disclosure", "output"];
 
 /// What every stage may use: what is known, the store's places, and small things.
-const SHARED: [&str; 12] = [
+const SHARED: [&str; 13] = [
     "calendar",
+    "encoding",
     "dictionary",
     "error",
     "fs",

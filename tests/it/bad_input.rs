@@ -85,7 +85,7 @@ fn a_file_without_a_header_shows_none_of_its_first_row() {
     insta::assert_snapshot!(refused(month.bytes()), @r"
     error: the file is refused: PHDS-S02 column is not in the dictionary: column 1, column 2, column 3, column 4, column 5, column 6 and 20 more; PHDS-S03 column is missing: CLIENT ID, FIRST NAME, LAST NAME, MIDDLE NAME, BIRTH DATE, SEX CODE and 20 more
 
-    hint: is the first line the header, and is the file UTF-8 text with the right delimiter? `phds explain PHDS-S02` says what to do
+    hint: the first line looks like a row: the file has no header; ask for one with it; `phds explain PHDS-S02` says what to do
     ");
 }
 
@@ -128,9 +128,9 @@ fn a_header_only() {
 }
 
 #[test]
-fn a_file_in_latin_1() {
-    insta::assert_snapshot!(refused(&month("times | PROVIDER NAME\n3 | Caf\\xE9")), @r"
-    error: the file is refused: PHDS-P01 too many rows are rejected: 3 of 3, most by PHDS-S07 row is not UTF-8 text
+fn a_file_in_an_unknown_encoding() {
+    insta::assert_snapshot!(refused(&month("times | PROVIDER NAME\n3 | Caf\\xE9 \\x81")), @r"
+    error: the file is refused: PHDS-P01 too many rows are rejected: 3 of 3, most by PHDS-S07 row is not text in the file's encoding
 
     hint: `phds explain PHDS-P01` says what to do
     ");
@@ -143,7 +143,7 @@ fn a_file_in_utf_16() {
     insta::assert_snapshot!(refused(&bytes), @r"
     error: the file is refused: PHDS-S02 column is not in the dictionary: column 1, column 2, column 3, column 4, column 5, column 6 and 20 more; PHDS-S03 column is missing: CLIENT ID, FIRST NAME, LAST NAME, MIDDLE NAME, BIRTH DATE, SEX CODE and 20 more
 
-    hint: is the first line the header, and is the file UTF-8 text with the right delimiter? `phds explain PHDS-S02` says what to do
+    hint: it looks like UTF-16 text: convert it with `iconv -f UTF-16 -t UTF-8`; `phds explain PHDS-S02` says what to do
     ");
 }
 
@@ -159,7 +159,7 @@ fn ragged_rows() {
 #[test]
 fn a_file_that_was_cut_off() {
     insta::assert_snapshot!(refused(&month("PROVIDER ZIP CODE\n78701\nraw:\"787")), @r"
-    error: the file is refused: PHDS-S09 file ends inside a quoted field
+    error: the file is refused: PHDS-S09 file ends in the middle of a row: line 3
 
     hint: `phds explain PHDS-S09` says what to do
     ");

@@ -30,6 +30,10 @@ fn values(month: &[u8], is_wanted: impl Fn(&str) -> bool) -> BTreeSet<String> {
     let mut values = BTreeSet::new();
     for row in reader.byte_records() {
         let row = row.unwrap();
+        // The header again is a planted fault, and the names of columns are no secret.
+        if row.as_slice() == header.as_slice() {
+            continue;
+        }
         let cells = row.iter().zip(&wanted).filter(|(_, wanted)| **wanted);
         values
             .extend(cells.filter_map(|(cell, _)| String::from_utf8(cell.to_vec()).ok()).filter(|cell| cell.len() > 3));

@@ -25,6 +25,8 @@ mod leak;
 mod mirror;
 /// A synthetic month with planted faults: each is found at its line, and nothing else.
 mod planted;
+/// Files in every shape that CSV files have been seen in: read right, or refused or rejected by name.
+mod pollution;
 /// Tiny months with known coverage, from CSV to table, and the formats of tables.
 mod query;
 /// Tiny tables for every rule of the check: which line breaks which rule.

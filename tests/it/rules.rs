@@ -35,7 +35,10 @@ struct Case {
     without: Vec<String>,
     #[serde(default = "yes")]
     header: bool,
-    /// A dictionary of `tests/fixtures` to lay over the built-in one.
+    /// What is found in `bytes`: physical line → rules.
+    #[serde(default)]
+    finds: BTreeMap<String, Vec<String>>,
+    /// A dictionary of `dictionaries` to lay over the built-in one.
     dictionary: Option<String>,
     /// Whether the limit for rejected rows is the usual 5 %; else there is none.
     #[serde(default)]
@@ -73,7 +76,9 @@ impl Case {
 
         let mut expected = Found::new();
         let mut rejected = Vec::new();
-        for (line, codes) in month.iter().flat_map(|month| &month.rows) {
+        let found_in_bytes = self.finds.iter().map(|(line, codes)| (line.parse().unwrap(), codes.clone()));
+        let rows: Vec<_> = month.iter().flat_map(|month| month.rows.clone()).chain(found_in_bytes).collect();
+        for (line, codes) in &rows {
             let is_out = codes.iter().any(|code| severities[code] == "reject");
             for code in codes {
                 expected.entry(code.clone()).or_default().push(*line);
@@ -102,6 +107,11 @@ impl Case {
                 let shown: Vec<u64> =
                     rule["first_lines"].as_array().unwrap().iter().filter_map(Value::as_u64).collect();
                 assert_eq!(shown, first.into_iter().collect::<Vec<_>>(), "{code}");
+                let offsets = rule["first_offsets"].as_array().unwrap().iter().filter_map(Value::as_u64);
+                let lines_at = offsets.map(|offset| {
+                    memchr::memchr_iter(b'\n', &bytes[..usize::try_from(offset).unwrap()]).count() as u64 + 1
+                });
+                assert_eq!(lines_at.collect::<Vec<_>>(), shown, "{code}");
                 found.insert(code, shown);
             }
         }
@@ -109,9 +119,18 @@ impl Case {
         assert_eq!(found.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
 
         let list = csv_rows(&context.read("out/rejected.csv"));
-        assert_eq!(list[0], ["line", "rule", "severity", "column"]);
-        let mut listed: Vec<_> =
-            list[1..].iter().map(|row| (row[0].parse().unwrap(), row[1].clone(), row[2].clone())).collect();
+        assert_eq!(list[0], ["line", "byte_offset", "bytes", "rule", "severity", "column"]);
+        let mut listed: Vec<_> = list[1..]
+            .iter()
+            .map(|row| {
+                let [line, offset, length] = [0, 1, 2].map(|at| row[at].parse::<usize>().unwrap());
+                let before = &bytes[..offset];
+                assert_eq!(line, memchr::memchr_iter(b'\n', before).count() + 1, "the offset is not on the line");
+                let ends = bytes[..offset + length].ends_with(b"\n") || offset + length == bytes.len();
+                assert!(before.ends_with(b"\n") && ends, "no whole record");
+                (line as u64, row[3].clone(), row[4].clone())
+            })
+            .collect();
         listed.sort();
         rejected.sort();
         assert_eq!(listed, rejected);
@@ -122,7 +141,7 @@ impl Case {
     fn settings(&self) -> String {
         let limit = if self.usual_limit { "" } else { "[check]\nmax_rejected_share = 1.0\n" };
         let dictionary = self.dictionary.as_ref().map(|name| {
-            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("dictionaries").join(name);
             format!("[dictionary]\nfile = {}\n", toml::Value::String(path.to_str().unwrap().to_owned()))
         });
         format!("{limit}{}", dictionary.unwrap_or_default())
@@ -173,6 +192,8 @@ fn every_rule_has_a_case_that_breaks_it_and_one_row_or_file_that_keeps_it() {
             tables()
                 .flat_map(|table| table.column("finds").into_iter().flatten().map(str::to_owned).collect::<Vec<_>>())
         };
+        let in_bytes = || cases.cases.iter().flat_map(|case| case.finds.values().flatten().cloned());
+        let rows = || rows().chain(in_bytes());
         let breaks = |cell: &String| cell.split_whitespace().any(|found| found == code);
         let refuses = |case: &Case| case.refuses.contains(&code);
         assert!(rows().any(|cell| breaks(&cell)) || cases.cases.iter().any(refuses), "{code} is never broken");
@@ -193,9 +214,12 @@ fn what_the_file_cannot_tell_is_said_with_its_reason() {
         .map(|rule| format!("{} {}: {}", rule["code"], rule["outcome"], rule["reason"]).replace('"', ""))
         .collect();
     insta::assert_snapshot!(shown.join("\n"), @r"
+    PHDS-R06 not_checkable: the dictionary names no last inclusion year
+    PHDS-D05 not_checkable: it applies to periods that end after 2028-06-15
     PHDS-C01 not_checkable: the dictionary maps no column of the file to `disaster_consent` and `consent_type`
     PHDS-C02 not_checkable: the dictionary maps no column of the file to `consent_date`
     PHDS-C03 not_checkable: the dictionary maps no column of the file to `consent_type`
+    PHDS-C04 not_checkable: the dictionary maps no column of the file to `consent_type`
     ");
     assert!(outcomes.iter().all(|rule| rule["checked"] == 0 && rule["failed"] == 0));
 }

@@ -124,10 +124,12 @@ KNOWN_DATES = {}
 
 def read_date(text):
     if text not in KNOWN_DATES:
-        if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
-            raise InputError(f"not a date written YYYY-MM-DD: {text!r}")
+        american = re.fullmatch(r"([0-9]{2})/([0-9]{2})/([0-9]{4})", text)
+        iso = "{2}-{0}-{1}".format(*american.groups()) if american else text
+        if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", iso):
+            raise InputError(f"not a date written YYYY-MM-DD or MM/DD/YYYY: {text!r}")
         try:
-            KNOWN_DATES[text] = date.fromisoformat(text)
+            KNOWN_DATES[text] = date.fromisoformat(iso)
         except ValueError:
             raise InputError(f"no such day: {text!r}") from None
     return KNOWN_DATES[text]

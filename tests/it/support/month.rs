@@ -147,7 +147,7 @@ fn group_of(cvx: &str) -> &'static str {
         "21" => "VARICELLA",
         "48" | "49" => "HIB",
         "133" | "215" => "PneumoPCV",
-        "207" => "COVID-19",
+        "207" | "208" | "309" | "500" => "COVID-19",
         _ => "MMR",
     }
 }
