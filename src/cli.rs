@@ -13,7 +13,7 @@ use crate::query::Where;
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done
-  1  the data or the release was refused; or `doctor` or `status --check` found something
+  1  the data or the release was refused; or `doctor`, `mirror` or `status --check` found something
   2  the command, the settings or a knowledge file asks for something that cannot be
   3  network or disk failed
   4  credentials were refused, or the server is not the one expected
@@ -32,7 +32,7 @@ pub struct Cli {
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
-    /// Say nothing on the way; errors are still printed
+    /// No progress; warnings and errors are still printed
     #[arg(long, short, global = true)]
     pub quiet: bool,
 }
@@ -118,7 +118,7 @@ pub struct Fetch {
 }
 
 /// The connection of one run, in place of what the settings file says.
-#[derive(Clone, Debug, Default, Args)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
 #[command(next_help_heading = "Connection")]
 pub struct Connection {
     /// The account of the settings file [default: phds, or the only one]
@@ -135,7 +135,7 @@ pub struct Connection {
     pub legacy_ssh: bool,
     /// Reads in flight over SFTP; 1 for servers that cannot answer several
     #[arg(long, value_name = "N")]
-    pub max_reads: Option<usize>,
+    pub max_reads: Option<u64>,
     /// Authorities (PEM) trusted for an FTPS server, in place of the public ones
     #[arg(long, value_name = "FILE")]
     pub ca_file: Option<PathBuf>,

@@ -240,9 +240,23 @@ pub fn create_private(path: &Path) -> Result<File> {
     open_private(OpenOptions::new().write(true).create_new(true), path)
 }
 
-/// Opens a file that goes on where it was left, making it with mode 0600 where it is missing.
+/// Opens a file that goes on where it was left, making it with mode 0600 where it is missing. A link is taken away, not
+/// followed: what it leads to is not ours.
 pub fn open_kept(path: &Path) -> Result<File> {
+    if path.symlink_metadata().is_ok_and(|metadata| !is_own_file(&metadata)) {
+        std::fs::remove_file(path).map_err(|error| Error::io("replace", path, &error))?;
+    }
     open_private(OpenOptions::new().read(true).write(true).create(true).truncate(false), path)
+}
+
+#[cfg(unix)]
+fn is_own_file(metadata: &std::fs::Metadata) -> bool {
+    metadata.is_file() && std::os::unix::fs::MetadataExt::nlink(metadata) == 1
+}
+
+#[cfg(not(unix))]
+fn is_own_file(metadata: &std::fs::Metadata) -> bool {
+    metadata.is_file()
 }
 
 /// Opens a lock file, making it with mode 0600 where it is missing.

@@ -8,8 +8,10 @@ pub trait Reporter: Sync {
     fn advanced(&self, bytes: u64);
     /// The running stage is done; `summary` is one line for people.
     fn finished(&self, summary: &str);
-    /// Something that a person should know and that is not an error.
+    /// Something that a person may like to know and that is not an error.
     fn noted(&self, message: &str);
+    /// Something that a person must hear, also one who wants no progress, and that is not an error.
+    fn warned(&self, message: &str);
 }
 
 /// A reporter that says nothing.
@@ -21,4 +23,5 @@ impl Reporter for Silent {
     fn advanced(&self, _bytes: u64) {}
     fn finished(&self, _summary: &str) {}
     fn noted(&self, _message: &str) {}
+    fn warned(&self, _message: &str) {}
 }

@@ -2,17 +2,18 @@
 
 use std::path::Path;
 
-use chrono::{DateTime, Days, NaiveDate, Utc};
+use chrono::{DateTime, Days, Local, NaiveDate, SubsecRound, Utc};
 use serde::Serialize;
 
 use crate::check::report::Totals;
 use crate::convert::manifest::Manifest;
 use crate::error::{Error, Result};
 use crate::fetch::mirror::{LISTING, Listing};
-use crate::fetch::receipt;
+use crate::fetch::{Receipt, shelf};
 use crate::fs;
 use crate::period::ReportingPeriod;
 use crate::store::Store;
+use crate::terminal;
 
 /// A file comes every month, so a newest one that is older than this means that something has stopped.
 const OLD_DAYS: i64 = 40;
@@ -37,6 +38,9 @@ pub struct Status {
     pub next: Next,
     /// Days since the newest file was changed at its source, or fetched where that is not known.
     pub newest_file_days: Option<i64>,
+    /// The day on which a data dictionary came, if nothing was loaded since.
+    #[schemars(with = "Option<String>")]
+    pub dictionary_since_load: Option<NaiveDate>,
     /// The accounts of the settings.
     pub accounts: Vec<AccountStatus>,
     /// The folders that are copied.
@@ -133,7 +137,7 @@ pub struct MirrorStatus {
 }
 
 impl Status {
-    /// Looks at a store. `accounts` are names and the days on which their passwords were changed.
+    /// Looks at a store on a day of this machine. `accounts` are names and the days on which their passwords were changed.
     pub fn of(store: &Store, accounts: Vec<(String, Option<NaiveDate>)>, today: NaiveDate) -> Result<Self> {
         let mut periods = store.delivered();
         periods.extend(store.loaded());
@@ -146,16 +150,17 @@ impl Status {
             schema_version: 1,
             today,
             next: next(months.iter().rev().find(|month| !month.fetched.is_empty() || month.loaded.is_some()), today),
-            newest_file_days: newest.max().map(|time| (today - time.date_naive()).num_days()),
+            newest_file_days: newest.max().map(|time| (today - day(time)).num_days().max(0)),
             accounts: accounts
                 .into_iter()
                 .map(|(name, changed)| AccountStatus {
                     name,
                     password_changed: changed,
-                    password_days: changed.map(|day| (today - day).num_days()),
+                    password_days: changed.map(|changed| (today - changed).num_days()),
                 })
                 .collect(),
             mirrors: mirrors(store, today)?,
+            dictionary_since_load: dictionary_since(&months, &shelf::receipts(&store.dictionaries())?),
             months,
             attention: Vec::new(),
         };
@@ -163,11 +168,31 @@ impl Status {
         Ok(status)
     }
 
+    /// The months between the first and the last one of which nothing is here.
+    fn gaps(&self) -> Vec<ReportingPeriod> {
+        let here: Vec<_> = self.months.iter().map(|month| month.reporting_period).collect();
+        let mut gaps = Vec::new();
+        for pair in here.windows(2) {
+            let mut period = pair[0].next();
+            while period < pair[1] {
+                gaps.push(period);
+                period = period.next();
+            }
+        }
+        gaps
+    }
+
     fn attention(&self, store: &Store) -> Vec<String> {
         let mut attention = Vec::new();
         let Next { reporting_period, due, days_late } = &self.next;
         if *days_late > 0 {
-            attention.push(format!("the file of {reporting_period} was due on {due}: it is {days_late} days late"));
+            attention.push(format!(
+                "the file of {reporting_period} was due on {due}: it is {} late",
+                terminal::count(usize::try_from(*days_late).unwrap_or(0), "day")
+            ));
+        }
+        for gap in self.gaps() {
+            attention.push(format!("{gap} is not here: phds load --period {gap}, if the account still has it"));
         }
         if let Some(days) = self.newest_file_days.filter(|days| *days > OLD_DAYS) {
             attention.push(format!("the newest file is {days} days old"));
@@ -187,13 +212,22 @@ impl Status {
                 attention.push(format!("the fetch of {reporting_period} has not ended: phds fetch"));
             }
         }
+        if let Some(came) = self.dictionary_since_load {
+            attention.push(format!(
+                "a data dictionary came on {came}, after the last load: compare it with the one before, in `{}`",
+                store.dictionaries().display()
+            ));
+        }
         for mirror in &self.mirrors {
             let MirrorStatus { account, folder, not_copied, first_loss, looked_at, .. } = mirror;
-            let again = format!("phds mirror --account {account} --folder '{folder}'");
-            if let Some(day) = first_loss {
-                attention.push(format!("{not_copied} files of {folder} are not copied, lost from {day} on: {again}"));
+            let again = format!("phds mirror --account {account} --folder {}", terminal::shell_word(folder));
+            if let Some(first) = first_loss {
+                attention.push(format!(
+                    "{} of {folder} not copied, lost from {first} on: {again}",
+                    terminal::count(*not_copied, "file")
+                ));
             }
-            let days = (self.today - looked_at.date_naive()).num_days();
+            let days = (self.today - day(*looked_at)).num_days();
             if days > AHEAD_DAYS.cast_signed() {
                 attention.push(format!("{folder} was last looked at {days} days ago: {again}"));
             }
@@ -202,8 +236,20 @@ impl Status {
     }
 }
 
+/// The day of this machine in which a time lies.
+pub fn day(time: DateTime<Utc>) -> NaiveDate {
+    time.with_timezone(&Local).date_naive()
+}
+
+fn dictionary_since(months: &[Month], receipts: &[Receipt]) -> Option<NaiveDate> {
+    let loaded = months.iter().filter_map(|month| Some(month.loaded.as_ref()?.loaded_at)).max();
+    let came = receipts.iter().map(|receipt| receipt.fetched_at).max()?;
+    // The first one of all is announced when it comes, and there is nothing to compare it with.
+    (receipts.len() > 1 && loaded.is_some_and(|loaded| loaded < came.trunc_subsecs(0))).then(|| day(came))
+}
+
 fn month(store: &Store, period: ReportingPeriod) -> Result<Month> {
-    let mut receipts = receipt::all_in(&store.deliveries(period))?;
+    let mut receipts = shelf::receipts(&store.deliveries(period))?;
     receipts.sort_by_key(|receipt| receipt.fetched_at);
     let fetched = receipts
         .into_iter()
@@ -273,7 +319,7 @@ fn mirrors(store: &Store, today: NaiveDate) -> Result<Vec<MirrorStatus>> {
 fn mirror(account: &str, listing: &Listing, today: NaiveDate) -> MirrorStatus {
     let purge = |modified: Option<DateTime<Utc>>| {
         // A file without a time may go at any moment.
-        modified.map_or(today, |time| time.date_naive() + Days::new(PURGE_DAYS))
+        modified.map_or(today, |time| day(time) + Days::new(PURGE_DAYS))
     };
     let soon = today + Days::new(AHEAD_DAYS);
     MirrorStatus {

@@ -12,6 +12,10 @@ use crate::terminal;
 
 /// `phds doctor`
 pub fn doctor(typed: &cli::Doctor, settings: &Settings, reporter: &dyn Reporter) -> Result<()> {
+    if typed.connection.accept_new_host_key {
+        return Err(Error::usage("`doctor` only looks, and accepts no key")
+            .hint("compare the fingerprint that it shows, then: `phds fetch --list --accept-new-host-key`"));
+    }
     let account = settings.account(&typed.connection)?;
     let store = settings.store(typed.store.as_deref());
     let examination = Examination::of(account, !typed.no_login, store.as_deref().map_err(Clone::clone), reporter);
@@ -22,8 +26,8 @@ pub fn doctor(typed: &cli::Doctor, settings: &Settings, reporter: &dyn Reporter)
     }
     match examination.problems() {
         0 => Ok(()),
-        1 => Err(Error::refused("1 thing stands in the way").hint("its line says what to do")),
-        count => Err(Error::refused(format!("{count} things stand in the way")).hint("their lines say what to do")),
+        count => Err(Error::refused(format!("{} in the way", terminal::count(count, "thing")))
+            .hint("the lines marked PROBLEM say what to do")),
     }
 }
 

@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
-use chrono::Utc;
+use chrono::{Local, Utc};
 
 use crate::cli;
 use crate::error::{Error, Result};
-use crate::fetch::download::{self, Downloaded, News};
-use crate::fetch::mirror::{self, Listing};
-use crate::fetch::pick::{Kind, Names, Newest};
+use crate::fetch::download::{self, Downloaded};
+use crate::fetch::mirror::{self, Copied, Listing};
+use crate::fetch::pick::{Kind, Newest};
+use crate::fetch::shelf::{News, Shelf};
 use crate::fetch::{self, Delivery, Link, RemoteFile};
 use crate::period::ReportingPeriod;
 use crate::progress::Reporter;
@@ -46,33 +47,33 @@ fn listing(account: &Account, files: Vec<RemoteFile>, period: Option<ReportingPe
             }
             Kind::Delivery(month) if is_taken => format!("{month}, would be taken"),
             Kind::Delivery(month) if period.is_some_and(|wanted| wanted != month) => format!("{month}, not asked for"),
-            Kind::Delivery(month) => format!("{month}, older by its name"),
+            Kind::Delivery(month) => format!("{month}, not the newest"),
             Kind::Dictionary => "the data dictionary, fetched along".to_owned(),
             Kind::Unfinished => "still being written, by its name".to_owned(),
             Kind::Probe => "shows that the account works".to_owned(),
             Kind::Unsafe => "its name is not safe here".to_owned(),
             Kind::Other => "no delivery by the pattern".to_owned(),
         };
-        let modified = file.modified.map_or_else(|| "-".to_owned(), |time| time.format("%Y-%m-%d %H:%M").to_string());
+        let modified = file
+            .modified
+            .map_or_else(|| "-".to_owned(), |time| time.with_timezone(&Local).format("%Y-%m-%d %H:%M").to_string());
         let name = file.name.replace('\n', "\u{fffd}");
         [format!("{:>14}", file.size), modified, name, why]
     }));
     if let Some(Newest { file, changed_later: Some(other), .. }) = newest {
-        text += &format!("note: {}\n", disagreement(&file.name, &other));
+        text += &format!("warning: {}\n", terminal::printable(&disagreement(&file.name, &other)));
     }
     Ok(text)
 }
 
 fn disagreement(taken: &str, other: &str) -> String {
     format!(
-        "`{}` is the newest by the date in its name, but `{}` was changed later; ask the state which one is meant if \
-         that is not as it should be",
-        terminal::printable(taken),
-        terminal::printable(other)
+        "`{taken}` is the newest by the date in its name, but `{other}` was changed later; ask the state which one is meant if \
+         that is not as it should be"
     )
 }
 
-/// Fetches the data dictionary, where there is one, and the newest delivery of the account or that of one period.
+/// Fetches the newest delivery of the account, or that of one period, and the data dictionary where there is one.
 pub fn from_account(
     account: &Account,
     login: &Login,
@@ -83,34 +84,52 @@ pub fn from_account(
     let names = account.names()?;
     let mut link = login.link(None, reporter);
     let files = link.run(|source| source.list())?;
-    fetch_dictionaries(&mut link, names, &files, &store.dictionaries(), reporter);
+    let dictionaries: Vec<_> =
+        files.iter().filter(|file| names.kind(&file.name) == Kind::Dictionary).cloned().collect();
     let Newest { file, period, changed_later } = names.newest(files, period)?;
     if let Some(other) = changed_later {
-        reporter.noted(&disagreement(&file.name, &other));
+        reporter.warned(&disagreement(&file.name, &other));
     }
     let file = download::settled(&mut link, file, account.min_age, reporter)?;
-    fetch::fetch(&mut link, &file, period, &store.deliveries(period), reporter)
+    let delivery = fetch::fetch(&mut link, &file, period, &store.deliveries(period), reporter)?;
+    if let Err(error) = fetch_dictionaries(&mut link, &dictionaries, account, &store.dictionaries(), reporter) {
+        // The month is here, and nobody is to be kept from it.
+        reporter.warned(&format!("the data dictionary could not be fetched: {}", error.message()));
+    }
+    Ok(delivery)
 }
 
-/// Fetches the data dictionaries of the account. A failure is told and keeps nobody from the month's file.
-fn fetch_dictionaries(link: &mut Link, names: &Names, files: &[RemoteFile], folder: &Path, reporter: &dyn Reporter) {
-    let had_one = fetch::receipt::all_in(folder).is_ok_and(|receipts| !receipts.is_empty());
-    for file in files.iter().filter(|file| names.kind(&file.name) == Kind::Dictionary) {
-        let place = |path: &Path| terminal::printable(&path.display().to_string());
-        match download::download(link, file, None, folder, reporter) {
-            Ok(Downloaded { news: News::Nothing, .. }) => {}
-            Ok(Downloaded { path, .. }) if had_one => reporter.noted(&format!(
+fn fetch_dictionaries(
+    link: &mut Link,
+    files: &[RemoteFile],
+    account: &Account,
+    folder: &Path,
+    reporter: &dyn Reporter,
+) -> Result<()> {
+    if files.is_empty() {
+        return Ok(());
+    }
+    let mut shelf = Shelf::open(folder)?;
+    let had_one = !shelf.is_empty();
+    for file in files {
+        if download::is_young(file.modified, account.min_age) {
+            reporter.noted(&format!("`{}` may still be growing: it is left for the next time", file.name));
+            continue;
+        }
+        match download::download(link, file, None, &mut shelf, reporter)? {
+            Downloaded { news: News::Nothing, .. } => {}
+            Downloaded { path, .. } if had_one => reporter.warned(&format!(
                 "THE DATA DICTIONARY HAS CHANGED: `{}` is new. Compare it with the earlier one and with what \
-                 `phds dictionary` takes the columns to be, before the month is loaded",
-                place(&path)
+                 `phds dictionary` takes the columns to be, before you trust what is loaded",
+                path.display()
             )),
-            Ok(Downloaded { path, .. }) => reporter.noted(&format!(
+            Downloaded { path, .. } => reporter.warned(&format!(
                 "the data dictionary is here as `{}`: compare it with what `phds dictionary` takes the columns to be",
-                place(&path)
+                path.display()
             )),
-            Err(error) => reporter.noted(&format!("the data dictionary could not be fetched: {}", error.message())),
         }
     }
+    Ok(())
 }
 
 /// `phds mirror`
@@ -122,32 +141,44 @@ pub fn mirror(typed: &cli::Mirror, settings: &Settings, reporter: &dyn Reporter)
             .hint("add `--folder FOLDER`, or set `mirror_folders` of the account in phds.toml"));
     }
     let places = folders.iter().map(|folder| mirror::place(folder)).collect::<Result<Vec<_>>>()?;
+    if let Some(place) = places.iter().enumerate().find_map(|(at, place)| places[..at].contains(place).then_some(place))
+    {
+        return Err(Error::usage(format!("two of the folders would be copied to `{}`", place.display()))
+            .hint("name each folder once, in one way"));
+    }
     let root = settings.store(typed.store.as_deref())?;
     let login = account.login()?;
     let store = Store::open_or_create(&root)?;
     let _lock = store.lock()?;
-    let mut missing = 0;
+    let mut failed = 0;
     for (folder, place) in folders.iter().zip(places) {
         let place = store.mirror().join(&account.name).join(place);
         let mut link = login.link(Some(folder), reporter);
         let listing = mirror::mirror(&mut link, folder, account.min_age, &place, Utc::now(), reporter)?;
-        missing += listing.missing().count();
-        terminal::print_data(mirrored(&listing, &place).as_bytes())?;
+        failed += listing.count(Copied::Failed);
+        terminal::print_data(terminal::printable(&mirrored(&listing, &place)).as_bytes())?;
     }
-    if missing > 0 {
-        return Err(Error::refused(format!("{missing} files could not be copied; the notes say why"))
-            .hint("what is not copied is lost when the server removes it"));
+    match failed {
+        0 => Ok(()),
+        _ => Err(Error::refused(format!(
+            "{} could not be copied; the warnings say why",
+            terminal::count(failed, "file")
+        ))
+        .hint("what is not copied is lost when the server removes it")),
     }
-    Ok(())
 }
 
 fn mirrored(listing: &Listing, place: &Path) -> String {
+    let later = match listing.count(Copied::Later) {
+        0 => String::new(),
+        count => format!(", {count} left for the next time"),
+    };
     format!(
-        "{}: {} files, {} copied now, {} not copied, in {}\n",
-        terminal::printable(&listing.folder),
-        listing.files.len(),
-        listing.files.iter().filter(|file| file.is_new).count(),
-        listing.missing().count(),
+        "{}: {}, {} copied now, {} not copied{later}, in {}\n",
+        listing.folder,
+        terminal::count(listing.files.len(), "file"),
+        listing.count(Copied::Now),
+        listing.count(Copied::Failed),
         place.display()
     )
 }

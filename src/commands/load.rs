@@ -46,6 +46,10 @@ enum Wanted<'a> {
 /// `phds load`
 pub fn load(typed: &cli::Load, settings: &Settings, reporter: &dyn Reporter) -> Result<()> {
     let root = settings.store(typed.store.as_deref())?;
+    if typed.file.is_some() && typed.connection != cli::Connection::default() {
+        return Err(Error::usage("a FILE is loaded from this machine: no connection is made")
+            .hint("leave out either the file or the options of the connection"));
+    }
     let wanted = if let Some(path) = &typed.file {
         Wanted::File(path, LocalSource::of_file(path)?.1)
     } else {

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::cli;
 use crate::error::{Error, Result};
 use crate::settings::Settings;
-use crate::status::{Month, Status};
+use crate::status::{Month, Status, day};
 use crate::store::Store;
 use crate::terminal;
 
@@ -31,7 +31,8 @@ pub fn status(typed: &cli::Status, settings: &Settings) -> Result<()> {
     }
     match status.attention.len() {
         count if typed.check && count > 0 => {
-            Err(Error::refused(format!("{count} things need attention")).hint("the lines above name them"))
+            Err(Error::refused(format!("{} for somebody", terminal::count(count, "thing")))
+                .hint("the lines above name them"))
         }
         _ => Ok(()),
     }
@@ -42,8 +43,8 @@ fn told(status: &Status) -> String {
     for Month { reporting_period, fetched, loaded } in &status.months {
         let fetched = match fetched.as_slice() {
             [] => "not fetched".to_owned(),
-            [file] => format!("fetched {}", file.fetched_at.format("%Y-%m-%d")),
-            [.., file] => format!("fetched {} ({} files)", file.fetched_at.format("%Y-%m-%d"), fetched.len()),
+            [file] => format!("fetched {}", day(file.fetched_at)),
+            [.., file] => format!("fetched {} ({} files)", day(file.fetched_at), fetched.len()),
         };
         let loaded = loaded.as_ref().map_or_else(
             || "not loaded".to_owned(),
@@ -51,7 +52,7 @@ fn told(status: &Status) -> String {
                 let rows = loaded.rows;
                 format!(
                     "loaded {}, {} rows = {} accepted + {} rejected",
-                    loaded.loaded_at.format("%Y-%m-%d"),
+                    day(loaded.loaded_at),
                     rows.read,
                     rows.accepted,
                     rows.rejected
@@ -66,7 +67,7 @@ fn told(status: &Status) -> String {
     let next = &status.next;
     let late = match next.days_late {
         0 => String::new(),
-        days => format!(", {days} days late"),
+        days => format!(", {} late", terminal::count(usize::try_from(days).unwrap_or(0), "day")),
     };
     let _ = writeln!(text, "\nnext: {}, due {}{late}", next.reporting_period, next.due);
     if let Some(days) = status.newest_file_days {
@@ -82,11 +83,11 @@ fn told(status: &Status) -> String {
     for mirror in &status.mirrors {
         let _ = writeln!(
             text,
-            "{} {}: {} files on {}, {} not copied; the server removes {} of them within 30 days",
+            "{} {}: {} on {}, {} not copied; the server removes {} of them within 30 days",
             mirror.account,
             mirror.folder,
-            mirror.files,
-            mirror.looked_at.format("%Y-%m-%d"),
+            terminal::count(mirror.files, "file"),
+            day(mirror.looked_at),
             mirror.not_copied,
             mirror.purged_soon
         );

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use russh::keys::{Algorithm, EcdsaCurve, HashAlg, PrivateKey, PublicKey};
 use russh::server::{Auth, ChannelOpenHandle, Msg, PublicKeyOffer, Response, Session, VerifiedPublicKey};
-use russh::{Channel, ChannelId, MethodKind, MethodSet, Preferred, cipher, kex, mac};
+use russh::{Channel, ChannelId, MethodKind, MethodSet, Preferred, SshId, cipher, kex, mac};
 use russh_sftp::protocol::{
     Attrs, Data, File as Entry, FileAttributes, Handle, Name, OpenFlags, Packet, Status, StatusCode, Version,
 };
@@ -58,6 +58,17 @@ pub enum Quirk {
     HangsUp,
     /// Never answers a password.
     Silent,
+    /// Says the password back: in its identification, in its question, and with a failure when a folder was listed.
+    Repeats,
+    /// Lists this many files that are not there, with names of this many bytes.
+    Invents {
+        /// How many.
+        names: usize,
+        /// Bytes of each name.
+        bytes: usize,
+    },
+    /// Answers a listing with no names, for ever.
+    ListsNothing,
 }
 
 impl Default for LoginOptions {
@@ -120,7 +131,7 @@ impl LoopbackServer {
             requests: requests.clone(),
             attempts: Arc::clone(&attempts),
         });
-        let config = Arc::new(russh::server::Config {
+        let mut config = russh::server::Config {
             methods: methods(options),
             // Guessing through the loopback interface is no threat, and tests should not wait.
             auth_rejection_time: Duration::ZERO,
@@ -128,7 +139,11 @@ impl LoopbackServer {
             preferred: if options.quirk == Some(Quirk::OnlyLegacy) { legacy() } else { Preferred::default() },
             nodelay: true,
             ..russh::server::Config::default()
-        });
+        };
+        if options.quirk == Some(Quirk::Repeats) {
+            config.server_id = SshId::Standard(Cow::Owned(format!("SSH-2.0-{}", password.expose())));
+        }
+        let config = Arc::new(config);
 
         let failed = |error: std::io::Error| Error::environment(format!("cannot start a server on 127.0.0.1: {error}"));
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(failed)?;
@@ -276,9 +291,14 @@ impl Door {
         match self.quirk {
             Some(Quirk::HangsUp) => return Err(russh::Error::Disconnect),
             Some(Quirk::Silent) => std::future::pending().await,
-            Some(Quirk::OnlyLegacy) | None => {}
+            _ => {}
         }
         Ok(accept_if(user == self.user && password == self.password.expose().as_bytes()))
+    }
+
+    /// The password, where it is said back.
+    fn repeated(&self) -> &str {
+        if self.quirk == Some(Quirk::Repeats) { self.password.expose() } else { "" }
     }
 
     fn knows(&self, user: &str, shown: &PublicKey) -> Auth {
@@ -316,7 +336,7 @@ impl russh::server::Handler for Visitor {
             None => Ok(Auth::Partial {
                 name: Cow::Borrowed(""),
                 instructions: Cow::Borrowed(""),
-                prompts: Cow::Borrowed(&[(Cow::Borrowed("Password: "), false)]),
+                prompts: Cow::Owned(vec![(Cow::Owned(format!("Password: {}", self.door.repeated())), false)]),
             }),
         }
     }
@@ -372,20 +392,32 @@ impl russh::server::Handler for Visitor {
 
 enum Open {
     File(File),
-    Folder(std::vec::IntoIter<Entry>),
+    Folder(Box<dyn Iterator<Item = Entry> + Send>),
 }
 
 /// Answers the SFTP requests of one channel.
 struct Clerk {
     root: PathBuf,
     requests: Requests,
+    quirk: Option<Quirk>,
+    /// Said with a failure when a folder was listed.
+    complaint: Option<String>,
     open: HashMap<String, Open>,
     next: u64,
 }
 
 impl Clerk {
     fn new(door: &Door) -> Self {
-        Self { root: door.root.clone(), requests: door.requests.clone(), open: HashMap::new(), next: 0 }
+        let complaint = (door.quirk == Some(Quirk::Repeats))
+            .then(|| format!("you sent {}, {}", door.repeated(), door.repeated().to_uppercase()));
+        Self {
+            root: door.root.clone(),
+            requests: door.requests.clone(),
+            quirk: door.quirk,
+            complaint,
+            open: HashMap::new(),
+            next: 0,
+        }
     }
 
     /// The real place of a path of the client; never outside the served folder, also not through a link.
@@ -489,6 +521,11 @@ impl russh_sftp::server::Handler for Clerk {
 
     async fn opendir(&mut self, id: u32, path: String) -> Result<Handle, StatusCode> {
         self.requests.note("opendir");
+        if let Some(Quirk::Invents { names, bytes }) = self.quirk {
+            let attrs = FileAttributes { size: Some(0), ..FileAttributes::empty() };
+            let entry = Entry { filename: "x".repeat(bytes), longname: String::new(), attrs };
+            return self.keep(id, Open::Folder(Box::new(std::iter::repeat_n(entry, names))));
+        }
         let mut entries = Vec::new();
         for entry in self.place(&path)?.read_dir().map_err(|error| status_of(&error))? {
             let entry = entry.map_err(|error| status_of(&error))?;
@@ -499,13 +536,19 @@ impl russh_sftp::server::Handler for Clerk {
                 entries.push(Entry::new(name, FileAttributes::from(&found)));
             }
         }
-        self.keep(id, Open::Folder(entries.into_iter()))
+        self.keep(id, Open::Folder(Box::new(entries.into_iter())))
     }
 
     async fn readdir(&mut self, id: u32, handle: String) -> Result<Name, StatusCode> {
         self.requests.note("readdir");
         let Some(Open::Folder(entries)) = self.open.get_mut(&handle) else { return Err(StatusCode::Failure) };
-        let files: Vec<_> = entries.take(NAMES_AT_ONCE).collect();
+        let most = match self.quirk {
+            Some(Quirk::ListsNothing) => return Ok(Name { id, files: Vec::new() }),
+            // As many as fit.
+            Some(Quirk::Invents { bytes, .. }) => MOST_READ as usize / (bytes + 64),
+            _ => NAMES_AT_ONCE,
+        };
+        let files: Vec<_> = entries.take(most).collect();
         if files.is_empty() { Err(StatusCode::Eof) } else { Ok(Name { id, files }) }
     }
 
@@ -537,7 +580,13 @@ impl russh_sftp::server::Handler for Clerk {
 
     async fn close(&mut self, id: u32, handle: String) -> Result<Status, StatusCode> {
         self.requests.note("close");
-        self.open.remove(&handle).map(|_| done(id)).ok_or(StatusCode::Failure)
+        match (self.open.remove(&handle), &self.complaint) {
+            (Some(Open::Folder(_)), Some(complaint)) => {
+                Ok(Status { status_code: StatusCode::Failure, error_message: complaint.clone(), ..done(id) })
+            }
+            (Some(_), _) => Ok(done(id)),
+            (None, _) => Err(StatusCode::Failure),
+        }
     }
 
     async fn write(&mut self, _: u32, _: String, _: u64, _: Vec<u8>) -> Result<Status, StatusCode> {
@@ -588,7 +637,14 @@ mod tests {
     use super::*;
 
     fn clerk(root: &Path) -> Clerk {
-        Clerk { root: root.canonicalize().unwrap(), requests: Requests::default(), open: HashMap::new(), next: 0 }
+        Clerk {
+            root: root.canonicalize().unwrap(),
+            requests: Requests::default(),
+            quirk: None,
+            complaint: None,
+            open: HashMap::new(),
+            next: 0,
+        }
     }
 
     #[test]

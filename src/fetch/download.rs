@@ -2,14 +2,15 @@
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use sha2::{Digest, Sha256};
 
 use super::link::Link;
 use super::part::{self, Part};
-use super::receipt::{self, RECEIPT, Receipt};
+use super::receipt::{self, Receipt};
+use super::shelf::{self, News, Shelf};
 use super::{Origin, RemoteFile, Source, pick};
 use crate::error::{Error, Result};
 use crate::fs;
@@ -22,6 +23,11 @@ const BUFFER: usize = 1 << 20;
 
 /// Room that a download leaves on the disk for everybody else.
 const SPARE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// A download that gets less than this many bytes in this time is given up: a server could otherwise hold us for ever with
+/// a byte now and then.
+const LEAST_BYTES: u64 = 1024 * 1024;
+const LEAST_TIME: Duration = Duration::from_mins(5);
 
 /// How long a file whose time of change is not known is watched.
 const WATCH: Duration = Duration::from_secs(5);
@@ -42,18 +48,7 @@ pub struct Downloaded {
     pub news: News,
 }
 
-/// What a download is to the files that were there before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum News {
-    /// It was here already.
-    Nothing,
-    /// The first of its name.
-    First,
-    /// Another content under the name of a file that was here. Both are kept.
-    Changed,
-}
-
-/// Brings one file of a source into `folder`, whole or not at all, with its receipt beside it.
+/// Brings one file of a source onto a shelf, whole or not at all, with its receipt beside it.
 ///
 /// A file that is here already is not fetched again: that is told from its receipt and its SHA-256. One of the same name
 /// and other content is never replaced: the new one gets the first digits of its SHA-256 in its name, and the reporter is
@@ -67,23 +62,22 @@ pub fn download(
     link: &mut Link,
     file: &RemoteFile,
     period: Option<ReportingPeriod>,
-    folder: &Path,
+    shelf: &mut Shelf,
     reporter: &dyn Reporter,
 ) -> Result<Downloaded> {
     let name = pick::safe_name(&file.name)?;
-    if name.ends_with(RECEIPT) || part::is_reserved(name) {
+    if shelf::is_receipt(name) || part::is_reserved(name) {
         return Err(Error::refused(format!(
             "a file cannot be called `{name}`: names like this are used beside the files"
         )));
     }
-    fs::make_folder(folder)?;
     let origin = link.run(|source| Ok(source.origin()))?;
-    if let Some(there) = find(folder, &origin, file, reporter)? {
+    if let Some(there) = find(shelf, &origin, file, reporter)? {
         return Ok(there);
     }
 
-    let mut part = Part::open(folder, name, &origin, file)?;
-    prove_room(folder, file.size - part.bytes())?;
+    prove_room(shelf.folder(), file.size.saturating_sub(part::bytes(shelf.folder(), name)))?;
+    let mut part = Part::open(shelf.folder(), name, &origin, file)?;
     if part.bytes() > 0 {
         reporter.noted(&format!("`{name}` is continued: {} of {} bytes are here", part.bytes(), file.size));
     }
@@ -101,7 +95,8 @@ pub fn download(
                 return Err(error);
             }
             Err(error) => {
-                let has_progressed = part.bytes() > furthest;
+                // More than what is fetched twice; otherwise a byte with each login would go on for ever.
+                let has_progressed = part.bytes() > furthest + part::OVERLAP;
                 furthest = furthest.max(part.bytes());
                 // A full disk is the error that is told, not that the part cannot be synced to it either.
                 let _ = part.keep();
@@ -114,29 +109,29 @@ pub fn download(
         part.discard()?;
         return Err(changed(name));
     }
-    let sha256 = if let Some(sha256) = streamed {
-        sha256
-    } else {
-        reporter.started("verify", Some(file.size));
-        fs::sha256_of_file(part.path())?.1
+    let continued = streamed.is_none();
+    let sha256 = match streamed {
+        Some(sha256) => sha256,
+        None => verify(part.path(), file.size, reporter)?,
     };
     reporter.finished(&format!("{name}, {} bytes, SHA-256 {}", file.size, &sha256[..16]));
-    put_in_place(
-        part,
-        name,
-        &sha256,
-        Receipt {
-            schema_version: receipt::SCHEMA_VERSION,
-            tool: Tool::this(),
-            fetched_at: Utc::now().trunc_subsecs(3),
-            reporting_period: period,
-            origin,
-            remote: file.clone(),
-            delivery: DeliveryId { file_name: name.to_owned(), bytes: file.size, sha256: sha256.clone() },
-        },
-        reporter,
-    )
+    let (path, news) = put_in_place(part, name, &sha256, shelf, reporter)?;
+    let file_name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    shelf.put(Receipt {
+        schema_version: receipt::SCHEMA_VERSION,
+        tool: Tool::this(),
+        fetched_at: Utc::now().trunc_subsecs(3),
+        reporting_period: period,
+        origin,
+        remote: file.clone(),
+        continued,
+        delivery: DeliveryId { file_name, bytes: file.size, sha256: sha256.clone() },
+    })?;
+    Ok(Downloaded { path, bytes: file.size, sha256, news })
 }
+
+/// Why a file is fetched anew.
+const FROM_THE_BEGINNING: &str = "the server cannot send it from the middle";
 
 /// Continues a part to the end of the file. Gives the SHA-256 when all bytes streamed by in one piece.
 fn advance(
@@ -154,16 +149,18 @@ fn advance(
         let tail = part.tail()?;
         let at = part.bytes() - tail.len() as u64;
         let begun_anew = match source.open_at(&file.name, at) {
-            Ok(mut input) => {
-                if reads(&mut input, &tail, &file.name)? {
+            Ok(mut input) => match reads(&mut input, &tail, &file.name) {
+                Ok(true) => {
                     reporter.advanced(part.bytes());
                     fill(&mut input, file, part, None, reporter)?;
                     return Ok(None);
                 }
-                "what is here is not the beginning of what the server has"
-            }
+                Ok(false) => "what is here is not the beginning of what the server has",
+                Err(error) if error.may_pass() => return Err(error),
+                Err(_) => FROM_THE_BEGINNING,
+            },
             Err(error) if error.may_pass() || at == 0 => return Err(error),
-            Err(_) => "the server cannot send it from the middle",
+            Err(_) => FROM_THE_BEGINNING,
         };
         reporter.noted(&format!("`{}` is fetched from its beginning: {begun_anew}", file.name));
         part.empty()?;
@@ -192,7 +189,18 @@ fn fill(
     reporter: &dyn Reporter,
 ) -> Result<()> {
     let mut buffer = vec![0; BUFFER];
+    let mut marked = (Instant::now(), part.bytes());
     loop {
+        if marked.0.elapsed() > LEAST_TIME {
+            if part.bytes() < marked.1 + LEAST_BYTES {
+                return Err(Error::network(format!(
+                    "`{}` comes too slowly: less than {LEAST_BYTES} bytes in {} minutes",
+                    file.name,
+                    LEAST_TIME.as_secs() / 60
+                )));
+            }
+            marked = (Instant::now(), part.bytes());
+        }
         let count = match input.read(&mut buffer) {
             Ok(0) if part.bytes() < file.size => return Err(short(&file.name)),
             Ok(0) => return Ok(()),
@@ -230,7 +238,8 @@ fn changed(name: &str) -> Error {
         .hint("it may still be growing: fetch again in some minutes")
 }
 
-fn prove_room(folder: &Path, wanted: u64) -> Result<()> {
+/// [`crate::error::ErrorKind::Environment`] when the disk of a folder has no room for so many bytes more.
+pub(super) fn prove_room(folder: &Path, wanted: u64) -> Result<()> {
     let free = volume::free_bytes(folder)?;
     if free < wanted.saturating_add(SPARE_BYTES) {
         return Err(Error::environment(format!(
@@ -246,52 +255,35 @@ fn prove_room(folder: &Path, wanted: u64) -> Result<()> {
 }
 
 /// The file, if it was fetched from there before and is still what it was.
-fn find(folder: &Path, origin: &Origin, file: &RemoteFile, reporter: &dyn Reporter) -> Result<Option<Downloaded>> {
-    // Without a time of change, another file of the same size could not be told from this one.
-    if file.modified.is_none() {
-        return Ok(None);
-    }
-    for receipt in receipt::all_in(folder)? {
-        let path = folder.join(&receipt.delivery.file_name);
-        let is_same = receipt.remote == *file
-            && (&receipt.origin.protocol, &receipt.origin.server) == (&origin.protocol, &origin.server);
-        if is_same && std::fs::metadata(&path).is_ok_and(|metadata| metadata.len() == file.size) {
-            reporter.started("verify", Some(file.size));
-            let (bytes, sha256) = fs::sha256_of_file(&path)?;
-            if sha256 == receipt.delivery.sha256 {
-                reporter.finished(&format!("`{}` is already here, as the server has it", path.display()));
-                return Ok(Some(Downloaded { path, bytes, sha256, news: News::Nothing }));
-            }
-            reporter.noted(&format!("`{}` is not what was fetched: it is fetched again", path.display()));
+fn find(shelf: &Shelf, origin: &Origin, file: &RemoteFile, reporter: &dyn Reporter) -> Result<Option<Downloaded>> {
+    for (path, receipt) in shelf.find(origin, file) {
+        let sha256 = verify(&path, file.size, reporter)?;
+        if sha256 == receipt.delivery.sha256 {
+            reporter.finished(&format!("`{}` is already here, as the server has it", path.display()));
+            return Ok(Some(Downloaded { path, bytes: file.size, sha256, news: News::Nothing }));
         }
+        reporter.warned(&format!("`{}` is not what was fetched: it is fetched again", path.display()));
     }
     Ok(None)
 }
 
+/// The SHA-256 of what is on the disk.
+fn verify(path: &Path, size: u64, reporter: &dyn Reporter) -> Result<String> {
+    reporter.started("verify", Some(size));
+    let read =
+        std::fs::File::open(path).and_then(|mut file| fs::sha256_of(&mut file, |count| reporter.advanced(count)));
+    read.map(|(_, sha256)| sha256).map_err(|error| Error::io("read", path, &error))
+}
+
+/// Moves a part to its place, unless the same is there already.
 fn put_in_place(
     part: Part,
     name: &str,
     sha256: &str,
-    mut receipt: Receipt,
+    shelf: &Shelf,
     reporter: &dyn Reporter,
-) -> Result<Downloaded> {
-    let bytes = part.bytes();
-    let folder = part.path().parent().unwrap_or(Path::new("")).to_owned();
-    let first = folder.join(name);
-    let other = folder.join(with_digits(name, &sha256[..8]));
-    let is_same = |path: &Path| -> Result<bool> {
-        let metadata = std::fs::metadata(path).map_err(|error| Error::io("read", path, &error))?;
-        Ok(metadata.len() == bytes && fs::sha256_of_file(path)?.1 == sha256)
-    };
-    let (path, news) = if !first.exists() {
-        (first, News::First)
-    } else if is_same(&first)? {
-        (first, News::Nothing)
-    } else if other.exists() && is_same(&other)? {
-        (other, News::Nothing)
-    } else {
-        (other, News::Changed)
-    };
+) -> Result<(PathBuf, News)> {
+    let (path, news) = shelf.place(name, part.bytes(), sha256)?;
     match news {
         News::Nothing => {
             reporter.noted(&format!("`{}` is already here with the same content", path.display()));
@@ -299,27 +291,14 @@ fn put_in_place(
         }
         News::First => part.publish(&path)?,
         News::Changed => {
-            reporter.noted(&format!(
+            part.publish(&path)?;
+            reporter.warned(&format!(
                 "a file with the name `{name}` and other content is already here; both are kept, the new one as `{}`",
                 path.display()
             ));
-            part.publish(&path)?;
         }
     }
-    receipt.delivery.file_name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    receipt::write(&path, &receipt)?;
-    part::remove_all(&folder)?;
-    Ok(Downloaded { path, bytes, sha256: sha256.to_owned(), news })
-}
-
-/// A name with some digits before its ending.
-fn with_digits(name: &str, digits: &str) -> String {
-    let path = Path::new(name);
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    match path.extension() {
-        Some(ending) => format!("{stem}.{digits}.{}", ending.to_string_lossy()),
-        None => format!("{stem}.{digits}"),
-    }
+    Ok((path, news))
 }
 
 /// Waits until a file has not been changed for `min_age`: who writes it may not be done. Gives it as it is then.
@@ -356,7 +335,7 @@ fn remaining(age: TimeDelta, min_age: Duration) -> Duration {
     age.to_std().map_or(min_age, |age| min_age.saturating_sub(age))
 }
 
-/// When a file that was changed at a time will be old enough to be taken.
+/// Whether a file was changed too recently to be taken without a second look.
 pub fn is_young(modified: Option<DateTime<Utc>>, min_age: Duration) -> bool {
-    modified.is_some_and(|modified| !remaining(Utc::now() - modified, min_age).is_zero())
+    modified.is_some_and(|modified| (Utc::now() - modified).to_std().is_ok_and(|age| age < min_age))
 }

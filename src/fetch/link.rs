@@ -39,10 +39,12 @@ impl Retry {
 /// A source that is connected to when it is needed, and again when the link broke.
 ///
 /// Only what may pass by itself ([`Error::may_pass`]) is tried again: a refused login never is, because servers lock
-/// accounts out.
+/// accounts out. Once connecting has failed in a way that does not pass, the link is never made again.
 pub struct Link<'a> {
     connect: Box<dyn FnMut() -> Result<Box<dyn Source>> + 'a>,
     source: Option<Box<dyn Source>>,
+    /// Why it will not be made again: a refused login or a server that is not to be trusted.
+    ended: Option<Error>,
     retry: Retry,
     /// Failures since the last progress.
     failures: u32,
@@ -62,7 +64,7 @@ impl<'a> Link<'a> {
         retry: Retry,
         reporter: &'a dyn Reporter,
     ) -> Self {
-        Self { connect: Box::new(connect), source: None, retry, failures: 0, reporter }
+        Self { connect: Box::new(connect), source: None, ended: None, retry, failures: 0, reporter }
     }
 
     /// Does a piece of work on the source, and again while the link breaks and there are attempts left.
@@ -80,13 +82,22 @@ impl<'a> Link<'a> {
 
     /// One attempt, connecting first where the link is down.
     pub(super) fn attempt<T>(&mut self, work: impl FnOnce(&mut dyn Source) -> Result<T>) -> Result<T> {
+        if let Some(error) = &self.ended {
+            return Err(error.clone());
+        }
         let source = match &mut self.source {
             Some(source) => source,
-            None => self.source.insert((self.connect)()?),
+            None => match (self.connect)() {
+                Ok(source) => self.source.insert(source),
+                Err(error) => {
+                    self.ended = Some(error.clone()).filter(|error| !error.may_pass());
+                    return Err(error);
+                }
+            },
         };
         let outcome = work(source.as_mut());
         for note in source.take_notes() {
-            self.reporter.noted(&note);
+            self.reporter.warned(&note);
         }
         outcome
     }

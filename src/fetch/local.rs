@@ -33,7 +33,7 @@ impl LocalSource {
 
 impl Source for LocalSource {
     fn origin(&self) -> Origin {
-        Origin { protocol: "local".to_owned(), server: String::new(), server_identity: String::new() }
+        Origin::local()
     }
 
     fn list(&mut self) -> Result<Vec<RemoteFile>> {

@@ -6,10 +6,11 @@ use std::time::Duration;
 use chrono::{DateTime, SubsecRound, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::download::{self, News};
+use super::download;
 use super::link::Link;
-use super::{RemoteFile, pick, receipt};
-use crate::error::{Error, Result};
+use super::shelf::{News, Shelf};
+use super::{RemoteFile, outside, part, pick};
+use crate::error::{Error, ErrorKind, Result};
 use crate::fs;
 use crate::progress::Reporter;
 
@@ -37,10 +38,22 @@ pub struct Listing {
 pub struct Listed {
     /// What it was at the source.
     pub remote: RemoteFile,
-    /// Whether it is copied.
-    pub is_here: bool,
-    /// Whether it was copied then.
-    pub is_new: bool,
+    /// What became of it.
+    pub copy: Copied,
+}
+
+/// What became of a file that a server will remove.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Copied {
+    /// It was copied then.
+    Now,
+    /// It was copied before.
+    Before,
+    /// It may still be growing, and is left for the next time.
+    Later,
+    /// It could not be copied.
+    Failed,
 }
 
 impl Listing {
@@ -51,7 +64,12 @@ impl Listing {
 
     /// The files that are not copied.
     pub fn missing(&self) -> impl Iterator<Item = &Listed> {
-        self.files.iter().filter(|file| !file.is_here)
+        self.files.iter().filter(|file| matches!(file.copy, Copied::Later | Copied::Failed))
+    }
+
+    /// How many files this became of.
+    pub fn count(&self, copy: Copied) -> usize {
+        self.files.iter().filter(|file| file.copy == copy).count()
     }
 }
 
@@ -79,8 +97,8 @@ fn unfit(folder: &str) -> Error {
 
 /// Copies what is not copied yet of the folder to which a link leads, with receipts, and writes down what was there.
 ///
-/// Files that have changed within `min_age`, or have a name that is not safe, or fail in a way that does not pass, are
-/// told to the reporter and listed as missing; the others are copied all the same. An error of the network ends it.
+/// What cannot be copied because of the file itself (its name, its permissions, that it changes) is told to the reporter and
+/// listed; the others are copied all the same. Anything else ends it.
 pub fn mirror(
     link: &mut Link,
     folder: &str,
@@ -89,41 +107,48 @@ pub fn mirror(
     now: DateTime<Utc>,
     reporter: &dyn Reporter,
 ) -> Result<Listing> {
+    if let Some(other) = Listing::read(place).filter(|listing| listing.folder != folder) {
+        return Err(Error::usage(format!(
+            "the copies of `{}` and of `{}` would both go to `{}`",
+            outside::clean(&other.folder),
+            outside::clean(folder),
+            place.display()
+        ))
+        .hint("call the folder as before, or set up another account for it"));
+    }
     let mut files = link.run(|source| source.list())?;
     files.sort_by(|a, b| a.name.cmp(&b.name));
-    fs::make_folder(place)?;
+    let mut shelf = Shelf::open(place)?;
+    part::remove_others(place, |name| files.iter().any(|file| file.name == name))?;
     let origin = link.run(|source| Ok(source.origin()))?;
-    let receipts = receipt::all_in(place)?;
-    let is_copied = |file: &RemoteFile| {
-        file.modified.is_some()
-            && receipts.iter().any(|receipt| {
-                let path = place.join(&receipt.delivery.file_name);
-                receipt.remote == *file
-                    && receipt.origin.server == origin.server
-                    && std::fs::metadata(path).is_ok_and(|metadata| metadata.len() == file.size)
-            })
-    };
     let mut listing =
         Listing { schema_version: 1, looked_at: now.trunc_subsecs(0), folder: folder.to_owned(), files: Vec::new() };
     for remote in files {
-        let copied = if is_copied(&remote) {
-            Ok(News::Nothing)
-        } else if download::is_young(remote.modified, min_age) {
-            Err(Error::refused(format!("`{}` may still be growing: it is left for the next time", remote.name)))
+        let is_here = shelf.find(&origin, &remote).next().is_some();
+        let copy = if is_here {
+            Copied::Before
+        } else if pick::safe_name(&remote.name).is_ok() && download::is_young(remote.modified, min_age) {
+            reporter.noted(&format!("`{}` may still be growing: it is left for the next time", remote.name));
+            Copied::Later
         } else {
-            download::download(link, &remote, None, place, reporter).map(|downloaded| downloaded.news)
-        };
-        match copied {
-            Ok(news) => listing.files.push(Listed { remote, is_here: true, is_new: news != News::Nothing }),
-            Err(error) if error.may_pass() => return Err(error),
-            Err(error) => {
-                reporter.noted(error.message());
-                listing.files.push(Listed { remote, is_here: false, is_new: false });
+            match download::download(link, &remote, None, &mut shelf, reporter) {
+                Ok(downloaded) if downloaded.news == News::Nothing => Copied::Before,
+                Ok(_) => Copied::Now,
+                Err(error) if is_of_the_file(&error) && download::prove_room(place, remote.size).is_ok() => {
+                    reporter.warned(error.message());
+                    Copied::Failed
+                }
+                Err(error) => return Err(error),
             }
-        }
+        };
+        listing.files.push(Listed { remote, copy });
     }
     fs::write_json(&place.join(LISTING), &listing)?;
     Ok(listing)
+}
+
+fn is_of_the_file(error: &Error) -> bool {
+    !error.may_pass() && matches!(error.kind(), ErrorKind::Refused | ErrorKind::Environment)
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod part;
 pub mod pick;
 pub mod receipt;
 pub mod sftp;
+pub mod shelf;
 
 use std::io::Read;
 
@@ -47,8 +48,31 @@ pub struct Origin {
     pub protocol: String,
     /// Host and port of the server; empty for a local file.
     pub server: String,
+    /// The account on the server; empty for a local file.
+    pub user: String,
+    /// The folder of the account, as the settings name it; empty for a local file.
+    pub folder: String,
     /// The key or certificate by which the server proved itself, as `SHA256:…`; empty for a local file.
     pub server_identity: String,
+}
+
+impl Origin {
+    /// A file of this machine.
+    pub fn local() -> Self {
+        Self {
+            protocol: "local".to_owned(),
+            server: String::new(),
+            user: String::new(),
+            folder: String::new(),
+            server_identity: String::new(),
+        }
+    }
+
+    /// Whether it is the same folder of the same account, whatever key the server has now.
+    pub fn is_same_place(&self, other: &Self) -> bool {
+        (&self.protocol, &self.server, &self.user, &self.folder)
+            == (&other.protocol, &other.server, &other.user, &other.folder)
+    }
 }
 
 /// A place from which deliveries come. It can be listed and read, nothing else.

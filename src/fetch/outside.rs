@@ -21,7 +21,8 @@ pub(super) fn remark(text: &str) -> String {
 pub(super) fn check_account(host: &str, user: &str, folder: &str, example: &str) -> Result<()> {
     let unfit = |text: &str| text.is_empty() || text.chars().any(char::is_control);
     if unfit(host) || host.contains([' ', '/', '@', '[', ']', '\'', '"']) {
-        return Err(Error::usage(format!("`{}` is not the name or address of a server", host.escape_debug()))
+        // Not shown: people paste whole addresses, with a password in them.
+        return Err(Error::usage("the host in the settings is not the name or address of a server alone")
             .hint(format!("give the name alone, for example `{example}`; port and user have settings of their own")));
     }
     if unfit(user) {

@@ -159,14 +159,21 @@ impl Part {
 
 /// Whether a name is one that this room uses for its own files.
 pub(super) fn is_reserved(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
     name.ends_with(PART) || name.ends_with(STATE)
 }
 
-/// Takes away the parts of a folder. For a caller who knows that none of them will be continued.
-pub(super) fn remove_all(folder: &Path) -> Result<()> {
+/// Bytes of the part of a file, whatever it is worth.
+pub(super) fn bytes(folder: &Path, name: &str) -> u64 {
+    std::fs::metadata(folder.join(format!("{name}{PART}"))).map_or(0, |metadata| metadata.len())
+}
+
+/// Takes away the parts of a folder that will not be continued: those of files with other names.
+pub(super) fn remove_others(folder: &Path, is_expected: impl Fn(&str) -> bool) -> Result<()> {
     for entry in std::fs::read_dir(folder).map_err(|error| Error::io("list", folder, &error))?.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        if is_reserved(&name) && !fs::is_draft(&entry.file_name()) {
+        let file = name.strip_suffix(STATE).or_else(|| name.strip_suffix(PART));
+        if file.is_some_and(|file| !is_expected(file)) && !fs::is_draft(&entry.file_name()) {
             remove(&entry.path())?;
         }
     }
@@ -190,7 +197,7 @@ mod tests {
     use super::*;
 
     fn origin(identity: &str) -> Origin {
-        Origin { protocol: "sftp".into(), server: "h:22".into(), server_identity: identity.into() }
+        Origin { protocol: "sftp".into(), server: "h:22".into(), server_identity: identity.into(), ..Origin::local() }
     }
 
     fn remote(size: u64, time: Option<i64>) -> RemoteFile {
@@ -248,7 +255,9 @@ mod tests {
         let names: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(names, ["a.csv"]);
         Part::open(folder.path(), "b.csv", &origin("key"), &remote(5, None)).unwrap();
-        remove_all(folder.path()).unwrap();
+        remove_others(folder.path(), |name| name == "b.csv").unwrap();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 3);
+        remove_others(folder.path(), |_| false).unwrap();
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }

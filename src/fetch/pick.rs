@@ -8,25 +8,38 @@ use super::RemoteFile;
 use crate::error::{Error, Result};
 use crate::period::ReportingPeriod;
 
+/// A longer name leaves no room for the endings of our own files beside it.
+const MOST_BYTES: usize = 160;
+
 /// A name that comes from outside and is safe as a file name here.
 ///
-/// Refused are separators, `..`, control characters, names that begin with a dot and the device names of Windows.
+/// Refused are separators, `..`, characters that steer a terminal or turn text around, names that begin with a dot or
+/// end with a dot or a blank, and the device names of Windows.
 pub fn safe_name(name: &str) -> Result<&str> {
     let stem = name.split('.').next().unwrap_or_default().to_ascii_uppercase();
-    let device = matches!(stem.as_str(), "CON" | "PRN" | "AUX" | "NUL")
-        || (stem.len() == 4
+    let device = matches!(stem.trim_end(), "CON" | "PRN" | "AUX" | "NUL" | "CONIN$" | "CONOUT$")
+        || (stem.chars().count() == 4
             && (stem.starts_with("COM") || stem.starts_with("LPT"))
-            && stem.ends_with(|c: char| c.is_ascii_digit()));
+            && stem.ends_with(|c: char| c.is_ascii_digit() || matches!(c, '¹' | '²' | '³')));
     let bad = name.is_empty()
-        || name.len() > 255
+        || name.len() > MOST_BYTES
+        // Stands for bytes that are not UTF-8.
+        || name.contains(char::REPLACEMENT_CHARACTER)
         || name.starts_with('.')
+        || name.ends_with(['.', ' '])
         || device
-        || name.contains(|c: char| c.is_control() || matches!(c, '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|'));
+        || name.contains(|c: char| c.is_control() || is_misleading(c) || matches!(c, '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|'));
     if bad {
         return Err(Error::refused(format!("`{}` is not safe as the name of a file here", name.escape_debug()))
             .hint("rename the file, or ask who put it there"));
     }
     Ok(name)
+}
+
+/// The characters of Unicode that are not seen, break lines or turn the text around them: a name with one can look like
+/// another.
+pub fn is_misleading(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{61c}' | '\u{feff}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}')
 }
 
 /// What names a monthly file has: `{YYYY}`, `{MM}` (once each) and optionally `{DD}` stand for the date in the name,
@@ -235,6 +248,13 @@ mod tests {
             "NUL",
             "con.csv",
             "COM1.txt",
+            "com³.csv",
+            "CONIN$",
+            "a.csv.",
+            "a.csv ",
+            "caf\u{fffd}.csv",
+            &"x".repeat(161),
+            "vsc.\u{202e}exe",
             ".hidden",
             "C:x",
         ] {

@@ -8,15 +8,14 @@ use serde::{Deserialize, Serialize};
 
 use super::download::{self, Downloaded};
 use super::link::Link;
-use super::{Origin, RemoteFile};
+use super::shelf::Shelf;
+use super::{Origin, RemoteFile, part};
 use crate::error::{Error, Result};
 use crate::fs;
 use crate::period::ReportingPeriod;
 use crate::progress::Reporter;
 use crate::provenance::{DeliveryId, Tool};
 
-/// The end of the name of every receipt.
-pub(super) const RECEIPT: &str = "receipt.json";
 /// The version of receipts that this program writes.
 pub(super) const SCHEMA_VERSION: u32 = 2;
 
@@ -47,6 +46,8 @@ pub struct Receipt {
     pub origin: Origin,
     /// What it was at the source.
     pub remote: RemoteFile,
+    /// Whether it came in more than one piece.
+    pub continued: bool,
     /// Name, size and SHA-256 of the file on disk. The name differs from that at the source when a file of that name and
     /// other content was here before.
     pub delivery: DeliveryId,
@@ -101,7 +102,8 @@ fn open_file(path: &Path) -> Result<File> {
     }
 }
 
-/// Fetches a month's file into a folder, as [`download::download`] does.
+/// Fetches a month's file into a folder, as [`download::download`] does. Parts of other files of the month, which will not
+/// be continued, are taken away.
 pub fn fetch(
     link: &mut Link,
     file: &RemoteFile,
@@ -109,30 +111,8 @@ pub fn fetch(
     folder: &Path,
     reporter: &dyn Reporter,
 ) -> Result<Delivery> {
-    let Downloaded { path, bytes, sha256, .. } = download::download(link, file, Some(period), folder, reporter)?;
+    let mut shelf = Shelf::open(folder)?;
+    let Downloaded { path, bytes, sha256, .. } = download::download(link, file, Some(period), &mut shelf, reporter)?;
+    part::remove_others(folder, |_| false)?;
     Ok(Delivery { path, period, bytes, sha256 })
-}
-
-/// Writes the receipt of a file beside it.
-pub(super) fn write(file: &Path, receipt: &Receipt) -> Result<()> {
-    let place = fs::description_path(file, RECEIPT, |text| {
-        serde_json::from_slice::<Receipt>(text)
-            .is_ok_and(|other| other.delivery.file_name == receipt.delivery.file_name)
-    })?;
-    fs::write_json(&place, receipt)
-}
-
-/// The receipts of a folder, in the order of their names. What cannot be read as one is left out; a missing folder has
-/// none.
-pub fn all_in(folder: &Path) -> Result<Vec<Receipt>> {
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(Error::io("list", folder, &error)),
-    };
-    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-    paths.retain(|path| path.to_string_lossy().ends_with(RECEIPT));
-    paths.sort_unstable();
-    let receipts = paths.iter().filter_map(|path| serde_json::from_slice(&std::fs::read(path).ok()?).ok());
-    Ok(receipts.collect())
 }

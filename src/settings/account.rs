@@ -50,9 +50,9 @@ pub(super) struct AccountDocument {
     ca_file: Option<PathBuf>,
     cert_sha256: Option<String>,
     timeout_seconds: Option<u64>,
-    max_reads: Option<usize>,
+    max_reads: Option<u64>,
     min_age_seconds: Option<u64>,
-    attempts: Option<u32>,
+    attempts: Option<u64>,
     retry_seconds: Option<u64>,
 }
 
@@ -134,7 +134,7 @@ impl Account {
             .pattern
             .as_deref()
             .map(|pattern| Names::new(pattern, document.dictionary_pattern.as_deref().unwrap_or("*dictionary*")));
-        let timeout = Duration::from_secs(document.timeout_seconds.unwrap_or(30).clamp(1, 3600));
+        let timeout = Duration::from_secs(document.timeout_seconds.unwrap_or(30));
         let login_folder = document.folder.clone().unwrap_or_else(|| ".".to_owned());
         let server = match document.protocol {
             Protocol::Sftp => Server::Sftp(SftpSettings {
@@ -152,7 +152,7 @@ impl Account {
                 accept_new_host_key: typed.accept_new_host_key,
                 legacy_ssh: document.legacy_ssh.unwrap_or(false),
                 timeout,
-                max_reads: document.max_reads.unwrap_or(48).clamp(1, 256),
+                max_reads: document.max_reads.map_or(48, |reads| usize::try_from(reads).unwrap_or(usize::MAX)),
             }),
             Protocol::Ftps => {
                 let tls = match document.tls {
@@ -176,9 +176,11 @@ impl Account {
             name: name.to_owned(),
             names: names.transpose()?,
             mirror_folders: document.mirror_folders.clone().unwrap_or_default(),
-            min_age: Duration::from_secs(document.min_age_seconds.unwrap_or(60).min(3600)),
+            min_age: Duration::from_secs(document.min_age_seconds.unwrap_or(60)),
             retry: Retry {
-                attempts: document.attempts.unwrap_or(defaults.attempts).clamp(1, 100),
+                attempts: document
+                    .attempts
+                    .map_or(defaults.attempts, |attempts| u32::try_from(attempts).unwrap_or(u32::MAX)),
                 first_wait: document.retry_seconds.map_or(defaults.first_wait, Duration::from_secs),
                 ..defaults
             },
@@ -266,9 +268,21 @@ fn connect(server: &Server, proof: &Credential) -> Result<Box<dyn Source>> {
 impl AccountDocument {
     /// Settings that would be left out silently: a pin that is not looked at is worse than none.
     fn check(&self, name: &str, accept_new_host_key: bool) -> Result<()> {
-        let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        // So that no two accounts have one environment variable.
+        let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
         if name.is_empty() || !name.chars().all(is_name) {
-            return Err(Error::usage("the name of an account has letters, digits, `_` and `-` only"));
+            return Err(Error::usage("the name of an account has lower-case letters, digits and `_` only"));
+        }
+        for (setting, value, least, most) in [
+            ("timeout_seconds", self.timeout_seconds, 1, 3_600),
+            ("min_age_seconds", self.min_age_seconds, 0, 3_600),
+            ("max_reads", self.max_reads, 1, 256),
+            ("attempts", self.attempts, 1, 100),
+            ("retry_seconds", self.retry_seconds, 0, 60),
+        ] {
+            if value.is_some_and(|value| value < least || value > most) {
+                return Err(Error::usage(format!("`{setting}` of the account `{name}` is from {least} to {most}")));
+            }
         }
         let (protocol, others): (_, &[(&str, bool)]) = match self.protocol {
             Protocol::Sftp => (
@@ -300,6 +314,16 @@ impl AccountDocument {
             ))
             .hint("take it out, or set `protocol` to the other one"));
         }
+        for (setting, is_set, other, is_there) in [
+            ("agent_key", self.agent_key.is_some(), "key_agent", self.key_agent == Some(true)),
+            ("key_passphrase_file", self.key_passphrase_file.is_some(), "key_file", self.key_file.is_some()),
+        ] {
+            if is_set && !is_there {
+                return Err(Error::usage(format!(
+                    "`{setting}` of the account `{name}` means nothing without `{other}`"
+                )));
+            }
+        }
         let proofs = [
             ("password_file", self.password_file.is_some()),
             ("password_command", self.password_command.is_some()),
@@ -329,11 +353,7 @@ fn proof(name: &str, document: &AccountDocument, folder: &Path) -> ProofSource {
         return ProofSource::Agent { key: document.agent_key.clone() };
     }
     let is_monthly = name == MONTHLY;
-    let variable = if is_monthly {
-        VARIABLE.to_owned()
-    } else {
-        format!("{VARIABLE}_{}", name.to_ascii_uppercase().replace('-', "_"))
-    };
+    let variable = if is_monthly { VARIABLE.to_owned() } else { format!("{VARIABLE}_{}", name.to_ascii_uppercase()) };
     let credential = if is_monthly { CREDENTIAL.to_owned() } else { format!("{CREDENTIAL}-{name}") };
     ProofSource::Password(if let Some(path) = &document.password_file {
         SecretSource::File(folder.join(path))

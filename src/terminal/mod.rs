@@ -9,12 +9,12 @@ use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::error::{Error, Result};
-use crate::progress::{Reporter, Silent};
+use crate::progress::Reporter;
 
-/// The reporter for this run: silence when asked for, bars on a terminal, plain lines elsewhere.
+/// The reporter for this run: warnings alone when asked for, bars on a terminal, plain lines elsewhere.
 pub fn reporter(quiet: bool) -> Box<dyn Reporter> {
     if quiet {
-        Box::new(Silent)
+        Box::new(Warnings)
     } else if std::io::stderr().is_terminal() {
         Box::new(Bars::default())
     } else {
@@ -68,6 +68,11 @@ pub fn columns<const N: usize>(rows: impl IntoIterator<Item = [String; N]>) -> S
     format!("{}\n", table.trim_fmt())
 }
 
+/// A number of things: `1 file`, `2 files`.
+pub fn count(number: usize, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
+}
+
 /// A line on stderr, for people. When nobody can read it any more, the work goes on.
 pub fn say(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
@@ -96,16 +101,24 @@ const STOPPED: i32 = 130;
 /// on its way, which the next fetch continues.
 pub fn tidy_up_when_stopped() {
     // Without a handler the run ends all the same, and the next one removes what it leaves.
-    let _ = ctrlc::set_handler(|| {
+    #[cfg(unix)]
+    let before = rustix::termios::tcgetattr(std::io::stdin()).ok();
+    let _ = ctrlc::set_handler(move || {
+        // A prompt for a password switches the echo of the terminal off.
+        #[cfg(unix)]
+        if let Some(before) = &before {
+            let _ = rustix::termios::tcsetattr(std::io::stdin(), rustix::termios::OptionalActions::Now, before);
+        }
         let _nothing_new = crate::fs::discard_drafts();
         say("\nstopped: what was loaded before is as it was; a fetch goes on next time where it stopped");
         std::process::exit(STOPPED);
     });
 }
 
-/// Text from outside (names of files on a server) without anything that steers a terminal.
+/// Text from outside (names of files on a server) without anything that steers a terminal or turns its letters around.
 pub fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
+    let steers = |c: char| (c.is_control() && c != '\n') || crate::fetch::pick::is_misleading(c);
+    text.chars().map(|c| if steers(c) { '\u{fffd}' } else { c }).collect()
 }
 
 fn bar_style(stage: &str) -> ProgressStyle {
@@ -122,6 +135,30 @@ struct Bars {
 impl Bars {
     fn running(&self) -> std::sync::MutexGuard<'_, Option<(String, ProgressBar)>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Nothing but what must be heard.
+#[derive(Debug)]
+struct Warnings;
+
+impl Reporter for Warnings {
+    fn started(&self, _stage: &str, _total: Option<u64>) {}
+    fn advanced(&self, _bytes: u64) {}
+    fn finished(&self, _summary: &str) {}
+    fn noted(&self, _message: &str) {}
+
+    fn warned(&self, message: &str) {
+        say(&format!("warning: {}", printable(message)));
+    }
+}
+
+impl Bars {
+    fn tell(&self, text: &str) {
+        match &*self.running() {
+            Some((_, bar)) => bar.suspend(|| say(text)),
+            None => say(text),
+        }
     }
 }
 
@@ -151,10 +188,11 @@ impl Reporter for Bars {
     }
 
     fn noted(&self, message: &str) {
-        match &*self.running() {
-            Some((_, bar)) => bar.suspend(|| say(&format!("note: {}", printable(message)))),
-            None => say(&format!("note: {}", printable(message))),
-        }
+        self.tell(&format!("note: {}", printable(message)));
+    }
+
+    fn warned(&self, message: &str) {
+        self.tell(&format!("warning: {}", printable(message)));
     }
 }
 
@@ -204,5 +242,9 @@ impl Reporter for Lines {
 
     fn noted(&self, message: &str) {
         say(&format!("note: {}", printable(message)));
+    }
+
+    fn warned(&self, message: &str) {
+        say(&format!("warning: {}", printable(message)));
     }
 }

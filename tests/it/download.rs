@@ -7,12 +7,14 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 use phds::demo::server::LoopbackServer;
 use phds::error::{Error, ErrorKind, Result};
-use phds::fetch::download::{Downloaded, News, download, settled};
+use phds::fetch::download::{Downloaded, download, settled};
 use phds::fetch::ftps::{FtpsSettings, FtpsSource};
+use phds::fetch::mirror::mirror;
 use phds::fetch::sftp::{Credential, SftpSettings, SftpSource};
+use phds::fetch::shelf::{News, Shelf};
 use phds::fetch::{Link, Origin, RemoteFile, Retry, Source};
 use phds::progress::Silent;
 
@@ -37,10 +39,12 @@ enum Event {
     Short(u64),
     /// Only the beginning of the file can be asked for.
     NoMiddle,
+    /// The file can be opened in the middle, and not read there.
+    NoReading,
     /// More comes than the size that was told.
     Long,
 }
-use Event::{Cut, Long, NoMiddle, Short};
+use Event::{Cut, Long, NoMiddle, NoReading, Short};
 
 /// What becomes of the file before an opening (1: the second one) or, with the number of openings, before the last look.
 #[derive(Clone, Copy, Debug)]
@@ -86,8 +90,12 @@ impl World {
     }
 
     fn file(&self) -> RemoteFile {
+        self.named(NAME)
+    }
+
+    fn named(&self, name: &str) -> RemoteFile {
         let modified = self.modified.and_then(|seconds| DateTime::from_timestamp(seconds, 0));
-        RemoteFile { name: NAME.into(), size: self.content.len() as u64, modified }
+        RemoteFile { name: name.into(), size: self.content.len() as u64, modified }
     }
 }
 
@@ -95,20 +103,26 @@ struct Scripted(Arc<Mutex<World>>);
 
 impl Source for Scripted {
     fn origin(&self) -> Origin {
-        Origin { protocol: "sftp".into(), server: "h:22".into(), server_identity: "SHA256:key".into() }
+        Origin {
+            protocol: "sftp".into(),
+            server: "h:22".into(),
+            server_identity: "SHA256:key".into(),
+            ..Origin::local()
+        }
     }
 
     fn list(&mut self) -> Result<Vec<RemoteFile>> {
-        Ok(vec![self.stat(NAME)?])
+        let world = self.0.lock().unwrap();
+        Ok(["a", "b", "c", NAME].map(|name| world.named(name)).to_vec())
     }
 
-    fn stat(&mut self, _name: &str) -> Result<RemoteFile> {
+    fn stat(&mut self, name: &str) -> Result<RemoteFile> {
         let mut world = self.0.lock().unwrap();
         let openings = world.opened.len();
         if openings > 0 {
             world.turn(openings);
         }
-        Ok(world.file())
+        Ok(world.named(name))
     }
 
     fn open_at<'a>(&'a mut self, _name: &str, offset: u64) -> Result<Box<dyn Read + 'a>> {
@@ -118,18 +132,21 @@ impl Source for Scripted {
         Ok(match world.events.pop_front() {
             Some(NoMiddle) if offset > 0 => return Err(Error::environment("the server refuses REST")),
             None | Some(NoMiddle) => Box::new(std::io::Cursor::new(rest)),
+            Some(NoReading) => Box::new(Broken("failure", false)),
             Some(Short(count)) => Box::new(std::io::Cursor::new(rest).take(count)),
-            Some(Cut(count)) => Box::new(std::io::Cursor::new(rest).take(count).chain(Broken)),
+            Some(Cut(count)) => Box::new(std::io::Cursor::new(rest).take(count).chain(Broken("the link is cut", true))),
             Some(Long) => Box::new(std::io::Cursor::new(rest).chain(&b"more"[..])),
         })
     }
 }
 
-struct Broken;
+/// Fails with these words, in a way that may pass or not.
+struct Broken(&'static str, bool);
 
 impl Read for Broken {
     fn read(&mut self, _buffer: &mut [u8]) -> std::io::Result<usize> {
-        Err(std::io::Error::other(Error::network("the line is cut")))
+        let Self(words, may_pass) = *self;
+        Err(std::io::Error::other(if may_pass { Error::network(words) } else { Error::environment(words) }))
     }
 }
 
@@ -164,7 +181,7 @@ fn link(world: &Arc<Mutex<World>>) -> Link<'static> {
 /// Fetches the file of a world as it was at the beginning.
 fn fetch(world: &Arc<Mutex<World>>, folder: &Path) -> Result<Downloaded> {
     let file = world.lock().unwrap().file();
-    download(&mut link(world), &file, None, folder, &Silent)
+    download(&mut link(world), &file, None, &mut Shelf::open(folder)?, &Silent)
 }
 
 fn names(folder: &Path) -> Vec<String> {
@@ -204,6 +221,7 @@ fn the_bytes_are_those_of_the_server_or_there_is_no_file() {
         // With progress the attempts are counted anew.
         (&[Cut(0), Cut(0), Cut(100_000), Cut(0), Cut(0)], Change::Nothing, &[0, 0, 0, AGAIN, AGAIN, AGAIN], whole),
         (&[Cut(100_000), NoMiddle], Change::Nothing, &[0, AGAIN, 0], whole),
+        (&[Cut(100_000), NoReading], Change::Nothing, &[0, AGAIN, 0], whole),
         (&[Cut(100_000)], Change::Replaced(1), &[0], environment),
         (&[Cut(100_000)], Change::ReplacedInSecret(1), &[0, AGAIN, 0], whole),
         (&[Cut(100_000)], Change::Grown(1), &[0], environment),
@@ -263,6 +281,17 @@ fn a_refused_login_is_not_tried_again() {
         assert_eq!(world.lock().unwrap().connections, first_refused);
         assert!(!folder.path().join(NAME).exists());
     }
+    // Nor for the next file of several.
+    let (world, folder) = (world(&[Cut(100_000)], Change::Nothing), tempfile::tempdir().unwrap());
+    world.lock().unwrap().refuses_from = 2;
+    let mirrored = mirror(&mut link(&world), ".", Duration::ZERO, folder.path(), Utc::now(), &Silent);
+    assert_eq!(mirrored.unwrap_err().kind(), ErrorKind::Credentials);
+    assert_eq!(world.lock().unwrap().connections, 2);
+    let mut link = self::link(&world);
+    for _ in 0..3 {
+        assert_eq!(link.run(|source| source.stat(NAME)).unwrap_err().kind(), ErrorKind::Credentials);
+    }
+    assert_eq!(world.lock().unwrap().connections, 3);
 }
 
 #[test]
@@ -284,6 +313,39 @@ fn what_is_here_is_not_fetched_again_and_never_replaced() {
     // Of another time and the same content: looked at, and not kept twice.
     world.lock().unwrap().modified = Some(3);
     assert_eq!((fetch(&world, folder.path()).unwrap().news, openings()), (News::Nothing, 3));
+
+    // Every name that the file could have is taken by something else, one after the other.
+    let sha256 = phds::fs::sha256_hex(&world.lock().unwrap().content);
+    for (digits, time) in [(8, 4), (16, 5), (64, 6)] {
+        std::fs::write(folder.path().join(format!("PHDS_2024_12.{}.csv", &sha256[..digits])), "taken").unwrap();
+        world.lock().unwrap().modified = Some(time);
+        let outcome = fetch(&world, folder.path());
+        match (digits, outcome) {
+            (64, Err(error)) => assert_eq!(error.kind(), ErrorKind::Refused),
+            (_, outcome) => assert!(std::fs::read(outcome.unwrap().path).unwrap() == world.lock().unwrap().content),
+        }
+    }
+    assert!(std::fs::read(&first.path).unwrap() == damaged);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_part_is_never_written_through_a_link() {
+    let folder = tempfile::tempdir().unwrap();
+    let elsewhere = folder.path().join("elsewhere");
+    let store = folder.path().join("store");
+    let part = store.join(format!("{NAME}.part"));
+    for is_hard in [false, true] {
+        std::fs::create_dir(&store).unwrap();
+        std::fs::write(&elsewhere, "not ours").unwrap();
+        let linked = if is_hard { std::fs::hard_link } else { std::os::unix::fs::symlink }(&elsewhere, &part);
+        linked.unwrap();
+        let world = world(&[], Change::Nothing);
+        fetch(&world, &store).unwrap();
+        assert_whole(&store, &world.lock().unwrap().content, "through a link");
+        assert_eq!(std::fs::read(&elsewhere).unwrap(), b"not ours");
+        std::fs::remove_dir_all(&store).unwrap();
+    }
 }
 
 #[test]
@@ -291,7 +353,8 @@ fn names_of_files_beside_the_files_are_refused() {
     for name in ["receipt.json", "a.receipt.json", "a.csv.part", "a.csv.part.json", "../a", "a\nb", ".a"] {
         let (world, folder) = (world(&[], Change::Nothing), tempfile::tempdir().unwrap());
         let file = RemoteFile { name: name.into(), ..world.lock().unwrap().file() };
-        let error = download(&mut link(&world), &file, None, folder.path(), &Silent).unwrap_err();
+        let error =
+            download(&mut link(&world), &file, None, &mut Shelf::open(folder.path()).unwrap(), &Silent).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Refused, "{name:?}");
         assert!(names(folder.path()).is_empty() && world.lock().unwrap().opened.is_empty());
     }
@@ -354,8 +417,9 @@ fn broken_lines_are_mended() {
             let password = Credential::Password(secret(PASSWORD));
             let mut link = Link::new(|| Ok(Box::new(SftpSource::connect(&settings, &password)?)), QUICK, &Silent);
             let place = folder.path().join("store");
-            let outcome =
-                link.run(|source| source.stat(NAME)).and_then(|file| download(&mut link, &file, None, &place, &Silent));
+            let outcome = link
+                .run(|source| source.stat(NAME))
+                .and_then(|file| download(&mut link, &file, None, &mut Shelf::open(&place)?, &Silent));
             assert_eq!(proxy.suffered(), 1, "{case}");
             match outcome {
                 Ok(_) => assert_whole(&place, &content, &case),
@@ -391,7 +455,7 @@ fn broken_downloads_over_ftps_are_mended() {
                 let mut link = Link::new(|| Ok(Box::new(FtpsSource::connect(&settings, &password)?)), QUICK, &Silent);
                 let file = link.run(|source| source.stat(NAME)).unwrap();
                 let folder = tempfile::tempdir().unwrap();
-                download(&mut link, &file, None, folder.path(), &Silent).unwrap();
+                download(&mut link, &file, None, &mut Shelf::open(folder.path()).unwrap(), &Silent).unwrap();
                 assert_whole(folder.path(), &content, &case);
                 assert!(server.count("RETR") >= 2, "{case}");
             }
@@ -406,7 +470,7 @@ fn broken_downloads_over_ftps_are_mended() {
     let mut link = Link::new(|| Ok(Box::new(FtpsSource::connect(&settings, &password)?)), QUICK, &Silent);
     let file = link.run(|source| source.stat(NAME)).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let error = download(&mut link, &file, None, folder.path(), &Silent).unwrap_err();
+    let error = download(&mut link, &file, None, &mut Shelf::open(folder.path()).unwrap(), &Silent).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Environment);
     assert!(!folder.path().join(NAME).exists());
 }
@@ -435,7 +499,7 @@ fn a_server_that_is_started_again_in_the_middle() {
             let download = scope.spawn(|| {
                 let mut link = Link::new(|| Ok(Box::new(SftpSource::connect(&settings, &key)?)), retry, &Silent);
                 let file = link.run(|source| source.stat(NAME)).unwrap();
-                download(&mut link, &file, None, &store, &Silent).unwrap();
+                download(&mut link, &file, None, &mut Shelf::open(&store).unwrap(), &Silent).unwrap();
             });
             // Here, because a server ends with the thread that started it.
             await_bytes(&store.join(format!("{NAME}.part")), 1_000_000);

@@ -4,7 +4,7 @@ use phds::demo::server::LoopbackServer;
 use phds::secret::Secret;
 use serde_json::json;
 
-use crate::support::{Month, TestContext};
+use crate::support::{Month, TestContext, servers};
 
 const PASSWORD: &str = "p: @/#%w2!";
 
@@ -80,6 +80,8 @@ fn the_newest_by_its_name_comes_whole_with_a_receipt() {
         json!({
             "protocol": "sftp",
             "server": format!("127.0.0.1:{}", place.server.port()),
+            "user": "clinic",
+            "folder": ".",
             "server_identity": place.server.host_key_fingerprint(),
         })
     );
@@ -108,8 +110,8 @@ fn a_listing_fetches_nothing() {
     let outcome = place.context.phds("fetch --list").done();
     insta::assert_snapshot!(place.context.filtered(&outcome.text()), @r"
     579  [TIME]  phds_2024_12.CSV       2024-12, would be taken
-    579  [TIME]  PHDS_2024_11.csv       2024-11, older by its name
-    579  [TIME]  PHDS_2024_10.csv       2024-10, older by its name
+    579  [TIME]  PHDS_2024_11.csv       2024-11, not the newest
+    579  [TIME]  PHDS_2024_10.csv       2024-10, not the newest
     573  [TIME]  readme.txt             no delivery by the pattern
     584  [TIME]  PHDS_2025_01.csv.part  still being written, by its name
     ");
@@ -257,9 +259,60 @@ fn a_file_of_this_machine_has_a_receipt_too() {
     let context = TestContext::new();
     context.load(&Month::of("CLIENT ID\n1"));
     let receipt = context.json("store/deliveries/2024-12/receipt.json");
-    assert_eq!(receipt["origin"], json!({ "protocol": "local", "server": "", "server_identity": "" }));
+    assert_eq!(
+        receipt["origin"],
+        json!({ "protocol": "local", "server": "", "user": "", "folder": "", "server_identity": "" })
+    );
     assert_eq!(receipt["delivery"]["file_name"], "month.csv");
     assert_eq!(receipt["delivery"]["sha256"], phds::fs::sha256_hex(&context.read("month.csv")));
+}
+
+#[test]
+fn an_account_of_an_ftps_server() {
+    let (context, place) = (TestContext::new(), servers::Place::new());
+    place.put("PHDS_2024_12.csv", Month::of("CLIENT ID\n1").bytes());
+    let write = |port: u16, more: &str| {
+        context.put("ca.pem", std::fs::read(place.path("pki/ca.pem")).unwrap());
+        context.put(
+            "phds.toml",
+            format!(
+                "store = \"store\"\n[accounts.phds]\nprotocol = \"ftps\"\nhost = \"localhost\"\nport = {port}\n\
+                 user = \"{}\"\npattern = \"PHDS_{{YYYY}}_{{MM}}.csv\"\nattempts = 1\n{more}",
+                servers::USER
+            ),
+        );
+    };
+    let fetch = |password: &str, code: i32| {
+        let outcome = context.run_with(&[("PHDS_PASSWORD", password)], &["fetch", "--period", "2024-12"]);
+        assert!(!outcome.stderr.contains(password), "{}", outcome.stderr);
+        outcome.ended(code)
+    };
+    let password = place.password();
+    for (kind, tls) in [("proftpd", ""), ("proftpd-implicit", "tls = \"implicit\"\n")] {
+        let server = servers::Server::start(&place, kind);
+        write(server.port, &format!("ca_file = \"ca.pem\"\n{tls}"));
+        fetch(&password, 0);
+        let receipt = context.json("store/deliveries/2024-12/receipt.json");
+        assert_eq!(receipt["origin"]["protocol"], "ftps");
+        assert_eq!(receipt["delivery"]["sha256"], phds::fs::sha256_hex(&Month::of("CLIENT ID\n1").bytes()));
+        let doctor = context.run_with(&[("PHDS_PASSWORD", &password)], &["doctor"]).done().text();
+        assert!(doctor.contains("data connections resume the TLS session"), "{doctor}");
+        assert!(fetch("wrong-password", 4).stderr.contains("refused the password"));
+        // No public authority vouches for it, and another pin does not fit.
+        write(server.port, tls);
+        assert!(fetch(&password, 4).stderr.contains("certificate"));
+        write(server.port, &format!("cert_sha256 = \"{}\"\n{tls}", "0".repeat(64)));
+        assert!(fetch(&password, 4).stderr.contains("THE SERVER IS NOT THE ONE"));
+    }
+    for certificate in ["expired", "othername"] {
+        let server = servers::Server::start_with(&place, "proftpd", certificate, servers::free_ports());
+        write(server.port, "ca_file = \"ca.pem\"\n");
+        fetch(&password, 4);
+    }
+    write(1, "ca_file = \"ca.pem\"\n");
+    fetch(&password, 3);
+    write(1, "host_key = \"SHA256:x\"\n");
+    assert!(fetch(&password, 2).stderr.contains("`host_key` means nothing to the protocol `ftps`"));
 }
 
 #[cfg(unix)]

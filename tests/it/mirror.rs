@@ -5,7 +5,12 @@ use std::time::Duration;
 
 use chrono::{Days, Local, NaiveDate, Utc};
 use phds::demo::server::LoopbackServer;
+use phds::fetch::download::download;
+use phds::fetch::local::LocalSource;
+use phds::fetch::shelf::Shelf;
+use phds::fetch::{Link, Retry};
 use phds::period::ReportingPeriod;
+use phds::progress::Silent;
 use phds::status::Status;
 use phds::store::Store;
 
@@ -72,7 +77,7 @@ fn new_files_of_other_folders_are_copied_once() {
     assert_eq!(
         run("--folder Receive --folder DQA-Reports/2026"),
         "Receive: 2 files, 2 copied now, 0 not copied, in store/mirror/exchange/Receive\n\
-         DQA-Reports/2026: 1 files, 1 copied now, 0 not copied, in store/mirror/exchange/DQA-Reports/2026\n"
+         DQA-Reports/2026: 1 file, 1 copied now, 0 not copied, in store/mirror/exchange/DQA-Reports/2026\n"
     );
     let before = place.server.requests().iter().filter(|request| *request == "open-read").count();
     assert_eq!(before, 3);
@@ -120,16 +125,28 @@ fn what_is_not_copied_is_told() {
         .set_modified(std::time::SystemTime::now())
         .unwrap();
     let outcome = place.context.phds("mirror --account exchange").ended(1);
-    assert_eq!(outcome.text(), "Receive: 3 files, 1 copied now, 2 not copied, in store/mirror/exchange/Receive\n");
+    assert_eq!(
+        outcome.text(),
+        "Receive: 3 files, 1 copied now, 1 not copied, 1 left for the next time, in store/mirror/exchange/Receive\n"
+    );
     insta::assert_snapshot!(place.context.filtered(&outcome.stderr.replace("fetch    good", "fetch good")), @r"
-    note: `NUL.txt` is not safe as the name of a file here
+    warning: `NUL.txt` is not safe as the name of a file here
     fetch good.txt, 27 bytes, SHA-256 [HASH]
     note: `young.txt` may still be growing: it is left for the next time
-    error: 2 files could not be copied; the notes say why
+    error: 1 file could not be copied; the warnings say why
 
     hint: what is not copied is lost when the server removes it
     ");
-    for (arguments, code) in [("--folder ..", 2), ("--folder missing", 3)] {
+    // What is left for the next time is nothing to be alarmed about.
+    std::fs::remove_file(place.context.path("served/Receive/NUL.txt")).unwrap();
+    assert!(place.context.phds("mirror --account exchange -q").done().stderr.is_empty());
+    for (arguments, code) in [
+        ("--folder ..", 2),
+        ("--folder missing", 3),
+        ("--folder Receive --folder ./Receive", 2),
+        // The copies there are of a folder with another name.
+        ("--folder /Receive", 2),
+    ] {
         place.context.phds(&format!("mirror --account exchange {arguments}")).ended(code);
     }
     assert!(place.context.phds("mirror --account phds").ended(2).stderr.contains("no folder is named"));
@@ -162,6 +179,39 @@ fn a_file_is_late_from_the_day_after_the_second_monday() {
         let status = Status::of(&empty, Vec::new(), day(today)).unwrap();
         assert_eq!((status.next.reporting_period.to_string().as_str(), status.next.days_late), (next, late), "{today}");
     }
+}
+
+#[test]
+fn months_that_were_left_out_and_a_new_dictionary_need_attention() {
+    let context = TestContext::new();
+    context.load(&Month::of("CLIENT ID\n1"));
+    context.put("month.csv", Month::of("VACCINATION DATE\n2024-07-01").bytes());
+    for period in ["2024-09", "2025-01"] {
+        context.phds(&format!("load month.csv --period {period} --store store")).done();
+    }
+    let attention = || {
+        let store = Store::open(&context.path("store")).unwrap();
+        Status::of(&store, Vec::new(), day("2025-02-01")).unwrap().attention
+    };
+    let gap = |month| format!("{month} is not here: phds load --period {month}, if the account still has it");
+    assert_eq!(attention(), ["2024-10", "2024-11"].map(gap));
+
+    let shelf = |name: &str| {
+        let file = context.put(&format!("from/{name}"), name);
+        let mut link = Link::new(|| Ok(Box::new(LocalSource::new(&context.path("from")))), Retry::default(), &Silent);
+        let file = link.run(|source| source.stat(file.file_name().unwrap().to_str().unwrap())).unwrap();
+        let mut shelf = Shelf::open(&context.path("store/dictionaries")).unwrap();
+        download(&mut link, &file, None, &mut shelf, &Silent).unwrap();
+    };
+    // Times of loads are told to the second.
+    std::thread::sleep(Duration::from_millis(1_100));
+    shelf("dictionary.xlsx");
+    assert_eq!(attention().len(), 2, "the first one");
+    shelf("dictionary 2.xlsx");
+    assert!(attention()[2].starts_with("a data dictionary came on "), "{:?}", attention());
+    std::thread::sleep(Duration::from_millis(1_100));
+    context.phds("load month.csv --period 2025-01 --store store").done();
+    assert_eq!(attention().len(), 2, "loaded since");
 }
 
 #[test]
@@ -206,7 +256,7 @@ fn status_tells_what_is_here_and_what_will_be_lost() {
     assert!(told.contains("next: 2025-01, due 2025-02-10, "), "{told}");
     assert!(told.contains("account phds: password changed 2026-08-31, "), "{told}");
     assert!(told.contains("exchange Receive: 3 files on "), "{told}");
-    assert!(told.contains("- 1 files of Receive are not copied, lost from "), "{told}");
+    assert!(told.contains("- 1 file of Receive not copied, lost from "), "{told}");
     place.context.phds("status --check").ended(1);
     // Fetched again with other content, and not loaded.
     place.context.put("served/PHDS_2024_12.csv", Month::of("CLIENT ID\n1\n2").bytes());

@@ -103,8 +103,6 @@ fn lists_plain_files_only() {
         .unwrap();
     #[cfg(target_os = "linux")]
     {
-        use std::os::unix::ffi::OsStrExt;
-        std::fs::write(place.served.join(std::ffi::OsStr::from_bytes(b"bad\xff.csv")), "x").unwrap();
         std::os::unix::fs::symlink("PHDS 2026_11.csv", place.served.join("link.csv")).unwrap();
         std::os::unix::fs::symlink("nowhere", place.served.join("dangling.csv")).unwrap();
     }
@@ -117,6 +115,7 @@ fn lists_plain_files_only() {
     let shown: Vec<_> = files.iter().map(|file| (file.name.as_str(), file.size)).collect();
     let expected = [("PHDS 2026_11.csv", 5), ("empty.csv", 0), ("link.csv", 5)];
     assert_eq!(shown, if cfg!(target_os = "linux") { &expected[..] } else { &expected[..2] });
+    assert!(source.take_notes().is_empty());
     assert_eq!(files[0].modified.unwrap().timestamp(), 1_700_000_000);
     assert_eq!(source.list().unwrap().iter().filter(|file| file.name.starts_with("many-")).count(), 150);
 
@@ -126,6 +125,93 @@ fn lists_plain_files_only() {
     for name in ["", ".", "..", "../x", "folder/x", "a\\b", "a\nb", "a\0b"] {
         assert_eq!(source.stat(name).unwrap_err().kind(), ErrorKind::Refused, "{name:?}");
         assert_eq!(source.open_at(name, 0).err().unwrap().kind(), ErrorKind::Refused, "{name:?}");
+    }
+}
+
+/// Names that only some systems let a file have.
+#[cfg(target_os = "linux")]
+#[test]
+fn unfit_names_are_told() {
+    use std::os::unix::ffi::OsStrExt;
+    let place = Place::new();
+    place.put("good.csv", b"12");
+    for (name, content) in [(&b"bad\xff.csv"[..], "123"), (b"a\\b.csv", "x"), (b"a\x1b[31m.csv", "x")] {
+        std::fs::write(place.served.join(std::ffi::OsStr::from_bytes(name)), content).unwrap();
+    }
+    std::fs::create_dir(place.served.join("not\\a file")).unwrap();
+    let server = place.serve(&LoginOptions::default());
+    let mut source = SftpSource::connect(&place.settings(server.port()), &password()).unwrap();
+    let mut files: Vec<_> = source.list().unwrap().into_iter().map(|file| (file.name, file.size)).collect();
+    files.sort();
+    assert_eq!(files, [("bad\u{fffd}.csv".into(), 3), ("good.csv".into(), 2)]);
+    let address = source.origin().server;
+    let notes = [
+        format!("1 files on {address} have names that are not UTF-8 and cannot be fetched"),
+        format!("2 files on {address} have names that are not safe and were left out"),
+    ];
+    assert_eq!(source.take_notes(), notes);
+    let before = server.requests();
+    assert_eq!(source.stat("bad\u{fffd}.csv").unwrap_err().kind(), ErrorKind::Refused);
+    assert_eq!(source.open_at("bad\u{fffd}.csv", 0).err().unwrap().kind(), ErrorKind::Refused);
+    assert_eq!(server.requests(), before, "nothing is asked about it");
+}
+
+#[test]
+fn a_listing_without_an_end_is_an_error() {
+    let place = Place::new();
+    let invents = |names, bytes| Quirk::Invents { names, bytes };
+    // What the server does, whether it may pass, and a part of the error.
+    for (quirk, may_pass, part) in [
+        (invents(usize::MAX, 4000), false, "32 MiB"),
+        (invents(200_001, 1), false, "200000 names"),
+        (Quirk::ListsNothing, true, "no end of it after 2 s"),
+    ] {
+        let server = place.serve(&LoginOptions { quirk: Some(quirk), ..LoginOptions::default() });
+        let settings = SftpSettings { timeout: Duration::from_millis(200), ..place.settings(server.port()) };
+        let mut source = SftpSource::connect(&settings, &password()).unwrap();
+        let error = source.list().unwrap_err();
+        assert_eq!((error.kind(), error.may_pass()), (ErrorKind::Environment, may_pass), "{error}");
+        assert!(error.message().contains(part), "{error}");
+    }
+    let server = place.serve(&LoginOptions { quirk: Some(invents(200_000, 1)), ..LoginOptions::default() });
+    let mut source = SftpSource::connect(&place.settings(server.port()), &password()).unwrap();
+    assert_eq!(source.list().unwrap().len(), 200_000);
+}
+
+#[test]
+fn a_password_that_is_said_back_is_not_shown() {
+    let place = Place::new();
+    place.put("good.csv", b"12");
+    place.put("for-hUNTER2.csv", b"x");
+    let options = LoginOptions { keyboard_interactive: true, ..LoginOptions::default() };
+    let questions = LoginOptions { password: false, ..options.clone() };
+    for password in ["Hunter2", "ter"] {
+        let credential = Credential::Password(secret(password));
+        let start = |options: &LoginOptions| {
+            let server =
+                LoopbackServer::start_with(&place.served, USER, &secret(password), options).unwrap();
+            place.trust(&server.host_key_lines());
+            let source = SftpSource::connect(&place.settings(server.port()), &credential).unwrap();
+            (server, source)
+        };
+        let (_server, mut source) = start(&options);
+        let names: Vec<_> = source.list().unwrap().into_iter().map(|file| file.name).collect();
+        assert_eq!(names, ["good.csv"]);
+        let address = source.origin().server;
+        let hold = "have names that hold the password and were left out; change the password";
+        assert_eq!(source.take_notes(), [format!("1 files on {address} {hold}")]);
+
+        for options in [&options, &questions] {
+            let (_server, mut source) = start(&LoginOptions { quirk: Some(Quirk::Repeats), ..options.clone() });
+            let error = source.list().unwrap_err();
+            let expected = match password {
+                "ter" => "the server says: Failure (…)",
+                _ => "the server says: Failure (you sent (hidden), (hidden))",
+            };
+            assert!(error.message().ends_with(expected), "{error}");
+            let shown = format!("{error} {:?} {:?} {source:?}", source.take_notes(), source.observations());
+            assert!(!shown.to_lowercase().contains("hunter2"), "{shown}");
+        }
     }
 }
 

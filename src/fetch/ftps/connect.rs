@@ -248,8 +248,10 @@ impl FtpsSource {
             ),
             332 => Error::credentials(format!("{address} asks `{user}` for more than a password{said}"))
                 .hint("ask the state for an account that logs in with a password alone"),
-            // The service is closing: the password was not judged.
-            421 => Error::network(format!("{address} turned the login of `{user}` away{said}")).hint(later),
+            // The service is closing. After the password it may be a refusal in other words.
+            421 if !was_sent => {
+                Error::network(format!("{address} turned the login of `{user}` away{said}")).hint(later)
+            }
             _ => Error::environment(format!("{address} turned the login of `{user}` away{said}")).hint(later),
         }
     }

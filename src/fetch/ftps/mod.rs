@@ -294,7 +294,13 @@ impl FtpsSource {
 
 impl Source for FtpsSource {
     fn origin(&self) -> Origin {
-        Origin { protocol: "ftps".into(), server: self.settings.address(), server_identity: self.identity.clone() }
+        Origin {
+            protocol: "ftps".into(),
+            server: self.settings.address(),
+            user: self.settings.user.clone(),
+            folder: self.settings.folder.clone(),
+            server_identity: self.identity.clone(),
+        }
     }
 
     /// Plain files, and links that lead to one. Left out, with a note: names that are not UTF-8 (a name with a true

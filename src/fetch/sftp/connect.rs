@@ -16,6 +16,7 @@ use super::SftpSettings;
 use super::algorithms::{self, Agreed};
 use super::offer::{self, Offer};
 use super::trust::{Judgement, Trust};
+use super::words::Words;
 use crate::error::{Error, Result};
 
 /// Bytes that the server may send ahead of our leave. It limits the speed on a line with a long round trip: at 50 ms,
@@ -77,7 +78,7 @@ impl client::Handler for Guard {
 
 /// Connects until a trusted key is seen. A server may have several keys and shows the one whose type is asked for
 /// first: when it is not the pinned one, the next type is tried on a new connection.
-pub(super) async fn shake_hands(settings: &SftpSettings, trust: &Arc<Trust>) -> Result<Connection> {
+pub(super) async fn shake_hands(settings: &SftpSettings, trust: &Arc<Trust>, words: &Words) -> Result<Connection> {
     let mut types = algorithms::host_keys(&trust.listed_types(), settings.legacy_ssh);
     let mut others: Vec<PublicKey> = Vec::new();
     loop {
@@ -106,9 +107,10 @@ pub(super) async fn shake_hands(settings: &SftpSettings, trust: &Arc<Trust>) -> 
                 return Err(trust.not_pinned(&others));
             }
             (Err(russh::Error::NoCommonAlgo { kind, ours, theirs }), _) => {
+                let theirs: Vec<_> = theirs.iter().map(|name| words.hide(name)).collect();
                 return Err(nothing_shared(settings, &kind, &ours, &theirs).await);
             }
-            (Err(error), _) => return Err(handshake_failed(settings, &error)),
+            (Err(error), _) => return Err(handshake_failed(settings, &error, words)),
             // Cannot be: a session stands only after its key was looked at.
             (Ok(_), _) => return Err(Error::internal("a connection stands whose key was not judged")),
         }
@@ -177,15 +179,17 @@ pub(super) fn silent(settings: &SftpSettings, when: &str) -> Error {
         .hint("try again; if it stays so, check that host and port are those of the SFTP service")
 }
 
-fn handshake_failed(settings: &SftpSettings, error: &russh::Error) -> Error {
+fn handshake_failed(settings: &SftpSettings, error: &russh::Error, words: &Words) -> Error {
     use russh::Error as E;
     let address = settings.address();
+    // Some of the library's words hold names that the server gave.
+    let said = words.clean(&error.to_string());
     match error {
         E::IO(_) | E::Disconnect | E::HUP | E::ConnectionTimeout | E::KeepaliveTimeout | E::InactivityTimeout => {
-            Error::network(format!("the connection to {address} broke: {error}"))
+            Error::network(format!("the connection to {address} broke: {said}"))
                 .hint("try again; if it stays so, check that the port is that of the SFTP service")
         }
-        _ => Error::environment(format!("{address} could not agree on encryption: {error}"))
+        _ => Error::environment(format!("{address} could not agree on encryption: {said}"))
             .hint("check that the port is that of an SFTP (SSH) service; FTPS is something else"),
     }
 }

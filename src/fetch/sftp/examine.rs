@@ -10,6 +10,7 @@ use super::algorithms::Kind;
 use super::connect::{self, LEGACY_HINT};
 use super::offer::{self, Offer};
 use super::trust::{self, Judgement, Trust};
+use super::words::Words;
 use super::{SftpSettings, login, runtime};
 use crate::error::{ErrorKind, Result};
 
@@ -54,7 +55,7 @@ async fn look(settings: &SftpSettings, trust: &Arc<Trust>, seen: &mut Vec<Observ
         }
         Err(error) => return seen.push(Observation::failed("connection", &error)),
     }
-    let mut connection = match connect::shake_hands(settings, trust).await {
+    let mut connection = match connect::shake_hands(settings, trust, &Words::default()).await {
         Ok(connection) => connection,
         Err(error) => {
             let topic = if error.kind() == ErrorKind::Credentials { "host key" } else { "handshake" };

@@ -6,12 +6,14 @@
 
 mod agent;
 mod algorithms;
+mod allowance;
 mod connect;
 mod examine;
 mod login;
 mod offer;
 mod record;
 mod trust;
+mod words;
 
 use std::fmt;
 use std::io::{self, Read};
@@ -25,17 +27,19 @@ use russh::keys::{HashAlg, PublicKey};
 use russh::{ChannelMsg, Disconnect};
 use russh_sftp::client::SftpSession;
 use russh_sftp::client::error::Error as SftpError;
-use russh_sftp::protocol::{FileAttributes, StatusCode};
+use russh_sftp::protocol::{FileAttributes, Status, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
 use self::algorithms::Agreed;
+use self::allowance::{Allowance, Metered};
 use self::connect::{Connection, Session, shake_hands, silent};
 use self::login::{Login, Proof};
 use self::trust::{Judgement, Trust};
+use self::words::Words;
 use super::known_hosts;
-use super::outside::{self, clean, remark};
+use super::outside::{self, clean};
 use super::{Observation, Origin, RemoteFile, Source, Verdict};
 use crate::error::{Error, Result};
 use crate::secret::Secret;
@@ -51,6 +55,10 @@ const LOOK: Duration = Duration::from_millis(250);
 /// The library counts the time of a read from the moment it was asked for. With many reads in flight on a slow line the
 /// last one waits for all before it, so the library's own limit is put out of the way and [`Download`] counts instead.
 const UNLIMITED_SECONDS: u64 = 7 * 24 * 3600;
+
+/// Names of a listing, and bytes of all that the server sends for it. More is no folder of deliveries.
+const MOST_NAMES: usize = 200_000;
+const MOST_LISTING: u64 = 32 * 1024 * 1024;
 
 /// Which server, as whom, and how patiently.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,6 +131,11 @@ impl SftpSettings {
     fn patience(&self) -> Duration {
         Duration::from_secs(self.seconds())
     }
+
+    /// How long a whole listing may take: ten timeouts, and no more than a minute beyond one.
+    fn listing_patience(&self) -> Duration {
+        self.timeout.saturating_mul(10).min(self.timeout.saturating_add(Duration::from_mins(1)))
+    }
 }
 
 /// How we prove who we are.
@@ -153,6 +166,8 @@ pub struct SftpSource {
     agreed: Agreed,
     login: Login,
     notes: Vec<String>,
+    words: Words,
+    allowance: Allowance,
     sftp: SftpSession,
     session: Session,
     // Last, because the two above talk to tasks that run in it.
@@ -180,10 +195,13 @@ impl SftpSource {
         settings.check()?;
         let trust = Arc::new(Trust::of(settings)?);
         let runtime = runtime()?;
-        match runtime.block_on(establish(settings, &trust, credential)) {
+        let words = Words::after(credential);
+        let allowance = Allowance::unlimited();
+        match runtime.block_on(establish(settings, &trust, credential, &words, &allowance)) {
             Ok(Established { connection, login, notes, sftp }) => {
                 let Connection { session, key, judgement, agreed } = connection;
-                Ok(Self { settings: settings.clone(), key, judgement, agreed, login, notes, sftp, session, runtime })
+                let settings = settings.clone();
+                Ok(Self { settings, key, judgement, agreed, login, notes, words, allowance, sftp, session, runtime })
             }
             Err(error) => {
                 // A name server that does not answer keeps its thread busy; nobody should wait for it.
@@ -197,12 +215,22 @@ impl SftpSource {
         self.key.fingerprint(HashAlg::Sha256).to_string()
     }
 
+    /// The path of a file to be asked for.
     fn path_of(&self, name: &str) -> Result<String> {
         outside::check_name(name)?;
-        Ok(match self.settings.folder.as_str() {
+        if is_not_utf8(name) {
+            let address = self.settings.address();
+            return Err(Error::refused(format!("the name of `{}` on {address} is not UTF-8", clean(name)))
+                .hint("it cannot be asked for; ask the state to rename the file"));
+        }
+        Ok(self.path(name))
+    }
+
+    fn path(&self, name: &str) -> String {
+        match self.settings.folder.as_str() {
             "" | "." => name.to_owned(),
             folder => format!("{}/{name}", folder.trim_end_matches('/')),
-        })
+        }
     }
 
     fn folder(&self) -> &str {
@@ -210,13 +238,14 @@ impl SftpSource {
     }
 
     fn failed(&self, doing: &str, what: &str, error: &SftpError) -> Error {
-        let (may_pass, reason) = if self.session.is_closed() { lost() } else { reason(error, self.settings.seconds()) };
+        let (may_pass, reason) =
+            if self.session.is_closed() { lost() } else { reason(error, self.settings.seconds(), &self.words) };
         let text = format!("cannot {doing} `{}` on {}: {reason}", clean(what), self.settings.address());
         let failed = if may_pass { Error::network(text) } else { Error::environment(text) };
         match error {
             SftpError::Timeout => failed.hint("try again; on a slow line set a longer timeout"),
             _ if failed.may_pass() => failed.hint("try again"),
-            SftpError::Status(_) if what == self.folder() => failed.hint("check the folder in the settings"),
+            SftpError::Status(_) | SftpError::Limited(_) if what == self.folder() => failed.hint("check the folder in the settings"),
             SftpError::Status(_) => failed.hint("list the folder: a file may have been moved or replaced just now"),
             _ => failed,
         }
@@ -235,15 +264,48 @@ impl SftpSource {
         }
     }
 
+    fn note(&mut self, note: String) {
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
+    }
+
+    async fn entries(&self) -> Result<Listing, SftpError> {
+        let mut listing = Listing::default();
+        let entries = self.sftp.read_dir(self.folder()).await.map_err(|error| {
+            // The library only knows that its stream broke.
+            if self.allowance.is_spent() { too_long() } else { error }
+        })?;
+        for (before, entry) in entries.enumerate() {
+            if before == MOST_NAMES {
+                return Err(too_long());
+            }
+            let (name, attributes) = (entry.file_name(), entry.metadata());
+            if matches!(kind_of(&attributes), Kind::Other) {
+                continue;
+            }
+            if self.words.tell_in(&name) {
+                listing.telling += 1;
+            } else if !outside::is_name(&name) {
+                listing.unsafe_names += 1;
+            } else if is_not_utf8(&name) {
+                listing.not_utf8 += 1;
+                listing.files.push(remote_file(name, attributes.size.unwrap_or_default(), &attributes));
+            } else {
+                listing.files.extend(self.describe(name, attributes).await?);
+            }
+        }
+        Ok(listing)
+    }
+
     async fn describe(&self, name: String, listed: FileAttributes) -> Result<Option<RemoteFile>, SftpError> {
         let mut attributes = listed;
         // A link has the size of the link; some servers leave size or type out of a listing.
         if matches!(kind_of(&attributes), Kind::Link) || attributes.size.is_none() {
-            let Ok(path) = self.path_of(&name) else { return Ok(None) };
-            attributes = match self.sftp.metadata(path).await {
+            attributes = match self.sftp.metadata(self.path(&name)).await {
                 Ok(found) => found,
                 // A link to nowhere, or a file that has just gone.
-                Err(error @ SftpError::Status(_)) if !reason(&error, 0).0 => return Ok(None),
+                Err(error @ SftpError::Status(_)) if !reason(&error, 0, &self.words).0 => return Ok(None),
                 Err(error) => return Err(error),
             };
         }
@@ -256,27 +318,47 @@ impl SftpSource {
 
 impl Source for SftpSource {
     fn origin(&self) -> Origin {
-        Origin { protocol: "sftp".into(), server: self.settings.address(), server_identity: self.identity() }
+        Origin {
+            protocol: "sftp".into(),
+            server: self.settings.address(),
+            user: self.settings.user.clone(),
+            folder: self.settings.folder.clone(),
+            server_identity: self.identity(),
+        }
     }
 
-    /// Plain files, and links that lead to one. Names that are not UTF-8 are left out (the library replaces their odd
-    /// bytes with U+FFFD, so a name with a true U+FFFD is left out too), as are files whose size the server does not
-    /// tell.
+    /// Plain files, and links that lead to one. Files whose size the server does not tell are left out.
+    ///
+    /// A name that is not UTF-8 is given with U+FFFD for its odd bytes, and with the size in the listing or 0: it can be
+    /// shown, and asking for it is [`crate::error::ErrorKind::Refused`]. Names with separators or control characters, and
+    /// those that hold the password, are left out. Each of these is told in a note.
+    ///
+    /// The whole takes ten timeouts at most, and no more than a minute beyond one: then it is an error of the network. A
+    /// folder of more than 200,000 names, or 32 MiB of them, is an error that does not pass.
     fn list(&mut self) -> Result<Vec<RemoteFile>> {
-        let folder = self.folder();
         self.sftp.set_timeout(self.settings.seconds());
-        self.runtime
-            .block_on(self.answer(async {
-                let mut files = Vec::new();
-                for entry in self.sftp.read_dir(folder).await? {
-                    let name = entry.file_name();
-                    if !name.contains(char::REPLACEMENT_CHARACTER) {
-                        files.extend(self.describe(name, entry.metadata()).await?);
-                    }
-                }
-                Ok(files)
-            }))
-            .map_err(|error: SftpError| self.failed("list the folder", folder, &error))
+        self.allowance.set(MOST_LISTING);
+        let patience = self.settings.listing_patience();
+        let listed = self.runtime.block_on(async { timeout(patience, self.answer(self.entries())).await });
+        self.allowance.set(u64::MAX);
+        let address = self.settings.address();
+        let Listing { files, not_utf8, unsafe_names, telling } = listed
+            .map_err(|_| {
+                let (folder, seconds) = (clean(self.folder()), patience.as_secs());
+                Error::network(format!("cannot list the folder `{folder}` on {address}: no end of it after {seconds} s"))
+                    .hint("try again; for a slow server or a very large folder set a longer timeout")
+            })?
+            .map_err(|error| self.failed("list the folder", self.folder(), &error))?;
+        for (count, fault) in [
+            (not_utf8, "are not UTF-8 and cannot be fetched"),
+            (unsafe_names, "are not safe and were left out"),
+            (telling, "hold the password and were left out; change the password"),
+        ] {
+            if count > 0 {
+                self.note(format!("{count} files on {address} have names that {fault}"));
+            }
+        }
+        Ok(files)
     }
 
     fn stat(&mut self, name: &str) -> Result<RemoteFile> {
@@ -412,16 +494,42 @@ impl Drop for Download<'_> {
     }
 }
 
-/// The error inside; for what the server says to a read the library keeps the words alone.
+/// The error inside; of what the server says to a read the library keeps the words alone.
 fn read_error(error: &io::Error) -> SftpError {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<SftpError>()) {
         Some(error) => error.clone(),
-        None => SftpError::IO(format!("the server says: failure{}", remark(&error.to_string()))),
+        None => SftpError::Status(Status {
+            id: 0,
+            status_code: StatusCode::Failure,
+            error_message: error.to_string(),
+            language_tag: String::new(),
+        }),
     }
 }
 
+/// Files of a folder, and how many of its names are unfit.
+#[derive(Default)]
+struct Listing {
+    files: Vec<RemoteFile>,
+    /// Those are among the files.
+    not_utf8: usize,
+    unsafe_names: usize,
+    /// Hold the password.
+    telling: usize,
+}
+
+fn too_long() -> SftpError {
+    let mebibytes = MOST_LISTING / (1024 * 1024);
+    SftpError::Limited(format!("it holds more than {MOST_NAMES} names, or {mebibytes} MiB of them"))
+}
+
+/// Whether the library has put U+FFFD in the place of bytes. A name with a true U+FFFD cannot be told from that.
+fn is_not_utf8(name: &str) -> bool {
+    name.contains(char::REPLACEMENT_CHARACTER)
+}
+
 /// Whether trying again may help, and what happened.
-fn reason(error: &SftpError, seconds: u64) -> (bool, String) {
+fn reason(error: &SftpError, seconds: u64, words: &Words) -> (bool, String) {
     match error {
         SftpError::Timeout => (true, format!("no answer for {seconds} s")),
         // What the library says when its channel has ended, whoever ended it.
@@ -429,12 +537,13 @@ fn reason(error: &SftpError, seconds: u64) -> (bool, String) {
             (true, "the connection was lost, or the server does not keep to SFTP".to_owned())
         }
         SftpError::UnexpectedPacket => (false, "the server does not keep to SFTP".to_owned()),
-        SftpError::IO(text) | SftpError::Limited(text) => (false, clean(text)),
+        SftpError::IO(text) => (false, words.clean(text)),
+        SftpError::Limited(text) => (false, clean(text)),
         SftpError::Status(status) => match status.status_code {
             StatusCode::NoConnection | StatusCode::ConnectionLost => lost(),
             StatusCode::NoSuchFile => (false, "the server has no such file or folder".to_owned()),
             StatusCode::PermissionDenied => (false, "the server denies permission".to_owned()),
-            code => (false, format!("the server says: {code}{}", remark(&status.error_message))),
+            code => (false, format!("the server says: {code}{}", words.remark(&status.error_message))),
         },
     }
 }
@@ -483,10 +592,16 @@ struct Established {
     sftp: SftpSession,
 }
 
-async fn establish(settings: &SftpSettings, trust: &Arc<Trust>, credential: &Credential) -> Result<Established> {
+async fn establish(
+    settings: &SftpSettings,
+    trust: &Arc<Trust>,
+    credential: &Credential,
+    words: &Words,
+    allowance: &Allowance,
+) -> Result<Established> {
     // Before the network: a key that cannot be used is no reason to disturb the server.
     let proof = Proof::of(settings, credential).await?;
-    let mut connection = shake_hands(settings, trust).await?;
+    let mut connection = shake_hands(settings, trust, words).await?;
     let mut notes = Vec::new();
     // The server has proved by now that the key is its own.
     if connection.judgement == Judgement::Listed(known_hosts::Verdict::Unknown) {
@@ -494,7 +609,7 @@ async fn establish(settings: &SftpSettings, trust: &Arc<Trust>, credential: &Cre
     }
     let opened = async {
         let login = login::log_in(settings, &mut connection, proof).await?;
-        let sftp = timeout(settings.patience() * 2, open_sftp(settings, &connection.session))
+        let sftp = timeout(settings.patience() * 2, open_sftp(settings, &connection.session, allowance))
             .await
             .map_err(|_| silent(settings, "while opening SFTP"))??;
         Ok((login, sftp))
@@ -520,7 +635,7 @@ fn old_algorithms(agreed: &Agreed, login: &Login) -> Vec<String> {
     old
 }
 
-async fn open_sftp(settings: &SftpSettings, session: &Session) -> Result<SftpSession> {
+async fn open_sftp(settings: &SftpSettings, session: &Session, allowance: &Allowance) -> Result<SftpSession> {
     let address = settings.address();
     let broken = |error| {
         let text = format!("{address} closed the connection after the login");
@@ -550,7 +665,9 @@ async fn open_sftp(settings: &SftpSettings, session: &Session) -> Result<SftpSes
         request_timeout_secs: settings.seconds(),
         ..russh_sftp::client::Config::default()
     };
-    SftpSession::new_with_config(channel.into_stream(), config).await.map_err(|error| match error {
+    let (stream, writer) = tokio::io::split(channel.into_stream());
+    let stream = tokio::io::join(Metered { stream, allowance: allowance.clone() }, writer);
+    SftpSession::new_with_config(stream, config).await.map_err(|error| match error {
         SftpError::Timeout => silent(settings, "while opening SFTP"),
         _ if session.is_closed() => broken(russh::Error::Disconnect),
         _ => Error::environment(format!("cannot begin SFTP with {address}: the server does not keep to SFTP")),
@@ -610,6 +727,15 @@ mod tests {
     }
 
     #[test]
+    fn a_listing_waits_longer() {
+        let listing = |seconds| {
+            let timeout = Duration::from_secs(seconds);
+            SftpSettings { timeout, ..settings() }.listing_patience().as_secs()
+        };
+        assert_eq!([1, 6, 7, 30, 300].map(listing), [10, 60, 67, 90, 360]);
+    }
+
+    #[test]
     fn what_may_pass_by_itself() {
         let status = |status_code| {
             SftpError::Status(Status { id: 1, status_code, error_message: "x\n".into(), language_tag: String::new() })
@@ -623,9 +749,10 @@ mod tests {
             (status(StatusCode::PermissionDenied), false, "denies permission"),
             (status(StatusCode::Failure), false, "the server says: Failure (x)"),
             (SftpError::UnexpectedPacket, false, "does not keep to SFTP"),
+            (read_error(&io::Error::other("x\n")), false, "the server says: Failure (x)"),
             (SftpError::IO("x\n".into()), false, "x\\n"),
         ] {
-            let (passes, reason) = reason(&error, 30);
+            let (passes, reason) = reason(&error, 30, &Words::default());
             assert_eq!(passes, may_pass, "{error:?}");
             assert!(reason.contains(text), "{error:?}: {reason}");
         }
