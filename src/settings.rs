@@ -1,11 +1,13 @@
 //! What was meant: arguments, `phds.toml` and environment, merged once.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
 
 use crate::check::Ruleset;
+use crate::check::ruleset::Override;
 use crate::dictionary::Dictionary;
 use crate::disclosure::Policy;
 use crate::error::{Error, Result};
@@ -112,6 +114,7 @@ struct DictionaryDocument {
 #[serde(deny_unknown_fields, default)]
 struct CheckDocument {
     max_rejected_share: Option<f64>,
+    severity: BTreeMap<String, Override>,
 }
 
 fn login_folder() -> String {
@@ -200,7 +203,7 @@ impl Settings {
             None => Dictionary::built_in()?,
         };
         Ok(Self {
-            rules: Ruleset::built_in(&dictionary)?,
+            rules: Ruleset::built_in(&dictionary)?.with_policy(document.check.severity)?,
             measures: Measures::built_in(&dictionary)?,
             dictionary,
             policy: Policy::built_in()?,

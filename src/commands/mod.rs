@@ -4,6 +4,7 @@ mod demo;
 mod load;
 mod lookup;
 mod query;
+mod rejects;
 mod setup;
 mod synth;
 
@@ -23,6 +24,7 @@ pub fn run(cli: &Cli) -> Result<()> {
         Verb::Fetch(typed) => load::fetch(typed, &settings()?, reporter),
         Verb::Check(typed) => load::check(typed, &settings()?, reporter),
         Verb::Load(typed) => load::load(typed, &settings()?, reporter),
+        Verb::Rejects(typed) => rejects::run(typed, &settings()?),
         Verb::Query(crate::cli::Query::Coverage(typed)) => query::coverage(typed, &settings()?),
         Verb::Measures(typed) => lookup::measures(typed, &settings()?),
         Verb::Dimensions(typed) => lookup::dimensions(typed, &settings()?),

@@ -4,12 +4,13 @@ use serde_json::Value;
 
 use crate::support::{Month, TestContext};
 
-const VERBS: [&str; 13] = [
+const VERBS: [&str; 14] = [
     "demo",
     "init",
     "fetch",
     "check",
     "load",
+    "rejects",
     "query",
     "measures",
     "dimensions",
@@ -126,6 +127,12 @@ fn everything() -> TestContext {
     context.phds("load month.csv --period 2024-12 --store store").done();
     context.phds("query coverage --store store --measure nis.mmr1 --by region --format csv --out table.csv").done();
     context
+}
+
+#[test]
+fn the_page_of_the_rules_is_what_the_program_prints() {
+    let printed = TestContext::new().phds("explain --markdown").done().text();
+    assert!(printed == include_str!("../../docs/rules.md"), "write it anew: phds explain --markdown > docs/rules.md");
 }
 
 #[test]

@@ -29,6 +29,8 @@ mod query;
 mod rules;
 /// The SFTP client against a real server in this process.
 mod sftp;
+/// Severities of a department, and the rejected rows themselves, for those who may have them.
+mod steward;
 /// A store keeps its last good state, whatever happens to it.
 mod store;
 /// What the other modules share: a folder with the program in it, small months, tables of cases.
