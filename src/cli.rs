@@ -56,6 +56,8 @@ pub enum Verb {
     Check(Check),
     /// Fetch (or take FILE), check and convert a month into the store
     Load(Load),
+    /// Write the rejected rows of a loaded month, as they came, into a private file
+    Rejects(Rejects),
     /// Ask a loaded month
     #[command(subcommand)]
     Query(Query),
@@ -224,6 +226,20 @@ pub struct Load {
     pub connection: Connection,
 }
 
+/// `phds rejects`
+#[derive(Debug, Args)]
+pub struct Rejects {
+    /// The month
+    #[arg(long, value_name = "YYYY-MM")]
+    pub period: ReportingPeriod,
+    /// The file to write, readable by you alone; it names people
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// The store [default: `store` of the settings]
+    #[arg(long, value_name = "DIR")]
+    pub store: Option<PathBuf>,
+}
+
 /// `phds query`
 #[derive(Debug, Subcommand)]
 pub enum Query {
@@ -283,6 +299,9 @@ pub struct Listing {
 pub struct Explain {
     /// Code of the rule, such as PHDS-R01; without it, all rules are listed
     pub code: Option<String>,
+    /// All rules as one page in Markdown
+    #[arg(long, conflicts_with = "code")]
+    pub markdown: bool,
 }
 
 /// `phds synth`

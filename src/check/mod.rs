@@ -5,6 +5,7 @@
 //!                       └──────────┴──────────────────────┴───► findings ─► Report, rejected.csv
 //! ```
 
+mod across;
 mod diagnosis;
 mod fields;
 mod findings;
@@ -12,8 +13,10 @@ mod reader;
 pub mod report;
 mod rows;
 pub mod ruleset;
+mod spill;
 
 use std::io::{Seek, SeekFrom, Write};
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -30,6 +33,7 @@ use crate::error::{Error, Result};
 use crate::fetch::Delivery;
 use crate::progress::Reporter;
 use crate::secret::random_bytes;
+use across::Across;
 use fields::{FieldRules, NO_CODE, NO_DATE, NO_INTEGER, SeenCodes, Values};
 use findings::{Finding, Findings, Found, Place, RuleId, rejecting};
 use reader::{Broken, Chunk, Chunker, Form, Header, Records, Structure, split_header};
@@ -116,6 +120,8 @@ pub struct Checker<'a> {
     pub rules: &'a Ruleset,
     /// The largest share of rejected rows that is accepted, 0 to 1.
     pub max_rejected_share: f64,
+    /// A private folder for what does not fit in memory: hashes, days and codes, in a file without a name.
+    pub scratch: &'a Path,
 }
 
 impl Checker<'_> {
@@ -181,6 +187,14 @@ impl Checker<'_> {
                 keys: ClientKeys::new()?,
                 schema: batch_schema(self.dictionary),
                 seen: self.dictionary.fields().iter().map(|_| SeenCodes::default()).collect(),
+                across: Across::new(
+                    self.rules,
+                    self.dictionary,
+                    delivery.period(),
+                    &order,
+                    self.scratch,
+                    delivery.bytes(),
+                )?,
                 order,
                 header: header.raw,
             };
@@ -195,6 +209,7 @@ impl Checker<'_> {
                 reporter.advanced(records.bytes.len() as u64);
                 chunk = next(&mut chunker)?;
             }
+            report.across(pass.across.finish(delivery, chunker.line_end())?);
             if let Some(place) = chunker.cut_off() {
                 report.file_broke_at(Kind::CutOff, place);
             } else if structure.short_end {
@@ -253,6 +268,7 @@ struct Pass<'a> {
     keys: ClientKeys,
     schema: SchemaRef,
     seen: Vec<SeenCodes>,
+    across: Across,
     /// For each column of the file, the position of its field in the dictionary.
     order: Vec<usize>,
     /// The header as it stands in the file.
@@ -293,23 +309,38 @@ impl Pass<'_> {
         let places = records.places().iter().zip(findings.rejected());
         rejected.extend(places.filter(|(_, rejected)| **rejected).map(|(place, _)| *place));
         rejected.sort_unstable();
-        let accepted = self.batch(&records, &columns, findings.rejected())?;
+        let clients = self.clients(&columns, findings.rejected())?;
+        let rejects = findings.rejected();
+        self.across.add(self.across.entries(&records, &columns, &clients, rejects, dictionary))?;
+        let accepted = self.batch(&records, &columns, &clients, rejects)?;
         Ok(Checked { read, structure: records.structure, found: findings.into_found(), rejected, accepted })
     }
 
-    fn batch(&self, records: &Records<'_>, columns: &[Values], rejected: &[bool]) -> Result<RecordBatch> {
+    /// The key of each row's client. A row without one is rejected, so its key is never used.
+    fn clients(&self, columns: &[Values], rejected: &[bool]) -> Result<Vec<i64>> {
         let dictionary = self.checker.dictionary;
         let client = dictionary.position(names::CLIENT).map(|at| &columns[at]);
         let Some(Values::Texts(clients)) = client else {
             return Err(Error::internal("the client id has not been read"));
         };
-        // A row without a client id is rejected, so its key is never used.
         if clients.iter().zip(rejected).any(|(client, rejected)| client.is_none() && !rejected) {
             return Err(Error::internal("a row without a client would be kept"));
         }
-        let keys: Int64Array = clients.iter().map(|client| client.map_or(0, |client| self.keys.key(client))).collect();
-        let mut arrays: Vec<ArrayRef> =
-            vec![Arc::new(keys), Arc::new(records.places().iter().map(|place| place.line).collect::<UInt64Array>())];
+        Ok(clients.iter().map(|client| client.map_or(0, |client| self.keys.key(client))).collect())
+    }
+
+    fn batch(
+        &self,
+        records: &Records<'_>,
+        columns: &[Values],
+        clients: &[i64],
+        rejected: &[bool],
+    ) -> Result<RecordBatch> {
+        let dictionary = self.checker.dictionary;
+        let mut arrays: Vec<ArrayRef> = vec![
+            Arc::new(Int64Array::from(clients.to_vec())),
+            Arc::new(records.places().iter().map(|place| place.line).collect::<UInt64Array>()),
+        ];
         for (at, _) in stored(dictionary) {
             arrays.push(match &columns[at] {
                 Values::Dates(days) => {

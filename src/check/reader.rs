@@ -376,6 +376,13 @@ impl<'a> Records<'a> {
         &self.places
     }
 
+    /// The bytes of a well-formed record, without its line end.
+    pub fn raw(&self, row: usize) -> &'a [u8] {
+        let place = self.places[row];
+        let start = usize::try_from(place.offset - self.chunk.first_offset).unwrap_or(0);
+        without_line_end(&self.chunk.bytes[start..start + place.length as usize], self.chunk.line_end)
+    }
+
     /// The value of a field in UTF-8, without surrounding blanks and with doubled quotes made single.
     pub fn value(&self, row: usize, column: usize) -> Cow<'a, [u8]> {
         let span = self.spans[row * self.width + column];

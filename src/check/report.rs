@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::across;
 use super::findings::{Alternatives, Count, FIRST_PLACES, Found, Place, RuleId, slot, slots};
 use super::reader;
 use super::rows::AGES;
 use super::ruleset::{Kind, Rule, Ruleset, Severity};
-use crate::dictionary::Dictionary;
+use crate::dictionary::{Dictionary, Role};
 use crate::encoding::Encoding;
 use crate::error::{Error, Result};
 use crate::fetch::Delivery;
@@ -79,6 +80,9 @@ pub struct RuleOutcome {
     /// Why it could not be checked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Why the severity is another than the built-in one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
     /// What the rows were held to, where the file itself tells it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
@@ -128,6 +132,19 @@ pub struct Structure {
     pub rows_over_several_lines: u64,
 }
 
+/// Whether an identifier is a key of the file: told, because nothing is known of the registry's ids.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Key {
+    /// Header of the column.
+    pub column: String,
+    /// Accepted rows with a value.
+    pub rows: u64,
+    /// Different values among them.
+    pub distinct: u64,
+    /// Whether no value is there twice.
+    pub is_key: bool,
+}
+
 /// `report.json`.
 #[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Document {
@@ -150,6 +167,10 @@ pub struct Document {
     pub verdict: Verdict,
     /// Rows: read = accepted + rejected.
     pub totals: Totals,
+    /// Different clients with an accepted row.
+    pub clients: u64,
+    /// The identifiers that rules look at.
+    pub keys: Vec<Key>,
     /// The largest share of rejected rows that is accepted.
     pub max_rejected_share: f64,
     /// Every rule of the edition, in its order.
@@ -255,6 +276,8 @@ pub(super) struct Builder<'a> {
     file: Vec<(Kind, Vec<String>, Option<Place>)>,
     structure: Structure,
     totals: Totals,
+    clients: u64,
+    keys: Vec<Key>,
     /// Whether the header was right, so that rows were looked at.
     rows_read: bool,
     diagnosis: Option<String>,
@@ -281,6 +304,8 @@ impl<'a> Builder<'a> {
                 rows_over_several_lines: 0,
             },
             totals: Totals::default(),
+            clients: 0,
+            keys: Vec::new(),
             rows_read: false,
             diagnosis: None,
         }
@@ -356,6 +381,28 @@ impl<'a> Builder<'a> {
         }
     }
 
+    /// Adds what the rules across rows came to.
+    pub fn across(&mut self, found: across::Found) {
+        let fields = self.dictionary.fields();
+        for (rule, count, first) in found.rules {
+            let slot = slot(rule, None, fields.len());
+            self.counts[slot] = count;
+            self.first[slot] = first;
+        }
+        self.clients = found.clients;
+        self.keys = found
+            .keys
+            .into_iter()
+            .filter(|key| fields[key.field].role == Role::Identifier)
+            .map(|across::Key { field, rows, distinct }| Key {
+                column: fields[field].header.clone(),
+                rows,
+                distinct,
+                is_key: rows == distinct,
+            })
+            .collect();
+    }
+
     pub fn finish(
         mut self,
         delivery: &Delivery,
@@ -381,6 +428,8 @@ impl<'a> Builder<'a> {
                 verdict: if self.is_refused() { Verdict::Refused } else { Verdict::Accepted },
                 structure: self.structure,
                 totals: self.totals,
+                clients: self.clients,
+                keys: self.keys,
                 max_rejected_share,
                 rules,
             },
@@ -398,6 +447,7 @@ impl<'a> Builder<'a> {
             columns: Ruleset::columns(rule, self.dictionary),
             outcome: Outcome::Passed,
             reason: Ruleset::not_checkable(rule, self.dictionary, self.period),
+            policy: self.rules.policy(&rule.code).map(str::to_owned),
             note: None,
             checked: 0,
             failed: 0,

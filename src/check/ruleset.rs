@@ -1,6 +1,6 @@
 //! Rule files → a [`Ruleset`] whose rules name real fields of the right type.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
@@ -235,6 +235,22 @@ pub enum Kind {
         types: Vec<String>,
         years: u32,
     },
+    RowAgain,
+    DoseAgain,
+    IdAgain {
+        column: String,
+    },
+    IdDiffers {
+        column: String,
+        by: Vec<String>,
+    },
+    ClientDiffers {
+        column: String,
+    },
+    OrdinalOrder,
+    ManyDoses {
+        most: usize,
+    },
 }
 
 impl Kind {
@@ -259,7 +275,15 @@ impl Kind {
             | Self::Integer
             | Self::Code { unlisted: Unlisted::Reject } => Some(Severity::Reject),
             // Which rows these are is known when the last one has been read.
-            Self::MixedFormats | Self::AgeInMonths { .. } => Some(Severity::Review),
+            Self::MixedFormats
+            | Self::AgeInMonths { .. }
+            | Self::RowAgain
+            | Self::DoseAgain
+            | Self::IdAgain { .. }
+            | Self::IdDiffers { .. }
+            | Self::ClientDiffers { .. }
+            | Self::OrdinalOrder
+            | Self::ManyDoses { .. } => Some(Severity::Review),
             _ => None,
         }
     }
@@ -380,6 +404,18 @@ pub struct Ruleset {
     document: Document,
     items: Vec<ItemLine>,
     fingerprint: Fingerprint,
+    /// The department's severities: code → reason.
+    policy: BTreeMap<String, String>,
+}
+
+/// Another severity of a rule, by a department's decision.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Override {
+    /// What a failure does here.
+    pub severity: Severity,
+    /// Why; it is printed wherever the rule is.
+    pub reason: String,
 }
 
 impl Ruleset {
@@ -396,9 +432,35 @@ impl Ruleset {
         let text = serde_json::to_vec(&document).map_err(|_| Error::internal("the rules have no JSON form"))?;
         let fingerprint =
             Fingerprint::of([(FILE, text.as_slice()), (document.disaster.items.as_str(), items_text.as_bytes())]);
-        let rules = Self { document, items, fingerprint };
+        let rules = Self { document, items, fingerprint, policy: BTreeMap::new() };
         rules.prove(dictionary)?;
         Ok(rules)
+    }
+
+    /// With a department's severities in place of the built-in ones, by the rule's code.
+    pub fn with_policy(mut self, policy: BTreeMap<String, Override>) -> Result<Self> {
+        for (code, wanted) in policy {
+            let wrong = |what: &str| Err(Error::usage(format!("`check.severity.{code}`: {what}")));
+            let Some(rule) = self.document.rules.iter_mut().find(|rule| rule.code == code) else {
+                return wrong("there is no such rule").map_err(|error: Error| error.hint("`phds explain` lists all"));
+            };
+            if rule.kind.only_severity().is_some() || wanted.severity == Severity::Refuse {
+                return wrong("a rule of this kind cannot have this severity");
+            }
+            if wanted.reason.trim().is_empty() {
+                return wrong("say in `reason` why");
+            }
+            rule.severity = wanted.severity;
+            let told = format!("{} {} {}", self.fingerprint, wanted.severity.word(), wanted.reason);
+            self.fingerprint = Fingerprint::of([(code.as_str(), told.as_bytes())]);
+            self.policy.insert(code, wanted.reason);
+        }
+        Ok(self)
+    }
+
+    /// Why a rule has another severity than the built-in one, when it has.
+    pub fn policy(&self, code: &str) -> Option<&str> {
+        self.policy.get(code).map(String::as_str)
     }
 
     fn prove(&self, dictionary: &Dictionary) -> Result<()> {
@@ -433,6 +495,11 @@ impl Ruleset {
                     return wrong("it names a field that is not a code of the dictionary");
                 }
                 set.except_list.as_deref().map(listed_codes).transpose()?;
+            }
+            if let Kind::ClientDiffers { column } = &rule.kind
+                && ![names::BIRTH_DATE, names::SEX, names::COUNTY].contains(&column.as_str())
+            {
+                return wrong("a client is compared by birth_date, sex and county alone");
             }
             if let Kind::ZipCounty { table } = &rule.kind {
                 zip_counties(table)?;
@@ -537,7 +604,9 @@ impl Ruleset {
     fn reads(rule: &Rule) -> Vec<&str> {
         match &rule.kind {
             Kind::DateOrder { earlier, later } => vec![earlier, later],
-            Kind::DateRange { column, .. } | Kind::CodeIs { column, unless_item: None, .. } => vec![column],
+            Kind::DateRange { column, .. }
+            | Kind::CodeIs { column, unless_item: None, .. }
+            | Kind::IdAgain { column } => vec![column],
             Kind::CodeIs { column, unless_item: Some(_), .. } => vec![names::VACCINE_GROUP, column],
             Kind::AgeOver { .. } => vec![names::VACCINATION_DATE, names::BIRTH_DATE],
             Kind::AgeInMonths { .. } => vec![names::BIRTH_DATE, names::VACCINATION_DATE, names::AGE_IN_MONTHS],
@@ -560,6 +629,11 @@ impl Ruleset {
             ],
             Kind::ConsentActive { .. } => vec![names::CONSENT_DATE],
             Kind::ConsentRecorded => vec![names::CONSENT_TYPE],
+            Kind::RowAgain | Kind::ManyDoses { .. } => vec![names::CLIENT],
+            Kind::DoseAgain => vec![names::CLIENT, names::CVX, names::VACCINE_GROUP, names::VACCINATION_DATE],
+            Kind::IdDiffers { column, by } => by.iter().chain([column]).map(String::as_str).collect(),
+            Kind::ClientDiffers { column } => vec![names::CLIENT, column],
+            Kind::OrdinalOrder => vec![names::VACCINATION_DATE, names::VACCINE_GROUP, names::ORDINAL],
             _ => Vec::new(),
         }
     }

@@ -24,11 +24,13 @@ pub fn check(typed: &cli::Check, settings: &Settings, reporter: &dyn Reporter) -
         Some(folder) => {
             fs::make_folder(folder)?;
             let mut rejected = Draft::new(&folder.join(REJECTED))?;
-            let report = checker(settings).check(&delivery, &mut Discard, &mut rejected, reporter)?;
+            let report = checker(settings, folder).check(&delivery, &mut Discard, &mut rejected, reporter)?;
             publish_report(folder, &report, rejected)?;
             report
         }
-        None => checker(settings).check(&delivery, &mut Discard, &mut std::io::sink(), reporter)?,
+        None => {
+            checker(settings, &std::env::temp_dir()).check(&delivery, &mut Discard, &mut std::io::sink(), reporter)?
+        }
     };
     terminal::print_data(summary(&report).as_bytes())?;
     match report.refusal() {
@@ -100,7 +102,7 @@ pub fn into_store(
     fs::make_folder(&reports)?;
     let mut rejected = Draft::new(&reports.join(REJECTED))?;
     let mut staging = Staging::begin(store, delivery, &settings.dictionary, &settings.measures)?;
-    let report = checker(settings).check(delivery, &mut staging, &mut rejected, reporter)?;
+    let report = checker(settings, &reports).check(delivery, &mut staging, &mut rejected, reporter)?;
     let is_loaded = store.loaded().contains(&delivery.period());
     let partition = if let Ok(accepted) = report.clone().accept() {
         Some(staging.commit(&accepted, reporter)?)
@@ -113,7 +115,7 @@ pub fn into_store(
     Ok((report, partition))
 }
 
-const REJECTED: &str = "rejected.csv";
+pub(super) const REJECTED: &str = "rejected.csv";
 
 fn publish_report(folder: &Path, report: &Report, rejected: Draft) -> Result<()> {
     fs::make_folder(folder)?;
@@ -121,11 +123,12 @@ fn publish_report(folder: &Path, report: &Report, rejected: Draft) -> Result<()>
     fs::write_json(&folder.join("report.json"), report.document())
 }
 
-fn checker(settings: &Settings) -> Checker<'_> {
+fn checker<'a>(settings: &'a Settings, scratch: &'a Path) -> Checker<'a> {
     Checker {
         dictionary: &settings.dictionary,
         rules: &settings.rules,
         max_rejected_share: settings.max_rejected_share,
+        scratch,
     }
 }
 
@@ -158,6 +161,10 @@ fn summary(report: &Report) -> String {
                 text += &format!("  {}  cannot be checked  {}\n", rule.code, rule.title);
             }
             Outcome::Failed => {
+                let policy =
+                    rule.policy.as_ref().map(|reason| format!("; by your settings: {}", terminal::printable(reason)));
+                let note = rule.note.as_ref().map(|note| format!("; {note}")).unwrap_or_default()
+                    + &policy.unwrap_or_default();
                 let lines = rule.first_lines.iter().take(3).map(u64::to_string).collect::<Vec<_>>().join(", ");
                 let lines = if lines.is_empty() {
                     lines
@@ -169,7 +176,7 @@ fn summary(report: &Report) -> String {
                     Severity::Review => "review ",
                     Severity::Refuse => "refuses",
                 };
-                text += &format!("  {}  {verb} {:>9}  {}{lines}\n", rule.code, rule.failed, rule.title);
+                text += &format!("  {}  {verb} {:>9}  {}{lines}{note}\n", rule.code, rule.failed, rule.title);
             }
         }
     }

@@ -112,6 +112,9 @@ fn describe(field: &Field) -> String {
 
 /// `phds explain`
 pub fn explain(typed: &cli::Explain, settings: &Settings) -> Result<()> {
+    if typed.markdown {
+        return terminal::print_data(as_markdown(settings).as_bytes());
+    }
     let Some(code) = &typed.code else {
         let lines = settings.rules.rules().iter();
         let lines = lines.map(|rule| format!("{}  {:<7}  {}\n", rule.code, rule.severity.word(), rule.title));
@@ -128,7 +131,40 @@ pub fn explain(typed: &cli::Explain, settings: &Settings) -> Result<()> {
         rule.example,
         rule.remedy
     );
+    let text = match settings.rules.policy(&rule.code) {
+        Some(reason) => format!("{text}Policy:  your settings make it {}: {reason}\n", rule.severity.word()),
+        None => text,
+    };
     terminal::print_data(text.as_bytes())
+}
+
+/// All rules as one page; docs/rules.md is this page of the built-in rules.
+fn as_markdown(settings: &Settings) -> String {
+    let edition = settings.rules.edition();
+    let mut text = format!(
+        "# The rules of the check\n\n\
+         Made by `phds explain --markdown` from `dictionaries/phds/rules.toml`, version {} ({}). Do not change it here.\n\n\
+         `reject`: the row is out. `review`: the row is kept and counted. `refuse`: the file is out.\n\n\
+         | code | severity | pattern |\n| --- | --- | --- |\n",
+        edition.version, edition.fingerprint
+    );
+    for rule in settings.rules.rules() {
+        let link = rule.code.to_lowercase();
+        text += &format!("| [{}](#{link}) | {} | {} |\n", rule.code, rule.severity.word(), rule.title);
+    }
+    for rule in settings.rules.rules() {
+        text += &format!(
+            "\n## {}\n\n**{}** ({})\n\n- What: {}\n- Why: {}\n- Example: {}\n- To do: {}\n",
+            rule.code,
+            rule.title,
+            rule.severity.word(),
+            rule.what,
+            rule.why,
+            rule.example,
+            rule.remedy
+        );
+    }
+    text
 }
 
 /// Prints a value as indented JSON.

@@ -6,6 +6,7 @@ mod fetch;
 mod load;
 mod lookup;
 mod query;
+mod rejects;
 mod setup;
 mod status;
 mod synth;
@@ -29,6 +30,7 @@ pub fn run(cli: &Cli) -> Result<()> {
         Verb::Status(typed) => status::status(typed, &settings()?),
         Verb::Check(typed) => load::check(typed, &settings()?, reporter),
         Verb::Load(typed) => load::load(typed, &settings()?, reporter),
+        Verb::Rejects(typed) => rejects::run(typed, &settings()?),
         Verb::Query(crate::cli::Query::Coverage(typed)) => query::coverage(typed, &settings()?),
         Verb::Measures(typed) => lookup::measures(typed, &settings()?),
         Verb::Dimensions(typed) => lookup::dimensions(typed, &settings()?),

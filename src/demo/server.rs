@@ -58,7 +58,8 @@ pub enum Quirk {
     HangsUp,
     /// Never answers a password.
     Silent,
-    /// Says the password back: in its identification, in its question, and with a failure when a folder was listed.
+    /// Says the password back: in its identification, its banner and its question, and with a failure when a folder was
+    /// listed.
     Repeats,
     /// Lists this many files that are not there, with names of this many bytes.
     Invents {
@@ -318,6 +319,10 @@ struct Visitor {
 
 impl russh::server::Handler for Visitor {
     type Error = russh::Error;
+
+    async fn authentication_banner(&mut self) -> Result<Option<String>, Self::Error> {
+        Ok(Some(self.door.repeated().to_owned()).filter(|banner| !banner.is_empty()))
+    }
 
     // The library asks for these only when the method is among those offered.
 

@@ -32,6 +32,10 @@ pub mod names {
     pub const STATE: &str = "state";
     /// The ZIP code of the client's address.
     pub const ZIP: &str = "zip";
+    /// The client's sex.
+    pub const SEX: &str = "sex";
+    /// The order of the dose within its group, as the file says it.
+    pub const ORDINAL: &str = "ordinal_position";
     /// The client's age in months, as the file says it.
     pub const AGE_IN_MONTHS: &str = "age_in_months";
     /// Consent type, when the file has it: IA, IC, DC, PA.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::check::Ruleset;
+use crate::check::ruleset::Override;
 use crate::cli::Connection;
 use crate::dictionary::Dictionary;
 use crate::disclosure::Policy;
@@ -41,6 +42,7 @@ struct DictionaryDocument {
 #[serde(deny_unknown_fields, default)]
 struct CheckDocument {
     max_rejected_share: Option<f64>,
+    severity: BTreeMap<String, Override>,
 }
 
 /// Everything that was meant, with its knowledge files loaded.
@@ -85,7 +87,7 @@ impl Settings {
             None => Dictionary::built_in()?,
         };
         Ok(Self {
-            rules: Ruleset::built_in(&dictionary)?,
+            rules: Ruleset::built_in(&dictionary)?.with_policy(document.check.severity)?,
             measures: Measures::built_in(&dictionary)?,
             dictionary,
             policy: Policy::built_in()?,

@@ -294,7 +294,7 @@ fn an_account_of_an_ftps_server() {
         fetch(&password, 0);
         let receipt = context.json("store/deliveries/2024-12/receipt.json");
         assert_eq!(receipt["origin"]["protocol"], "ftps");
-        assert_eq!(receipt["delivery"]["sha256"], phds::fs::sha256_hex(&Month::of("CLIENT ID\n1").bytes()));
+        assert_eq!(receipt["delivery"]["sha256"], phds::fs::sha256_hex(Month::of("CLIENT ID\n1").bytes()));
         let doctor = context.run_with(&[("PHDS_PASSWORD", &password)], &["doctor"]).done().text();
         assert!(doctor.contains("data connections resume the TLS session"), "{doctor}");
         assert!(fetch("wrong-password", 4).stderr.contains("refused the password"));

@@ -18,7 +18,7 @@ use suppaftp::rustls::pki_types::pem::PemObject;
 #[path = "../servers/faulty_ftps.rs"]
 pub mod faulty_ftps;
 
-use faulty_ftps::{Cut, Faults, FaultyServer, HANG_UP, How, SILENCE};
+use faulty_ftps::{Cut, Drip, Faults, FaultyServer, HANG_UP, How, SILENCE};
 
 use crate::support::servers::{Place, Server, USER, free_ports};
 use crate::support::transfer::{download, noise, secret};
@@ -295,7 +295,7 @@ fn a_wrong_login_is_tried_once() {
         ("PASS", "530 no", Credentials, false),
         ("PASS", "430 no", Credentials, false),
         ("PASS", "332 account", Credentials, false),
-        ("PASS", "421 too many", Environment, true),
+        ("PASS", "421 too many", Environment, false),
         ("PASS", "450 later", Environment, false),
         ("PASS", HANG_UP, Environment, false),
         ("PASS", SILENCE, Environment, false),
@@ -342,7 +342,7 @@ fn without_encryption_nothing_is_fetched() {
 #[test]
 fn what_a_server_lacks_is_done_otherwise() {
     let place = Place::new();
-    let dos = "07-08-24  09:06AM               300000 PHDS 2024_07.csv\r\n07-08-24  09:06AM  0 empty.csv\r\n\
+    let dos = b"07-08-24  09:06AM               300000 PHDS 2024_07.csv\r\n07-08-24  09:06AM  0 empty.csv\r\n\
                07-08-24  09:06AM       <DIR>          Accepted\r\n";
     let (posix_form, dos_form) = ("LIST, in lines of the POSIX form", "LIST, in lines of the DOS form");
     let cases: [(Faults, &[&str], &str); 7] = [
@@ -402,7 +402,7 @@ fn what_a_server_lacks_is_done_otherwise() {
     let server = place.faulty(&Faults { unknown: &["MLSD", "MLST", "MDTM"], ..Faults::default() });
     assert!(place.connect(&place.settings(server.port)).list().unwrap().iter().all(|file| file.modified.is_none()));
     // A listing in no known form is not an empty folder.
-    let faults = Faults { unknown: &["MLSD", "MLST"], listing: Some("PHDS.CSV;1  12/13\r\n"), ..Faults::default() };
+    let faults = Faults { unknown: &["MLSD", "MLST"], listing: Some(b"PHDS.CSV;1  12/13\r\n"), ..Faults::default() };
     let server = place.faulty(&faults);
     let error = place.connect(&place.settings(server.port)).list().unwrap_err();
     assert!(error.message().contains("cannot read"), "{error}");
@@ -738,7 +738,7 @@ fn a_reader_that_is_dropped_costs_the_connection() {
 fn hostile_names_reach_no_command() {
     let place = Place::new();
     let faults = Faults {
-        more_facts: "type=file;size=1; ../up\r\ntype=file;size=1; a\u{1b}[2J\r\ntype=file;size=1; a\rDELE b\r\n\
+        more_facts: b"type=file;size=1; ../up\r\ntype=file;size=1; a\x1b[2J\r\ntype=file;size=1; a\rDELE b\r\n\
                      type=cdir; .\r\ntype=dir; sub\r\ntype=OS.unix=slink:/etc/passwd; link\r\n",
         ..Faults::default()
     };
@@ -754,6 +754,183 @@ fn hostile_names_reach_no_command() {
         assert_eq!(source.open_at(name, 0).err().unwrap().kind(), ErrorKind::Refused, "{name:?}");
     }
     assert_eq!(server.commands().len(), before);
+}
+
+/// A server that serves `empty.csv` to anybody with this password.
+fn faulty_with(place: &Place, password: &str, faults: Faults) -> FaultyServer {
+    FaultyServer::start(&place.path("pki"), password, vec![("empty.csv".to_owned(), Vec::new())], faults)
+}
+
+#[test]
+fn a_password_that_the_server_repeats_is_hidden() {
+    let place = Place::new();
+    // A password of four letters or more is hidden in the words of the server; for a shorter one all of them are.
+    for (password, words) in [("Hunter2pass", " (you sent (hidden) and (hidden))"), ("abc", "")] {
+        let failed = |verb: &'static str, code: &str| {
+            let answer: &'static str = format!("{code} you sent {{password}} and {{PASSWORD}}").leak();
+            let faults = Faults { answers: vec![(verb, answer)], ..Faults::default() };
+            let server = faulty_with(&place, password, faults);
+            let settings = FtpsSettings { folder: "x".into(), ..place.settings(server.port) };
+            FtpsSource::connect(&settings, &secret(password))
+                .and_then(|mut source| {
+                    source.list()?;
+                    source.stat("empty.csv")?;
+                    source.open_at("empty.csv", 0).map(|_| ())
+                })
+                .unwrap_err()
+        };
+        for (verb, code) in [
+            ("AUTH", "534"),
+            ("PROT", "534"),
+            ("USER", "530"),
+            ("PASS", "530"),
+            ("TYPE", "504"),
+            ("CWD", "550"),
+            ("EPSV", "421"),
+            ("MLSD", "550"),
+            ("MLST", "451"),
+            ("MLST", "530"),
+            ("RETR", "550"),
+            ("RETR", "425"),
+        ] {
+            let error = failed(verb, code);
+            let shown = format!("{error} {error:?}").to_lowercase();
+            assert!(!shown.contains(&password.to_lowercase()), "{verb} {code}: {error}");
+            assert!(words.is_empty() || error.message().contains(words), "{verb} {code}: {error}");
+            assert!(!shown.contains("you sent") || !words.is_empty(), "{verb} {code}: {error}");
+        }
+        let faults = Faults {
+            answers: vec![("FEAT", "211-Features\r\n X-{password}\r\n SIZE\r\n211 End")],
+            more_facts: b"type=file;size=1; see {PASSWORD}.csv\r\n",
+            ..Faults::default()
+        };
+        let server = faulty_with(&place, password, faults);
+        let mut source = FtpsSource::connect(&place.settings(server.port), &secret(password)).unwrap();
+        let names: Vec<_> = source.list().unwrap().into_iter().map(|file| file.name).collect();
+        let seen = source.observations();
+        let features = observed(&seen, "features").unwrap().1;
+        let notes = source.take_notes();
+        if words.is_empty() {
+            // Three letters stand in many names.
+            assert_eq!((features, notes.len()), ("none to show", 0));
+            assert_eq!(names, ["empty.csv", "see ABC.csv"]);
+        } else {
+            assert_eq!(features, "X-(hidden), SIZE");
+            assert_eq!(names, ["empty.csv"]);
+            assert!(notes.len() == 1 && notes[0].starts_with("1 files"), "{notes:?}");
+            let shown = format!("{seen:?} {notes:?} {source:?}").to_lowercase();
+            assert!(!shown.contains(&password.to_lowercase()), "{shown}");
+        }
+    }
+    // What was learnt at one login can be said before the next one.
+    let greeting = Some("421 {password} was here already");
+    let server = faulty_with(&place, "Hunter2pass", Faults { greeting, ..Faults::default() });
+    let error = FtpsSource::connect(&place.settings(server.port), &secret("Hunter2pass")).unwrap_err();
+    assert!(error.message().ends_with("turned us away: 421 ((hidden) was here already)"), "{error}");
+}
+
+#[test]
+fn a_server_that_drips_is_left() {
+    let place = Place::new();
+    // In seconds, for a wait of one: 6 until the folder is entered, 10 for a listing, 3 for anything else.
+    let cases = [
+        (Drip::Greeting, 6, true),
+        (Drip::Handshake, 6, true),
+        (Drip::Answer("AUTH"), 6, true),
+        (Drip::Answer("PBSZ"), 6, true),
+        (Drip::Answer("USER"), 6, true),
+        (Drip::Answer("PASS"), 6, false),
+        (Drip::Answer("TYPE"), 6, true),
+        (Drip::Answer("FEAT"), 6, true),
+        (Drip::Answer("CWD"), 6, true),
+        (Drip::Answer("EPSV"), 10, true),
+        (Drip::Answer("MLSD"), 10, true),
+        (Drip::DataHandshake, 10, true),
+        (Drip::Listing, 10, true),
+        (Drip::Answer("MLST"), 3, true),
+        (Drip::Answer("RETR"), 3, true),
+        (Drip::Download, 3, true),
+        (Drip::End, 3, true),
+    ];
+    std::thread::scope(|scope| {
+        for implicit in [false, true] {
+            for (what, limit, may_pass) in cases {
+                // Implicit TLS is not asked for.
+                if !(implicit && matches!(what, Drip::Answer("AUTH"))) {
+                    let place = &place;
+                    scope.spawn(move || drips(place, what, implicit, limit, may_pass));
+                }
+            }
+        }
+    });
+}
+
+fn drips(place: &Place, what: Drip, implicit: bool, limit: u64, may_pass: bool) {
+    let case = format!("{what:?}, implicit: {implicit}");
+    let server = place.faulty(&Faults { implicit, drip: Some(what), ..Faults::default() });
+    let tls = if implicit { Tls::Implicit } else { Tls::Explicit };
+    let timeout = patience(true);
+    let settings = FtpsSettings { tls, timeout, folder: "x".into(), ..place.settings(server.port) };
+    let mut begun = Instant::now();
+    let outcome = FtpsSource::connect(&settings, &secret(&place.password())).and_then(|mut source| {
+        begun = Instant::now();
+        if limit == 10 {
+            let error = source.list().unwrap_err();
+            assert_lost(&mut source);
+            return Err(error);
+        }
+        let mut bytes = Vec::new();
+        let outcome = source.open_at("PHDS 2024_07.csv", 0)?.read_to_end(&mut bytes);
+        assert_eq!(bytes.len(), 300_000, "{case}");
+        assert_lost(&mut source);
+        outcome.map_err(|error| inner(&error).clone())
+    });
+    let (error, took) = (outcome.err().unwrap(), begun.elapsed());
+    assert_eq!((error.kind(), error.may_pass()), (ErrorKind::Environment, may_pass), "{case}: {error}");
+    let words = format!("did not finish in {limit} s");
+    assert!(error.message().contains(&words), "{case}: {error}");
+    let limit = Duration::from_secs(limit);
+    assert!(took < limit + Duration::from_secs(3), "{case}: {took:?}");
+    // The doctor waits no longer for what comes before a login.
+    if let Drip::Greeting | Drip::Handshake | Drip::Answer("AUTH" | "FEAT") = what {
+        let last = examine(&settings).pop().unwrap();
+        assert!(last.text.contains("did not finish in"), "{case}: {last:?}");
+    }
+}
+
+#[test]
+fn names_that_are_not_utf_8_are_shown_and_not_asked_for() {
+    let place = Place::new();
+    for (faults, link) in [
+        (
+            Faults {
+                more_facts: b"type=file;size=7;modify=20240708090603; PHDS \xe9.csv\r\n\
+                              type=OS.unix=slink:/x;size=3; link \xe9\r\ntype=dir; folder \xe9\r\n",
+                ..Faults::default()
+            },
+            true,
+        ),
+        (
+            Faults {
+                unknown: &["MLSD", "MLST"],
+                listing: Some(
+                    b"-rw-r--r-- 1 o g 0 Jul  8 09:06 empty.csv\r\n-rw-r--r-- 1 o g 7 Jul  8 09:06 PHDS \xe9.csv\r\n",
+                ),
+                ..Faults::default()
+            },
+            false,
+        ),
+    ] {
+        let server = faulty_with(&place, "Hunter2pass", faults);
+        let mut source = FtpsSource::connect(&place.settings(server.port), &secret("Hunter2pass")).unwrap();
+        let mut files: Vec<_> = source.list().unwrap().into_iter().map(|file| (file.name, file.size)).collect();
+        files.sort();
+        assert_eq!(files, [("PHDS \u{fffd}.csv".to_owned(), 7), ("empty.csv".to_owned(), 0)]);
+        let notes = source.take_notes();
+        // Whether a link leads to a file would have to be asked.
+        assert_eq!(notes.len(), usize::from(link), "{notes:?}");
+        assert!(!server.commands().iter().any(|command| command.contains("PHDS")), "{:?}", server.commands());
+    }
 }
 
 #[test]

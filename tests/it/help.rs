@@ -7,7 +7,7 @@ use phds::fetch::local::LocalSource;
 use phds::fetch::{Link, Retry, mirror};
 use phds::progress::Silent;
 
-const VERBS: [&str; 16] = [
+const VERBS: [&str; 17] = [
     "demo",
     "init",
     "doctor",
@@ -16,6 +16,7 @@ const VERBS: [&str; 16] = [
     "status",
     "check",
     "load",
+    "rejects",
     "query",
     "measures",
     "dimensions",
@@ -155,6 +156,12 @@ fn everything() -> TestContext {
         .put("phds.toml", "[accounts.phds]\nprotocol = \"sftp\"\nhost = \"127.0.0.1\"\nport = 1\nuser = \"clinic\"\n");
     context.put("doctor.json", context.phds("doctor --store store --json").ended(1).stdout);
     context
+}
+
+#[test]
+fn the_page_of_the_rules_is_what_the_program_prints() {
+    let printed = TestContext::new().phds("explain --markdown").done().text();
+    assert!(printed == include_str!("../../docs/rules.md"), "write it anew: phds explain --markdown > docs/rules.md");
 }
 
 #[test]

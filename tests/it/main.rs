@@ -35,6 +35,8 @@ mod rules;
 mod sftp;
 /// The SFTP client against real servers of others.
 mod ssh_servers;
+/// Severities of a department, and the rejected rows themselves, for those who may have them.
+mod steward;
 /// A store keeps its last good state, whatever happens to it.
 mod store;
 /// What the other modules share: a folder with the program in it, small months, tables of cases.

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use chrono::NaiveDate;
 use serde_json::{Value, json};
 
-use crate::support::{PERIOD, TestContext, csv_rows, parquet_table, texts};
+use crate::support::{HEADER, PERIOD, TestContext, csv_rows, parquet_table, texts};
 
 /// Lines that a report keeps of each rule and column.
 const FIRST_LINES: usize = 20;
@@ -73,7 +74,18 @@ fn every_planted_fault_is_found_at_its_line_and_nothing_else() {
             lines.entry((text(fault, "rule"), column(fault))).or_default().push(line);
         }
     }
+    let kept: Vec<(u64, csv::StringRecord)> = (1..)
+        .zip(month.split(|byte| *byte == b'\n'))
+        .filter(|(line, row)| *line > 1 && !row.is_empty() && !out.contains(&json!(line)))
+        .map(|(line, row)| {
+            let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(row);
+            (line, reader.records().next().unwrap().unwrap())
+        })
+        .collect();
+    let across = across_rows(&kept);
+    assert!(across.len() >= 3, "{:?}", across.keys());
     assert_eq!(lines.keys().filter(|(_, column)| column.is_empty()).count(), 34, "a kind of fault was never planted");
+    lines.extend(across.iter().map(|(rule, found)| ((*rule, ""), found.iter().copied().collect())));
     let mut found = BTreeMap::new();
     for rule in report["rules"].as_array().unwrap() {
         let mut note = |column, counted: &Value| {
@@ -97,6 +109,78 @@ fn every_planted_fault_is_found_at_its_line_and_nothing_else() {
         })
         .collect();
     assert_eq!(found, expected);
+}
+
+/// A second, plain reading of the rules across rows: rule → lines that break it. The rows are those that are kept.
+fn across_rows(rows: &[(u64, csv::StringRecord)]) -> BTreeMap<&'static str, BTreeSet<u64>> {
+    let at = |row: &csv::StringRecord, name: &str| {
+        let value = row[HEADER.iter().position(|column| *column == name).unwrap()].to_owned();
+        match NaiveDate::parse_from_str(&value, "%m/%d/%Y") {
+            Ok(day) => day.to_string(),
+            Err(_) => value,
+        }
+    };
+    let key = |row: &csv::StringRecord, names: &[&str]| names.iter().map(|name| at(row, name)).collect::<Vec<_>>();
+    let is_there = |values: &[String]| values.iter().all(|value| !value.is_empty());
+    let mut found: BTreeMap<_, BTreeSet<u64>> = BTreeMap::new();
+    // Ids that are there again, or with something else than the first time.
+    for (rule, id, with) in [
+        ("PHDS-X02", "IMMUNFACT ID", &[][..]),
+        ("PHDS-X03", "IMMUNIZATION ID", &["CLIENT ID", "VACCINATION DATE"]),
+        ("PHDS-X10", "GIVEN BY ORG ID", &["PROVIDER NAME"]),
+        ("PHDS-X11", "PROVIDER NAME", &["GIVEN BY ORG ID"]),
+    ] {
+        let mut first = BTreeMap::new();
+        for (line, row) in rows {
+            let (id, with) = (at(row, id), key(row, with));
+            if id.is_empty() || !is_there(&with) {
+                continue;
+            }
+            let same = first.entry(id).or_insert_with(|| (with.clone(), *line));
+            if same.0 != with || (with.is_empty() && same.1 != *line) {
+                found.entry(rule).or_default().insert(*line);
+            }
+        }
+    }
+    let mut clients: BTreeMap<String, Vec<&(u64, csv::StringRecord)>> = BTreeMap::new();
+    for row in rows {
+        clients.entry(at(&row.1, "CLIENT ID")).or_default().push(row);
+    }
+    // What no codelist knows is no value.
+    let known = |value: &str| !["", "Q", "Nowhere", "NOGROUP"].contains(&value);
+    for doses in clients.values() {
+        let used = &doses.iter().max_by_key(|(line, row)| (at(row, "VACCINATION DATE"), *line)).unwrap().1;
+        for (line, row) in doses {
+            for (rule, name) in [("PHDS-X05", "BIRTH DATE"), ("PHDS-X06", "SEX CODE"), ("PHDS-X07", "CLIENT COUNTY")] {
+                let (one, other) = (at(row, name), at(used, name));
+                if one != other && known(&one) && known(&other) {
+                    found.entry(rule).or_default().insert(*line);
+                }
+            }
+            let earlier = doses.iter().filter(|(other, _)| other < line);
+            let dose = key(row, &["CVX CODE", "VACCINE GROUP", "VACCINATION DATE"]);
+            if earlier.clone().any(|(_, other)| other == row) {
+                found.entry("PHDS-X01").or_default().insert(*line);
+            } else if !dose[0].is_empty()
+                && earlier
+                    .clone()
+                    .any(|(_, other)| key(other, &["CVX CODE", "VACCINE GROUP", "VACCINATION DATE"]) == dose)
+            {
+                found.entry("PHDS-X04").or_default().insert(*line);
+            }
+            let group = at(row, "VACCINE GROUP");
+            let ordinal = at(row, "ORDINAL POSITION").parse::<u32>();
+            let is_against = doses.iter().any(|(_, other)| {
+                at(other, "VACCINE GROUP") == group
+                    && at(other, "VACCINATION DATE") < at(row, "VACCINATION DATE")
+                    && at(other, "ORDINAL POSITION").parse::<u32>().ok() > ordinal.clone().ok()
+            });
+            if known(&group) && ordinal.is_ok() && is_against {
+                found.entry("PHDS-X08").or_default().insert(*line);
+            }
+        }
+    }
+    found
 }
 
 #[test]

@@ -96,7 +96,7 @@ fn every_pollution_is_read_right_or_named() {
             "S02 S03",
             "the header seems to be on line 3: set `dialect.skip_lines = 2` in your dictionary file",
         ),
-        ("a second table with the same columns", concat(&[&clean, &clean]), [13, 12, 1], "S12", ""),
+        ("a second table with the same columns", concat(&[&clean, &clean]), [13, 12, 1], "S12 X01 X02", ""),
         ("a second table with fewer columns", concat(&[&clean, b"a,b\n1,2\n"]), [8, 6, 2], "S06", ""),
         (
             "delimiter ;",

@@ -160,14 +160,14 @@ fn unfit_names_are_told() {
 fn a_listing_without_an_end_is_an_error() {
     let place = Place::new();
     let invents = |names, bytes| Quirk::Invents { names, bytes };
-    // What the server does, whether it may pass, and a part of the error.
-    for (quirk, may_pass, part) in [
-        (invents(usize::MAX, 4000), false, "32 MiB"),
-        (invents(200_001, 1), false, "200000 names"),
-        (Quirk::ListsNothing, true, "no end of it after 2 s"),
+    // What the server does, the timeout in milliseconds, whether it may pass, and a part of the error.
+    for (quirk, timeout, may_pass, part) in [
+        (invents(usize::MAX, 4000), 20_000, false, "32 MiB"),
+        (invents(200_001, 1), 20_000, false, "200000 names"),
+        (Quirk::ListsNothing, 200, true, "no end of it after 2 s"),
     ] {
         let server = place.serve(&LoginOptions { quirk: Some(quirk), ..LoginOptions::default() });
-        let settings = SftpSettings { timeout: Duration::from_millis(200), ..place.settings(server.port()) };
+        let settings = SftpSettings { timeout: Duration::from_millis(timeout), ..place.settings(server.port()) };
         let mut source = SftpSource::connect(&settings, &password()).unwrap();
         let error = source.list().unwrap_err();
         assert_eq!((error.kind(), error.may_pass()), (ErrorKind::Environment, may_pass), "{error}");
@@ -188,8 +188,7 @@ fn a_password_that_is_said_back_is_not_shown() {
     for password in ["Hunter2", "ter"] {
         let credential = Credential::Password(secret(password));
         let start = |options: &LoginOptions| {
-            let server =
-                LoopbackServer::start_with(&place.served, USER, &secret(password), options).unwrap();
+            let server = LoopbackServer::start_with(&place.served, USER, &secret(password), options).unwrap();
             place.trust(&server.host_key_lines());
             let source = SftpSource::connect(&place.settings(server.port()), &credential).unwrap();
             (server, source)

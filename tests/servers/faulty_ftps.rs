@@ -65,6 +65,25 @@ pub enum How {
     Goodbye,
 }
 
+/// What comes one byte at a time, without end, and so that each byte is in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drip {
+    /// The greeting.
+    Greeting,
+    /// The first record of TLS, of the control connection.
+    Handshake,
+    /// The answer to a command.
+    Answer(&'static str),
+    /// What a listing command lists.
+    Listing,
+    /// The first record of TLS, of a data connection.
+    DataHandshake,
+    /// A record of TLS in a download.
+    Download,
+    /// What is said when all was sent.
+    End,
+}
+
 /// What is wrong with the server. By default nothing is.
 #[derive(Clone, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fault of its own, and a test names the ones it wants")]
@@ -72,15 +91,16 @@ pub struct Faults {
     pub implicit: bool,
     /// Commands that it answers with 500, and that FEAT does not name.
     pub unknown: &'static [&'static str],
-    /// Commands that it answers with this. After a 421 it closes the connection.
+    /// Commands that it answers with this. After a 421 it closes the connection. `{password}` stands for the password,
+    /// and `{PASSWORD}` for that in capitals: here, in the greeting and in listings.
     pub answers: Vec<(&'static str, &'static str)>,
     pub greeting: Option<&'static str>,
     /// It waits so long before it greets.
     pub delay: Duration,
     /// What LIST gives, instead of POSIX lines of the files.
-    pub listing: Option<&'static str>,
+    pub listing: Option<&'static [u8]>,
     /// What MLSD gives besides the files.
-    pub more_facts: &'static str,
+    pub more_facts: &'static [u8],
     /// PASV announces 192.0.2.1.
     pub lying_pasv: bool,
     /// 350 to REST, and all the same from the beginning.
@@ -96,6 +116,7 @@ pub struct Faults {
     pub tls12: bool,
     /// `good` if there is none.
     pub certificate: Option<&'static str>,
+    pub drip: Option<Drip>,
 }
 
 type Files = Vec<(String, Vec<u8>)>;
@@ -222,12 +243,30 @@ impl Control {
     }
 
     fn say(&mut self, line: &str) -> io::Result<()> {
-        let line = format!("{line}\r\n");
+        self.stream().write_all(format!("{line}\r\n").as_bytes())
+    }
+
+    fn stream(&mut self) -> &mut dyn Write {
         match self {
-            Self::Plain(stream) => stream.write_all(line.as_bytes()),
-            Self::Tls(stream) => stream.write_all(line.as_bytes()),
+            Self::Plain(stream) => stream,
+            Self::Tls(stream) => stream,
         }
     }
+}
+
+/// Until the client gives up.
+fn drip(stream: &mut dyn Write, text: &[u8]) -> Option<()> {
+    for byte in text.iter().cycle() {
+        stream.write_all(&[*byte]).and_then(|()| stream.flush()).ok()?;
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    None
+}
+
+/// The same with a record of TLS of 16 KiB.
+fn drip_record(socket: &mut TcpStream, kind: u8) -> Option<()> {
+    socket.write_all(&[kind, 3, 3, 0x40, 0]).ok()?;
+    drip(socket, &[0])
 }
 
 #[derive(Clone)]
@@ -249,12 +288,45 @@ impl Session {
         StreamOwned::new(ServerConnection::new(Arc::clone(&self.tls)).unwrap(), socket)
     }
 
-    /// Ends with the connection.
-    fn run(&self, socket: TcpStream) -> Option<()> {
+    fn drips(&self, what: Drip) -> bool {
+        self.faults.drip == Some(what)
+    }
+
+    /// A text of a test, with the password in its place.
+    fn told(&self, text: &[u8]) -> Vec<u8> {
+        let mut told = text.to_vec();
+        for (mark, password) in [("{password}", self.password.clone()), ("{PASSWORD}", self.password.to_uppercase())] {
+            while let Some(at) = told.windows(mark.len()).position(|letters| letters == mark.as_bytes()) {
+                told.splice(at..at + mark.len(), password.bytes());
+            }
+        }
+        told
+    }
+
+    fn told_text(&self, text: &str) -> String {
+        String::from_utf8(self.told(text.as_bytes())).unwrap()
+    }
+
+    /// From the first byte to the greeting.
+    fn greet(&self, socket: TcpStream) -> Option<Control> {
         let mut control =
             if self.faults.implicit { Control::Tls(Box::new(self.secure(socket))) } else { Control::Plain(socket) };
         std::thread::sleep(self.faults.delay);
-        control.say(self.faults.greeting.unwrap_or("220 ready")).ok()?;
+        if self.faults.implicit && self.drips(Drip::Handshake) {
+            let Control::Tls(mut stream) = control else { return None };
+            drip_record(&mut stream.sock, 22)?;
+            return None;
+        }
+        if self.drips(Drip::Greeting) {
+            drip(control.stream(), b"220-slow\r\n")?;
+        }
+        control.say(&self.told_text(self.faults.greeting.unwrap_or("220 ready"))).ok()?;
+        Some(control)
+    }
+
+    /// Ends with the connection.
+    fn run(&self, socket: TcpStream) -> Option<()> {
+        let mut control = self.greet(socket)?;
         let (mut listener, mut offset, mut protected) = (None::<TcpListener>, 0_usize, false);
         loop {
             let line = control.line().ok()?;
@@ -264,12 +336,15 @@ impl Session {
                 control.say("500 Unknown command.").ok()?;
                 continue;
             }
+            if self.faults.drip.is_some_and(|what| matches!(what, Drip::Answer(wanted) if wanted == verb)) {
+                return drip(control.stream(), b"250-slow\r\n");
+            }
             match self.faults.answers.iter().find(|(wanted, _)| *wanted == verb) {
                 None => {}
                 Some((_, SILENCE)) => continue,
                 Some((_, HANG_UP)) => return None,
                 Some((_, answer)) => {
-                    control.say(answer).ok()?;
+                    control.say(&self.told_text(answer)).ok()?;
                     if answer.starts_with("421") {
                         return None;
                     }
@@ -280,7 +355,10 @@ impl Session {
             match verb {
                 "AUTH" => {
                     control.say("234 go on").ok()?;
-                    let Control::Plain(socket) = control else { return None };
+                    let Control::Plain(mut socket) = control else { return None };
+                    if self.drips(Drip::Handshake) {
+                        return drip_record(&mut socket, 22);
+                    }
                     control = Control::Tls(Box::new(self.secure(socket)));
                 }
                 "USER" => control.say("331 password").ok()?,
@@ -327,10 +405,10 @@ impl Session {
                         "RETR" => file?.1[if self.faults.ignores_rest { 0 } else { offset }..].to_vec(),
                         "MLSD" => {
                             let lines: String = self.files.iter().map(|file| facts(file) + "\r\n").collect();
-                            (lines + self.faults.more_facts).into_bytes()
+                            [lines.as_bytes(), &self.told(self.faults.more_facts)].concat()
                         }
                         _ => match self.faults.listing {
-                            Some(listing) => listing.as_bytes().to_vec(),
+                            Some(listing) => self.told(listing),
                             None => self.files.iter().map(posix).collect::<String>().into_bytes(),
                         },
                     };
@@ -357,10 +435,16 @@ impl Session {
 
     fn send(&self, control: &mut Control, socket: TcpStream, content: &[u8], is_file: bool) -> Option<()> {
         let mut data = self.secure(socket);
+        if self.drips(Drip::DataHandshake) {
+            return drip_record(&mut data.sock, 22);
+        }
         let cut = if is_file { self.cut(content.len()) } else { None };
         let length = cut.map(|cut| cut.after).or(self.faults.short.filter(|_| is_file)).unwrap_or(content.len());
         while data.conn.is_handshaking() {
             data.conn.complete_io(&mut data.sock).ok()?;
+        }
+        if !is_file && self.drips(Drip::Listing) {
+            return drip(&mut data, b"type=file;size=1; a\r\n");
         }
         for chunk in content[..length.min(content.len())].chunks(CHUNK) {
             if self.stopped.load(Ordering::SeqCst) {
@@ -371,6 +455,9 @@ impl Session {
             }
         }
         data.flush().ok()?;
+        if is_file && self.drips(Drip::Download) {
+            return drip_record(&mut data.sock, 23);
+        }
         match cut.map(|cut| cut.how) {
             Some(How::Stall) => {
                 // Until the client gives up.
@@ -402,6 +489,9 @@ impl Session {
             }
         }
         drop(data);
+        if self.drips(Drip::End) {
+            return drip(control.stream(), b"226-slow\r\n");
+        }
         let complete = cut.is_none_or(|cut| cut.how == How::FinAndDone);
         control.say(if complete { "226 all sent" } else { "426 broken off" }).ok()
     }

@@ -6,8 +6,9 @@ use suppaftp::types::Response;
 use suppaftp::{FtpError, FtpResult};
 
 use super::FtpsSettings;
+use super::talk::Overdue;
 use crate::error::Error;
-use crate::fetch::outside::{clean, remark};
+use crate::fetch::outside::clean;
 
 /// The number of an answer. The library knows only the usual ones.
 pub(super) fn code(response: &Response) -> u32 {
@@ -19,15 +20,10 @@ pub(super) fn code(response: &Response) -> u32 {
     last.get(..3).and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok()).unwrap_or(0)
 }
 
-/// The words of an answer, without its number.
-pub(super) fn said(response: &Response) -> String {
-    let text = String::from_utf8_lossy(&response.body);
-    text.lines().next_back().and_then(|line| line.get(4..)).unwrap_or_default().trim().to_owned()
-}
-
-/// Number and words of an answer.
-pub(super) fn quoted(response: &Response) -> String {
-    format!("{}{}", code(response), remark(&said(response)))
+/// The words of an answer, without its number, to be read. They are shown by way of [`super::talk::Talk::shown`] alone.
+pub(super) fn text(response: &Response) -> String {
+    let body = String::from_utf8_lossy(&response.body);
+    body.lines().next_back().and_then(|line| line.get(4..)).unwrap_or_default().trim().to_owned()
 }
 
 /// Whether the server does not know a command, and not: does not like this file.
@@ -41,8 +37,8 @@ pub(super) fn ends_session(response: &Response) -> bool {
 }
 
 pub(super) fn says_empty(response: &Response) -> bool {
-    let said = said(response).to_ascii_lowercase();
-    said.contains("no files") || said.contains("empty")
+    let text = text(response).to_ascii_lowercase();
+    text.contains("no files") || text.contains("empty")
 }
 
 /// Whether the server says that the same command may go through later: RFC 959 calls 4xx transient. 430 is the
@@ -85,21 +81,10 @@ pub(super) fn silence(settings: &FtpsSettings) -> String {
 /// A fault of the network, for people.
 pub(super) fn network_words(settings: &FtpsSettings, error: &io::Error) -> String {
     match error.kind() {
+        _ if Overdue::is_in(error) => error.to_string(),
         _ if is_silence(error) => silence(settings),
         io::ErrorKind::UnexpectedEof => "the server closed the connection".to_owned(),
         _ => clean(&error.to_string()),
-    }
-}
-
-/// A fault of any kind, for people.
-pub(super) fn words(settings: &FtpsSettings, error: &FtpError) -> String {
-    match error {
-        FtpError::ConnectionError(error) => network_words(settings, error),
-        FtpError::UnexpectedResponse(response) => format!("the server says: {}", quoted(response)),
-        FtpError::SecureError(_) => "encryption failed".to_owned(),
-        FtpError::BadResponse | FtpError::InvalidAddress(_) | FtpError::DataConnectionAlreadyOpen => {
-            "the server does not keep to FTP".to_owned()
-        }
     }
 }
 
@@ -128,7 +113,7 @@ mod tests {
             ("550 é\r\n", 550, "é", false, false),
         ] {
             let response = response(body);
-            assert_eq!((code(&response), said(&response).as_str()), (number, words));
+            assert_eq!((code(&response), text(&response).as_str()), (number, words));
             assert_eq!((is_passing(&response), is_unknown(&response)), (passing, unknown), "{body}");
             assert_eq!(refusal(&response, String::new()).may_pass(), passing, "{body}");
         }

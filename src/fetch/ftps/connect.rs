@@ -2,21 +2,19 @@
 
 use std::fmt::Display;
 use std::io;
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{Shutdown, SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, mpsc};
-use std::time::Duration;
 
 use suppaftp::types::{FileType, Response};
 use suppaftp::{FtpError, FtpResult, Status};
 
-use super::answer::{
-    code, fault, is_passing, is_unknown, network_words, quoted, refusal, refused, said, silence, words,
-};
+use super::answer::{code, fault, is_passing, is_unknown, network_words, refusal, refused, silence};
+use super::talk::Talk;
 use super::trust::{self, Connector, Trust};
 use super::{Control, FtpsSettings, FtpsSource, Tls};
 use crate::error::{Error, Result};
-use crate::fetch::outside::{clean, remark};
+use crate::fetch::outside::clean;
 use crate::secret::Secret;
 
 /// What became of the last attempt at a data connection.
@@ -41,11 +39,11 @@ impl Dialed {
     /// What the library calls to connect to a passive port.
     pub(super) fn builder(
         self: &Arc<Self>,
-        patience: Duration,
+        talk: &Arc<Talk>,
     ) -> impl Fn(SocketAddr) -> FtpResult<TcpStream> + Send + Sync + 'static {
-        let dialed = Arc::clone(self);
+        let (dialed, talk) = (Arc::clone(self), Arc::clone(talk));
         move |address| {
-            let connected = dial(address, patience);
+            let connected = dial(address, &talk);
             let outcome = if connected.is_ok() { Self::STANDS } else { Self::FAILED };
             dialed.outcome.store(outcome, Ordering::Relaxed);
             connected.map_err(FtpError::ConnectionError)
@@ -53,23 +51,40 @@ impl Dialed {
     }
 }
 
-fn dial(address: SocketAddr, patience: Duration) -> io::Result<TcpStream> {
-    let socket = TcpStream::connect_timeout(&address, patience)?;
-    trust::limit(&socket, patience)?;
+fn dial(address: SocketAddr, talk: &Talk) -> io::Result<TcpStream> {
+    let socket = TcpStream::connect_timeout(&address, talk.wait()?)?;
+    trust::limit(&socket, talk.settings.timeout)?;
     Ok(socket)
 }
 
-/// Runs something that cannot be given a limit of its own. When the limit is over, it is left to end by itself.
-fn within<T: Send + 'static>(limit: Duration, work: impl FnOnce() -> T + Send + 'static) -> Result<Option<T>> {
+/// Runs something that cannot be given a limit of its own. Who does not wait for it leaves it to end by itself.
+fn started<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<mpsc::Receiver<T>> {
     let (sender, receiver) = mpsc::channel();
     std::thread::Builder::new()
         .name("phds-ftps".to_owned())
         .spawn(move || {
-            // Nobody listens any more when the limit is over.
+            // Perhaps nobody waits for it any more.
             let _ = sender.send(work());
         })
         .map_err(|error| Error::environment(format!("cannot start a thread for the network: {error}")))?;
-    Ok(receiver.recv_timeout(limit).ok())
+    Ok(receiver)
+}
+
+/// Runs work of the library on a connection in the clear. Its reads have their own limits alone, so the connection is
+/// ended when the time of the whole is over.
+fn in_time<T: Send + 'static>(
+    talk: &Talk,
+    socket: io::Result<TcpStream>,
+    work: impl FnOnce() -> FtpResult<T> + Send + 'static,
+) -> Result<FtpResult<T>> {
+    let socket = match socket {
+        Ok(socket) => socket,
+        Err(error) => return Ok(Err(FtpError::ConnectionError(error))),
+    };
+    Ok(started(work)?.recv_timeout(talk.left()).unwrap_or_else(|_| {
+        let _ = socket.shutdown(Shutdown::Both);
+        Err(FtpError::ConnectionError(talk.overdue()))
+    }))
 }
 
 /// The addresses of the server, at least one.
@@ -80,28 +95,28 @@ pub(super) fn addresses(settings: &FtpsSettings) -> Result<Vec<SocketAddr>> {
             .hint("check the spelling of the host in the settings, and that this machine is on the network or VPN")
     };
     let (host, port) = (settings.host.clone(), settings.port);
-    let found = within(settings.timeout, move || (host.as_str(), port).to_socket_addrs().map(Vec::from_iter))?;
-    match found {
-        None => Err(unknown(&"no name server answers")),
-        Some(Err(error)) => Err(unknown(&error)),
-        Some(Ok(found)) if found.is_empty() => Err(unknown(&"its name has no address")),
-        Some(Ok(found)) => Ok(found),
+    let found = started(move || (host.as_str(), port).to_socket_addrs().map(Vec::from_iter))?;
+    match found.recv_timeout(settings.timeout) {
+        Err(_) => Err(unknown(&"no name server answers")),
+        Ok(Err(error)) => Err(unknown(&error)),
+        Ok(Ok(found)) if found.is_empty() => Err(unknown(&"its name has no address")),
+        Ok(Ok(found)) => Ok(found),
     }
 }
 
 /// A connection inside TLS to a server that has proved who it is, before the login.
-pub(super) fn open(settings: &FtpsSettings, addresses: Vec<SocketAddr>, trust: &Arc<Trust>) -> Result<Control> {
-    match settings.tls {
-        Tls::Explicit => secure(settings, greeted(settings, addresses)?, trust),
-        Tls::Implicit => open_implicit(settings, addresses, trust),
+pub(super) fn open(talk: &Arc<Talk>, addresses: Vec<SocketAddr>, trust: &Arc<Trust>) -> Result<Control> {
+    match talk.settings.tls {
+        Tls::Explicit => secure(talk, greeted(talk, addresses)?, trust),
+        Tls::Implicit => open_implicit(talk, addresses, trust),
     }
 }
 
 /// A connection in the clear, up to the server's greeting. Nothing was sent.
-pub(super) fn greeted(settings: &FtpsSettings, addresses: Vec<SocketAddr>) -> Result<Control> {
+pub(super) fn greeted(talk: &Talk, addresses: Vec<SocketAddr>) -> Result<Control> {
     let mut last = None;
     // One address after another, each with its full time: a first one that is dead must not use up the time of all.
-    let connected = addresses.into_iter().find_map(|address| match dial(address, settings.timeout) {
+    let connected = addresses.into_iter().find_map(|address| match dial(address, talk) {
         Ok(socket) => Some(socket),
         Err(error) => {
             last = Some(error);
@@ -109,58 +124,64 @@ pub(super) fn greeted(settings: &FtpsSettings, addresses: Vec<SocketAddr>) -> Re
         }
     });
     let Some(socket) = connected else {
-        let reason = last.map(|error| network_words(settings, &error)).unwrap_or_default();
-        return Err(no_connection(settings, &reason));
+        let reason = last.map(|error| network_words(&talk.settings, &error)).unwrap_or_default();
+        return Err(no_connection(&talk.settings, &reason));
     };
-    Control::connect_with_stream(socket).map_err(|error| not_greeted(settings, &error))
+    let greeted = in_time(talk, socket.try_clone(), move || Control::connect_with_stream(socket))?;
+    greeted.map_err(|error| not_greeted(talk, &error))
 }
 
 /// Turns a connection in the clear into one inside TLS, for commands and for data.
-pub(super) fn secure(settings: &FtpsSettings, plain: Control, trust: &Arc<Trust>) -> Result<Control> {
-    let connector = Connector { trust: Arc::clone(trust), patience: settings.timeout };
-    plain.into_secure(connector, &settings.host).map_err(|error| {
-        if let Some(trouble) = trust.trouble() {
-            return trust::handshake_failed(settings, trust, &trouble);
-        }
-        match &error {
-            // A server that is busy, not one without TLS.
-            FtpError::UnexpectedResponse(response) if is_passing(response) => not_greeted(settings, &error),
-            FtpError::UnexpectedResponse(response) if trust.is_proved() => {
-                no_protection(settings, "PBSZ or PROT", response)
-            }
-            FtpError::UnexpectedResponse(response) => Error::credentials(format!(
-                "{} refuses to encrypt{}. Nothing was sent to it.",
-                settings.address(),
-                remark(&said(response))
-            ))
-            .hint("ask the state how its FTPS service is reached; without encryption nothing is fetched"),
-            error => not_greeted(settings, error),
-        }
+pub(super) fn secure(talk: &Arc<Talk>, plain: Control, trust: &Arc<Trust>) -> Result<Control> {
+    let connector = Connector { trust: Arc::clone(trust), talk: Arc::clone(talk) };
+    let (socket, host) = (plain.get_ref().try_clone(), talk.settings.host.clone());
+    let secured = in_time(talk, socket, move || plain.into_secure(connector, &host))?;
+    secured.map_err(|error| match &error {
+        // A server that is busy, not one without TLS.
+        FtpError::UnexpectedResponse(response) if is_passing(response) => not_greeted(talk, &error),
+        FtpError::UnexpectedResponse(response) if trust.is_proved() => no_protection(talk, "PBSZ or PROT", response),
+        FtpError::UnexpectedResponse(response) => Error::credentials(format!(
+            "{} refuses to encrypt{}. Nothing was sent to it.",
+            talk.settings.address(),
+            talk.remark(response)
+        ))
+        .hint("ask the state how its FTPS service is reached; without encryption nothing is fetched"),
+        FtpError::SecureError(_) => match trust.trouble() {
+            Some(trouble) => trust::handshake_failed(&talk.settings, trust, &trouble),
+            None => not_greeted(talk, &error),
+        },
+        error => not_greeted(talk, error),
     })
 }
 
-fn open_implicit(settings: &FtpsSettings, addresses: Vec<SocketAddr>, trust: &Arc<Trust>) -> Result<Control> {
+fn open_implicit(talk: &Arc<Talk>, addresses: Vec<SocketAddr>, trust: &Arc<Trust>) -> Result<Control> {
+    let settings = &talk.settings;
     let mut last = None;
     for address in addresses {
-        let connector = Connector { trust: Arc::clone(trust), patience: settings.timeout };
+        let connector = Connector { trust: Arc::clone(trust), talk: Arc::clone(talk) };
         let host = settings.host.clone();
-        // The library connects without a limit here. After that each wait has one: connecting, handshake, greeting.
-        let opened = within(settings.timeout * 3, move || Control::connect_secure_implicit(address, connector, &host))?;
-        let error = match opened {
-            None => {
+        let opened = started(move || Control::connect_secure_implicit(address, connector, &host))?;
+        // The library connects without a limit here. After that it has those of the socket.
+        let outcome = match opened.recv_timeout(talk.wait().unwrap_or_default()) {
+            Err(_) if trust.has_begun() => opened.recv_timeout(talk.left()),
+            outcome => outcome,
+        };
+        let error = match outcome {
+            Ok(Ok(control)) => return Ok(control),
+            Ok(Err(error)) => error,
+            Err(_) if trust.has_begun() => FtpError::ConnectionError(talk.overdue()),
+            Err(_) => {
                 last = Some(no_connection(settings, &silence(settings)));
                 continue;
             }
-            Some(Ok(control)) => return Ok(control),
-            Some(Err(error)) => error,
         };
         if let Some(trouble) = trust.trouble() {
             return Err(trust::handshake_failed(settings, trust, &trouble));
         }
         if trust.is_proved() {
-            return Err(not_greeted(settings, &error));
+            return Err(not_greeted(talk, &error));
         }
-        last = Some(no_connection(settings, &words(settings, &error)));
+        last = Some(no_connection(settings, &talk.words(&error)));
     }
     Err(last.unwrap_or_else(|| no_connection(settings, &"its name has no address")))
 }
@@ -170,21 +191,21 @@ fn no_connection(settings: &FtpsSettings, reason: &dyn Display) -> Error {
         .hint("check host and port, and that the firewall or VPN lets this machine out; then try again")
 }
 
-fn not_greeted(settings: &FtpsSettings, error: &FtpError) -> Error {
-    let address = settings.address();
+fn not_greeted(talk: &Talk, error: &FtpError) -> Error {
+    let address = talk.settings.address();
     if let FtpError::UnexpectedResponse(response) = error {
-        return refusal(response, format!("{address} turned us away: {}", quoted(response)))
+        return refusal(response, format!("{address} turned us away: {}", talk.quoted(response)))
             .hint("try again later; the server may limit how many connections it takes");
     }
-    fault(error, format!("{address} does not greet as an FTP server: {}", words(settings, error)))
-        .hint(trust::other_kind(settings))
+    fault(error, format!("{address} does not greet as an FTP server: {}", talk.words(error)))
+        .hint(trust::other_kind(&talk.settings))
 }
 
-fn no_protection(settings: &FtpsSettings, what: &str, response: &Response) -> Error {
+fn no_protection(talk: &Talk, what: &str, response: &Response) -> Error {
     Error::credentials(format!(
         "{} refuses to encrypt what it sends: {what} was answered with {}. Nothing was fetched.",
-        settings.address(),
-        quoted(response)
+        talk.settings.address(),
+        talk.quoted(response)
     ))
     .hint("ask the state how its FTPS service is reached; without encryption nothing is fetched")
 }
@@ -207,26 +228,26 @@ pub(super) fn features(control: &mut Control) -> FtpResult<Option<Vec<String>>> 
 
 impl FtpsSource {
     pub(super) fn login(&mut self, password: &Secret) -> Result<()> {
-        let user = format!("USER {}", self.settings.user);
+        let user = format!("USER {}", self.talk.settings.user);
         match self.control.custom_command(user, &[Status::LoggedIn, Status::NeedPassword]) {
             Ok(response) if response.status == Status::LoggedIn => return Ok(()),
             Ok(_) => {}
-            Err(error) => return Err(self.no_login(&error, password, false)),
+            Err(error) => return Err(self.no_login(&error, false)),
         }
         match self.control.custom_command(format!("PASS {}", password.expose()), &[Status::LoggedIn]) {
             Ok(_) => Ok(()),
-            Err(error) => Err(self.no_login(&error, password, true)),
+            Err(error) => Err(self.no_login(&error, true)),
         }
     }
 
-    fn no_login(&mut self, error: &FtpError, password: &Secret, was_sent: bool) -> Error {
+    fn no_login(&mut self, error: &FtpError, was_sent: bool) -> Error {
         self.hang_up();
-        let (address, user) = (self.settings.address(), clean(&self.settings.user));
+        let (address, user) = (self.talk.settings.address(), clean(&self.talk.settings.user));
         let later = "try again later; the server may limit how many connections it takes";
         let FtpError::UnexpectedResponse(response) = error else {
             let message = format!(
                 "{address} closed the connection during the login, or did not answer: {}",
-                words(&self.settings, error)
+                self.talk.words(error)
             );
             // Some servers refuse a password in this way, and some lock the account after a few.
             return if was_sent {
@@ -238,9 +259,7 @@ impl FtpsSource {
                 fault(error, message).hint(later)
             };
         };
-        let said = said(response);
-        // Some servers repeat what they did not understand.
-        let said = if said.contains(password.expose()) { String::new() } else { remark(&said) };
+        let said = self.talk.remark(response);
         match code(response) {
             430 | 500..=599 => Error::credentials(format!("{address} refused the password of `{user}`{said}")).hint(
                 "check user name and password, then try again by hand. It was tried once only: several failures can \
@@ -264,7 +283,7 @@ impl FtpsSource {
             match self.control.custom_command(command, &[Status::CommandOk]) {
                 Ok(_) => {}
                 Err(FtpError::UnexpectedResponse(response)) if !is_passing(&response) => {
-                    return Err(no_protection(&self.settings, what, &response));
+                    return Err(no_protection(&self.talk, what, &response));
                 }
                 Err(error) => return Err(self.failed("protect the data of", ".", &error)),
             }
@@ -300,7 +319,7 @@ impl FtpsSource {
                 Err(error) => return Err(self.failed("talk to", ".", &error)),
             }
         }
-        let folder = self.settings.folder.clone();
+        let folder = self.talk.settings.folder.clone();
         if !matches!(folder.as_str(), "" | ".")
             && let Err(error) = self.control.cwd(&folder)
         {

@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::answer::words;
 use super::certificate::{Certificate, Fields};
 use super::connect::{addresses, features, greeted, open, secure};
+use super::talk::{ANSWER, Talk};
 use super::trust::Trust;
 use super::{Control, FAREWELL, FtpsSettings, FtpsSource, Tls};
 use crate::error::{ErrorKind, Result};
@@ -35,7 +35,8 @@ pub fn examine(settings: &FtpsSettings) -> Vec<Observation> {
         Ok(trust) => trust,
         Err(error) => return vec![Observation::failed("settings", &error)],
     };
-    let opened = approach(settings, &trust, &mut seen);
+    let talk = Talk::new(settings, None);
+    let opened = approach(&talk, &trust, &mut seen);
     if let Some(facts) = trust.facts() {
         seen.push(Observation::new("encryption", Verdict::Good, format!("{}, {}", facts.version, facts.cipher)));
     }
@@ -51,12 +52,13 @@ pub fn examine(settings: &FtpsSettings) -> Vec<Observation> {
     match opened {
         Ok(mut control) => {
             let topic = "features before login";
+            talk.begin(ANSWER);
             seen.push(match features(&mut control) {
-                Ok(Some(features)) => named(topic, &features),
+                Ok(Some(features)) => named(&talk, topic, &features),
                 Ok(None) => Observation::new(topic, Verdict::Unknown, "not told"),
-                Err(error) => Observation::new(topic, Verdict::Unknown, words(settings, &error)),
+                Err(error) => Observation::new(topic, Verdict::Unknown, talk.words(&error)),
             });
-            let _ = control.get_ref().set_read_timeout(Some(FAREWELL));
+            talk.allow(FAREWELL);
             let _ = control.quit();
         }
         Err(error) => {
@@ -69,27 +71,28 @@ pub fn examine(settings: &FtpsSettings) -> Vec<Observation> {
 }
 
 /// Goes as far as the server proves who it is, and says what it saw on the way.
-fn approach(settings: &FtpsSettings, trust: &Arc<Trust>, seen: &mut Vec<Observation>) -> Result<Control> {
+fn approach(talk: &Arc<Talk>, trust: &Arc<Trust>, seen: &mut Vec<Observation>) -> Result<Control> {
+    let settings = &talk.settings;
     let addresses = addresses(settings)?;
     let shown: Vec<String> = addresses.iter().map(|address| address.ip().to_string()).collect();
     let text = format!("{} is {}", clean(&settings.host), shown.join(", "));
     seen.push(Observation::new("name", Verdict::Good, text));
     match settings.tls {
         Tls::Explicit => {
-            let plain = greeted(settings, addresses)?;
-            seen.extend(greeting(&plain));
-            secure(settings, plain, trust)
+            let plain = greeted(talk, addresses)?;
+            seen.extend(greeting(talk, &plain));
+            secure(talk, plain, trust)
         }
         Tls::Implicit => {
-            let control = open(settings, addresses, trust)?;
-            seen.extend(greeting(&control));
+            let control = open(talk, addresses, trust)?;
+            seen.extend(greeting(talk, &control));
             Ok(control)
         }
     }
 }
 
-fn greeting(control: &Control) -> Option<Observation> {
-    let said = control.get_welcome_msg()?;
+fn greeting(talk: &Talk, control: &Control) -> Option<Observation> {
+    let said = talk.shown(control.get_welcome_msg()?);
     Some(Observation::new("greeting", Verdict::Good, clean(&said.split_whitespace().collect::<Vec<_>>().join(" "))))
 }
 
@@ -150,9 +153,10 @@ fn trusted(settings: &FtpsSettings) -> String {
 }
 
 /// What the server names, each feature cut short where it is long.
-fn named(topic: &str, features: &[String]) -> Observation {
-    let shown: Vec<String> = features.iter().take(MOST_FEATURES).map(|feature| clean(feature)).collect();
-    Observation::new(topic, Verdict::Good, if shown.is_empty() { "none named".to_owned() } else { shown.join(", ") })
+fn named(talk: &Talk, topic: &str, features: &[String]) -> Observation {
+    let mut shown: Vec<_> = features.iter().take(MOST_FEATURES).map(|feature| clean(&talk.shown(feature))).collect();
+    shown.retain(|feature| !feature.is_empty());
+    Observation::new(topic, Verdict::Good, if shown.is_empty() { "none to show".to_owned() } else { shown.join(", ") })
 }
 
 impl FtpsSource {
@@ -170,7 +174,7 @@ impl FtpsSource {
             Observation::new("session encryption", Good, format!("{}, {}", tls.version, tls.cipher)),
             Observation::new("data encryption", Good, "PROT P was accepted: data travels inside TLS"),
             match &self.features {
-                Some(features) => named("features", features),
+                Some(features) => named(&self.talk, "features", features),
                 None => Observation::new("features", Unknown, "FEAT is refused"),
             },
             match self.listed {

@@ -4,7 +4,8 @@ use std::io::{self, Read};
 
 use suppaftp::FtpError;
 
-use super::answer::{fault, is_silence, network_words, quoted, words};
+use super::answer::{fault, is_silence, network_words};
+use super::talk::ANSWER;
 use super::{FtpsSource, Transfer};
 use crate::error::Error;
 use crate::fetch::outside::clean;
@@ -37,11 +38,13 @@ impl<'a> Download<'a> {
         let Stage::Running(stream) = std::mem::replace(&mut self.stage, Stage::Failed) else {
             return Err(io::Error::other(Error::internal("a download ended twice")));
         };
+        self.source.talk.begin(ANSWER);
         if let Err(error) = stream.finish() {
             self.source.hang_up();
+            let talk = &self.source.talk;
             let reason = match &error {
-                FtpError::UnexpectedResponse(response) => format!("the server broke it off: {}", quoted(response)),
-                error => words(&self.source.settings, error),
+                FtpError::UnexpectedResponse(response) => format!("the server broke it off: {}", talk.quoted(response)),
+                error => talk.words(error),
             };
             return Err(io::Error::other(fault(&error, self.wrong(&reason))));
         }
@@ -63,7 +66,7 @@ impl<'a> Download<'a> {
         format!(
             "cannot read `{}` on {} to its end: {reason}; {} of {} bytes came",
             clean(&self.name),
-            self.source.settings.address(),
+            self.source.talk.settings.address(),
             self.received,
             self.expected
         )
@@ -88,6 +91,8 @@ impl Read for Download<'_> {
         if buffer.is_empty() {
             return Ok(0);
         }
+        // Inside TLS one read waits for a whole piece, however slowly its bytes come.
+        self.source.talk.begin(ANSWER);
         match stream.read(buffer) {
             Ok(0) => self.end(true),
             Ok(count) => {
@@ -106,7 +111,7 @@ impl Read for Download<'_> {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => self.end(false),
             Err(error) => {
                 let kind = if is_silence(&error) { io::ErrorKind::TimedOut } else { io::ErrorKind::Other };
-                let error = Error::network(self.wrong(&network_words(&self.source.settings, &error)));
+                let error = Error::network(self.wrong(&network_words(&self.source.talk.settings, &error)));
                 self.give_up();
                 Err(io::Error::new(kind, error))
             }

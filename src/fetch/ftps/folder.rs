@@ -3,12 +3,13 @@
 use std::io::{self, Read};
 
 use chrono::{DateTime, Utc};
-use suppaftp::types::{FtpError, FtpResult};
+use suppaftp::types::{FtpError, FtpResult, Response};
 use suppaftp::{Mode, Status};
 
-use super::answer::{code, ends_session, is_unknown, said, says_empty};
+use super::answer::{code, ends_session, is_unknown, says_empty, text};
 use super::connect::Dialed;
 use super::listing::{self, Entry, Kind};
+use super::talk::{ANSWER, LISTING};
 use super::{FtpsSource, Transfer};
 use crate::error::{Error, Result};
 use crate::fetch::RemoteFile;
@@ -50,6 +51,7 @@ impl FtpsSource {
 
     /// The lines of a listing command.
     fn lines(&mut self, command: &str) -> FtpResult<Vec<String>> {
+        self.talk.begin(LISTING);
         let mut stream = self.begin(command, 0)?;
         let mut bytes = Vec::new();
         let read = (&mut stream).take(MOST_LISTING + 1).read_to_end(&mut bytes);
@@ -77,10 +79,10 @@ impl FtpsSource {
             .collect())
     }
 
-    /// The folder, as the server lists it. Names that are not UTF-8, and names that could carry a command or lead out
-    /// of the folder, are left out.
+    /// The folder, as the server lists it. Names that could carry a command or lead out of the folder are left out, and
+    /// those that hold the password. A name that is not UTF-8 cannot be asked for: only a file of known size has one.
     pub(super) fn entries(&mut self) -> Result<Vec<Entry>> {
-        let folder = self.settings.folder.clone();
+        let folder = self.talk.settings.folder.clone();
         if self.form == Form::Facts {
             match self.lines("MLSD") {
                 Ok(lines) => {
@@ -113,14 +115,16 @@ impl FtpsSource {
         for line in lines {
             match parse(line) {
                 Some(entry) if matches!(entry.name.as_str(), "." | "..") => {}
-                Some(entry) if !outside::is_name(&entry.name) => unsafe_names += 1,
-                Some(entry) if entry.name.contains(char::REPLACEMENT_CHARACTER) => unsafe_names += 1,
+                Some(entry) if !outside::is_name(&entry.name) || self.talk.is_telling(&entry.name) => unsafe_names += 1,
+                Some(entry) if entry.is_odd() && (entry.kind, entry.size.is_some()) != (Kind::File, true) => {
+                    unsafe_names += 1;
+                }
                 Some(entry) => entries.push(entry),
                 None if listing::is_noise(line) => {}
                 None => odd += 1,
             }
         }
-        let address = self.settings.address();
+        let address = self.talk.settings.address();
         if entries.is_empty() && odd > 0 {
             return Err(Error::environment(format!(
                 "{address} lists its folder in a form that this program cannot read"
@@ -136,14 +140,20 @@ impl FtpsSource {
         Ok(entries)
     }
 
+    /// A command that is answered on the control connection.
+    fn command(&mut self, command: &str, expected: Status) -> FtpResult<Response> {
+        self.talk.begin(ANSWER);
+        self.control.custom_command(command, &[expected])
+    }
+
     /// Size and time by SIZE and MDTM. The size is `None` when the server does not know the command, or when `listed`
     /// and it refuses to tell.
     pub(super) fn ask(&mut self, name: &str, listed: bool) -> Result<(Option<u64>, Option<DateTime<Utc>>)> {
         let mut size = None;
         if self.size != Some(false) {
-            match self.control.custom_command(format!("SIZE {name}"), &[Status::File]) {
+            match self.command(&format!("SIZE {name}"), Status::File) {
                 Ok(response) => {
-                    size = said(&response).trim().parse().ok();
+                    size = text(&response).trim().parse().ok();
                     self.size = Some(true);
                 }
                 Err(FtpError::UnexpectedResponse(response)) if is_unknown(&response) => self.size = Some(false),
@@ -153,9 +163,9 @@ impl FtpsSource {
         }
         let mut modified = None;
         if self.time != Some(false) {
-            match self.control.custom_command(format!("MDTM {name}"), &[Status::File]) {
+            match self.command(&format!("MDTM {name}"), Status::File) {
                 Ok(response) => {
-                    modified = listing::time(&said(&response));
+                    modified = listing::time(&text(&response));
                     self.time = Some(true);
                 }
                 Err(FtpError::UnexpectedResponse(response)) if is_unknown(&response) => self.time = Some(false),
@@ -174,7 +184,7 @@ impl FtpsSource {
             Error::environment(format!(
                 "cannot look at `{}` on {}: the server has no such file",
                 clean(name),
-                self.settings.address()
+                self.talk.settings.address()
             ))
             .hint("list the folder: a file may have been moved or replaced just now")
         })
@@ -183,8 +193,7 @@ impl FtpsSource {
     /// One file by MLST; `None` when the server does not know it.
     fn facts(&mut self, name: &str) -> Result<Option<Entry>> {
         // The answer to the library's own MLST is cut at the first odd line end; the whole answer is read here.
-        let answer = self.control.custom_command(format!("MLST {name}"), &[Status::RequestedFileActionOk]);
-        match answer {
+        match self.command(&format!("MLST {name}"), Status::RequestedFileActionOk) {
             Ok(response) => {
                 let text = String::from_utf8_lossy(&response.body).into_owned();
                 let facts = text.lines().skip(1).find_map(|line| listing::mlsd(line.trim_start()));
@@ -204,7 +213,7 @@ impl FtpsSource {
             }
         }
         let other = |source: &Self| {
-            Error::refused(format!("`{}` on {} is not a plain file", clean(name), source.settings.address()))
+            Error::refused(format!("`{}` on {} is not a plain file", clean(name), source.talk.settings.address()))
         };
         match entry {
             Some(Entry { kind: Kind::Other, .. }) => return Err(other(self)),
@@ -224,7 +233,7 @@ impl FtpsSource {
         let Some(size) = size else {
             return Err(Error::environment(format!(
                 "{} does not tell the size of `{}`",
-                self.settings.address(),
+                self.talk.settings.address(),
                 clean(name)
             )));
         };

@@ -28,6 +28,13 @@ pub(super) struct Entry {
     pub(super) modified: Option<DateTime<Utc>>,
 }
 
+impl Entry {
+    /// Whether the name is not UTF-8. It is shown with U+FFFD, and a server knows it by other bytes.
+    pub(super) fn is_odd(&self) -> bool {
+        self.name.contains(char::REPLACEMENT_CHARACTER)
+    }
+}
+
 /// Reads one line of MLSD, or the line of facts of MLST: `Type=file;Size=5;Modify=20240708090603; name`.
 pub(super) fn mlsd(line: &str) -> Option<Entry> {
     let (facts, name) = line.split_once(' ')?;

@@ -16,6 +16,7 @@ mod doctor;
 mod download;
 mod folder;
 mod listing;
+mod talk;
 mod trust;
 
 use std::fmt;
@@ -27,15 +28,16 @@ use std::time::Duration;
 
 use suppaftp::{FtpError, ImplFtpStream, Mode};
 
-use super::outside::{self, clean, remark};
+use super::outside::{self, clean};
 use super::{Observation, Origin, RemoteFile, Source};
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::Secret;
-use answer::{code, ends_session, fault, is_unknown, quoted, refusal, said, words};
+use answer::{code, ends_session, fault, is_unknown, refusal};
 use connect::Dialed;
 use download::Download;
 use folder::Form;
 use listing::{Entry, Kind};
+use talk::{ANSWER, Talk};
 use trust::{Stream, Trust};
 
 pub use doctor::examine;
@@ -84,7 +86,8 @@ pub struct FtpsSettings {
     /// SHA-256 of the one accepted certificate, as hexadecimal digits. It takes the place of authorities and names; the
     /// dates of the certificate still count.
     pub cert_sha256: Option<String>,
-    /// The longest wait for any single answer of the server (connecting, each command, the next bytes of a download).
+    /// The longest wait for the server's next bytes. A server that sends some in each wait has 6 times this until the
+    /// folder is entered, 10 times for a listing, 3 times for any other answer and for one piece of a download.
     pub timeout: Duration,
 }
 
@@ -132,7 +135,7 @@ pub struct TlsFacts {
 
 /// A folder on an FTPS server.
 pub struct FtpsSource {
-    settings: FtpsSettings,
+    talk: Arc<Talk>,
     identity: String,
     control: Control,
     trust: Arc<Trust>,
@@ -157,7 +160,7 @@ pub struct FtpsSource {
 impl fmt::Debug for FtpsSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FtpsSource")
-            .field("settings", &self.settings)
+            .field("settings", &self.talk.settings)
             .field("identity", &self.identity)
             .finish_non_exhaustive()
     }
@@ -168,12 +171,13 @@ impl FtpsSource {
     ///
     /// Errors: [`ErrorKind::Usage`] for settings that cannot be; [`ErrorKind::Credentials`] when the certificate is not
     /// to be trusted or not the pinned one, when the server refuses to encrypt, or when the login is refused (do not
-    /// try again by yourself); [`ErrorKind::Environment`] for the network. Of what comes in answer to the
-    /// password, [`Error::may_pass`] holds for 421 alone: even a silence may be how this server refuses.
+    /// try again by yourself); [`ErrorKind::Environment`] for the network. From the password to the answer that accepts
+    /// it, [`Error::may_pass`] holds for nothing: 421, a silence and a slow answer may be how this server refuses.
     pub fn connect(settings: &FtpsSettings, password: &Secret) -> Result<Self> {
         settings.check()?;
         let trust = Trust::new(settings)?;
-        let mut control = connect::open(settings, connect::addresses(settings)?, &trust)?;
+        let talk = Talk::new(settings, Some(password));
+        let mut control = connect::open(&talk, connect::addresses(settings)?, &trust)?;
         let Some(certificate) = trust.shown() else {
             return Err(Error::internal("a connection stands whose certificate was not judged"));
         };
@@ -183,9 +187,9 @@ impl FtpsSource {
         control.set_passive_nat_workaround(true);
         let dialed = Arc::new(Dialed::default());
         let mut source = Self {
-            settings: settings.clone(),
             identity: certificate.print(),
-            control: control.passive_stream_builder(dialed.builder(settings.timeout)),
+            control: control.passive_stream_builder(dialed.builder(&talk)),
+            talk,
             trust,
             dialed,
             plain_pasv: false,
@@ -219,14 +223,14 @@ impl FtpsSource {
     /// Data came without the proper end of TLS; `believed` says why it was taken all the same.
     fn note_unended(&mut self, believed: &str) {
         self.unended = true;
-        let address = self.settings.address();
+        let address = self.talk.settings.address();
         self.note(format!("{address} closes data connections without the proper end of TLS; {believed}"));
     }
 
     /// Makes sure that there still is a connection.
     fn ready(&self) -> Result<()> {
         if self.lost {
-            let address = self.settings.address();
+            let address = self.talk.settings.address();
             return Err(Error::network(format!("the connection to {address} was lost before; a new one is needed")));
         }
         Ok(())
@@ -240,11 +244,11 @@ impl FtpsSource {
 
     /// An error of the library, for people. Remembers whether the connection can still be used.
     fn failed(&mut self, doing: &str, what: &str, error: &FtpError) -> Error {
-        let address = self.settings.address();
+        let address = self.talk.settings.address();
         let what = if what == "." { "the login folder".to_owned() } else { format!("`{}`", clean(what)) };
         let start = format!("cannot {doing} {what} on {address}");
         if let FtpError::UnexpectedResponse(response) = error {
-            let remark = remark(&said(response));
+            let remark = self.talk.remark(response);
             // After 426 some servers answer once more.
             if ends_session(response) || code(response) == 426 {
                 self.hang_up();
@@ -259,25 +263,27 @@ impl FtpsSource {
                 }
                 425 | 522 => refusal(response, format!("{start}: the server refuses the data connection{remark}"))
                     .hint("try again; if it stays so, please report it to the authors of this program"),
-                _ => refusal(response, format!("{start}: the server says: {}", quoted(response))),
+                _ => refusal(response, format!("{start}: the server says: {}", self.talk.quoted(response))),
             };
         }
         if self.dialed.outcome() == Dialed::FAILED {
-            return Error::network(format!("{start}: no data connection: {}", words(&self.settings, error)))
+            return Error::network(format!("{start}: no data connection: {}", self.talk.words(error)))
                 .hint("the firewall of this machine or of the server must let the server's passive ports through");
         }
         self.hang_up();
         match self.trust.trouble() {
             Some(trouble) => {
-                let error = trust::handshake_failed(&self.settings, &self.trust, &trouble);
-                let message = format!("{start}: the data connection failed: {}", error.message());
+                let error = trust::handshake_failed(&self.talk.settings, &self.trust, &trouble);
+                // A certificate has words of the server too.
+                let reason = self.talk.shown(error.message());
+                let message = format!("{start}: the data connection failed: {reason}");
                 match error.kind() {
                     ErrorKind::Credentials => Error::credentials(message),
                     _ if error.may_pass() => Error::network(message),
                     _ => Error::environment(message),
                 }
             }
-            None => fault(error, format!("{start}: {}", words(&self.settings, error))),
+            None => fault(error, format!("{start}: {}", self.talk.words(error))),
         }
     }
 
@@ -285,7 +291,7 @@ impl FtpsSource {
     fn no_middle(&self, name: &str, remark: &str) -> Error {
         Error::environment(format!(
             "{} does not send `{}` from the middle: it refuses REST{remark}",
-            self.settings.address(),
+            self.talk.settings.address(),
             clean(name)
         ))
         .hint("fetch the file from its beginning")
@@ -296,24 +302,26 @@ impl Source for FtpsSource {
     fn origin(&self) -> Origin {
         Origin {
             protocol: "ftps".into(),
-            server: self.settings.address(),
-            user: self.settings.user.clone(),
-            folder: self.settings.folder.clone(),
+            server: self.talk.settings.address(),
+            user: self.talk.settings.user.clone(),
+            folder: self.talk.settings.folder.clone(),
             server_identity: self.identity.clone(),
         }
     }
 
-    /// Plain files, and links that lead to one. Left out, with a note: names that are not UTF-8 (a name with a true
-    /// U+FFFD too), names with separators or control characters, and lines that cannot be read. Times are those of MLSD
-    /// or MDTM, in UTC, to the second.
+    /// Plain files, and links that lead to one. A name that is not UTF-8 has U+FFFD in it, and is not asked for. Left
+    /// out, with a note: names with separators or control characters, names that hold the password, and lines that
+    /// cannot be read. Times are those of MLSD or MDTM, in UTC, to the second.
     fn list(&mut self) -> Result<Vec<RemoteFile>> {
         self.ready()?;
         let mut files = Vec::new();
-        for Entry { name, kind, size, modified } in self.entries()? {
-            match (kind, size, self.form) {
-                (Kind::Other, ..) => {}
-                (Kind::File, Some(size), Form::Facts) => files.push(RemoteFile { name, size, modified }),
-                (_, listed, _) => {
+        for entry in self.entries()? {
+            let can_ask = self.form == Form::Lines && !entry.is_odd();
+            let Entry { name, kind, size, modified } = entry;
+            match (kind, size) {
+                (Kind::Other, _) => {}
+                (Kind::File, Some(size)) if !can_ask => files.push(RemoteFile { name, size, modified }),
+                (_, listed) => {
                     let (size, modified) = self.ask(&name, true)?;
                     // What is said of a link is of the link, so it is a file only if SIZE says so.
                     let listed = if kind == Kind::File { listed } else { None };
@@ -349,6 +357,7 @@ impl Source for FtpsSource {
         if offset > 0 && self.rest == Some(false) {
             return Err(self.no_middle(name, ""));
         }
+        self.talk.begin(ANSWER);
         match self.begin(&format!("RETR {name}"), offset) {
             Ok(stream) => Ok(Box::new(Download::new(self, name, size - offset, stream))),
             // REST goes out between connecting and RETR, and the library tells a refusal of one like that of the other.
@@ -360,7 +369,7 @@ impl Source for FtpsSource {
                 if is_unknown(&response) {
                     self.rest = Some(false);
                 }
-                Err(self.no_middle(name, &format!(": {}", quoted(&response))))
+                Err(self.no_middle(name, &format!(": {}", self.talk.quoted(&response))))
             }
             Err(error) => Err(self.failed("open", name, &error)),
         }
@@ -378,7 +387,7 @@ impl Source for FtpsSource {
 impl Drop for FtpsSource {
     fn drop(&mut self) {
         if !self.lost {
-            let _ = self.control.get_ref().set_read_timeout(Some(FAREWELL));
+            self.talk.allow(FAREWELL);
             let _ = self.control.quit();
         }
     }

@@ -8,6 +8,7 @@ use std::fmt;
 use std::io::{self, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -23,8 +24,9 @@ use suppaftp::rustls::{
 };
 use suppaftp::{FtpError, FtpResult, TlsConnector, TlsStream};
 
-use super::answer::network_words;
+use super::answer::{is_silence, network_words};
 use super::certificate::{Certificate, day, fingerprint};
+use super::talk::Talk;
 use super::{FtpsSettings, Tls, TlsFacts};
 use crate::error::{Error, Result};
 use crate::fetch::outside::clean;
@@ -38,6 +40,8 @@ pub(super) struct Trust {
     config: Arc<ClientConfig>,
     judge: Arc<Judge>,
     handshakes: Mutex<Handshakes>,
+    /// There was a first handshake.
+    begun: AtomicBool,
 }
 
 #[derive(Default)]
@@ -85,7 +89,12 @@ impl Trust {
             .dangerous()
             .with_custom_certificate_verifier(verifier)
             .with_no_client_auth();
-        Ok(Arc::new(Self { config: Arc::new(config), judge, handshakes: Mutex::default() }))
+        Ok(Arc::new(Self {
+            config: Arc::new(config),
+            judge,
+            handshakes: Mutex::default(),
+            begun: AtomicBool::new(false),
+        }))
     }
 
     /// The certificate that the server showed, if it came to that.
@@ -101,6 +110,11 @@ impl Trust {
     /// What was agreed on with the server, also in a handshake that failed after that.
     pub(super) fn facts(&self) -> Option<TlsFacts> {
         self.handshakes.lock().unwrap_or_else(PoisonError::into_inner).facts.clone()
+    }
+
+    /// Whether a connection stood, so that a first handshake was begun.
+    pub(super) fn has_begun(&self) -> bool {
+        self.begun.load(Ordering::Relaxed)
     }
 
     /// Whether the server has proved that it is the right one.
@@ -119,32 +133,32 @@ impl Trust {
 #[derive(Debug)]
 pub(super) struct Connector {
     pub(super) trust: Arc<Trust>,
-    pub(super) patience: Duration,
+    pub(super) talk: Arc<Talk>,
 }
 
 impl TlsConnector for Connector {
     type Stream = Stream;
 
     fn connect(&self, host: &str, socket: TcpStream) -> FtpResult<Stream> {
+        self.trust.begun.store(true, Ordering::Relaxed);
         // The library itself connects implicit TLS, without any limit.
-        limit(&socket, self.patience).map_err(FtpError::ConnectionError)?;
-        let unfit = |_| FtpError::SecureError(String::new());
-        let name = ServerName::try_from(host.to_owned()).map_err(|_| FtpError::SecureError(String::new()))?;
-        let connection = ClientConnection::new(Arc::clone(&self.trust.config), name).map_err(unfit)?;
-        let mut stream = Stream(StreamOwned::new(connection, Socket(BufReader::with_capacity(BUFFER, socket))));
+        limit(&socket, self.talk.settings.timeout).map_err(FtpError::ConnectionError)?;
+        let unfit = || FtpError::SecureError(String::new());
+        let name = ServerName::try_from(host.to_owned()).map_err(|_| unfit())?;
+        let connection = ClientConnection::new(Arc::clone(&self.trust.config), name).map_err(|_| unfit())?;
+        let reader = BufReader::with_capacity(BUFFER, socket);
+        let mut stream = Stream(StreamOwned::new(connection, Socket { reader, talk: Arc::clone(&self.talk) }));
         let tls = &mut stream.0;
         let mut handshakes = self.trust.handshakes.lock().unwrap_or_else(PoisonError::into_inner);
         while tls.conn.is_handshaking() {
             if let Err(error) = tls.conn.complete_io(&mut tls.sock) {
                 let cause = error.get_ref().and_then(|inner| inner.downcast_ref::<TlsError>()).cloned();
-                handshakes.trouble = Some(match cause {
-                    Some(cause) => Trouble::Tls(cause),
-                    None => Trouble::Network(io::Error::new(error.kind(), error.to_string())),
-                });
+                handshakes.trouble = Some(cause.map_or(Trouble::Network(error), Trouble::Tls));
                 if handshakes.facts.is_none() {
                     handshakes.facts = facts(&tls.conn);
                 }
-                return Err(FtpError::ConnectionError(error));
+                // The library passes no cause on: it is kept here.
+                return Err(unfit());
             }
         }
         handshakes.proved = true;
@@ -177,23 +191,34 @@ fn facts(connection: &ClientConnection) -> Option<TlsFacts> {
 #[derive(Debug)]
 pub(super) struct Stream(StreamOwned<ClientConnection, Socket>);
 
-/// A socket that is read in large pieces: the TLS library asks for 4 KiB at a time.
+/// A socket that is read in large pieces, as the TLS library asks for 4 KiB at a time, and while there is time.
 #[derive(Debug)]
-pub(super) struct Socket(BufReader<TcpStream>);
+pub(super) struct Socket {
+    reader: BufReader<TcpStream>,
+    talk: Arc<Talk>,
+}
 
 impl Read for Socket {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.read(buffer)
+        if !self.reader.buffer().is_empty() {
+            return self.reader.read(buffer);
+        }
+        let wait = self.talk.wait()?;
+        self.reader.get_ref().set_read_timeout(Some(wait))?;
+        self.reader.read(buffer).map_err(|error| {
+            // A wait that was cut short is no silence of the server.
+            if is_silence(&error) && wait < self.talk.settings.timeout { self.talk.overdue() } else { error }
+        })
     }
 }
 
 impl Write for Socket {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.get_mut().write(bytes)
+        self.reader.get_mut().write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.0.get_mut().flush()
+        self.reader.get_mut().flush()
     }
 }
 
@@ -206,7 +231,7 @@ impl TlsStream for Stream {
     }
 
     fn get_ref(&self) -> &TcpStream {
-        self.0.sock.0.get_ref()
+        self.0.sock.reader.get_ref()
     }
 
     fn mut_ref(&mut self) -> &mut Self::InnerStream {

@@ -40,10 +40,14 @@ pub(super) struct Metered<R> {
 impl<R: AsyncRead + Unpin> AsyncRead for Metered<R> {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let Self { stream, allowance } = self.get_mut();
+        // Before a read: one that fails may not give bytes too.
+        if allowance.is_spent() {
+            return Poll::Ready(Err(io::ErrorKind::QuotaExceeded.into()));
+        }
         let before = buffer.filled().len();
         ready!(Pin::new(stream).poll_read(context, buffer))?;
         allowance.spend((buffer.filled().len() - before) as u64);
-        Poll::Ready(if allowance.is_spent() { Err(io::ErrorKind::QuotaExceeded.into()) } else { Ok(()) })
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -54,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_byte_may_not_come() {
+    fn ends_when_all_is_spent() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         for (allowed, passes) in [(4, true), (3, false), (1, false)] {
             let allowance = Allowance::unlimited();

@@ -245,7 +245,9 @@ impl SftpSource {
         match error {
             SftpError::Timeout => failed.hint("try again; on a slow line set a longer timeout"),
             _ if failed.may_pass() => failed.hint("try again"),
-            SftpError::Status(_) | SftpError::Limited(_) if what == self.folder() => failed.hint("check the folder in the settings"),
+            SftpError::Status(_) | SftpError::Limited(_) if what == self.folder() => {
+                failed.hint("check the folder in the settings")
+            }
             SftpError::Status(_) => failed.hint("list the folder: a file may have been moved or replaced just now"),
             _ => failed,
         }
@@ -345,8 +347,10 @@ impl Source for SftpSource {
         let Listing { files, not_utf8, unsafe_names, telling } = listed
             .map_err(|_| {
                 let (folder, seconds) = (clean(self.folder()), patience.as_secs());
-                Error::network(format!("cannot list the folder `{folder}` on {address}: no end of it after {seconds} s"))
-                    .hint("try again; for a slow server or a very large folder set a longer timeout")
+                Error::network(format!(
+                    "cannot list the folder `{folder}` on {address}: no end of it after {seconds} s"
+                ))
+                .hint("try again; for a slow server or a very large folder set a longer timeout")
             })?
             .map_err(|error| self.failed("list the folder", self.folder(), &error))?;
         for (count, fault) in [

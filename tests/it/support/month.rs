@@ -104,9 +104,7 @@ impl Month {
                 let client = clients.map_or(format!("client-{serial}"), |(_, kind)| format!("client-{kind}-{number}"));
                 let fields: Vec<Vec<u8>> = columns
                     .iter()
-                    .filter_map(|name| {
-                        field(stated(name).unwrap_or(&default(name, stated("CVX CODE"), &client, serial)))
-                    })
+                    .filter_map(|name| field(stated(name).unwrap_or(&default(name, &stated, &client, serial))))
                     .collect();
                 month.bytes.extend(fields.join(&b','));
                 month.bytes.push(b'\n');
@@ -128,12 +126,20 @@ impl Month {
     }
 }
 
-fn default(name: &str, cvx: Option<&str>, client: &str, serial: u32) -> String {
+fn default<'a>(name: &str, stated: &impl Fn(&str) -> Option<&'a str>, client: &str, serial: u32) -> String {
     match name {
         "CLIENT ID" => client.to_owned(),
         "IMMUNIZATION ID" => format!("82{serial:010}"),
         "IMMUNFACT ID" => format!("93{serial:010}"),
-        "VACCINE GROUP" => group_of(cvx.unwrap_or("03")).to_owned(),
+        "VACCINE GROUP" => group_of(stated("CVX CODE").unwrap_or("03")).to_owned(),
+        // One organization for each name, and one name for each organization.
+        "GIVEN BY ORG ID" if stated("PROVIDER NAME").is_some() => {
+            let name = stated("PROVIDER NAME").unwrap_or_default();
+            format!("10{:08}", name.bytes().fold(7, |sum, byte| (sum * 31 + u64::from(byte)) % 100_000_000))
+        }
+        "PROVIDER NAME" if stated("GIVEN BY ORG ID").is_some() => {
+            format!("Clinic {}", stated("GIVEN BY ORG ID").unwrap_or_default())
+        }
         _ => DEFAULTS.iter().find(|(column, _)| *column == name).map_or("", |(_, value)| value).to_owned(),
     }
 }
