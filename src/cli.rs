@@ -205,7 +205,7 @@ pub struct Check {
     /// The month that it describes
     #[arg(long, value_name = "YYYY-MM")]
     pub period: ReportingPeriod,
-    /// Folder for report.json and rejected.csv
+    /// Folder for report.json, report.html and rejected.csv
     #[arg(long, value_name = "DIR")]
     pub report: Option<PathBuf>,
 }

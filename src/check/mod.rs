@@ -9,6 +9,8 @@ mod across;
 mod diagnosis;
 mod fields;
 mod findings;
+pub mod page;
+mod past;
 mod reader;
 pub mod report;
 mod rows;
@@ -27,6 +29,7 @@ use arrow::datatypes::{DataType, Field as ArrowField, Schema, SchemaRef};
 pub use report::{Accepted, Report};
 pub use ruleset::Ruleset;
 
+use crate::calendar;
 use crate::dictionary::{Dictionary, FieldType, names};
 use crate::encoding::Detector;
 use crate::error::{Error, Result};
@@ -120,6 +123,8 @@ pub struct Checker<'a> {
     pub rules: &'a Ruleset,
     /// The largest share of rejected rows that is accepted, 0 to 1.
     pub max_rejected_share: f64,
+    /// The report of the last month that was loaded, to compare with.
+    pub previous: Option<&'a report::Document>,
     /// A private folder for what does not fit in memory: hashes, days and codes, in a file without a name.
     pub scratch: &'a Path,
 }
@@ -197,12 +202,13 @@ impl Checker<'_> {
                 )?,
                 order,
                 header: header.raw,
+                period_days: calendar::day(delivery.period().first_day())..=calendar::day(delivery.period().last_day()),
             };
             while let Some(records) = chunk {
                 let checked = pass.check(&records)?;
                 structure.merge(checked.structure);
                 list.add(&checked.found.findings, &checked.rejected)?;
-                report.add(checked.read, checked.rejected.len() as u64, checked.found);
+                report.add(checked.read, checked.rejected.len() as u64, checked.in_period, checked.found);
                 if checked.accepted.num_rows() > 0 {
                     sink.accept(checked.accepted)?;
                 }
@@ -218,7 +224,8 @@ impl Checker<'_> {
         }
         list.finish()?;
         report.structure(&structure, chunker.line_end(), chunker.has_byte_order_mark(), detector.told());
-        let report = report.finish(delivery, self.max_rejected_share, &applies);
+        let mut report = report.finish(delivery, self.max_rejected_share, &applies);
+        past::compare(report.document_mut(), self.rules, self.previous);
         let totals = report.document().totals;
         reporter.finished(&format!(
             "{} rows read = {} accepted + {} rejected",
@@ -273,6 +280,8 @@ struct Pass<'a> {
     order: Vec<usize>,
     /// The header as it stands in the file.
     header: Vec<u8>,
+    /// The days of the reporting period.
+    period_days: std::ops::RangeInclusive<i32>,
 }
 
 /// What came of one chunk.
@@ -280,6 +289,8 @@ struct Checked {
     read: u64,
     structure: Structure,
     found: Found,
+    /// Accepted rows with a vaccination in the reporting period.
+    in_period: u64,
     /// The records that are out, in the order of the file.
     rejected: Vec<Place>,
     accepted: RecordBatch,
@@ -312,8 +323,15 @@ impl Pass<'_> {
         let clients = self.clients(&columns, findings.rejected())?;
         let rejects = findings.rejected();
         self.across.add(self.across.entries(&records, &columns, &clients, rejects, dictionary))?;
+        let in_period = self.in_period(&columns, rejects);
         let accepted = self.batch(&records, &columns, &clients, rejects)?;
-        Ok(Checked { read, structure: records.structure, found: findings.into_found(), rejected, accepted })
+        Ok(Checked { read, structure: records.structure, in_period, found: findings.into_found(), rejected, accepted })
+    }
+
+    fn in_period(&self, columns: &[Values], rejected: &[bool]) -> u64 {
+        let days = self.checker.dictionary.position(names::VACCINATION_DATE).map(|at| &columns[at]);
+        let Some(Values::Dates(days)) = days else { return 0 };
+        days.iter().zip(rejected).filter(|(day, rejected)| !**rejected && self.period_days.contains(day)).count() as u64
     }
 
     /// The key of each row's client. A row without one is rejected, so its key is never used.

@@ -657,6 +657,45 @@ mod tests {
         }
     }
 
+    /// Arbitrary bytes out of those that matter: nothing panics, every record lies where it says, and the result does not
+    /// depend on the chunks.
+    #[test]
+    fn arbitrary_bytes_are_read_the_same_in_any_chunks() {
+        const PIECES: [&[u8]; 16] = [
+            b"a",
+            b",",
+            b",",
+            b"\n",
+            b"\n",
+            b"\"",
+            b"\"",
+            b"\"\"",
+            b"\r\n",
+            b"\r",
+            b"\0",
+            b"\xe9",
+            b"\xc3\xa9",
+            b"H,1\n",
+            b"x,y\n",
+            b",\"",
+        ];
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut next = || {
+            // xorshift64: the same bytes in every run.
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            usize::try_from(state >> 33).unwrap()
+        };
+        for _ in 0..20_000 {
+            let text: Vec<u8> = (0..next() % 24).flat_map(|_| PIECES[next() % PIECES.len()].to_vec()).collect();
+            let whole = read(&text, 2, text.len() + 1);
+            for size in [3, 4, 7, 16] {
+                assert_eq!(read(&text, 2, size), whole, "{text:?} in chunks of {size}");
+            }
+        }
+    }
+
     #[test]
     fn an_end_inside_quotes_is_noticed() {
         for (text, expected) in [

@@ -203,6 +203,10 @@ impl Report {
         &self.document
     }
 
+    pub(super) fn document_mut(&mut self) -> &mut Document {
+        &mut self.document
+    }
+
     /// Accepts the file, or says which rule refuses it.
     pub fn accept(self) -> Result<Accepted> {
         match self.refusal() {
@@ -276,6 +280,7 @@ pub(super) struct Builder<'a> {
     file: Vec<(Kind, Vec<String>, Option<Place>)>,
     structure: Structure,
     totals: Totals,
+    in_period: u64,
     clients: u64,
     keys: Vec<Key>,
     /// Whether the header was right, so that rows were looked at.
@@ -304,6 +309,7 @@ impl<'a> Builder<'a> {
                 rows_over_several_lines: 0,
             },
             totals: Totals::default(),
+            in_period: 0,
             clients: 0,
             keys: Vec::new(),
             rows_read: false,
@@ -361,7 +367,8 @@ impl<'a> Builder<'a> {
     }
 
     /// Adds a chunk, in the order of the file.
-    pub fn add(&mut self, read: u64, rejected: u64, found: Found) {
+    pub fn add(&mut self, read: u64, rejected: u64, in_period: u64, found: Found) {
+        self.in_period += in_period;
         self.totals.read += read;
         self.totals.rejected += rejected;
         self.totals.accepted += read - rejected;
@@ -464,6 +471,10 @@ impl<'a> Builder<'a> {
             } else {
                 outcome.note = AGES.get(best).map(|age| format!("the column is: {age}"));
             }
+        }
+        if let Kind::PeriodWithoutDoses { least_rows } = rule.kind {
+            outcome.checked = 1;
+            outcome.failed = u64::from(self.totals.accepted >= least_rows && self.in_period == 0);
         }
         for at in applies(id) {
             outcome.columns.push(header(at));

@@ -251,6 +251,27 @@ pub enum Kind {
     ManyDoses {
         most: usize,
     },
+    Changed {
+        of: Total,
+        by: f64,
+    },
+    DeliveredAgain,
+    ShareChanged {
+        by: f64,
+    },
+    PeriodWithoutDoses {
+        least_rows: u64,
+    },
+}
+
+/// What is compared with the last month.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Total {
+    /// Rows read.
+    Rows,
+    /// Different clients.
+    Clients,
 }
 
 impl Kind {
@@ -283,7 +304,11 @@ impl Kind {
             | Self::IdDiffers { .. }
             | Self::ClientDiffers { .. }
             | Self::OrdinalOrder
-            | Self::ManyDoses { .. } => Some(Severity::Review),
+            | Self::ManyDoses { .. }
+            | Self::Changed { .. }
+            | Self::DeliveredAgain
+            | Self::ShareChanged { .. }
+            | Self::PeriodWithoutDoses { .. } => Some(Severity::Review),
             _ => None,
         }
     }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 
 /// Bytes that one spill holds in memory before it writes them out.
-const IN_MEMORY: usize = 64 << 20;
+const IN_MEMORY: usize = 16 << 20;
 /// Bytes of a bucket that is read back.
 const BUCKET: u64 = 32 << 20;
 /// More buckets than a file of hundreds of gigabytes needs.

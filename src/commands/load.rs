@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use crate::check::report::{Outcome, Report};
+use crate::check::page;
+use crate::check::report::{Document, Outcome, Report};
 use crate::check::ruleset::Severity;
 use crate::check::{Checker, Discard};
 use crate::cli;
@@ -20,17 +21,23 @@ use crate::terminal;
 /// `phds check`
 pub fn check(typed: &cli::Check, settings: &Settings, reporter: &dyn Reporter) -> Result<()> {
     let delivery = Delivery::in_place(&typed.file, typed.period, reporter)?;
+    let previous = settings.store(None).and_then(|root| Store::open(&root)).ok();
+    let previous = previous.and_then(|store| previous_report(&store, typed.period));
+    let previous = previous.as_ref();
     let report = match &typed.report {
         Some(folder) => {
             fs::make_folder(folder)?;
             let mut rejected = Draft::new(&folder.join(REJECTED))?;
-            let report = checker(settings, folder).check(&delivery, &mut Discard, &mut rejected, reporter)?;
-            publish_report(folder, &report, rejected)?;
+            let report = checker(settings, previous, folder).check(&delivery, &mut Discard, &mut rejected, reporter)?;
+            publish_report(folder, &report, previous, rejected)?;
             report
         }
-        None => {
-            checker(settings, &std::env::temp_dir()).check(&delivery, &mut Discard, &mut std::io::sink(), reporter)?
-        }
+        None => checker(settings, previous, &std::env::temp_dir()).check(
+            &delivery,
+            &mut Discard,
+            &mut std::io::sink(),
+            reporter,
+        )?,
     };
     terminal::print_data(summary(&report).as_bytes())?;
     match report.refusal() {
@@ -100,9 +107,11 @@ pub fn into_store(
 ) -> Result<(Report, Option<Partition>)> {
     let reports = store.reports(delivery.period());
     fs::make_folder(&reports)?;
+    let previous = previous_report(store, delivery.period());
     let mut rejected = Draft::new(&reports.join(REJECTED))?;
     let mut staging = Staging::begin(store, delivery, &settings.dictionary, &settings.measures)?;
-    let report = checker(settings, &reports).check(delivery, &mut staging, &mut rejected, reporter)?;
+    let report =
+        checker(settings, previous.as_ref(), &reports).check(delivery, &mut staging, &mut rejected, reporter)?;
     let is_loaded = store.loaded().contains(&delivery.period());
     let partition = if let Ok(accepted) = report.clone().accept() {
         Some(staging.commit(&accepted, reporter)?)
@@ -111,23 +120,31 @@ pub fn into_store(
         None
     };
     let folder = if partition.is_none() && is_loaded { reports.join("refused") } else { reports };
-    publish_report(&folder, &report, rejected)?;
+    publish_report(&folder, &report, previous.as_ref(), rejected)?;
     Ok((report, partition))
 }
 
 pub(super) const REJECTED: &str = "rejected.csv";
 
-fn publish_report(folder: &Path, report: &Report, rejected: Draft) -> Result<()> {
+/// The report of the last month before this one that is loaded. One that this version cannot read is none.
+fn previous_report(store: &Store, period: ReportingPeriod) -> Option<Document> {
+    let last = store.loaded().into_iter().rfind(|loaded| *loaded < period)?;
+    serde_json::from_slice(&std::fs::read(store.reports(last).join("report.json")).ok()?).ok()
+}
+
+fn publish_report(folder: &Path, report: &Report, previous: Option<&Document>, rejected: Draft) -> Result<()> {
     fs::make_folder(folder)?;
+    fs::write_whole(&folder.join("report.html"), page::html(report.document(), previous).as_bytes())?;
     rejected.publish_as(&folder.join(REJECTED))?;
     fs::write_json(&folder.join("report.json"), report.document())
 }
 
-fn checker<'a>(settings: &'a Settings, scratch: &'a Path) -> Checker<'a> {
+fn checker<'a>(settings: &'a Settings, previous: Option<&'a Document>, scratch: &'a Path) -> Checker<'a> {
     Checker {
         dictionary: &settings.dictionary,
         rules: &settings.rules,
         max_rejected_share: settings.max_rejected_share,
+        previous,
         scratch,
     }
 }

@@ -52,6 +52,7 @@ fn the_oracle_agrees_cell_for_cell() {
         dictionary: &settings.dictionary,
         rules: &settings.rules,
         max_rejected_share: settings.max_rejected_share,
+        previous: None,
         scratch: folder.path(),
     };
     let mut staging = Staging::begin(&store, &delivery, &settings.dictionary, &settings.measures).unwrap();

@@ -19,6 +19,8 @@ mod fetch;
 mod ftps;
 /// The help texts, completions, the manual page and the JSON Schemas are what they were, and true.
 mod help;
+/// A month against the report of the last, and the report as a page.
+mod history;
 /// No name, id, street or birth date of a month gets out of the files that may hold it.
 mod leak;
 /// `phds mirror`, `phds status` and `phds doctor`: what is copied, what is due, what stands in the way.
