@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use chrono::NaiveDate;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::error::Error;
 use crate::output::Format;
@@ -66,7 +66,7 @@ pub enum Verb {
     /// List the dimensions that tables may be grouped and filtered by
     Dimensions(Listing),
     /// Print the dictionary of the file's columns
-    Dictionary(Listing),
+    Dictionary(Dictionary),
     /// Explain a rule of the check, or list all rules
     Explain(Explain),
     /// Write an invented month, with planted faults if wanted
@@ -286,12 +286,37 @@ pub struct Measures {
     pub json: bool,
 }
 
-/// `phds dimensions`, `phds dictionary`
+/// `phds dimensions`
 #[derive(Debug, Args)]
 pub struct Listing {
     /// As JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// `phds dictionary`
+#[derive(Debug, Args)]
+pub struct Dictionary {
+    /// How to print it
+    #[arg(long, value_enum, default_value_t)]
+    pub format: DictionaryFormat,
+    /// As JSON: short for --format json
+    #[arg(long, conflicts_with = "format")]
+    pub json: bool,
+}
+
+/// How the dictionary is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum DictionaryFormat {
+    /// For people, on a terminal
+    #[default]
+    Table,
+    /// All that it says, with codelists and dimensions
+    Json,
+    /// The columns of the file as a Frictionless Table Schema 1.0
+    TableSchema,
+    /// One row of the file as a JSON Schema 2020-12
+    JsonSchema,
 }
 
 /// `phds explain`

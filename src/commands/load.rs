@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::fetch::local::LocalSource;
 use crate::fetch::{self, Delivery, Link, RemoteFile, Retry};
 use crate::fs::{self, Draft};
+use crate::period::ReportingPeriod;
 use crate::progress::Reporter;
 use crate::settings::Settings;
 use crate::settings::account::{Account, Login};

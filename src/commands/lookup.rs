@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use crate::cli;
-use crate::dictionary::{Field, Presence};
+use crate::cli::{self, DictionaryFormat};
+use crate::dictionary::{Dictionary, Field, Presence};
 use crate::error::{Error, Result};
 use crate::settings::Settings;
 use crate::terminal;
@@ -62,11 +62,17 @@ pub fn dimensions(typed: &cli::Listing, settings: &Settings) -> Result<()> {
 }
 
 /// `phds dictionary`
-pub fn dictionary(typed: &cli::Listing, settings: &Settings) -> Result<()> {
+pub fn dictionary(typed: &cli::Dictionary, settings: &Settings) -> Result<()> {
     let dictionary = &settings.dictionary;
-    if typed.json {
-        return print_json(&dictionary.to_json());
+    match typed.format {
+        DictionaryFormat::Table if !typed.json => terminal::print_data(as_text(dictionary).as_bytes()),
+        DictionaryFormat::Table | DictionaryFormat::Json => print_json(&dictionary.to_json()),
+        DictionaryFormat::TableSchema => print_json(&dictionary.to_table_schema()),
+        DictionaryFormat::JsonSchema => print_json(&dictionary.to_json_schema()),
     }
+}
+
+fn as_text(dictionary: &Dictionary) -> String {
     let edition = dictionary.edition();
     let mut text =
         format!("{}\n{} {}, fingerprint {}\n", dictionary.title(), edition.id, edition.version, edition.fingerprint);
@@ -80,7 +86,7 @@ pub fn dictionary(typed: &cli::Listing, settings: &Settings) -> Result<()> {
         text += &describe(field);
     }
     text += "\nassumed: the state's own value is not public; override it in your own dictionary file\n";
-    terminal::print_data(text.as_bytes())
+    text
 }
 
 fn describe(field: &Field) -> String {

@@ -13,6 +13,8 @@ pub struct Code {
     pub code: String,
     /// As people read it.
     pub label: String,
+    /// Further spellings of the code.
+    pub aliases: Vec<String>,
     /// The further columns of the codelist, in the order of [`Codelist::columns`].
     values: Vec<String>,
 }
@@ -53,7 +55,9 @@ impl Codelist {
             if code.is_empty() {
                 return Err(wrong(format!("line {line} has no code")));
             }
-            for spelling in std::iter::once(code).chain(record[2].split('|')).map(str::trim).filter(|s| !s.is_empty()) {
+            let aliases = record[2].split('|').map(str::trim).filter(|alias| !alias.is_empty());
+            let aliases: Vec<String> = aliases.map(str::to_owned).collect();
+            for spelling in std::iter::once(code).chain(aliases.iter().map(String::as_str)) {
                 if list.by_code.insert(key(spelling.as_bytes()), position).is_some_and(|other| other != position) {
                     return Err(wrong(format!("line {line}: `{spelling}` stands for two codes")));
                 }
@@ -62,6 +66,7 @@ impl Codelist {
             list.codes.push(Code {
                 code: code.to_owned(),
                 label: record[1].to_owned(),
+                aliases,
                 values: record.iter().skip(3).map(str::to_owned).collect(),
             });
         }

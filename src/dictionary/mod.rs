@@ -1,6 +1,7 @@
 //! What the data is: fields, codelists and dimensions, loaded from files and proved to fit together.
 
 mod codelist;
+pub mod export;
 mod load;
 
 use regex::bytes::Regex;

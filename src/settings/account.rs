@@ -152,7 +152,7 @@ impl Account {
                 accept_new_host_key: typed.accept_new_host_key,
                 legacy_ssh: document.legacy_ssh.unwrap_or(false),
                 timeout,
-                max_reads: document.max_reads.map_or(48, |reads| usize::try_from(reads).unwrap_or(usize::MAX)),
+                max_reads: document.max_reads.map_or(64, |reads| usize::try_from(reads).unwrap_or(usize::MAX)),
             }),
             Protocol::Ftps => {
                 let tls = match document.tls {

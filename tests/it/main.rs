@@ -11,6 +11,8 @@ mod architecture;
 mod bad_input;
 /// `phds demo` does the whole road in one folder.
 mod demo;
+/// The dictionary as other tools read it, held to a month as the check is.
+mod dictionary;
 /// A file comes whole or not at all, whatever the line, the server, the disk and the user do.
 mod download;
 /// `phds fetch` and `phds load` bring a month from a server and only read there.
@@ -25,6 +27,8 @@ mod history;
 mod leak;
 /// `phds mirror`, `phds status` and `phds doctor`: what is copied, what is due, what stands in the way.
 mod mirror;
+/// The counts of the rules against a second author's, rule by rule and line by line.
+mod oracle;
 /// A synthetic month with planted faults: each is found at its line, and nothing else.
 mod planted;
 /// Files in every shape that CSV files have been seen in: read right, or refused or rejected by name.

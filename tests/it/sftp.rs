@@ -222,7 +222,7 @@ fn downloads_every_byte_from_any_offset() {
         place.put(&size.to_string(), &noise(size));
     }
     let server = place.serve(&LoginOptions::default());
-    for max_reads in [1, 48] {
+    for max_reads in [1, 64] {
         let settings = SftpSettings { max_reads, ..place.settings(server.port()) };
         let mut source = SftpSource::connect(&settings, &password()).unwrap();
         for size in sizes {
@@ -858,7 +858,7 @@ fn tells_what_was_agreed_on() {
     assert!(find(&seen, "algorithms").text.starts_with("key exchange mlkem768x25519-sha256, host key ssh-ed25519"));
     assert!(find(&seen, "host key").text.contains(&server.host_key_fingerprint()));
     assert_eq!(find(&seen, "login method").text, format!("`{USER}` by password"));
-    assert_eq!(find(&seen, "reads in flight").text, "48 at most");
+    assert_eq!(find(&seen, "reads in flight").text, "64 at most");
     let pinned = SftpSettings { host_key: Some(server.host_key_fingerprint()), ..place.settings(server.port()) };
     let seen = SftpSource::connect(&pinned, &password()).unwrap().observations();
     assert!(find(&seen, "host key").text.contains("settings"), "{seen:?}");

@@ -75,7 +75,7 @@ fn reads_from_openssh_and_from_proftpd() {
         let place = Place::with_keys();
         let server = Server::start(&place, kind);
         let settings = settings(&place, "ed25519", server.port);
-        for max_reads in [1, 48] {
+        for max_reads in [1, 64] {
             works(&place, &SftpSettings { max_reads, ..settings.clone() }, &password(&place));
         }
         for name in ["user_ed25519", "user_ed25519_locked", "user_rsa", "user_rsa_locked"] {

@@ -90,7 +90,7 @@ pub struct SftpSettings {
 }
 
 impl SftpSettings {
-    /// Port 22, the folder in which a login begins, no pinned key, 30 seconds, 48 reads in flight, nothing old, nobody
+    /// Port 22, the folder in which a login begins, no pinned key, 30 seconds, 64 reads in flight, nothing old, nobody
     /// new.
     pub fn new(host: impl Into<String>, user: impl Into<String>, known_hosts: impl Into<PathBuf>) -> Self {
         Self {
@@ -101,7 +101,7 @@ impl SftpSettings {
             known_hosts: known_hosts.into(),
             host_key: None,
             timeout: Duration::from_secs(30),
-            max_reads: 48,
+            max_reads: 64,
             legacy_ssh: false,
             accept_new_host_key: false,
         }
