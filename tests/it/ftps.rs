@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 use std::io::{ErrorKind as IoKind, Read, Write};
 use std::net::TcpListener;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use phds::error::ErrorKind::{Credentials, Environment};
@@ -1011,46 +1010,4 @@ fn network_trouble_is_told_apart() {
 
 fn source_settings(place: &Place, source: &FtpsSource) -> FtpsSettings {
     place.settings(source.origin().server.rsplit(':').next().unwrap().parse().unwrap())
-}
-
-#[test]
-#[ignore = "a measurement: cargo test --release -- --ignored --nocapture ftps_loopback_speed; PHDS_MB=200"]
-fn ftps_loopback_speed() {
-    let megabytes: usize = std::env::var("PHDS_MB").ok().and_then(|text| text.parse().ok()).unwrap_or(200);
-    let place = Place::new();
-    let block = noise(1_000_000);
-    place.put("big", b"");
-    let mut file = std::fs::File::options().append(true).open(place.path("root/big")).unwrap();
-    for _ in 0..megabytes {
-        file.write_all(&block).unwrap();
-    }
-    let server = Server::start(&place, "proftpd");
-    let config = place.path("curl");
-    std::fs::write(&config, format!("user = \"phds-test:{}\"\n", place.password())).unwrap();
-    for _ in 0..3 {
-        let begun = Instant::now();
-        let mut source = place.connect(&place.settings(server.port));
-        let mut reader = source.open_at("big", 0).unwrap();
-        let mut buffer = vec![0; block.len()];
-        let mut count = 0;
-        loop {
-            match reader.read(&mut buffer).unwrap() {
-                0 => break,
-                more => count += more,
-            }
-        }
-        assert_eq!(count, megabytes * block.len());
-        let ours = begun.elapsed().as_secs_f64();
-        let begun = Instant::now();
-        let status = Command::new("curl")
-            .args(["-sS", "--ssl-reqd", "-o", "/dev/null", "-K"])
-            .arg(&config)
-            .arg("--cacert")
-            .arg(place.path("pki/ca.pem"))
-            .arg(format!("ftp://localhost:{}/big", server.port))
-            .status()
-            .unwrap();
-        assert!(status.success());
-        eprintln!("{megabytes} MB: phds {ours:.2} s, curl {:.2} s", begun.elapsed().as_secs_f64());
-    }
 }

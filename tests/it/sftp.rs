@@ -1103,27 +1103,3 @@ mod agent {
         }
     }
 }
-
-#[test]
-#[ignore = "a measurement: cargo test --release -- --ignored --nocapture loopback_speed; PHDS_MB=500"]
-fn loopback_speed() {
-    let megabytes: usize = std::env::var("PHDS_MB").ok().and_then(|text| text.parse().ok()).unwrap_or(500);
-    let place = Place::new();
-    let block = noise(1_000_000);
-    let mut file = std::fs::File::create(place.served.join("big")).unwrap();
-    for _ in 0..megabytes {
-        file.write_all(&block).unwrap();
-    }
-    let server = place.serve(&LoginOptions::default());
-    let mut source = SftpSource::connect(&place.settings(server.port()), &password()).unwrap();
-    let begun = Instant::now();
-    let mut reader = source.open_at("big", 0).unwrap();
-    let mut buffer = vec![0; block.len()];
-    for _ in 0..megabytes {
-        reader.read_exact(&mut buffer).unwrap();
-        assert!(buffer == block);
-    }
-    assert_eq!(reader.read(&mut buffer).unwrap(), 0);
-    let seconds = begun.elapsed().as_secs_f64();
-    eprintln!("{megabytes} MB in {seconds:.2} s");
-}
