@@ -320,10 +320,13 @@ impl<'a> Records<'a> {
             let mut record = splitter.split(at, limit, &mut records.spans);
             let is_split_again = at < again_to;
             let spans_lines = record.lines > 1 || (record.lines == 1 && !record.has_line_end);
-            if spans_lines
-                && (record.unclosed || record.stray_quote || records.spans.len() - first_span != form.width)
-                && (is_split_again || splitter.swallows_rows(at, record.end, form.width))
-            {
+            let is_broken = record.unclosed || record.stray_quote || records.spans.len() - first_span != form.width;
+            // Two half-open quotes can make one record of good shape out of several rows: then its first line is a row too.
+            let swallows_rows = || {
+                (is_broken || splitter.is_like_a_row(at, form.width))
+                    && splitter.swallows_rows(at, record.end, form.width)
+            };
+            if spans_lines && ((is_broken && is_split_again) || swallows_rows()) {
                 again_to = if is_split_again { again_to } else { record.end };
                 record = RecordEnd { end: splitter.line_from(at), lines: 1, unclosed: true, ..record };
             }
@@ -519,15 +522,19 @@ impl Splitter<'_> {
         memchr(self.line_end, &self.bytes[at..]).map_or(self.bytes.len(), |found| at + found + 1)
     }
 
-    /// Whether a line of a record after its first could be a row: it has the delimiters of one.
+    /// Whether the physical line that begins at `at` could be a row: it has the delimiters of one.
+    fn is_like_a_row(&self, at: usize, width: usize) -> bool {
+        memchr_iter(self.delimiter, &self.bytes[at..self.line_from(at)]).count() + 1 >= width
+    }
+
+    /// Whether a line of a record after its first could be a row.
     fn swallows_rows(&self, start: usize, end: usize, width: usize) -> bool {
         let mut at = self.line_from(start);
         while at < end {
-            let next = self.line_from(at).min(end);
-            if memchr_iter(self.delimiter, &self.bytes[at..next]).count() + 1 >= width {
+            if self.is_like_a_row(at, width) {
                 return true;
             }
-            at = next;
+            at = self.line_from(at);
         }
         false
     }
