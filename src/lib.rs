@@ -46,6 +46,7 @@ pub mod terminal;
 pub mod calendar;
 pub mod encoding;
 pub mod error;
+pub mod figures;
 pub mod fs;
 pub mod period;
 pub mod progress;

@@ -2,6 +2,7 @@
 
 use super::report::{Document, Outcome, RuleOutcome, Verdict};
 use super::ruleset::Severity;
+use crate::figures::grouped;
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1a1a1a;\
 background:#fff}h1{margin-bottom:0}table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.3rem .6rem;\
@@ -139,19 +140,6 @@ fn percent(part: u64, whole: u64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "shown with two digits")]
     let share = part as f64 * 100.0 / whole.max(1) as f64;
     if part > 0 && share < 0.01 { "< 0.01 %".to_owned() } else { format!("{share:.2} %") }
-}
-
-/// A number with its thousands set apart.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() * 4 / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 fn escaped(text: &str) -> String {

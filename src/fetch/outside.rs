@@ -17,6 +17,41 @@ pub(super) fn remark(text: &str) -> String {
     if text.trim().is_empty() { String::new() } else { format!(" ({})", clean(text.trim())) }
 }
 
+/// Whether a secret is too short to be cut out of a text: the gaps would tell where it was.
+pub(super) fn is_short(secret: &str) -> bool {
+    const SHORTEST: usize = 4;
+    secret.chars().count() < SHORTEST
+}
+
+/// A text with `(hidden)` in place of a secret, in whatever case it is there. The secret is not empty.
+pub(super) fn without(text: &str, secret: &str) -> String {
+    let (mut rest, mut shown) = (text, String::with_capacity(text.len()));
+    while let Some(first) = rest.chars().next() {
+        if let Some(after) = after(rest, secret) {
+            shown.push_str("(hidden)");
+            rest = after;
+        } else {
+            shown.push(first);
+            rest = &rest[first.len_utf8()..];
+        }
+    }
+    shown
+}
+
+/// Whether a secret is in a text, in whatever case.
+pub(super) fn holds(text: &str, secret: &str) -> bool {
+    text.char_indices().any(|(at, _)| after(&text[at..], secret).is_some())
+}
+
+/// What follows on a secret with which a text begins, in whatever case.
+fn after<'a>(text: &'a str, secret: &str) -> Option<&'a str> {
+    let mut letters = text.chars();
+    let is_there = secret
+        .chars()
+        .all(|wanted| letters.next().is_some_and(|letter| letter.to_lowercase().eq(wanted.to_lowercase())));
+    is_there.then_some(letters.as_str())
+}
+
 /// Refuses settings that cannot be, before anything is sent. `example` is a host of the right kind.
 pub(super) fn check_account(host: &str, user: &str, folder: &str, example: &str) -> Result<()> {
     let unfit = |text: &str| text.is_empty() || text.chars().any(char::is_control);

@@ -3,6 +3,7 @@
 use comfy_table::{CellAlignment, LineStyle, Table, presets};
 
 use crate::disclosure::{Cell, Release, Status};
+use crate::figures::grouped;
 
 /// What stands for a withheld number.
 const WITHHELD: &str = "·";
@@ -67,16 +68,4 @@ fn numbers(cell: &Cell) -> [String; 4] {
         _ if cell.status == Status::Suppressed => [WITHHELD; 4].map(str::to_owned),
         _ => ["n/a"; 4].map(str::to_owned),
     }
-}
-
-/// A count with a comma before every three digits.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    digits.char_indices().fold(String::new(), |mut text, (at, digit)| {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-        text
-    })
 }

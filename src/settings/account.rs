@@ -126,8 +126,7 @@ impl Account {
             document.password_command = typed.password_command;
         }
         // A path that is typed is relative to where it is typed.
-        let ca_file = typed.ca_file.or_else(|| document.ca_file.as_ref().map(|path| folder.join(path)));
-        document.ca_file.clone_from(&ca_file);
+        document.ca_file = typed.ca_file.or_else(|| document.ca_file.map(|path| folder.join(path)));
         document.check(name, typed.accept_new_host_key)?;
 
         let names = document
@@ -165,7 +164,7 @@ impl Account {
                     user: document.user.clone(),
                     folder: login_folder,
                     tls,
-                    ca_file,
+                    ca_file: document.ca_file.clone(),
                     cert_sha256: document.cert_sha256.clone(),
                     timeout,
                 })

@@ -17,11 +17,12 @@ use crate::support::{Month, TestContext, sources};
 const STAGES: [&str; 7] = ["fetch", "check", "history", "convert", "query", "disclosure", "output"];
 
 /// What every stage may use: what is known, the store's places, and small things.
-const SHARED: [&str; 13] = [
+const SHARED: [&str; 14] = [
     "calendar",
     "encoding",
     "dictionary",
     "error",
+    "figures",
     "fs",
     "knowledge",
     "measure",

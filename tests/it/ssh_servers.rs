@@ -8,7 +8,7 @@ use phds::fetch::Source;
 use phds::fetch::sftp::{Credential, SftpSettings, SftpSource};
 
 use crate::support::proxy::{Fault, How, Plan, Proxy};
-use crate::support::servers::{PASSPHRASE, Place, Server, USER};
+use crate::support::servers::{PASSPHRASE, Place, Server, USER, assert_listed};
 use crate::support::transfer::{download, noise, secret};
 
 /// Trusts the key of one type.
@@ -47,14 +47,8 @@ fn works(place: &Place, settings: &SftpSettings, credential: &Credential) {
     std::fs::create_dir_all(place.path("root/folder")).unwrap();
     let mut source = connect(settings, credential);
 
-    let mut files = source.list().unwrap();
-    files.sort_by(|a, b| a.name.cmp(&b.name));
-    let shown: Vec<_> = files.iter().map(|file| (file.name.as_str(), file.size)).collect();
-    assert_eq!(shown, [("-a ü;b.csv", 3), ("PHDS 2024_07.csv", 5_000_001), ("empty.csv", 0)]);
-    for file in &files {
-        assert_eq!(file.modified.unwrap().timestamp(), 1_720_429_563, "{}", file.name);
-        assert_eq!(source.stat(&file.name).unwrap(), *file);
-    }
+    let files = source.list().unwrap();
+    assert_listed(&mut source, files);
     for offset in [0, 1, 65_536, 4_123_457, 5_000_000, 5_000_001] {
         let bytes = download(&mut source, "PHDS 2024_07.csv", offset);
         assert!(bytes == large[usize::try_from(offset).unwrap()..], "from {offset}");

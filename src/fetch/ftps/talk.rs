@@ -13,7 +13,7 @@ use suppaftp::types::Response;
 
 use super::FtpsSettings;
 use super::answer::{code, network_words, text};
-use crate::fetch::outside::remark;
+use crate::fetch::outside;
 use crate::secret::Secret;
 
 /// How many times the limit of one wait everything may take from connecting to the first listing.
@@ -24,9 +24,6 @@ pub(super) const LISTING: u32 = 10;
 
 /// The same for any other answer, and for one piece of a download.
 pub(super) const ANSWER: u32 = 3;
-
-/// Fewer letters stand in too many words: leaving them out would show where they are.
-const FEWEST_LETTERS: usize = 4;
 
 /// What all connections to a server share.
 #[derive(Debug)]
@@ -87,14 +84,14 @@ impl Talk {
     pub(super) fn shown(&self, words: &str) -> String {
         match self.password() {
             None => words.to_owned(),
-            Some(password) if is_short(password) => String::new(),
-            Some(password) => without(words, password),
+            Some(password) if outside::is_short(password) => String::new(),
+            Some(password) => outside::without(words, password),
         }
     }
 
     /// Whether a name holds the password. One that is too short for that says nothing.
     pub(super) fn is_telling(&self, name: &str) -> bool {
-        self.password().is_some_and(|password| !is_short(password) && without(name, password) != name)
+        self.password().is_some_and(|password| !outside::is_short(password) && outside::holds(name, password))
     }
 
     /// Without blanks around it, which servers cut off.
@@ -104,7 +101,7 @@ impl Talk {
 
     /// The words of an answer in brackets, or nothing.
     pub(super) fn remark(&self, response: &Response) -> String {
-        remark(&self.shown(&text(response)))
+        outside::remark(&self.shown(&text(response)))
     }
 
     /// Number and words of an answer.
@@ -143,34 +140,6 @@ impl fmt::Display for Overdue {
 }
 
 impl std::error::Error for Overdue {}
-
-fn is_short(password: &str) -> bool {
-    password.chars().count() < FEWEST_LETTERS
-}
-
-/// A text with `(hidden)` in place of a password.
-fn without(text: &str, password: &str) -> String {
-    let (mut rest, mut shown) = (text, String::new());
-    while let Some(letter) = rest.chars().next() {
-        if let Some(after) = after(rest, password) {
-            shown.push_str("(hidden)");
-            rest = after;
-        } else {
-            shown.push(letter);
-            rest = &rest[letter.len_utf8()..];
-        }
-    }
-    shown
-}
-
-/// What follows on a password with which a text begins, in capitals or not.
-fn after<'a>(text: &'a str, password: &str) -> Option<&'a str> {
-    let mut letters = text.chars();
-    let is_there = password
-        .chars()
-        .all(|wanted| letters.next().is_some_and(|letter| letter.to_lowercase().eq(wanted.to_lowercase())));
-    is_there.then_some(letters.as_str())
-}
 
 #[cfg(test)]
 mod tests {

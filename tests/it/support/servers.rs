@@ -7,6 +7,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
+use phds::fetch::{RemoteFile, Source};
+
 /// The account of all servers but vsftpd, which knows `ftp` alone.
 pub const USER: &str = "phds-test";
 
@@ -168,5 +170,16 @@ pub fn free_ports() -> u16 {
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {
             return port;
         }
+    }
+}
+
+/// These are the three files of the tests of real servers, as [`Place::put`] makes them, and each looks the same alone.
+pub fn assert_listed(source: &mut dyn Source, mut files: Vec<RemoteFile>) {
+    files.sort_by(|a, b| a.name.cmp(&b.name));
+    let shown: Vec<_> = files.iter().map(|file| (file.name.as_str(), file.size)).collect();
+    assert_eq!(shown, [("-a ü;b.csv", 3), ("PHDS 2024_07.csv", 5_000_001), ("empty.csv", 0)]);
+    for file in &files {
+        assert_eq!(file.modified.unwrap().timestamp(), 1_720_429_563, "{}", file.name);
+        assert_eq!(source.stat(&file.name).unwrap(), *file);
     }
 }
