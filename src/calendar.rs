@@ -55,10 +55,35 @@ pub fn civil(day: i32) -> (i32, i32, i32) {
     (year_of_era + era * 400 + i32::from(month <= 2), month, of_year - (153 * from_march + 2) / 5 + 1)
 }
 
-/// Completed months from one day to a later one: the month of the 31st of January is over on the 1st of March.
+/// A day by its place in the calendar, for differences in months.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CivilDay {
+    /// Months since the beginning of year 0.
+    months: i32,
+    day: i32,
+}
+
+impl CivilDay {
+    /// The place of a day count.
+    pub fn of(day: i32) -> Self {
+        let (year, month, day) = civil(day);
+        Self { months: year * 12 + month - 1, day }
+    }
+
+    /// Completed months to a later day: the month of the 31st of January is over on the 1st of March.
+    pub fn whole_months_to(self, later: Self) -> i32 {
+        later.months - self.months - i32::from(later.day < self.day)
+    }
+
+    /// Months of the calendar to a later day, whatever the days of the months.
+    pub fn calendar_months_to(self, later: Self) -> i32 {
+        later.months - self.months
+    }
+}
+
+/// Completed months from one day to a later one.
 pub fn whole_months(from: i32, to: i32) -> i32 {
-    let ((from_year, from_month, from_day), (to_year, to_month, to_day)) = (civil(from), civil(to));
-    (to_year - from_year) * 12 + to_month - from_month - i32::from(to_day < from_day)
+    CivilDay::of(from).whole_months_to(CivilDay::of(to))
 }
 
 /// Reads a date in one format; `None` unless it has exactly that form and is a day of the calendar.
@@ -71,7 +96,22 @@ pub fn parse(value: &[u8], format: DateFormat) -> Option<i32> {
         }
         _ => return None,
     };
-    NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, month, day_of_month).map(day)
+    from_civil(i32::try_from(year).ok()?, i32::try_from(month).ok()?, i32::try_from(day_of_month).ok()?)
+}
+
+/// The day count of a day of the calendar; `None` when there is no such day. The counterpart of [`civil`].
+fn from_civil(year: i32, month: i32, day: i32) -> Option<i32> {
+    const DAYS: [i32; 12] = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let days = DAYS.get(usize::try_from(month - 1).ok()?)? + i32::from(month == 2 && is_leap);
+    if !(1..=days).contains(&day) {
+        return None;
+    }
+    // Years that begin in March, in eras of 400.
+    let year = if month > 2 { year } else { year - 1 };
+    let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let of_year = (153 * (if month > 2 { month - 3 } else { month + 9 }) + 2) / 5 + day - 1;
+    Some(era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468)
 }
 
 fn number<const N: usize>(digits: [u8; N]) -> Option<u32> {
@@ -157,6 +197,7 @@ mod tests {
             let civil = civil(day);
             let date = date(day);
             assert_eq!(civil, (date.year(), date.month().cast_signed(), date.day().cast_signed()), "{date}");
+            assert_eq!(from_civil(civil.0, civil.1, civil.2), Some(day));
         }
     }
 

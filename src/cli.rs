@@ -6,7 +6,9 @@ use chrono::NaiveDate;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::error::Error;
+use crate::figures;
 use crate::output::Format;
+use crate::parallel;
 use crate::period::ReportingPeriod;
 use crate::query::Where;
 
@@ -208,6 +210,38 @@ pub struct Check {
     /// Folder for report.json, report.html and rejected.csv
     #[arg(long, value_name = "DIR")]
     pub report: Option<PathBuf>,
+    /// How much of the machine may be used.
+    #[command(flatten)]
+    pub resources: Resources,
+}
+
+/// How much of the machine a run may use.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct Resources {
+    /// Threads that work at the same time [default: one for each processor]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+    /// About how much memory to use: what does not fit is set aside on disk [default: 1GiB]
+    #[arg(long, value_name = "SIZE", value_parser = at_least_64_mib)]
+    pub memory: Option<usize>,
+}
+
+impl Resources {
+    /// What was typed over the defaults.
+    pub fn resolve(self) -> parallel::Resources {
+        let default = parallel::Resources::default();
+        parallel::Resources {
+            threads: self.threads.map_or(default.threads, usize::from),
+            memory: self.memory.unwrap_or(default.memory),
+        }
+    }
+}
+
+fn at_least_64_mib(text: &str) -> Result<usize, String> {
+    match figures::bytes(text)? {
+        size if size < 64 << 20 => Err("at least 64MiB are needed".to_owned()),
+        size => Ok(size),
+    }
 }
 
 /// `phds load`
@@ -221,6 +255,9 @@ pub struct Load {
     /// The store; a missing or empty folder becomes one [default: `store` of the settings]
     #[arg(long, value_name = "DIR")]
     pub store: Option<PathBuf>,
+    /// How much of the machine may be used.
+    #[command(flatten)]
+    pub resources: Resources,
     /// Connection.
     #[command(flatten)]
     pub connection: Connection,

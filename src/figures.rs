@@ -11,3 +11,50 @@ pub fn grouped(number: u64) -> String {
         text
     })
 }
+
+/// Bytes, as people write them: a whole number and a unit, `512MiB`, `2GB`. Units of 1,000 and of 1,024, the `B` may be left out.
+pub fn bytes(text: &str) -> Result<usize, String> {
+    const UNITS: [(&str, usize); 8] = [
+        ("", 1),
+        ("K", 1_000),
+        ("M", 1_000_000),
+        ("G", 1_000_000_000),
+        ("KI", 1 << 10),
+        ("MI", 1 << 20),
+        ("GI", 1 << 30),
+        ("TI", 1 << 40),
+    ];
+    let text = text.trim().to_ascii_uppercase();
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let unit = text[digits.len()..].trim();
+    let unit = unit.strip_suffix('B').unwrap_or(unit);
+    let factor = UNITS.iter().find(|(name, _)| *name == unit).map(|(_, factor)| *factor);
+    let bytes = factor.zip(digits.parse::<usize>().ok()).and_then(|(factor, number)| number.checked_mul(factor));
+    bytes.ok_or_else(|| "write a whole number and a unit, for example 512MiB or 2GB".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_as_people_write_them() {
+        for (text, size) in [
+            ("0", Some(0)),
+            ("512", Some(512)),
+            ("512MiB", Some(512 << 20)),
+            ("1 gib", Some(1 << 30)),
+            ("2GB", Some(2_000_000_000)),
+            ("3k", Some(3_000)),
+            ("", None),
+            ("GiB", None),
+            ("1.5GB", None),
+            ("-1", None),
+            ("1XB", None),
+            ("99999999999999999999", None),
+            ("9999999999TiB", None),
+        ] {
+            assert_eq!(bytes(text).ok(), size, "{text}");
+        }
+    }
+}

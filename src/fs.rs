@@ -276,6 +276,39 @@ pub fn sha256_of_file(path: &Path) -> Result<(u64, String)> {
     read.map_err(|error| Error::io("read", path, &error))
 }
 
+/// A writer that knows the size and SHA-256 of what has gone through it.
+#[derive(Debug)]
+pub struct Sha256Writer<W> {
+    into: W,
+    hash: Sha256,
+    bytes: u64,
+}
+
+impl<W> Sha256Writer<W> {
+    /// Nothing has gone through yet.
+    pub fn new(into: W) -> Self {
+        Self { into, hash: Sha256::new(), bytes: 0 }
+    }
+
+    /// What was written into, the size, and the SHA-256 as 64 lower-case hexadecimal digits.
+    pub fn finish(self) -> (W, u64, String) {
+        (self.into, self.bytes, hex(&self.hash.finalize()))
+    }
+}
+
+impl<W: Write> Write for Sha256Writer<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.into.write(bytes)?;
+        self.hash.update(&bytes[..count]);
+        self.bytes += count as u64;
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.into.flush()
+    }
+}
+
 /// The same of everything that is still to be read from `input`. `advanced` hears of the bytes as they go by.
 pub fn sha256_of(input: &mut dyn Read, advanced: impl Fn(u64)) -> io::Result<(u64, String)> {
     let mut hash = Sha256::new();

@@ -1,27 +1,27 @@
 //! Rules across rows: the same row, id or dose twice, a client with two birth dates, an order of doses against the days.
 //!
-//! Every accepted row leaves a few fixed-size entries of keyed hashes and codes, without a value, in a spill by bucket;
-//! entries that belong together meet in one bucket. A chunk makes its entries on its own ([`Across::entries`]); they
-//! are added up in the order of the file ([`Across::add`]), and looked at when the whole file has been read.
+//! Every accepted row leaves a few fixed-size entries of seeded hashes and codes, without a value, in a spill by bucket;
+//! entries that belong together meet in one bucket, whatever the order in which the chunks came, and are sorted by their
+//! offset when the whole file has been read.
 //!
-//! Ids are compared by 128 bits of a keyed hash: among 100 million of them, two that differ are taken for the same with
-//! a probability of 10^-23. Rows of one client are compared by 64.
+//! Ids are compared by 80 bits of a hash: among 100 million of them, two that differ are taken for the same with a
+//! probability of about 1e8² / 2^81 = 4e-9. Rows of one client are compared by 64.
 
-use std::io::Read;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-use siphasher::{sip, sip128};
+use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
 
-use super::fields::{NO_CODE, NO_DATE, NO_INTEGER, Values};
+use super::fields::{NO_CODE, NO_DATE, NO_INTEGER, NO_TEXT, Values};
 use super::findings::{Count, FIRST_PLACES, Place, RuleId};
 use super::reader::Records;
 use super::ruleset::{Kind, Ruleset};
-use super::spill::{Entry, Spill, u64_at};
 use crate::dictionary::{Dictionary, names};
 use crate::error::{Error, Result};
 use crate::fetch::Delivery;
 use crate::period::ReportingPeriod;
 use crate::secret::random_bytes;
+use crate::spill::{Spill, u64_at};
 
 /// Bytes of a row, at the least: for the number of buckets.
 const SHORTEST_ROW: u64 = 150;
@@ -41,23 +41,21 @@ struct Dose {
     ordinal: u16,
 }
 
-impl Entry for Dose {
+impl Dose {
     const WIDTH: usize = 42;
 
-    fn hash(&self) -> u64 {
-        self.client
-    }
-
     fn write(&self, into: &mut Vec<u8>) {
-        for number in [self.client, self.offset, self.row] {
-            into.extend(number.to_le_bytes());
+        let mut bytes = [0; Self::WIDTH];
+        for (at, number) in [self.client, self.offset, self.row].into_iter().enumerate() {
+            bytes[at * 8..][..8].copy_from_slice(&number.to_le_bytes());
         }
-        for number in [self.day, self.birth] {
-            into.extend(number.to_le_bytes());
+        for (at, number) in [self.day, self.birth].into_iter().enumerate() {
+            bytes[24 + at * 4..][..4].copy_from_slice(&number.to_le_bytes());
         }
-        for number in [self.cvx, self.group, self.sex, self.county, self.ordinal] {
-            into.extend(number.to_le_bytes());
+        for (at, number) in [self.cvx, self.group, self.sex, self.county, self.ordinal].into_iter().enumerate() {
+            bytes[32 + at * 2..][..2].copy_from_slice(&number.to_le_bytes());
         }
+        into.extend_from_slice(&bytes);
     }
 
     fn read(bytes: &[u8]) -> Self {
@@ -81,33 +79,49 @@ impl Entry for Dose {
 /// An id with what goes with it, in so many rows of which the first begins at `offset`.
 #[derive(Clone, Copy, Debug)]
 struct Use {
+    /// 80 bits of the id's hash, then 48 bits of the offset: ids sort together, and in the order of the file.
     id: u128,
     with: u64,
-    offset: u64,
     rows: u32,
 }
 
-impl Entry for Use {
-    const WIDTH: usize = 36;
+impl Use {
+    /// Bytes of an id with which nothing goes, in one row.
+    const WIDTH_ALONE: usize = 16;
+    const WIDTH: usize = 28;
+    const OFFSET_BITS: u32 = 48;
 
-    fn hash(&self) -> u64 {
-        // The low half of a hash of 128 bits.
-        u64::try_from(self.id & u128::from(u64::MAX)).unwrap_or(0)
+    fn new(hash: u128, with: u64, offset: u64) -> Self {
+        Self { id: hash >> Self::OFFSET_BITS << Self::OFFSET_BITS | u128::from(offset), with, rows: 1 }
     }
 
-    fn write(&self, into: &mut Vec<u8>) {
-        into.extend(self.id.to_le_bytes());
-        into.extend(self.with.to_le_bytes());
-        into.extend(self.offset.to_le_bytes());
-        into.extend(self.rows.to_le_bytes());
+    fn id(&self) -> u128 {
+        self.id >> Self::OFFSET_BITS
+    }
+
+    fn offset(&self) -> u64 {
+        u64::try_from(self.id & ((1 << Self::OFFSET_BITS) - 1)).unwrap_or(u64::MAX)
+    }
+
+    /// Bits of the id by which it is put into a bucket.
+    fn hash(&self) -> u64 {
+        u64::try_from(self.id() & u128::from(u64::MAX)).unwrap_or(0)
+    }
+
+    fn write(&self, alone: bool, into: &mut Vec<u8>) {
+        into.extend_from_slice(&self.id.to_le_bytes());
+        if !alone {
+            into.extend_from_slice(&self.with.to_le_bytes());
+            into.extend_from_slice(&self.rows.to_le_bytes());
+        }
     }
 
     fn read(bytes: &[u8]) -> Self {
+        let is_alone = bytes.len() == Self::WIDTH_ALONE;
         Self {
             id: u128::from(u64_at(bytes, 0)) | u128::from(u64_at(bytes, 8)) << 64,
-            with: u64_at(bytes, 16),
-            offset: u64_at(bytes, 24),
-            rows: u32::from_le_bytes(bytes[32..].first_chunk().copied().unwrap_or_default()),
+            with: if is_alone { 0 } else { u64_at(bytes, 16) },
+            rows: if is_alone { 1 } else { u32::from_le_bytes(bytes[24..].first_chunk().copied().unwrap_or_default()) },
         }
     }
 }
@@ -116,10 +130,38 @@ impl Entry for Use {
 #[derive(Debug)]
 struct IdRule {
     rule: RuleId,
-    field: usize,
-    column: usize,
-    /// What must be the same wherever the id is, by column and field; without any, the id may be there once.
+    /// Column of the file and field of the dictionary.
+    id: (usize, usize),
+    /// What must be the same wherever the id is; without any, the id may be there once.
     by: Vec<(usize, usize)>,
+}
+
+impl IdRule {
+    fn width(&self) -> usize {
+        if self.by.is_empty() { Use::WIDTH_ALONE } else { Use::WIDTH }
+    }
+}
+
+/// The hashes of one column's values in a chunk.
+enum Hashes<'a> {
+    Days(&'a [i32]),
+    /// For each row its text, for each different text its hash.
+    Texts(&'a [u32], Vec<u128>),
+    /// A column that was not read.
+    Raw(usize),
+}
+
+/// The rows of a chunk that are kept, and what is known of them.
+#[derive(Clone, Copy, Debug)]
+pub struct Kept<'a> {
+    /// Their positions among the records.
+    pub rows: &'a [u32],
+    /// The records.
+    pub records: &'a Records<'a>,
+    /// By field.
+    pub columns: &'a [Values],
+    /// The key of each record's client.
+    pub clients: &'a [i64],
 }
 
 /// The rules about clients that can be checked, by what they look at.
@@ -134,16 +176,9 @@ struct ClientRules {
     many: Option<(RuleId, usize)>,
 }
 
-/// The entries of one chunk.
-#[derive(Debug)]
-pub struct Entries {
-    doses: Vec<Dose>,
-    uses: Vec<Vec<Use>>,
-}
-
 /// What a rule came to.
 #[derive(Debug, Default)]
-pub struct Outcome {
+struct Outcome {
     count: Count,
     /// Offsets of rows that broke it; the first of them, once [`Outcome::settle`] was called.
     first: Vec<u64>,
@@ -161,6 +196,13 @@ impl Outcome {
     fn settle(&mut self) {
         self.first.sort_unstable();
         self.first.truncate(FIRST_PLACES);
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.count.checked += other.count.checked;
+        self.count.failed += other.count.failed;
+        self.first.extend(other.first);
+        self.settle();
     }
 }
 
@@ -188,29 +230,32 @@ pub struct Found {
 
 /// All rules across rows, and what has been set aside for them.
 #[derive(Debug)]
-pub struct Across {
+pub struct Across<'a> {
+    dictionary: &'a Dictionary,
     clients: ClientRules,
     ids: Vec<IdRule>,
     /// Fields by their position in the dictionary: birth date, vaccination date, CVX code, group, sex, county, ordinal.
     fields: [Option<usize>; 7],
-    rows: sip::SipHasher13,
-    values: sip128::SipHasher13,
+    seed: u64,
     doses: Spill,
     uses: Vec<Spill>,
 }
 
-impl Across {
-    /// The rules that can be checked. `order` says for each column of the file which field it is; `folder` is where
-    /// entries go that are too many for memory.
+impl<'a> Across<'a> {
+    /// The rules that can be checked on a file of so many bytes. `order` says for each column of the file which field it is;
+    /// `folder` is where entries go that are too many for `memory` bytes.
     pub fn new(
         rules: &Ruleset,
-        dictionary: &Dictionary,
+        dictionary: &'a Dictionary,
         period: ReportingPeriod,
         order: &[usize],
-        folder: &Path,
+        (folder, memory): (&Path, usize),
         bytes: u64,
     ) -> Result<Self> {
-        let column = |name: &str| order.iter().position(|at| dictionary.fields()[*at].name == name).unwrap_or_default();
+        let place = |name: &str| {
+            let column = order.iter().position(|at| dictionary.fields()[*at].name == name).unwrap_or_default();
+            (column, dictionary.position(name).unwrap_or_default())
+        };
         let mut clients = ClientRules::default();
         let mut ids = Vec::new();
         for (id, rule) in rules.rules().iter().enumerate() {
@@ -225,24 +270,19 @@ impl Across {
                 Kind::ClientDiffers { column } if column == names::BIRTH_DATE => clients.birth = Some(id),
                 Kind::ClientDiffers { column } if column == names::SEX => clients.sex = Some(id),
                 Kind::ClientDiffers { column } if column == names::COUNTY => clients.county = Some(id),
-                Kind::IdAgain { column: name } | Kind::IdDiffers { column: name, .. } => {
-                    let by = match &rule.kind {
-                        Kind::IdDiffers { by, .. } => by
-                            .iter()
-                            .map(|name| (column(name), dictionary.position(name).unwrap_or_default()))
-                            .collect(),
-                        _ => Vec::new(),
-                    };
-                    let field = dictionary.position(name).unwrap_or_default();
-                    ids.push(IdRule { rule: id, field, column: column(name), by });
+                Kind::IdAgain { column } => ids.push(IdRule { rule: id, id: place(column), by: Vec::new() }),
+                Kind::IdDiffers { column, by } => {
+                    ids.push(IdRule { rule: id, id: place(column), by: by.iter().map(|name| place(name)).collect() });
                 }
                 _ => {}
             }
         }
         let rows = bytes / SHORTEST_ROW;
-        let secret = random_bytes()?;
         let at = |name: &str| dictionary.field(name).and_then(|field| dictionary.position(&field.name));
+        let width = Dose::WIDTH + ids.iter().map(IdRule::width).sum::<usize>();
+        let spill = |width_of: usize| Spill::new(folder, width_of, rows * width_of as u64, memory / width * width_of);
         Ok(Self {
+            dictionary,
             clients,
             fields: [
                 names::BIRTH_DATE,
@@ -254,24 +294,16 @@ impl Across {
                 names::ORDINAL,
             ]
             .map(at),
-            rows: sip::SipHasher13::new_with_key(&secret),
-            values: sip128::SipHasher13::new_with_key(&secret),
-            doses: Spill::new(folder, rows * Dose::WIDTH as u64),
-            uses: ids.iter().map(|_| Spill::new(folder, rows * Use::WIDTH as u64)).collect(),
+            seed: u64::from_le_bytes(random_bytes()?),
+            doses: spill(Dose::WIDTH),
+            uses: ids.iter().map(|rule| spill(rule.width())).collect(),
             ids,
         })
     }
 
-    /// The entries of the accepted rows of a chunk. `columns` are by field, `clients` are the keys of the rows.
-    pub fn entries(
-        &self,
-        records: &Records<'_>,
-        columns: &[Values],
-        clients: &[i64],
-        rejected: &[bool],
-        dictionary: &Dictionary,
-    ) -> Entries {
-        let accepted = || (0..records.len()).filter(|row| !rejected[*row]);
+    /// Sets entries of the accepted rows of a chunk aside. Chunks may come in any order.
+    pub fn add(&self, kept: Kept<'_>) -> Result<()> {
+        let Kept { rows, records, columns, clients } = kept;
         let [birth, day, cvx, group, sex, county, ordinal] = self.fields.map(|at| at.map(|at| &columns[at]));
         let date = |values: Option<&Values>, row: usize| match values {
             Some(Values::Dates(days)) => days[row],
@@ -287,106 +319,123 @@ impl Across {
             }
             _ => NO_CODE,
         };
-        let doses = accepted().map(|row| Dose {
-            client: clients[row].cast_unsigned(),
-            offset: records.places()[row].offset,
-            row: self.rows.hash(records.raw(row)),
-            day: date(day, row),
-            birth: date(birth, row),
-            cvx: code(cvx, row),
-            group: code(group, row),
-            sex: code(sex, row),
-            county: code(county, row),
-            ordinal: number(ordinal, row),
-        });
-        let uses = self.ids.iter().map(|rule| self.uses_of(rule, records, columns, accepted(), dictionary)).collect();
-        Entries { doses: doses.collect(), uses }
+        let mut hashes = Vec::with_capacity(rows.len());
+        let mut entries = Vec::with_capacity(rows.len() * Dose::WIDTH);
+        for row in rows.iter().map(|row| *row as usize) {
+            let dose = Dose {
+                client: clients[row].cast_unsigned(),
+                offset: records.places()[row].offset,
+                row: xxh3_64_with_seed(records.raw(row), self.seed),
+                day: date(day, row),
+                birth: date(birth, row),
+                cvx: code(cvx, row),
+                group: code(group, row),
+                sex: code(sex, row),
+                county: code(county, row),
+                ordinal: number(ordinal, row),
+            };
+            hashes.push(dose.client);
+            dose.write(&mut entries);
+        }
+        self.doses.add(&hashes, &entries)?;
+        for (rule, spill) in self.ids.iter().zip(&self.uses) {
+            hashes.clear();
+            entries.clear();
+            for one in self.uses_of(rule, kept) {
+                hashes.push(one.hash());
+                one.write(rule.by.is_empty(), &mut entries);
+            }
+            spill.add(&hashes, &entries)?;
+        }
+        Ok(())
     }
 
-    fn uses_of(
-        &self,
-        rule: &IdRule,
-        records: &Records<'_>,
-        columns: &[Values],
-        rows: impl Iterator<Item = usize>,
-        dictionary: &Dictionary,
-    ) -> Vec<Use> {
+    fn hashes<'v>(&self, columns: &'v [Values], (column, field): (usize, usize)) -> Hashes<'v> {
+        match &columns[field] {
+            Values::Dates(days) => Hashes::Days(days),
+            Values::Texts(texts) => {
+                let hash = |text: Option<&str>| xxh3_128_with_seed(text.unwrap_or_default().as_bytes(), self.seed);
+                Hashes::Texts(&texts.ids, texts.different.iter().map(hash).collect())
+            }
+            _ => Hashes::Raw(column),
+        }
+    }
+
+    /// The hash of a value that is there.
+    fn hash(&self, hashes: &Hashes<'_>, records: &Records<'_>, row: usize) -> Option<u128> {
+        match hashes {
+            Hashes::Days(days) => Some(u128::from(days[row].cast_unsigned())),
+            Hashes::Texts(ids, hashes) => (ids[row] != NO_TEXT).then(|| hashes[ids[row] as usize]),
+            Hashes::Raw(column) => {
+                let value = records.value(row, *column);
+                (!self.dictionary.is_missing(&value)).then(|| xxh3_128_with_seed(&value, self.seed))
+            }
+        }
+    }
+
+    fn uses_of(&self, rule: &IdRule, Kept { rows, records, columns, .. }: Kept<'_>) -> Vec<Use> {
         // Organizations come again and again: uses that have just been seen are counted together.
         const SEEN: usize = 1 << 10;
         let mut seen = [usize::MAX; SEEN];
-        let mut uses: Vec<Use> = Vec::new();
-        let mut text = Vec::new();
-        'rows: for row in rows {
-            let value = records.value(row, rule.column);
-            if dictionary.is_missing(&value) {
-                continue;
+        let mut uses: Vec<Use> = Vec::with_capacity(if rule.by.is_empty() { rows.len() } else { 0 });
+        let ids = self.hashes(columns, rule.id);
+        let by: Vec<_> = rule.by.iter().map(|place| self.hashes(columns, *place)).collect();
+        'rows: for row in rows.iter().map(|row| *row as usize) {
+            let Some(id) = self.hash(&ids, records, row) else { continue };
+            let mut with = 0;
+            for hashes in &by {
+                let Some(hash) = self.hash(hashes, records, row) else { continue 'rows };
+                let mut both = [0; 24];
+                both[..8].copy_from_slice(&u64::to_le_bytes(with));
+                both[8..].copy_from_slice(&hash.to_le_bytes());
+                with = xxh3_64_with_seed(&both, self.seed);
             }
-            let id = self.values.hash(&value).as_u128();
-            text.clear();
-            for (column, field) in &rule.by {
-                if let Values::Dates(days) = &columns[*field] {
-                    text.extend(days[row].to_le_bytes());
-                } else {
-                    let value = records.value(row, *column);
-                    if dictionary.is_missing(&value) {
-                        continue 'rows;
-                    }
-                    text.extend_from_slice(&value);
-                    text.push(0);
+            let new = Use::new(id, with, records.places()[row].offset);
+            if !rule.by.is_empty() {
+                let place = usize::try_from(new.hash() ^ with).unwrap_or(0) % SEEN;
+                if let Some(last) = uses.get_mut(seen[place])
+                    && last.id() == new.id()
+                    && last.with == with
+                {
+                    last.rows += 1;
+                    continue;
                 }
+                seen[place] = uses.len();
             }
-            let with = if rule.by.is_empty() { 0 } else { self.rows.hash(&text) };
-            let new = Use { id, with, offset: records.places()[row].offset, rows: 1 };
-            let place = usize::try_from(new.hash()).unwrap_or(0) % SEEN;
-            match uses.get_mut(seen[place]) {
-                Some(last) if !rule.by.is_empty() && last.id == id && last.with == with => last.rows += 1,
-                _ => {
-                    seen[place] = uses.len();
-                    uses.push(new);
-                }
-            }
+            uses.push(new);
         }
         uses
     }
 
-    /// Sets the entries of a chunk aside.
-    pub fn add(&mut self, entries: Entries) -> Result<()> {
-        self.doses.add(entries.doses)?;
-        self.uses.iter_mut().zip(entries.uses).try_for_each(|(spill, uses)| spill.add(uses))
-    }
-
-    /// Looks at all entries.
-    pub fn finish(self, delivery: &Delivery, line_end: u8) -> Result<Found> {
+    /// Looks at all entries, by so many threads. `starts` are the offset and line on which some records begin, in the order
+    /// of the file.
+    pub fn finish(self, delivery: &Delivery, line_end: u8, starts: &[(u64, u64)], threads: usize) -> Result<Found> {
         let mut found = Found::default();
         let mut outcomes: Vec<(RuleId, Outcome)> = Vec::new();
         for (rule, spill) in self.ids.iter().zip(self.uses) {
             let mut outcome = Outcome::default();
-            let mut key = Key { field: rule.field, rows: 0, distinct: 0 };
-            spill.look(|mut uses: Vec<Use>| {
-                uses.sort_unstable_by_key(|one| (one.id, one.offset));
-                for same in uses.chunk_by(|one, other| one.id == other.id) {
-                    key.distinct += 1;
-                    for (at, one) in same.iter().enumerate() {
-                        key.rows += u64::from(one.rows);
-                        let is_other = if rule.by.is_empty() { at > 0 } else { one.with != same[0].with };
-                        if is_other {
-                            outcome.failed(one.offset, one.rows.into());
-                        }
-                    }
-                }
-            })?;
+            let mut key = Key { field: rule.id.1, rows: 0, distinct: 0 };
+            let parts = spill.look(threads, |_, bytes| Ok(look_at_uses(rule, &bytes)))?;
+            for (rows, distinct, part) in parts {
+                key.rows += rows;
+                key.distinct += distinct;
+                outcome.merge(part);
+            }
             outcome.count.checked = key.rows;
             found.keys.push(key);
             outcomes.push((rule.rule, outcome));
         }
-        let mut clients = ClientOutcomes::default();
         let rules = self.clients;
-        self.doses.look(|mut doses: Vec<Dose>| {
-            doses.sort_unstable_by_key(|dose| (dose.client, dose.offset));
-            for history in doses.chunk_by_mut(|one, other| one.client == other.client) {
-                clients.look(history, rules.many.map_or(usize::MAX, |(_, most)| most));
-            }
+        let parts = self.doses.look(threads, |_, bytes| {
+            let mut clients = ClientOutcomes::default();
+            let most = rules.many.map_or(usize::MAX, |(_, most)| most);
+            each_history(&bytes, |history| clients.look(history, most));
+            Ok(clients)
         })?;
+        let mut clients = ClientOutcomes::default();
+        for part in parts {
+            clients.merge(part);
+        }
         found.clients = clients.clients;
         let rows = clients.rows;
         clients.many.count.checked = found.clients;
@@ -402,10 +451,8 @@ impl Across {
             outcome.count.checked = rows;
             outcomes.extend(rule.map(|rule| (rule, outcome)));
         }
-        for (_, outcome) in &mut outcomes {
-            outcome.settle();
-        }
-        let lines = lines_of(delivery, line_end, outcomes.iter().flat_map(|(_, outcome)| outcome.first.clone()))?;
+        let offsets = outcomes.iter().flat_map(|(_, outcome)| outcome.first.clone());
+        let lines = lines_of(delivery, line_end, starts, offsets)?;
         found.rules = outcomes
             .into_iter()
             .map(|(rule, outcome)| {
@@ -418,6 +465,42 @@ impl Across {
             .collect();
         Ok(found)
     }
+}
+
+/// Gives the doses of each client of a bucket, in the order of the file.
+fn each_history(bytes: &[u8], mut look: impl FnMut(&mut [Dose])) {
+    let dose = |number: usize| Dose::read(&bytes[number * Dose::WIDTH..][..Dose::WIDTH]);
+    // Clients are brought together by numbers that sort fast: the client above, the number of the entry below.
+    let numbers = 0..bytes.len() / Dose::WIDTH;
+    let mut order: Vec<u128> =
+        numbers.map(|number| u128::from(u64_at(bytes, number * Dose::WIDTH)) << 64 | number as u128).collect();
+    order.sort_unstable();
+    let mut history = Vec::new();
+    for client in order.chunk_by(|one, other| one >> 64 == other >> 64) {
+        history.clear();
+        history.extend(client.iter().map(|key| dose(usize::try_from(key & u128::from(u64::MAX)).unwrap_or_default())));
+        history.sort_unstable_by_key(|dose| dose.offset);
+        look(&mut history);
+    }
+}
+
+/// Rows, different ids and the outcome of one bucket of uses.
+fn look_at_uses(rule: &IdRule, bytes: &[u8]) -> (u64, u64, Outcome) {
+    let (mut rows, mut distinct, mut outcome) = (0, 0, Outcome::default());
+    let mut uses: Vec<Use> = bytes.chunks_exact(rule.width()).map(Use::read).collect();
+    uses.sort_unstable_by_key(|one| one.id);
+    for same in uses.chunk_by(|one, other| one.id() == other.id()) {
+        distinct += 1;
+        for (at, one) in same.iter().enumerate() {
+            rows += u64::from(one.rows);
+            let is_other = if rule.by.is_empty() { at > 0 } else { one.with != same[0].with };
+            if is_other {
+                outcome.failed(one.offset(), one.rows.into());
+            }
+        }
+    }
+    outcome.settle();
+    (rows, distinct, outcome)
 }
 
 /// What the rules about clients come to.
@@ -435,6 +518,22 @@ struct ClientOutcomes {
 }
 
 impl ClientOutcomes {
+    fn merge(&mut self, other: Self) {
+        self.clients += other.clients;
+        self.rows += other.rows;
+        for (outcome, other) in [
+            (&mut self.row_again, other.row_again),
+            (&mut self.dose_again, other.dose_again),
+            (&mut self.birth, other.birth),
+            (&mut self.sex, other.sex),
+            (&mut self.county, other.county),
+            (&mut self.ordinal, other.ordinal),
+            (&mut self.many, other.many),
+        ] {
+            outcome.merge(other);
+        }
+    }
+
     /// Looks at all doses of one client, which come in the order of the file.
     fn look(&mut self, doses: &mut [Dose], most: usize) {
         self.clients += 1;
@@ -490,31 +589,29 @@ impl ClientOutcomes {
     }
 }
 
-/// The physical line on which each of some offsets lies, sorted by offset. Reads the file as far as the last of them.
-fn lines_of(delivery: &Delivery, line_end: u8, offsets: impl Iterator<Item = u64>) -> Result<Vec<(u64, u64)>> {
+/// The physical line on which each of some offsets lies, sorted by offset; `starts` are offsets in the order of the file
+/// with their lines, and only what follows the last one before an offset is read.
+fn lines_of(
+    delivery: &Delivery,
+    line_end: u8,
+    starts: &[(u64, u64)],
+    offsets: impl Iterator<Item = u64>,
+) -> Result<Vec<(u64, u64)>> {
+    let read_failed = |error: std::io::Error| Error::io("read", delivery.path(), &error);
     let mut offsets: Vec<u64> = offsets.collect();
     offsets.sort_unstable();
     offsets.dedup();
-    let Some(last) = offsets.last() else { return Ok(Vec::new()) };
-    let mut file = delivery.open()?.take(*last);
-    let mut buffer = vec![0; 1 << 20];
-    let (mut at, mut line) = (0, 1);
-    let mut lines = Vec::with_capacity(offsets.len());
-    let mut wanted = offsets.iter().copied().peekable();
-    loop {
-        let read = file.read(&mut buffer).map_err(|error| Error::io("read", delivery.path(), &error))?;
-        let end = at + read as u64;
-        let mut counted = 0;
-        while let Some(offset) = wanted.next_if(|offset| *offset <= end) {
-            let upto = usize::try_from(offset - at).unwrap_or(read);
-            line += memchr::memchr_iter(line_end, &buffer[counted..upto]).count() as u64;
-            counted = upto;
-            lines.push((offset, line));
-        }
-        if read == 0 {
-            return Ok(lines);
-        }
-        line += memchr::memchr_iter(line_end, &buffer[counted..read]).count() as u64;
-        at = end;
+    let mut lines: Vec<(u64, u64)> = Vec::with_capacity(offsets.len());
+    let mut file = delivery.open()?;
+    let mut between = Vec::new();
+    for offset in offsets {
+        let start = starts.partition_point(|(start, _)| *start <= offset);
+        let start = start.checked_sub(1).map_or((0, 1), |start| starts[start]);
+        let (from, line) = lines.last().copied().map_or(start, |last| last.max(start));
+        between.clear();
+        file.seek(SeekFrom::Start(from)).map_err(read_failed)?;
+        (&mut file).take(offset - from).read_to_end(&mut between).map_err(read_failed)?;
+        lines.push((offset, line + memchr::memchr_iter(line_end, &between).count() as u64));
     }
+    Ok(lines)
 }

@@ -48,6 +48,7 @@ pub struct Alternatives {
 }
 
 impl Alternatives {
+    #[inline]
     fn add(&mut self, fit: u8, place: Place) {
         let at = self.sets.iter().position(|(set, ..)| *set == fit).unwrap_or_else(|| {
             self.sets.push((fit, 0, Vec::new()));
@@ -142,12 +143,9 @@ impl<'a> Findings<'a> {
         }
     }
 
-    /// A rule was checked on a field of a row.
-    pub fn checked(&mut self, row: usize, rule: RuleId, field: usize, passed: bool) {
-        self.counts[slot(rule, Some(field), self.fields)].checked += 1;
-        if !passed {
-            self.failed(row, rule, Some(field));
-        }
+    /// A rule was checked on so many values of a field, or on so many records; failures are told one by one.
+    pub fn checked(&mut self, rule: RuleId, field: Option<usize>, values: u64) {
+        self.counts[slot(rule, field, self.fields)].checked += values;
     }
 
     /// Holds every row to a rule about whole rows: `true` passes, and `None` is a row to which it does not apply.
@@ -161,7 +159,7 @@ impl<'a> Findings<'a> {
                 }
             }
         }
-        self.counts[slot(rule, None, self.fields)].checked += checked;
+        self.checked(rule, None, checked);
     }
 
     /// Sorts every row by the alternatives that fit it, one bit each; `None` is a row to which the rule does not apply.
@@ -181,12 +179,8 @@ impl<'a> Findings<'a> {
         self.push(place, rule, None);
     }
 
-    /// A rule on shape was checked on so many records.
-    pub fn shapes_checked(&mut self, rule: RuleId, records: u64) {
-        self.counts[slot(rule, None, self.fields)].checked += records;
-    }
-
-    fn failed(&mut self, row: usize, rule: RuleId, field: Option<usize>) {
+    /// A row broke a rule, on a field or as a whole.
+    pub fn failed(&mut self, row: usize, rule: RuleId, field: Option<usize>) {
         self.counts[slot(rule, field, self.fields)].failed += 1;
         self.rejected[row] |= self.rejecting[rule];
         self.push(self.places[row], rule, field);

@@ -11,6 +11,7 @@ use std::io::Read;
 use memchr::{memchr, memchr_iter, memchr2, memchr3};
 
 use super::findings::Place;
+use super::plain::{PlainSplitter, unquoted};
 use crate::encoding::Encoding;
 
 /// Bytes after which a record is taken as one that does not end: a quote is opened and never closed.
@@ -120,6 +121,8 @@ impl<R: Read> Chunker<R> {
     }
 
     fn read_more(&mut self, bytes: &mut Vec<u8>) -> std::io::Result<()> {
+        // With room for the whole piece and for the last look, nothing is moved while it is read.
+        bytes.reserve(self.size + 64);
         self.ended = (&mut self.input).take(self.size as u64).read_to_end(bytes)? < self.size;
         Ok(())
     }
@@ -231,15 +234,6 @@ impl Broken {
     ];
 }
 
-/// Where a field lies in its chunk, without its quotes.
-#[derive(Clone, Copy, Debug)]
-struct Span {
-    start: u32,
-    end: u32,
-    /// Whether it holds doubled quotes.
-    doubled: bool,
-}
-
 /// What the records of a chunk are made of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Structure {
@@ -274,7 +268,9 @@ impl Structure {
 pub struct Records<'a> {
     chunk: &'a Chunk,
     width: usize,
-    spans: Vec<Span>,
+    /// Where each field of each well-formed record ends in the chunk, its quotes among it. A field begins behind the
+    /// delimiter that ends the one before.
+    ends: Vec<u32>,
     places: Vec<Place>,
     /// Place and fault of each broken record, in the order of the file.
     pub broken: Vec<(Place, Broken)>,
@@ -296,77 +292,96 @@ pub struct Form<'a> {
 impl<'a> Records<'a> {
     /// Splits a chunk (far shorter than 4 GiB: see `LONGEST_RECORD`) into records.
     pub fn split(chunk: &'a Chunk, form: Form<'_>) -> Self {
-        let bytes = chunk.bytes.as_slice();
-        let estimate = bytes.len() / (form.width * 8).max(1);
+        let estimate = chunk.bytes.len() / (form.width * 8).max(1);
         let mut records = Self {
             chunk,
             width: form.width,
-            spans: Vec::with_capacity(estimate * form.width),
+            ends: Vec::with_capacity(estimate * form.width),
             places: Vec::with_capacity(estimate),
             broken: Vec::new(),
             structure: Structure::default(),
         };
-        let all_text = chunk.encoding.is_text(bytes);
-        let controls = Controls::of(bytes, chunk.line_end);
-        let splitter = Splitter { bytes, delimiter: form.delimiter, line_end: chunk.line_end };
-        let mut line = chunk.first_line;
+        let mut split = Split {
+            form,
+            all_text: chunk.encoding.is_text(&chunk.bytes),
+            controls: Controls::of(&chunk.bytes, chunk.line_end),
+            line: chunk.first_line,
+        };
+        let (bytes, delimiter, line_end) = (chunk.bytes.as_slice(), form.delimiter, chunk.line_end);
+        let (plain, strict) =
+            (PlainSplitter { bytes, delimiter, line_end }, StrictSplitter { bytes, delimiter, line_end });
+        let mut ends = std::mem::take(&mut records.ends);
         let mut at = 0;
         // Where a record ends whose lines are read again because it has swallowed rows. It is a true record end, so that
         // the result does not depend on where chunks end.
         let mut again_to = 0;
         while at < bytes.len() {
-            let first_span = records.spans.len();
-            let limit = if at < again_to { again_to } else { bytes.len() };
-            let mut record = splitter.split(at, limit, &mut records.spans);
+            if at >= again_to {
+                at = plain
+                    .split(at, &mut ends, |ends, at, end| records.take(&mut split, ends, at, &RecordEnd::plain(end)));
+                if at == bytes.len() {
+                    break;
+                }
+            }
+            let first_end = ends.len();
             let is_split_again = at < again_to;
-            let spans_lines = record.lines > 1 || (record.lines == 1 && !record.has_line_end);
-            let is_broken = record.unclosed || record.stray_quote || records.spans.len() - first_span != form.width;
+            let limit = if is_split_again { again_to } else { bytes.len() };
+            let mut record = strict.split(at, limit, &mut ends);
+            let is_broken = record.unclosed || record.stray_quote || ends.len() - first_end != form.width;
             // Two half-open quotes can make one record of good shape out of several rows: then its first line is a row too.
             let swallows_rows = || {
-                (is_broken || splitter.is_like_a_row(at, form.width))
-                    && splitter.swallows_rows(at, record.end, form.width)
+                (is_broken || strict.is_like_a_row(at, form.width)) && strict.swallows_rows(at, record.end, form.width)
             };
-            if spans_lines && ((is_broken && is_split_again) || swallows_rows()) {
+            if record.spans_lines() && ((is_broken && is_split_again) || swallows_rows()) {
                 again_to = if is_split_again { again_to } else { record.end };
-                record = RecordEnd { end: splitter.line_from(at), lines: 1, unclosed: true, ..record };
+                record = RecordEnd { end: strict.line_from(at), lines: 1, unclosed: true, ..record };
             }
-            let raw = &bytes[at..record.end];
-            let count = records.spans.len() - first_span;
-            let text = without_line_end(raw, chunk.line_end);
-            let is_open = raw.last() != Some(&chunk.line_end);
-            let structure = &mut records.structure;
-            structure.open_end = is_open;
-            structure.short_end = is_open && count < form.width;
-            structure.crlf += u64::from(raw.ends_with(b"\r\n"));
-            structure.bare += u64::from(!is_open && !raw.ends_with(b"\r\n"));
-            let broken = if !all_text && !chunk.encoding.is_text(raw) {
-                Some(Broken::NotText)
-            } else if controls.are_in(text) {
-                Some(Broken::ControlCharacter)
-            } else if record.unclosed {
-                Some(Broken::UnclosedQuote)
-            } else if record.stray_quote {
-                Some(Broken::StrayQuote)
-            } else if count != form.width {
-                Some(Broken::FieldCount)
-            } else {
-                (text == form.header).then_some(Broken::RepeatedHeader)
-            };
-            let place = Place { line, offset: chunk.first_offset + at as u64, length: short(raw.len()) };
-            if text.is_empty() {
-                records.spans.truncate(first_span);
-                structure.blank_lines += 1;
-            } else if let Some(broken) = broken {
-                records.spans.truncate(first_span);
-                records.broken.push((place, broken));
-            } else {
-                structure.rows_over_several_lines += u64::from(spans_lines);
-                records.places.push(place);
-            }
-            line += record.lines;
+            records.take(&mut split, &mut ends, at, &record);
             at = record.end;
         }
+        records.ends = ends;
         records
+    }
+
+    /// Takes a record that begins at `at`, and whose fields end at the last of `ends`: a row, a broken one, or a blank line.
+    fn take(&mut self, split: &mut Split<'_>, ends: &mut Vec<u32>, at: usize, record: &RecordEnd) {
+        let chunk = self.chunk;
+        let raw = &chunk.bytes[at..record.end];
+        let before = self.places.len() * self.width;
+        let count = ends.len() - before;
+        let text = without_line_end(raw, chunk.line_end);
+        let is_open = raw.last() != Some(&chunk.line_end);
+        let is_crlf = raw.ends_with(b"\r\n");
+        let structure = &mut self.structure;
+        structure.open_end = is_open;
+        structure.short_end = is_open && count < self.width;
+        structure.crlf += u64::from(is_crlf);
+        structure.bare += u64::from(!is_open && !is_crlf);
+        let broken = if !split.all_text && !chunk.encoding.is_text(raw) {
+            Some(Broken::NotText)
+        } else if split.controls.are_in(text) {
+            Some(Broken::ControlCharacter)
+        } else if record.unclosed {
+            Some(Broken::UnclosedQuote)
+        } else if record.stray_quote {
+            Some(Broken::StrayQuote)
+        } else if count != self.width {
+            Some(Broken::FieldCount)
+        } else {
+            (text == split.form.header).then_some(Broken::RepeatedHeader)
+        };
+        let place = Place { line: split.line, offset: chunk.first_offset + at as u64, length: short(raw.len()) };
+        if text.is_empty() {
+            ends.truncate(before);
+            structure.blank_lines += 1;
+        } else if let Some(broken) = broken {
+            ends.truncate(before);
+            self.broken.push((place, broken));
+        } else {
+            structure.rows_over_several_lines += u64::from(record.spans_lines());
+            self.places.push(place);
+        }
+        split.line += record.lines;
     }
 
     /// Number of well-formed records.
@@ -386,16 +401,100 @@ impl<'a> Records<'a> {
         without_line_end(&self.chunk.bytes[start..start + place.length as usize], self.chunk.line_end)
     }
 
-    /// The value of a field in UTF-8, without surrounding blanks and with doubled quotes made single.
-    pub fn value(&self, row: usize, column: usize) -> Cow<'a, [u8]> {
-        let span = self.spans[row * self.width + column];
-        let raw = self.chunk.bytes[span.start as usize..span.end as usize].trim_ascii();
-        if span.doubled {
-            Cow::Owned(self.chunk.encoding.to_utf8(&undouble(raw)).into_owned())
-        } else {
-            self.chunk.encoding.to_utf8(raw)
-        }
+    /// The bytes of a field as they stand in the file, its quotes among them.
+    #[inline]
+    pub fn field(&self, row: usize, column: usize) -> &'a [u8] {
+        let (start, end) = self.range(row, column);
+        &self.chunk.bytes[start..end]
     }
+
+    /// A field as a number, when it has at most sixteen bytes: its bytes, then zeros, and how many they are. Two fields are
+    /// the same when both are.
+    #[inline]
+    pub fn word(&self, row: usize, column: usize) -> Option<Word> {
+        let (start, end) = self.range(row, column);
+        let length = end - start;
+        if length > Word::BYTES {
+            return None;
+        }
+        if let Some(bytes) = self.chunk.bytes[start..].first_chunk() {
+            return Some(Word::of(bytes, length));
+        }
+        let mut bytes = [0; Word::BYTES];
+        bytes[..length].copy_from_slice(&self.chunk.bytes[start..end]);
+        Some(Word::of(&bytes, length))
+    }
+
+    #[inline]
+    fn range(&self, row: usize, column: usize) -> (usize, usize) {
+        let at = row * self.width + column;
+        let start = if column == 0 {
+            usize::try_from(self.places[row].offset - self.chunk.first_offset).unwrap_or(0)
+        } else {
+            self.ends[at - 1] as usize + 1
+        };
+        (start, self.ends[at] as usize)
+    }
+
+    /// The value of a field in UTF-8, without surrounding blanks and with doubled quotes made single.
+    #[inline]
+    pub fn value(&self, row: usize, column: usize) -> Cow<'a, [u8]> {
+        self.value_of(self.field(row, column))
+    }
+
+    /// The same of the bytes of a field.
+    #[inline]
+    pub fn value_of<'b>(&self, field: &'b [u8]) -> Cow<'b, [u8]> {
+        value_of(field, self.chunk.encoding)
+    }
+}
+
+/// A short field as a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Word {
+    /// Its bytes, the first one lowest, then zeros: eight and eight.
+    pub bits: [u64; 2],
+    /// How many bytes it has.
+    pub length: usize,
+}
+
+impl Word {
+    const BYTES: usize = 16;
+
+    /// Of the first `length` of some bytes.
+    #[inline]
+    fn of(bytes: &[u8; Self::BYTES], length: usize) -> Self {
+        let half = |at: usize| u64::from_le_bytes(bytes[at..].first_chunk().copied().unwrap_or_default());
+        let first = |count: usize| if count < 8 { (1 << (8 * count)) - 1 } else { u64::MAX };
+        Self { bits: [half(0) & first(length), half(8) & first(length.saturating_sub(8))], length }
+    }
+}
+
+#[inline]
+fn value_of(field: &[u8], encoding: Encoding) -> Cow<'_, [u8]> {
+    let (text, is_doubled) = unquoted(field);
+    let text = match text {
+        // Most values need no look at their blanks.
+        [first, .., last] if *first > b' ' && *last > b' ' => text,
+        _ => text.trim_ascii(),
+    };
+    if is_doubled {
+        Cow::Owned(encoding.to_utf8(&undouble(text)).into_owned())
+    } else if encoding == Encoding::Utf8 {
+        Cow::Borrowed(text)
+    } else {
+        encoding.to_utf8(text)
+    }
+}
+
+/// What the records of a chunk are held to while it is split.
+struct Split<'a> {
+    form: Form<'a>,
+    /// Whether the whole chunk is text.
+    all_text: bool,
+    controls: Controls,
+    /// The physical line on which the next record begins.
+    line: u64,
 }
 
 /// The header of a file: the first record that is not blank.
@@ -412,18 +511,17 @@ pub struct Header {
 /// The header, and the chunk's remainder; `None` when every line is blank.
 pub fn split_header(mut chunk: Chunk, delimiter: u8) -> Option<(Header, Chunk)> {
     let (mut at, mut line, mut blank_lines) = (0, chunk.first_line, 0);
-    let splitter = Splitter { bytes: &chunk.bytes, delimiter, line_end: chunk.line_end };
+    let splitter = StrictSplitter { bytes: &chunk.bytes, delimiter, line_end: chunk.line_end };
     while at < chunk.bytes.len() {
-        let mut spans = Vec::new();
-        let record = splitter.split(at, chunk.bytes.len(), &mut spans);
+        let mut ends = Vec::new();
+        let record = splitter.split(at, chunk.bytes.len(), &mut ends);
         line += record.lines;
         let raw = without_line_end(&chunk.bytes[at..record.end], chunk.line_end).to_vec();
         if !raw.trim_ascii().is_empty() {
-            let fields = spans.iter().map(|span| {
-                let raw = chunk.bytes[span.start as usize..span.end as usize].trim_ascii();
-                let raw = if span.doubled { undouble(raw) } else { raw.to_vec() };
-                chunk.encoding.to_utf8(&raw).into_owned()
-            });
+            let starts = std::iter::once(at).chain(ends.iter().map(|end| *end as usize + 1));
+            let fields = starts
+                .zip(&ends)
+                .map(|(start, end)| value_of(&chunk.bytes[start..*end as usize], chunk.encoding).into_owned());
             let header = Header { fields: fields.collect(), raw, blank_lines };
             chunk.bytes.drain(..record.end);
             chunk.first_offset += record.end as u64;
@@ -447,34 +545,41 @@ struct RecordEnd {
     unclosed: bool,
 }
 
+impl RecordEnd {
+    /// Of a record of one line in which nothing is wrong with the quotes.
+    fn plain(end: usize) -> Self {
+        Self { end, lines: 1, has_line_end: true, stray_quote: false, unclosed: false }
+    }
+
+    fn spans_lines(&self) -> bool {
+        self.lines > 1 || (self.lines == 1 && !self.has_line_end)
+    }
+}
+
+/// Takes any bytes as RFC 4180 would have them, and says what is wrong with them. The plain splitter must agree with it.
 #[derive(Clone, Copy)]
-struct Splitter<'a> {
+struct StrictSplitter<'a> {
     bytes: &'a [u8],
     delimiter: u8,
     line_end: u8,
 }
 
-impl Splitter<'_> {
-    /// Splits the record that begins at `start` and ends at `limit` at the latest.
-    fn split(&self, start: usize, limit: usize, spans: &mut Vec<Span>) -> RecordEnd {
+impl StrictSplitter<'_> {
+    /// Splits the record that begins at `start` and ends at `limit` at the latest; the ends of its fields, with their
+    /// quotes and without the line end, are appended to `ends`.
+    fn split(&self, start: usize, limit: usize, ends: &mut Vec<u32>) -> RecordEnd {
         let (bytes, delimiter, line_end) = (&self.bytes[..limit], self.delimiter, self.line_end);
         let mut at = start;
         let mut record = RecordEnd { end: start, lines: 0, has_line_end: false, stray_quote: false, unclosed: false };
         loop {
             let quoted = bytes.get(at) == Some(&b'"');
-            let mut span = Span { start: short(at), end: short(at), doubled: false };
-            let mut closed = None;
             if quoted {
-                span.start = short(at + 1);
-                let mut from = at + 1;
+                let first = at + 1;
+                let mut from = first;
                 loop {
                     match memchr(b'"', &bytes[from..]).map(|found| from + found) {
-                        Some(quote) if bytes.get(quote + 1) == Some(&b'"') => {
-                            span.doubled = true;
-                            from = quote + 2;
-                        }
+                        Some(quote) if bytes.get(quote + 1) == Some(&b'"') => from = quote + 2,
                         Some(quote) => {
-                            closed = Some(quote);
                             at = quote + 1;
                             break;
                         }
@@ -485,8 +590,7 @@ impl Splitter<'_> {
                         }
                     }
                 }
-                span.end = short(closed.unwrap_or(bytes.len()));
-                record.lines += memchr_iter(line_end, &bytes[span.start as usize..span.end as usize]).count() as u64;
+                record.lines += memchr_iter(line_end, &bytes[first..at]).count() as u64;
             }
             // The rest of the field up to its delimiter or line end; after a closing quote it should be empty.
             let rest = at;
@@ -501,12 +605,8 @@ impl Splitter<'_> {
             if ends_record && text_end > rest && bytes[text_end - 1] == b'\r' {
                 text_end -= 1;
             }
-            if quoted {
-                record.stray_quote |= text_end > rest;
-            } else {
-                span.end = short(text_end);
-            }
-            spans.push(span);
+            record.stray_quote |= quoted && text_end > rest;
+            ends.push(short(text_end));
             at = (stop + 1).min(bytes.len());
             if ends_record {
                 record.has_line_end = stop < bytes.len();

@@ -415,7 +415,7 @@ impl<'a> Builder<'a> {
         delivery: &Delivery,
         max_rejected_share: f64,
         applies: &dyn Fn(usize) -> Vec<usize>,
-    ) -> Report {
+    ) -> Result<Report> {
         if !self.is_refused() {
             if self.totals.read == 0 {
                 self.file_broke(Kind::NoRows, Vec::new());
@@ -424,12 +424,12 @@ impl<'a> Builder<'a> {
             }
         }
         let rules = self.rules.rules().iter().enumerate().map(|(id, rule)| self.outcome(id, rule, applies)).collect();
-        Report {
+        Ok(Report {
             document: Document {
                 schema_version: 1,
                 tool: Tool::this(),
                 reporting_period: delivery.period(),
-                delivery: delivery.id(),
+                delivery: delivery.id()?,
                 dictionary: self.dictionary.edition(),
                 rules_edition: self.rules.edition(),
                 verdict: if self.is_refused() { Verdict::Refused } else { Verdict::Accepted },
@@ -441,7 +441,7 @@ impl<'a> Builder<'a> {
                 rules,
             },
             diagnosis: self.diagnosis,
-        }
+        })
     }
 
     fn outcome(&self, id: usize, rule: &Rule, applies: &dyn Fn(usize) -> Vec<usize>) -> RuleOutcome {

@@ -2,12 +2,10 @@
 //!
 //! A rule is a function over the columns of a chunk. It shares nothing that changes with another rule or another chunk.
 
-use arrow::array::{Array, StringArray};
-
 use super::fields::{NO_CODE, NO_DATE, NO_INTEGER, Values};
 use super::findings::{Findings, RuleId};
 use super::ruleset::{Covers, DisasterItem, Kind, Ruleset, zip_counties};
-use crate::calendar::{self, whole_months};
+use crate::calendar::{self, CivilDay, whole_months};
 use crate::dictionary::{Codelist, Dictionary, names};
 use crate::error::Result;
 use crate::period::ReportingPeriod;
@@ -27,7 +25,7 @@ enum Bound {
     DateOrder { earlier: usize, later: usize },
     DateRange { column: usize, first: i32, last: i32 },
     AgeOver { months: i32, born_from: i32 },
-    AgeInMonths { age: usize, period_end: i32 },
+    AgeInMonths { age: usize, period_end: CivilDay },
     ZipCounty { zip: usize, county: usize, counties: ZipCounties },
     StateCounty { state: usize, county: usize, home: u16 },
     VaccineGroup { cvx: usize, group: usize, groups: Vec<Vec<u16>> },
@@ -136,7 +134,9 @@ fn bind(kind: &Kind, rules: &Ruleset, dictionary: &Dictionary, period: Reporting
         Kind::AgeOver { years, born_from } => {
             Bound::AgeOver { months: years * 12 + 11, born_from: calendar::day(*born_from) }
         }
-        Kind::AgeInMonths { .. } => Bound::AgeInMonths { age: at(names::AGE_IN_MONTHS), period_end },
+        Kind::AgeInMonths { .. } => {
+            Bound::AgeInMonths { age: at(names::AGE_IN_MONTHS), period_end: CivilDay::of(period_end) }
+        }
         Kind::ZipCounty { table } => {
             let Some(codelist) = codelist(names::COUNTY) else { return Ok(None) };
             let counties = ZipCounties::new(table, codelist)?;
@@ -252,14 +252,42 @@ impl RowRules {
 
     /// Checks all rows of a chunk; `columns` are by the field's position in the dictionary.
     pub fn check(&self, columns: &[Values], findings: &mut Findings) {
+        let ages = self.ages(columns);
         for (rule, bound) in &self.bound {
-            self.check_rule(*rule, bound, columns, findings);
+            self.check_rule(*rule, bound, columns, &ages, findings);
         }
+    }
+
+    /// Where birth and vaccination of every row that has both in order lie in the calendar.
+    fn ages(&self, columns: &[Values]) -> Vec<Option<Age>> {
+        let (Values::Dates(births), Values::Dates(days)) = (&columns[self.birth], &columns[self.vaccination]) else {
+            return Vec::new();
+        };
+        // Rows of one client follow one another, and so do those of one visit.
+        let (mut last_birth, mut last_day) = ((0, CivilDay::of(0)), (0, CivilDay::of(0)));
+        let civil = |day: i32, last: &mut (i32, CivilDay)| {
+            if last.0 != day {
+                *last = (day, CivilDay::of(day));
+            }
+            last.1
+        };
+        let ages = births.iter().zip(days).map(|(birth, day)| {
+            (*birth != NO_DATE && birth <= day)
+                .then(|| Age { birth: civil(*birth, &mut last_birth), day: civil(*day, &mut last_day) })
+        });
+        ages.collect()
     }
 
     /// Holds every row to one rule. A verdict is whether the row passes, or `None` when the rule does not apply to it or
     /// its values could not be read.
-    fn check_rule(&self, rule: RuleId, bound: &Bound, columns: &[Values], findings: &mut Findings) {
+    fn check_rule(
+        &self,
+        rule: RuleId,
+        bound: &Bound,
+        columns: &[Values],
+        ages: &[Option<Age>],
+        findings: &mut Findings,
+    ) {
         let birth = |row| date(&columns[self.birth], row);
         let vaccination = |row| date(&columns[self.vaccination], row);
         let item = |row| self.items.product(columns, row);
@@ -270,19 +298,19 @@ impl RowRules {
             Bound::DateRange { column, first, last } => findings
                 .check_rows(rule, |row| date(&columns[*column], row).map(|day| !(*first..=*last).contains(&day))),
             Bound::AgeOver { months, born_from } => findings.check_rows(rule, |row| {
-                let birth = birth(row).filter(|birth| birth >= born_from)?;
-                Some(whole_months(birth, vaccination(row)?) <= *months)
+                birth(row).filter(|birth| birth >= born_from)?;
+                vaccination(row)?;
+                Some(ages[row].is_none_or(|age| age.months() <= *months))
             }),
             Bound::AgeInMonths { age, period_end } => findings.sort_rows(rule, None, |row| {
                 let said = integer(&columns[*age], row)?;
-                let (birth, day) = (birth(row)?, vaccination(row)?);
-                (birth <= day).then(|| ages_that_fit(said, birth, day, *period_end))
+                Some(ages_that_fit(said, ages[row]?, vaccination(row)? - birth(row)?, *period_end))
             }),
             Bound::ZipCounty { zip, county, counties } => {
                 let Values::Texts(zips) = &columns[*zip] else { return };
                 findings.check_rows(rule, |row| {
                     let county = known(&columns[*county], row)?;
-                    let counties = counties.of(text(zips, row)?);
+                    let counties = counties.of(zips.get(row)?);
                     (!counties.is_empty()).then(|| counties.contains(&county))
                 });
             }
@@ -303,13 +331,15 @@ impl RowRules {
                 let (from, to) = in_use[usize::from(known(&columns[*column], row)?)];
                 Some((from..=to).contains(&vaccination(row)?))
             }),
-            Bound::CodeAge { column, ages, grace, up_to } => findings.check_rows(rule, |row| {
-                let (min, max) = ages[usize::from(known(&columns[*column], row)?)];
-                let (birth, day) = (birth(row)?, vaccination(row)?);
-                let months = whole_months(birth, day);
+            Bound::CodeAge { column, ages: limits, grace, up_to } => findings.check_rows(rule, |row| {
+                let (min, max) = limits[usize::from(known(&columns[*column], row)?)];
                 // Without an age, or with one that another rule objects to, there is nothing to compare.
-                (birth <= day && months <= *up_to)
-                    .then(|| months <= max && (months >= min || whole_months(birth, day + grace) >= min))
+                let months = ages[row]?.months();
+                if months > *up_to {
+                    return None;
+                }
+                let in_grace = |birth: i32, day: i32| whole_months(birth, day + grace) >= min;
+                Some(months <= max && (months >= min || in_grace(birth(row)?, vaccination(row)?)))
             }),
             Bound::DisasterWindow { item: wanted } => findings.check_rows(rule, |row| {
                 let day = vaccination(row)?;
@@ -354,18 +384,31 @@ impl RowRules {
     }
 }
 
-/// The meanings of [`AGES`] that fit what a row says, one bit each.
-fn ages_that_fit(said: i32, birth: i32, day: i32, period_end: i32) -> u8 {
-    let ((born_year, born_month, _), (year, month, _)) = (calendar::civil(birth), calendar::civil(day));
+/// A client's birth and a day that is not before it.
+#[derive(Clone, Copy, Debug)]
+struct Age {
+    birth: CivilDay,
+    day: CivilDay,
+}
+
+impl Age {
+    /// Completed months.
+    fn months(self) -> i32 {
+        self.birth.whole_months_to(self.day)
+    }
+}
+
+/// The meanings of [`AGES`] that fit what a row says, one bit each; `days` is the age in days.
+fn ages_that_fit(said: i32, age: Age, days: i32, period_end: CivilDay) -> u8 {
     // 30.4375 days are a twelfth of 365.25: 10,000 times as many, to stay with whole numbers.
-    let (days, month_of_days) = (i64::from(day - birth) * 10_000, 304_375);
+    let (days, month_of_days) = (i64::from(days) * 10_000, 304_375);
     let said_of_days = i64::from(said);
     let fits = [
-        whole_months(birth, day) == said,
-        (year - born_year) * 12 + month - born_month == said,
+        age.months() == said,
+        age.birth.calendar_months_to(age.day) == said,
         days / month_of_days == said_of_days,
         (days + month_of_days / 2) / month_of_days == said_of_days,
-        whole_months(birth, period_end) == said,
+        age.birth.whole_months_to(period_end) == said,
     ];
     (0..).zip(fits).map(|(bit, fits)| u8::from(fits) << bit).sum()
 }
@@ -394,8 +437,4 @@ fn code(values: &Values, row: usize) -> u16 {
 /// The code of a row that has one.
 fn known(values: &Values, row: usize) -> Option<u16> {
     Some(code(values, row)).filter(|code| *code != NO_CODE)
-}
-
-fn text(texts: &StringArray, row: usize) -> Option<&str> {
-    texts.is_valid(row).then(|| texts.value(row))
 }

@@ -8,6 +8,7 @@ use crate::demo::server::LoopbackServer;
 use crate::error::{Error, Result};
 use crate::fs;
 use crate::output::{self, Format};
+use crate::parallel::Resources;
 use crate::period::ReportingPeriod;
 use crate::progress::Reporter;
 use crate::query::{Coverage, Where};
@@ -51,7 +52,7 @@ pub fn run(typed: &cli::Demo, reporter: &dyn Reporter) -> Result<()> {
     drop(server);
     // The server is gone, and its password with it.
     let _ = std::fs::remove_file(dir.join("password"));
-    let (_, partition) = super::load::into_store(&delivery, &store, &settings, reporter)?;
+    let (_, partition) = super::load::into_store(&delivery, &store, &settings, Resources::default(), reporter)?;
     let partition = partition.ok_or_else(|| Error::internal("the month of the demo is refused"))?;
     drop(lock);
 

@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::fetch::local::LocalSource;
 use crate::fetch::{self, Delivery, Link, RemoteFile, Retry};
 use crate::fs::{self, Draft};
+use crate::parallel::Resources;
 use crate::period::ReportingPeriod;
 use crate::progress::Reporter;
 use crate::settings::Settings;
@@ -21,24 +22,20 @@ use crate::terminal;
 
 /// `phds check`
 pub fn check(typed: &cli::Check, settings: &Settings, reporter: &dyn Reporter) -> Result<()> {
-    let delivery = Delivery::in_place(&typed.file, typed.period, reporter)?;
+    let delivery = Delivery::in_place(&typed.file, typed.period)?;
     let previous = settings.store(None).and_then(|root| Store::open(&root)).ok();
     let previous = previous.and_then(|store| previous_report(&store, typed.period));
     let previous = previous.as_ref();
-    let report = match &typed.report {
-        Some(folder) => {
-            fs::make_folder(folder)?;
-            let mut rejected = Draft::new(&folder.join(REJECTED))?;
-            let report = checker(settings, previous, folder).check(&delivery, &mut Discard, &mut rejected, reporter)?;
-            publish_report(folder, &report, previous, rejected)?;
-            report
-        }
-        None => checker(settings, previous, &std::env::temp_dir()).check(
-            &delivery,
-            &mut Discard,
-            &mut std::io::sink(),
-            reporter,
-        )?,
+    let scratch = typed.report.clone().unwrap_or_else(std::env::temp_dir);
+    let checker = checker(settings, previous, &scratch, typed.resources.resolve());
+    let report = if let Some(folder) = &typed.report {
+        fs::make_folder(folder)?;
+        let mut rejected = Draft::new(&folder.join(REJECTED))?;
+        let report = checker.check(&delivery, &Discard, &mut rejected, reporter)?;
+        publish_report(folder, &report, previous, rejected)?;
+        report
+    } else {
+        checker.check(&delivery, &Discard, &mut std::io::sink(), reporter)?
     };
     terminal::print_data(summary(&report).as_bytes())?;
     match report.refusal() {
@@ -80,7 +77,7 @@ pub fn load(typed: &cli::Load, settings: &Settings, reporter: &dyn Reporter) -> 
             super::fetch::from_account(&account, &login, Some(typed.period), &store, reporter)?
         }
     };
-    let (report, partition) = into_store(&delivery, &store, settings, reporter)?;
+    let (report, partition) = into_store(&delivery, &store, settings, typed.resources.resolve(), reporter)?;
     terminal::print_data(summary(&report).as_bytes())?;
     let Some(partition) = partition else {
         return Err(report.refusal().unwrap_or_else(|| Error::internal("a file is refused without a reason")));
@@ -104,15 +101,16 @@ pub fn into_store(
     delivery: &Delivery,
     store: &Store,
     settings: &Settings,
+    resources: Resources,
     reporter: &dyn Reporter,
 ) -> Result<(Report, Option<Partition>)> {
     let reports = store.reports(delivery.period());
     fs::make_folder(&reports)?;
     let previous = previous_report(store, delivery.period());
     let mut rejected = Draft::new(&reports.join(REJECTED))?;
-    let mut staging = Staging::begin(store, delivery, &settings.dictionary, &settings.measures)?;
-    let report =
-        checker(settings, previous.as_ref(), &reports).check(delivery, &mut staging, &mut rejected, reporter)?;
+    let staging = Staging::begin(store, delivery, &settings.dictionary, &settings.measures, resources)?;
+    let checker = checker(settings, previous.as_ref(), &reports, resources);
+    let report = checker.check(delivery, &staging, &mut rejected, reporter)?;
     let is_loaded = store.loaded().contains(&delivery.period());
     let partition = if let Ok(accepted) = report.clone().accept() {
         Some(staging.commit(&accepted, reporter)?)
@@ -140,13 +138,19 @@ fn publish_report(folder: &Path, report: &Report, previous: Option<&Document>, r
     fs::write_json(&folder.join("report.json"), report.document())
 }
 
-fn checker<'a>(settings: &'a Settings, previous: Option<&'a Document>, scratch: &'a Path) -> Checker<'a> {
+fn checker<'a>(
+    settings: &'a Settings,
+    previous: Option<&'a Document>,
+    scratch: &'a Path,
+    resources: Resources,
+) -> Checker<'a> {
     Checker {
         dictionary: &settings.dictionary,
         rules: &settings.rules,
         max_rejected_share: settings.max_rejected_share,
         previous,
         scratch,
+        resources,
     }
 }
 

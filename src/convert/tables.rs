@@ -1,35 +1,41 @@
-//! A sorted bucket → its rows of both tables, written as Parquet.
+//! A bucket → its rows of both tables, written as Parquet.
 
-use std::path::Path;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, Date32Array, DictionaryArray, Int32Array, RecordBatch, StringArray, UInt16Array,
-    UInt32Array,
+    ArrayRef, AsArray, Date32Array, DictionaryArray, Int32Array, Int64Array, RecordBatch, StringArray, UInt16Array,
 };
-use arrow::datatypes::{DataType, Date32Type, Field as ArrowField, Int64Type, Schema, SchemaRef, UInt16Type};
-use chrono::Datelike;
+use arrow::datatypes::{DataType, Date32Type, Field as ArrowField, Schema, SchemaRef, UInt16Type};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
+use super::aside::{Aside, Bucket};
 use super::manifest::{Column, PartFile, Table, TableFiles};
 use crate::calendar;
-use crate::check::CLIENT_KEY;
+use crate::check::NO_CODE;
 use crate::dictionary::{Dictionary, FieldType, Level, StoredIn, names};
 use crate::error::{Error, Result};
-use crate::fs;
+use crate::fs::{self, Sha256Writer};
 use crate::history::{self, Dose};
 use crate::measure::{Measures, age_column};
 
+/// Name of the column that holds a row's client key in both tables.
+const CLIENT_KEY: &str = "client_key";
+
 const ZSTD_LEVEL: i32 = 3;
 
-/// How one column of a table comes from the sorted bucket.
+/// How one column of a table comes from a bucket.
 #[derive(Debug)]
 enum From {
-    /// The column of the same name.
+    /// The client's key.
+    Key,
+    /// The field as it was set aside.
     Same(usize),
     /// The codes at the positions in a column.
     Code(usize, Arc<StringArray>),
@@ -54,8 +60,7 @@ struct Plan {
 #[derive(Debug)]
 pub struct Writer<'a> {
     measures: &'a Measures,
-    /// Places of the key, the birth date, the vaccination date and the CVX code in a bucket.
-    key: usize,
+    /// Places of the birth date, the vaccination date and the CVX code in a bucket.
     birth: usize,
     vaccination: usize,
     cvx: usize,
@@ -64,21 +69,25 @@ pub struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    /// Plans both tables for buckets of a schema.
-    pub fn new(dictionary: &Dictionary, measures: &'a Measures, bucket: &Schema) -> Result<Self> {
-        let place = |name: &str| bucket.index_of(name).map_err(|_| Error::internal("a bucket lacks a column"));
-        let key = place(CLIENT_KEY)?;
+    /// Plans both tables for what is set aside.
+    pub fn new(dictionary: &Dictionary, measures: &'a Measures, aside: &Aside) -> Result<Self> {
+        let place = |name: &str| aside.slot(name);
         let plan = |stored_in: StoredIn, derived: Vec<(ArrowField, From)>| -> Result<Plan> {
-            let mut columns = vec![(ArrowField::new(CLIENT_KEY, DataType::Int64, false), From::Same(key))];
+            let mut columns = vec![(ArrowField::new(CLIENT_KEY, DataType::Int64, false), From::Key)];
             for field in dictionary.fields().iter().filter(|field| field.table == Some(stored_in) && field.in_file) {
                 let at = place(&field.name)?;
-                columns.push(match dictionary.codelist(field).filter(|_| field.field_type == FieldType::Code) {
-                    Some(codelist) => {
+                columns.push(match (field.field_type, dictionary.codelist(field)) {
+                    (FieldType::Code, Some(codelist)) => {
                         let codes =
                             codelist.codes().iter().map(|code| Some(code.code.as_str())).collect::<StringArray>();
                         (coded(&field.name), From::Code(at, Arc::new(codes)))
                     }
-                    None => (ArrowField::new(&field.name, bucket.field(at).data_type().clone(), true), From::Same(at)),
+                    (FieldType::Text, _) => (
+                        ArrowField::new_dictionary(&field.name, DataType::UInt32, DataType::Utf8, true),
+                        From::Same(at),
+                    ),
+                    (FieldType::Date, _) => (ArrowField::new(&field.name, DataType::Date32, true), From::Same(at)),
+                    _ => (ArrowField::new(&field.name, DataType::Int32, true), From::Same(at)),
                 });
             }
             columns.extend(derived);
@@ -112,7 +121,6 @@ impl<'a> Writer<'a> {
         }
         Ok(Self {
             measures,
-            key,
             birth: place(names::BIRTH_DATE)?,
             vaccination: place(names::VACCINATION_DATE)?,
             cvx: place(names::CVX)?,
@@ -130,30 +138,27 @@ impl<'a> Writer<'a> {
 
     /// The rows of both tables, in the order of [`Table::ALL`]. A client is described by the row with the latest
     /// vaccination date; among several of that date, by the one that comes last in the file.
-    pub fn tables(&self, sorted: &RecordBatch) -> Result<[RecordBatch; 2]> {
-        let wrong = |_| Error::internal("a table does not fit its schema");
-        let histories = self.histories(sorted)?;
-        let last = arrow::compute::take_record_batch(sorted, &histories.last_rows).map_err(wrong)?;
-        let build = |plan: &Plan, rows: &RecordBatch| {
+    pub fn tables(&self, bucket: &Bucket<'_>) -> Result<[RecordBatch; 2]> {
+        let histories = self.histories(bucket)?;
+        let last = bucket.only(&histories.last_rows);
+        let build = |plan: &Plan, rows: &Bucket<'_>| {
             let columns = plan.columns.iter().map(|from| column(from, rows, &histories)).collect::<Result<Vec<_>>>()?;
-            RecordBatch::try_new(Arc::clone(&plan.schema), columns).map_err(wrong)
+            RecordBatch::try_new(Arc::clone(&plan.schema), columns)
+                .map_err(|_| Error::internal("a table does not fit its schema"))
         };
-        Ok([build(&self.immunizations, sorted)?, build(&self.clients, &last)?])
+        Ok([build(&self.immunizations, bucket)?, build(&self.clients, &last)?])
     }
 
-    fn histories(&self, sorted: &RecordBatch) -> Result<Histories> {
-        let wrong = || Error::internal("a bucket has a column of another type");
-        let keys = sorted.column(self.key).as_primitive_opt::<Int64Type>().ok_or_else(wrong)?.values();
-        let births = sorted.column(self.birth).as_primitive_opt::<Date32Type>().ok_or_else(wrong)?.values();
-        let days = sorted.column(self.vaccination).as_primitive_opt::<Date32Type>().ok_or_else(wrong)?.values();
-        let codes = sorted.column(self.cvx).as_primitive_opt::<UInt16Type>().ok_or_else(wrong)?;
+    fn histories(&self, bucket: &Bucket<'_>) -> Result<Histories> {
+        let (keys, births) = (bucket.keys(), bucket.numbers(self.birth));
+        let (days, codes) = (bucket.numbers(self.vaccination), bucket.codes(self.cvx));
         let mut last_rows = Vec::new();
         let mut ages = vec![Vec::new(); self.measures.ages().len()];
         let mut met = vec![Vec::new(); self.measures.measures().len()];
         let mut doses = Vec::new();
         for row in 0..keys.len() {
-            if codes.is_valid(row) {
-                doses.push(Dose { day: days[row], cvx: codes.value(row) });
+            if codes[row] != NO_CODE {
+                doses.push(Dose { day: days[row], cvx: codes[row] });
             }
             if row + 1 == keys.len() || keys[row + 1] != keys[row] {
                 last_rows.push(u32::try_from(row).map_err(|_| Error::internal("a bucket has too many rows"))?);
@@ -167,7 +172,7 @@ impl<'a> Writer<'a> {
             }
         }
         Ok(Histories {
-            last_rows: UInt32Array::from(last_rows),
+            last_rows,
             ages: self
                 .measures
                 .ages()
@@ -178,25 +183,14 @@ impl<'a> Writer<'a> {
         })
     }
 
-    /// Writes one file; `path` in the result is empty.
-    pub fn write(&self, table: Table, batch: &RecordBatch, path: &Path) -> Result<PartFile> {
+    /// Begins a file of a table, which will be named `name` in the manifest.
+    pub fn begin(&self, table: Table, path: &Path, name: String) -> Result<TableFile> {
         let plan = self.plan(table);
-        let failed = |error: parquet::errors::ParquetError| match error {
-            parquet::errors::ParquetError::External(error) => match error.downcast::<std::io::Error>() {
-                Ok(error) => Error::io("write", path, &error),
-                Err(_) => Error::internal(format!("cannot write `{}`", path.display())),
-            },
-            _ => Error::internal(format!("cannot write `{}`", path.display())),
-        };
         let options = ArrowWriterOptions::new().with_properties(plan.properties.clone()).with_skip_arrow_metadata(true);
-        let mut writer =
-            ArrowWriter::try_new_with_options(fs::create_private(path)?, Arc::clone(&plan.schema), options)
-                .map_err(failed)?;
-        writer.write(batch).map_err(failed)?;
-        let file = writer.into_inner().map_err(failed)?;
-        file.sync_all().map_err(|error| Error::io("write", path, &error))?;
-        let (bytes, sha256) = fs::sha256_of_file(path)?;
-        Ok(PartFile { path: String::new(), rows: batch.num_rows() as u64, bytes, sha256 })
+        let file = Sha256Writer::new(fs::create_private(path)?);
+        let writer = ArrowWriter::try_new_with_options(file, Arc::clone(&plan.schema), options);
+        let writer = writer.map_err(|error| write_failed(path, error))?;
+        Ok(TableFile { path: path.to_owned(), name, rows: 0, writer })
     }
 
     /// A table's entry in the manifest.
@@ -216,28 +210,65 @@ impl<'a> Writer<'a> {
     }
 }
 
+/// A file that is being written.
+pub struct TableFile {
+    path: PathBuf,
+    name: String,
+    rows: u64,
+    writer: ArrowWriter<Sha256Writer<File>>,
+}
+
+impl TableFile {
+    /// Writes the rows of a bucket: a row group.
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.rows += batch.num_rows() as u64;
+        self.writer.write(batch).and_then(|()| self.writer.flush()).map_err(|error| write_failed(&self.path, error))
+    }
+
+    /// Ends the file and sees it on disk.
+    pub fn finish(self) -> Result<PartFile> {
+        let Self { path, name, rows, writer } = self;
+        let (file, bytes, sha256) = writer.into_inner().map_err(|error| write_failed(&path, error))?.finish();
+        file.sync_all().map_err(|error| Error::io("write", &path, &error))?;
+        Ok(PartFile { path: name, rows, bytes, sha256 })
+    }
+}
+
+fn write_failed(path: &Path, error: ParquetError) -> Error {
+    match error {
+        ParquetError::External(error) => match error.downcast::<std::io::Error>() {
+            Ok(error) => Error::io("write", path, &error),
+            Err(_) => Error::internal(format!("cannot write `{}`", path.display())),
+        },
+        _ => Error::internal(format!("cannot write `{}`", path.display())),
+    }
+}
+
 /// What is known of every client of a bucket, in the order of their keys.
 struct Histories {
     /// The row that describes the client.
-    last_rows: UInt32Array,
+    last_rows: Vec<u32>,
     /// By age in months, the day on which it is reached.
     ages: Vec<(u32, ArrayRef)>,
     /// By measure, the day on which it was met.
     met: Vec<ArrayRef>,
 }
 
-fn column(from: &From, rows: &RecordBatch, histories: &Histories) -> Result<ArrayRef> {
+fn column(from: &From, rows: &Bucket<'_>, histories: &Histories) -> Result<ArrayRef> {
     let wrong = || Error::internal("a bucket has a column of another type");
     Ok(match from {
-        From::Same(at) => Arc::clone(rows.column(*at)),
-        From::Code(at, values) | From::Parent(at, values) => {
-            let positions: &UInt16Array = rows.column(*at).as_primitive_opt::<UInt16Type>().ok_or_else(wrong)?;
+        From::Key => Arc::new(Int64Array::from(rows.keys())),
+        From::Same(slot) => rows.column(*slot)?,
+        From::Code(slot, values) | From::Parent(slot, values) => {
+            let column = rows.column(*slot)?;
+            let positions: &UInt16Array = column.as_primitive_opt::<UInt16Type>().ok_or_else(wrong)?;
             let values: ArrayRef = Arc::<StringArray>::clone(values);
             Arc::new(DictionaryArray::try_new(positions.clone(), values).map_err(|_| wrong())?)
         }
-        From::Year(at) => {
-            let days = rows.column(*at).as_primitive_opt::<Date32Type>().ok_or_else(wrong)?;
-            Arc::new(days.iter().map(|day| day.map(|day| calendar::date(day).year())).collect::<Int32Array>())
+        From::Year(slot) => {
+            let column = rows.column(*slot)?;
+            let days = column.as_primitive_opt::<Date32Type>().ok_or_else(wrong)?;
+            Arc::new(days.iter().map(|day| day.map(|day| calendar::civil(day).0)).collect::<Int32Array>())
         }
         From::Age(months) => {
             histories.ages.iter().find(|(age, _)| age == months).map(|(_, days)| Arc::clone(days)).ok_or_else(wrong)?

@@ -2,6 +2,8 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -12,6 +14,7 @@ use super::shelf::Shelf;
 use super::{Origin, RemoteFile, part};
 use crate::error::{Error, Result};
 use crate::fs;
+use crate::parallel::lock;
 use crate::period::ReportingPeriod;
 use crate::progress::Reporter;
 use crate::provenance::{DeliveryId, Tool};
@@ -19,13 +22,27 @@ use crate::provenance::{DeliveryId, Tool};
 /// The version of receipts that this program writes.
 pub(super) const SCHEMA_VERSION: u32 = 2;
 
-/// One file as received: whole on disk, its size and SHA-256 known, its reporting period known.
+/// One file as received: whole on disk, its size known, its SHA-256 known or being found out, its reporting period known.
 #[derive(Clone, Debug)]
 pub struct Delivery {
     path: PathBuf,
     period: ReportingPeriod,
     bytes: u64,
-    sha256: String,
+    sha256: Sha256,
+}
+
+#[derive(Clone, Debug)]
+enum Sha256 {
+    Known(String),
+    /// Another thread reads the file; whoever asks first takes its answer.
+    FoundOut(Arc<Mutex<Finding>>),
+}
+
+#[derive(Debug)]
+enum Finding {
+    Running(JoinHandle<std::io::Result<(u64, String)>>),
+    Done(String),
+    Failed,
 }
 
 /// `receipt.json`, beside a file that was fetched: where it came from and what it is. Never a credential.
@@ -54,14 +71,12 @@ pub struct Receipt {
 }
 
 impl Delivery {
-    /// Takes a file where it lies, reading it once for its SHA-256.
-    pub fn in_place(path: &Path, period: ReportingPeriod, reporter: &dyn Reporter) -> Result<Self> {
+    /// Takes a file where it lies. Its SHA-256 is found out while it is worked with.
+    pub fn in_place(path: &Path, period: ReportingPeriod) -> Result<Self> {
         let mut file = open_file(path)?;
-        let length = file.metadata().map_err(|error| Error::io("read", path, &error))?.len();
-        reporter.started("hash", Some(length));
-        let (bytes, sha256) = fs::sha256_of(&mut file, |count| reporter.advanced(count))
-            .map_err(|error| Error::io("read", path, &error))?;
-        reporter.finished("SHA-256 known");
+        let bytes = file.metadata().map_err(|error| Error::io("read", path, &error))?.len();
+        let running = Finding::Running(std::thread::spawn(move || fs::sha256_of(&mut file, |_| ())));
+        let sha256 = Sha256::FoundOut(Arc::new(Mutex::new(running)));
         Ok(Self { path: path.to_owned(), period, bytes, sha256 })
     }
 
@@ -80,10 +95,33 @@ impl Delivery {
         self.bytes
     }
 
-    /// Its name, size and SHA-256.
-    pub fn id(&self) -> DeliveryId {
+    /// Its name, size and SHA-256; waits until that is known. A file that has changed meanwhile is an error.
+    pub fn id(&self) -> Result<DeliveryId> {
         let file_name = self.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        DeliveryId { file_name, bytes: self.bytes, sha256: self.sha256.clone() }
+        let sha256 = match &self.sha256 {
+            Sha256::Known(sha256) => sha256.clone(),
+            Sha256::FoundOut(finding) => self.found_out(&mut lock(finding))?,
+        };
+        Ok(DeliveryId { file_name, bytes: self.bytes, sha256 })
+    }
+
+    fn found_out(&self, finding: &mut Finding) -> Result<String> {
+        let running = match std::mem::replace(finding, Finding::Failed) {
+            Finding::Running(running) => running,
+            Finding::Done(sha256) => {
+                *finding = Finding::Done(sha256.clone());
+                return Ok(sha256);
+            }
+            Finding::Failed => return Err(Error::internal("the SHA-256 of the file could not be found out")),
+        };
+        let read = running.join().map_err(|_| Error::internal("the SHA-256 of the file could not be found out"))?;
+        let (bytes, sha256) = read.map_err(|error| Error::io("read", &self.path, &error))?;
+        if bytes != self.bytes {
+            return Err(Error::environment(format!("`{}` has changed while it was read", self.path.display()))
+                .hint("try again when it is whole"));
+        }
+        *finding = Finding::Done(sha256.clone());
+        Ok(sha256)
     }
 
     /// Opens it for reading.
@@ -114,5 +152,5 @@ pub fn fetch(
     let mut shelf = Shelf::open(folder)?;
     let Downloaded { path, bytes, sha256, .. } = download::download(link, file, Some(period), &mut shelf, reporter)?;
     part::remove_others(folder, |_| false)?;
-    Ok(Delivery { path, period, bytes, sha256 })
+    Ok(Delivery { path, period, bytes, sha256: Sha256::Known(sha256) })
 }

@@ -10,6 +10,7 @@ use super::engine::DuckDb;
 use crate::check::Checker;
 use crate::convert::Staging;
 use crate::fetch::Delivery;
+use crate::parallel::Resources;
 use crate::progress::Silent;
 use crate::settings::Settings;
 use crate::store::Store;
@@ -47,17 +48,19 @@ fn the_oracle_agrees_cell_for_cell() {
     synth::write_month(&Options { clients: 20_000, period, seed: 11, faults: 0.02 }, &month, &Silent).unwrap();
     let settings = Settings::resolve(Some(&root("src/commands/phds.toml"))).unwrap();
     let store = Store::open_or_create(&folder.path().join("store")).unwrap();
-    let delivery = Delivery::in_place(&month, period, &Silent).unwrap();
+    let delivery = Delivery::in_place(&month, period).unwrap();
     let checker = Checker {
         dictionary: &settings.dictionary,
         rules: &settings.rules,
         max_rejected_share: settings.max_rejected_share,
         previous: None,
         scratch: folder.path(),
+        resources: Resources::default(),
     };
-    let mut staging = Staging::begin(&store, &delivery, &settings.dictionary, &settings.measures).unwrap();
+    let staging =
+        Staging::begin(&store, &delivery, &settings.dictionary, &settings.measures, Resources::default()).unwrap();
     let mut rejected = Vec::new();
-    let report = checker.check(&delivery, &mut staging, &mut rejected, &Silent).unwrap();
+    let report = checker.check(&delivery, &staging, &mut rejected, &Silent).unwrap();
     std::fs::write(folder.path().join("rejected.csv"), rejected).unwrap();
     let partition = staging.commit(&report.accept().unwrap(), &Silent).unwrap();
 

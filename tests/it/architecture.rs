@@ -17,7 +17,7 @@ use crate::support::{Month, TestContext, sources};
 const STAGES: [&str; 7] = ["fetch", "check", "history", "convert", "query", "disclosure", "output"];
 
 /// What every stage may use: what is known, the store's places, and small things.
-const SHARED: [&str; 14] = [
+const SHARED: [&str; 16] = [
     "calendar",
     "encoding",
     "dictionary",
@@ -26,10 +26,12 @@ const SHARED: [&str; 14] = [
     "fs",
     "knowledge",
     "measure",
+    "parallel",
     "period",
     "progress",
     "provenance",
     "secret",
+    "spill",
     "store",
     "volume",
 ];

@@ -1,0 +1,353 @@
+//! One pass over a file by several threads: each takes the next piece, checks it by itself, and hands in what came of it.
+//! Results are added up in the order of the file, so that they are the same for any number of threads.
+
+use std::collections::BTreeMap;
+use std::io::{Seek, SeekFrom};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use super::across::{self, Across, Kept};
+use super::fields::{FieldReader, FieldRules, NO_TEXT, Values};
+use super::findings::{Findings, Found, Place, RuleId, rejecting};
+use super::reader::{Broken, Chunk, Chunker, Form, Records, Structure};
+use super::rejected::RejectedList;
+use super::report;
+use super::rows::RowRules;
+use super::ruleset::Kind;
+use super::{Checker, ClientKeys, Rows, Sink};
+use crate::calendar;
+use crate::dictionary::{Dictionary, names};
+use crate::encoding::{Detector, Encoding};
+use crate::error::{Error, Result};
+use crate::fetch::Delivery;
+use crate::parallel::lock;
+use crate::progress::Reporter;
+
+/// Bytes read at a time. What is known of the rows of a piece stays in the processor's cache.
+const PIECE: usize = 1 << 20;
+/// Pieces for each thread that may wait for an earlier one to be done.
+const WAITING: usize = 4;
+
+/// A delivery in pieces of whole records.
+pub struct Pieces<'a> {
+    delivery: &'a Delivery,
+    chunker: Chunker<std::fs::File>,
+    detector: Detector,
+    /// Offset and line on which each piece begins.
+    starts: Vec<(u64, u64)>,
+}
+
+impl<'a> Pieces<'a> {
+    /// Opens a delivery.
+    pub fn new(delivery: &'a Delivery, dictionary: &Dictionary) -> Result<Self> {
+        let dialect = dictionary.dialect();
+        Ok(Self {
+            delivery,
+            chunker: Chunker::new(delivery.open()?, dictionary.delimiter(), PIECE, dialect.skip_lines),
+            detector: Detector::new(dialect.encoding),
+            starts: Vec::new(),
+        })
+    }
+
+    /// The next piece, or `None` at the end.
+    pub fn next(&mut self) -> Result<Option<Chunk>> {
+        let read_failed = |error: std::io::Error| Error::io("read", self.delivery.path(), &error);
+        let Some(mut chunk) = self.chunker.next_chunk().map_err(read_failed)? else { return Ok(None) };
+        let rest = || {
+            let mut file = std::fs::File::open(self.delivery.path())?;
+            file.seek(SeekFrom::Start(chunk.first_offset)).map(|_| file)
+        };
+        chunk.encoding = self.detector.of(&chunk.bytes, rest).map_err(read_failed)?;
+        self.starts.push((chunk.first_offset, chunk.first_line));
+        Ok(Some(chunk))
+    }
+
+    /// The record in which the file ended inside a quoted field, or that did not end.
+    pub fn cut_off(&self) -> Option<Place> {
+        self.chunker.cut_off()
+    }
+
+    /// Whether the file begins with a byte order mark.
+    pub fn has_byte_order_mark(&self) -> bool {
+        self.chunker.has_byte_order_mark()
+    }
+
+    /// The byte that ends a line.
+    pub fn line_end(&self) -> u8 {
+        self.chunker.line_end()
+    }
+
+    /// The encoding of the file, and whether it was found out and not declared.
+    pub fn encoding(&self) -> (Encoding, bool) {
+        self.detector.told()
+    }
+}
+
+/// What a pass leaves beside the report.
+pub struct Outcome<'a> {
+    /// What the records are made of.
+    pub structure: Structure,
+    /// The file, read to its end.
+    pub pieces: Pieces<'a>,
+}
+
+/// One pass over a file.
+pub struct Pass<'a> {
+    checker: &'a Checker<'a>,
+    rules: &'a FieldRules,
+    row_rules: RowRules,
+    /// The rules on shape, in the order of [`Broken`].
+    broken: Vec<RuleId>,
+    rejecting: Vec<bool>,
+    keys: ClientKeys,
+    across: Across<'a>,
+    /// For each column of the file, the position of its field in the dictionary.
+    order: Vec<usize>,
+    /// The header as it stands in the file.
+    header: Vec<u8>,
+    /// The days of the reporting period.
+    period_days: std::ops::RangeInclusive<i32>,
+}
+
+/// What came of one piece.
+struct Checked {
+    bytes: u64,
+    read: u64,
+    structure: Structure,
+    found: Found,
+    /// Accepted rows with a vaccination in the reporting period.
+    in_period: u64,
+    /// The records that are out, in the order of the file.
+    rejected: Vec<Place>,
+}
+
+/// From where the threads take pieces.
+struct Supply<'a> {
+    /// What stands behind the header in the first piece.
+    rest: Option<Chunk>,
+    pieces: Pieces<'a>,
+    taken: u64,
+}
+
+/// Where they hand in what came of them.
+struct Desk<'a, 'b, 'c> {
+    report: &'a mut report::Builder<'b>,
+    list: &'a mut RejectedList<'c>,
+    structure: Structure,
+    /// Pieces that are added up.
+    added: u64,
+    /// Results of later pieces.
+    waiting: BTreeMap<u64, Checked>,
+    /// The first error; nothing is taken any more.
+    failed: Option<Error>,
+    stopped: bool,
+}
+
+impl<'a> Pass<'a> {
+    /// Binds the rules to a delivery.
+    pub fn new(
+        checker: &'a Checker<'a>,
+        rules: &'a FieldRules,
+        delivery: &Delivery,
+        order: Vec<usize>,
+        header: Vec<u8>,
+    ) -> Result<Self> {
+        let (ruleset, dictionary, period) = (checker.rules, checker.dictionary, delivery.period());
+        let shapes = [
+            Kind::FieldCount,
+            Kind::NotText,
+            Kind::StrayQuote,
+            Kind::ControlCharacter,
+            Kind::UnclosedQuote,
+            Kind::RepeatedHeader,
+        ];
+        let aside = (checker.scratch, checker.resources.memory / 4);
+        Ok(Self {
+            checker,
+            rules,
+            row_rules: RowRules::new(ruleset, dictionary, period)?,
+            broken: shapes.iter().map(|kind| ruleset.position(kind)).collect::<Result<_>>()?,
+            rejecting: rejecting(ruleset),
+            keys: ClientKeys::new()?,
+            across: Across::new(ruleset, dictionary, period, &order, aside, delivery.bytes())?,
+            order,
+            header,
+            period_days: calendar::day(period.first_day())..=calendar::day(period.last_day()),
+        })
+    }
+
+    /// Checks `rest` and what follows it. Accepted rows go to `sink`; everything else is added up in the order of the file.
+    pub fn run<'p>(
+        &self,
+        rest: Option<Chunk>,
+        begun: Outcome<'p>,
+        sink: &dyn Sink,
+        report: &mut report::Builder<'_>,
+        list: &mut RejectedList<'_>,
+        reporter: &dyn Reporter,
+    ) -> Result<Outcome<'p>> {
+        let supply = Mutex::new(Supply { rest, pieces: begun.pieces, taken: 0 });
+        let desk = Mutex::new(Desk {
+            report,
+            list,
+            structure: begun.structure,
+            added: 0,
+            waiting: BTreeMap::new(),
+            failed: None,
+            stopped: false,
+        });
+        let moved = Condvar::new();
+        let work = || {
+            // A thread that panics would be waited for.
+            let leaving = Leaving { desk: &desk, moved: &moved };
+            let done = self.work(&supply, &leaving, sink, reporter);
+            if let Err(error) = done {
+                let mut desk = lock(&desk);
+                desk.failed.get_or_insert(error);
+                desk.stopped = true;
+                moved.notify_all();
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 1..self.checker.resources.threads {
+                scope.spawn(work);
+            }
+            work();
+        });
+        let desk = desk.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let supply = supply.into_inner().unwrap_or_else(PoisonError::into_inner);
+        match desk.failed {
+            Some(error) => Err(error),
+            None => Ok(Outcome { structure: desk.structure, pieces: supply.pieces }),
+        }
+    }
+
+    fn work(
+        &self,
+        supply: &Mutex<Supply<'_>>,
+        desk: &Leaving<'_, '_, '_, '_>,
+        sink: &dyn Sink,
+        reporter: &dyn Reporter,
+    ) -> Result<()> {
+        let mut reader = FieldReader::new(self.checker.dictionary, self.rules)?;
+        loop {
+            let (number, chunk) = {
+                let mut supply = lock(supply);
+                let chunk = match supply.rest.take() {
+                    Some(rest) => Some(rest),
+                    None => supply.pieces.next()?,
+                };
+                let Some(chunk) = chunk else { return Ok(()) };
+                supply.taken += 1;
+                (supply.taken - 1, chunk)
+            };
+            let checked = self.check(&chunk, &mut reader, sink)?;
+            if !desk.hand_in(number, checked, self.checker.resources.threads, reporter)? {
+                return Ok(());
+            }
+        }
+    }
+
+    fn check(&self, chunk: &Chunk, reader: &mut FieldReader<'_>, sink: &dyn Sink) -> Result<Checked> {
+        let dictionary = self.checker.dictionary;
+        let form = Form { delimiter: dictionary.delimiter(), width: self.order.len(), header: &self.header };
+        let records = Records::split(chunk, form);
+        let mut findings = Findings::new(records.places(), &self.rejecting, dictionary.fields().len());
+        let mut columns: Vec<Values> = dictionary.fields().iter().map(|_| Values::Unread).collect();
+        for (column, at) in self.order.iter().copied().enumerate() {
+            columns[at] = reader.read(&records, (column, at), &mut findings)?;
+        }
+        self.row_rules.check(&columns, &mut findings);
+        let read = (records.len() + records.broken.len()) as u64;
+        for rule in &self.broken {
+            findings.checked(*rule, None, read);
+        }
+        for (place, broken) in &records.broken {
+            let rule = Broken::ALL.iter().position(|other| other == broken).unwrap_or_default();
+            findings.broken(*place, self.broken[rule]);
+        }
+        let mut rejected: Vec<Place> = records.broken.iter().map(|(place, _)| *place).collect();
+        let places = records.places().iter().zip(findings.rejected());
+        rejected.extend(places.filter(|(_, rejected)| **rejected).map(|(place, _)| *place));
+        rejected.sort_unstable();
+        let accepted: Vec<u32> =
+            (0..).zip(findings.rejected()).filter(|(_, rejected)| !**rejected).map(|(row, _)| row).collect();
+        let clients = self.clients(&columns, &accepted)?;
+        self.across.add(Kept { rows: &accepted, records: &records, columns: &columns, clients: &clients })?;
+        sink.accept(Rows { accepted: &accepted, clients: &clients, places: records.places(), columns: &columns })?;
+        Ok(Checked {
+            bytes: chunk.bytes.len() as u64,
+            read,
+            structure: records.structure,
+            in_period: self.in_period(&columns, &accepted),
+            found: findings.into_found(),
+            rejected,
+        })
+    }
+
+    fn in_period(&self, columns: &[Values], accepted: &[u32]) -> u64 {
+        let days = self.checker.dictionary.position(names::VACCINATION_DATE).map(|at| &columns[at]);
+        let Some(Values::Dates(days)) = days else { return 0 };
+        accepted.iter().filter(|row| self.period_days.contains(&days[**row as usize])).count() as u64
+    }
+
+    /// The key of each row's client. A row without one is rejected, so its key is never used.
+    fn clients(&self, columns: &[Values], accepted: &[u32]) -> Result<Vec<i64>> {
+        let client = self.checker.dictionary.position(names::CLIENT).map(|at| &columns[at]);
+        let Some(Values::Texts(clients)) = client else {
+            return Err(Error::internal("the client id has not been read"));
+        };
+        if accepted.iter().any(|row| clients.ids[*row as usize] == NO_TEXT) {
+            return Err(Error::internal("a row without a client would be kept"));
+        }
+        let keys: Vec<i64> = clients.different.iter().map(|client| self.keys.key(client.unwrap_or_default())).collect();
+        Ok(clients.ids.iter().map(|id| keys.get(*id as usize).copied().unwrap_or_default()).collect())
+    }
+
+    /// Looks at what was set aside for the rules across rows.
+    pub fn finish(self, delivery: &Delivery, pieces: &Pieces<'_>, threads: usize) -> Result<across::Found> {
+        self.across.finish(delivery, pieces.line_end(), &pieces.starts, threads)
+    }
+}
+
+/// A thread at the desk. When it panics, the others leave as well.
+struct Leaving<'d, 'a, 'b, 'c> {
+    desk: &'d Mutex<Desk<'a, 'b, 'c>>,
+    moved: &'d Condvar,
+}
+
+impl Drop for Leaving<'_, '_, '_, '_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            lock(self.desk).stopped = true;
+            self.moved.notify_all();
+        }
+    }
+}
+
+impl Leaving<'_, '_, '_, '_> {
+    /// Hands in what came of a piece, and waits while too many wait for an earlier one. `false` means to stop.
+    fn hand_in(&self, number: u64, checked: Checked, threads: usize, reporter: &dyn Reporter) -> Result<bool> {
+        let mut desk = lock(self.desk);
+        desk.waiting.insert(number, checked);
+        desk.add_up(reporter)?;
+        self.moved.notify_all();
+        let desk: MutexGuard<'_, Desk<'_, '_, '_>> = self
+            .moved
+            .wait_while(desk, |desk| !desk.stopped && desk.waiting.len() > threads * WAITING)
+            .unwrap_or_else(PoisonError::into_inner);
+        Ok(!desk.stopped)
+    }
+}
+
+impl Desk<'_, '_, '_> {
+    fn add_up(&mut self, reporter: &dyn Reporter) -> Result<()> {
+        while let Some(checked) = self.waiting.remove(&self.added) {
+            self.added += 1;
+            self.structure.merge(checked.structure);
+            self.list.add(&checked.found.findings, &checked.rejected)?;
+            self.report.add(checked.read, checked.rejected.len() as u64, checked.in_period, checked.found);
+            reporter.advanced(checked.bytes);
+        }
+        Ok(())
+    }
+}

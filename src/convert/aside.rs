@@ -1,0 +1,300 @@
+//! Accepted rows on their way to Parquet: entries of fixed width, set aside by client.
+//!
+//! An entry is the client's key, the row's place in the file, and every stored field: a date or a whole number in four
+//! bytes, a code as its position in two, a text as its number in four. What is set aside takes a third of the file.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, Date32Array, DictionaryArray, Int32Array, UInt16Array, UInt32Array};
+use arrow::buffer::{BooleanBuffer, NullBuffer};
+
+use super::texts::Texts;
+use crate::check::{NO_CODE, NO_DATE, NO_INTEGER, NO_TEXT, Rows, Values};
+use crate::dictionary::{Dictionary, FieldType, names};
+use crate::error::{Error, Result};
+use crate::spill::{Spill, u64_at};
+
+/// Bytes of an entry before its fields: key, and where the row begins in the file.
+const HEAD: usize = 16;
+/// Bytes of a file for each of its rows, at the least: for the number of buckets.
+const SHORTEST_ROW: u64 = 150;
+
+/// A stored field in an entry.
+#[derive(Debug)]
+struct Slot {
+    name: String,
+    /// Position of the field in the dictionary.
+    field: usize,
+    field_type: FieldType,
+    /// First byte.
+    at: usize,
+    /// The texts of the column, when it has texts.
+    texts: Option<Texts>,
+}
+
+/// The rows of a file, set aside by client.
+#[derive(Debug)]
+pub struct Aside {
+    slots: Vec<Slot>,
+    width: usize,
+    /// First byte of the day of vaccination.
+    day: usize,
+    spill: Spill,
+}
+
+impl Aside {
+    /// For a file of so many bytes; what is more than `memory` bytes goes to nameless files in `folder`.
+    pub fn new(dictionary: &Dictionary, folder: &Path, bytes: u64, memory: usize) -> Result<Self> {
+        let stored = dictionary.fields().iter().enumerate().filter(|(_, field)| field.table.is_some() && field.in_file);
+        let texts = stored.clone().filter(|(_, field)| field.field_type == FieldType::Text).count();
+        // Texts are few and long, or there is something wrong with the file: a small part is theirs.
+        let memory_of_texts = memory / 8 / texts.max(1);
+        let mut width = HEAD;
+        let slots = stored.map(|(position, field)| {
+            let at = width;
+            width += if field.field_type == FieldType::Code { 2 } else { 4 };
+            let texts = match field.field_type {
+                FieldType::Text => Some(Texts::new(folder, memory_of_texts)?),
+                _ => None,
+            };
+            Ok(Slot { name: field.name.clone(), field: position, field_type: field.field_type, at, texts })
+        });
+        let slots = slots.collect::<Result<Vec<_>>>()?;
+        let day = slots.iter().find(|slot| slot.name == names::VACCINATION_DATE).map(|slot| slot.at);
+        let day = day.ok_or_else(|| Error::internal("the day of vaccination is not stored"))?;
+        let spill = Spill::new(folder, width, bytes / SHORTEST_ROW * width as u64, memory / 8 * 7);
+        Ok(Self { slots, width, day, spill })
+    }
+
+    /// The place of a stored field in [`Bucket::column`].
+    pub fn slot(&self, name: &str) -> Result<usize> {
+        let slot = self.slots.iter().position(|slot| slot.name == name);
+        slot.ok_or_else(|| Error::internal("a table has a column that is not stored"))
+    }
+
+    /// Sets the accepted rows of a piece aside.
+    pub fn add(&self, rows: Rows<'_>) -> Result<()> {
+        let mut entries = vec![0; rows.accepted.len() * self.width];
+        let keys: Vec<u64> = rows.accepted.iter().map(|row| rows.clients[*row as usize].cast_unsigned()).collect();
+        self.put(&mut entries, rows, 0, |row| rows.clients[row].to_le_bytes());
+        self.put(&mut entries, rows, 8, |row| rows.places[row].offset.to_le_bytes());
+        for slot in &self.slots {
+            match (&rows.columns[slot.field], &slot.texts) {
+                (Values::Dates(numbers) | Values::Integers(numbers), None) => {
+                    self.put(&mut entries, rows, slot.at, |row| numbers[row].to_le_bytes());
+                }
+                (Values::Codes(codes), None) => {
+                    self.put(&mut entries, rows, slot.at, |row| codes[row].to_le_bytes());
+                }
+                (Values::Texts(here), Some(texts)) => {
+                    let numbers = texts.numbers(&here.different)?;
+                    let number = |id: u32| numbers.get(id as usize).copied().unwrap_or(NO_TEXT);
+                    self.put(&mut entries, rows, slot.at, |row| number(here.ids[row]).to_le_bytes());
+                }
+                _ => return Err(Error::internal("a stored field has not been read")),
+            }
+        }
+        // The keys are uniform, so their bits spread clients evenly.
+        self.spill.add(&keys, &entries)
+    }
+
+    #[inline]
+    fn put<const N: usize>(&self, entries: &mut [u8], rows: Rows<'_>, at: usize, bytes: impl Fn(usize) -> [u8; N]) {
+        for (entry, row) in entries.chunks_exact_mut(self.width).zip(rows.accepted) {
+            entry[at..at + N].copy_from_slice(&bytes(*row as usize));
+        }
+    }
+
+    /// Number of buckets.
+    pub fn buckets(&self) -> usize {
+        self.spill.buckets()
+    }
+
+    /// Takes a bucket, which is there once.
+    pub fn take(&self, bucket: usize) -> Result<Bucket<'_>> {
+        let bytes = self.spill.take(bucket)?;
+        Ok(Bucket { aside: self, entries: sorted(&bytes, self.width, self.day)? })
+    }
+}
+
+/// Sorts entries by client, day and place in the file.
+fn sorted(entries: &[u8], width: usize, day: usize) -> Result<Vec<u8>> {
+    let entry = |number: u32| &entries[number as usize * width..][..width];
+    let count = u32::try_from(entries.len() / width).map_err(|_| Error::internal("a bucket has too many rows"))?;
+    // Client, day and number in one number that sorts fast. Days before 1970 are negative: the sign bit is turned.
+    let mut order: Vec<u128> = (0..count)
+        .map(|number| {
+            let day = i32_at(entry(number), day).cast_unsigned() ^ (1 << 31);
+            u128::from(u64_at(entry(number), 0)) << 64 | u128::from(day) << 32 | u128::from(number)
+        })
+        .collect();
+    order.sort_unstable();
+    let number = |key: &u128| u32::try_from(key & u128::from(u32::MAX)).unwrap_or_default();
+    for same_day in order.chunk_by_mut(|one, other| one >> 32 == other >> 32) {
+        if same_day.len() > 1 {
+            same_day.sort_unstable_by_key(|key| u64_at(entry(number(key)), 8));
+        }
+    }
+    let mut sorted = Vec::with_capacity(entries.len());
+    for key in &order {
+        sorted.extend_from_slice(entry(number(key)));
+    }
+    Ok(sorted)
+}
+
+fn i32_at(bytes: &[u8], at: usize) -> i32 {
+    i32::from_le_bytes(bytes[at..].first_chunk().copied().unwrap_or_default())
+}
+
+/// The rows of some clients, sorted by client, day of vaccination and place in the file.
+#[derive(Debug)]
+pub struct Bucket<'a> {
+    aside: &'a Aside,
+    entries: Vec<u8>,
+}
+
+impl Bucket<'_> {
+    /// The key of each row's client.
+    pub fn keys(&self) -> Vec<i64> {
+        self.rows().map(|entry| u64_at(entry, 0).cast_signed()).collect()
+    }
+
+    /// A date or whole number of each row, with the sentinel of its type.
+    pub fn numbers(&self, slot: usize) -> Vec<i32> {
+        let at = self.aside.slots[slot].at;
+        self.rows().map(|entry| i32_at(entry, at)).collect()
+    }
+
+    /// A code of each row, as its position, or [`NO_CODE`].
+    pub fn codes(&self, slot: usize) -> Vec<u16> {
+        let at = self.aside.slots[slot].at;
+        self.rows().map(|entry| u16::from_le_bytes(entry[at..].first_chunk().copied().unwrap_or_default())).collect()
+    }
+
+    /// A stored field of all rows: dates as `Date32`, whole numbers as `Int32`, codes as `UInt16` positions, texts as a
+    /// dictionary of `UInt32` and `Utf8`.
+    pub fn column(&self, slot: usize) -> Result<ArrayRef> {
+        let Slot { field_type, texts, .. } = &self.aside.slots[slot];
+        let wrong = |_| Error::internal("a column does not fit its type");
+        Ok(match (field_type, texts) {
+            (FieldType::Date, _) => {
+                let days = self.numbers(slot);
+                let present = present(&days, NO_DATE);
+                Arc::new(Date32Array::try_new(days.into(), present).map_err(wrong)?)
+            }
+            (FieldType::Integer, _) => {
+                let numbers = self.numbers(slot);
+                let present = present(&numbers, NO_INTEGER);
+                Arc::new(Int32Array::try_new(numbers.into(), present).map_err(wrong)?)
+            }
+            (FieldType::Code, _) => {
+                let codes = self.codes(slot);
+                let present = present(&codes, NO_CODE);
+                Arc::new(UInt16Array::try_new(codes.into(), present).map_err(wrong)?)
+            }
+            (FieldType::Text, Some(texts)) => {
+                let mut numbers: Vec<u32> = self.numbers(slot).into_iter().map(i32::cast_unsigned).collect();
+                let values = texts.values(&mut numbers)?;
+                let present = present(&numbers, NO_TEXT);
+                // Behind a null, a number must be in range too.
+                numbers.iter_mut().filter(|number| **number == NO_TEXT).for_each(|number| *number = 0);
+                let numbers = if values.is_empty() {
+                    UInt32Array::new_null(numbers.len())
+                } else {
+                    UInt32Array::try_new(numbers.into(), present).map_err(wrong)?
+                };
+                Arc::new(DictionaryArray::try_new(numbers, values).map_err(wrong)?)
+            }
+            (FieldType::Text, None) => return Err(Error::internal("a text column has no texts")),
+        })
+    }
+
+    /// Some of the rows, by their numbers.
+    pub fn only(&self, rows: &[u32]) -> Self {
+        let width = self.aside.width;
+        let mut entries = Vec::with_capacity(rows.len() * width);
+        for row in rows {
+            entries.extend_from_slice(&self.entries[*row as usize * width..][..width]);
+        }
+        Self { aside: self.aside, entries }
+    }
+
+    fn rows(&self) -> impl Iterator<Item = &[u8]> {
+        self.entries.chunks_exact(self.aside.width)
+    }
+}
+
+/// Which values are there, when not all are.
+fn present<T: PartialEq + Copy>(values: &[T], none: T) -> Option<NullBuffer> {
+    values.contains(&none).then(|| NullBuffer::new(BooleanBuffer::collect_bool(values.len(), |at| values[at] != none)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::Place;
+    use arrow::array::{AsArray, StringArray};
+    use arrow::datatypes::UInt32Type;
+
+    /// Rows of one client and another, in two pieces that come in the wrong order, with memory for all and for nothing.
+    #[test]
+    fn rows_come_back_by_client_day_and_place() {
+        let dictionary = Dictionary::built_in().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| dictionary.position(name).unwrap();
+        let piece = |rows: &[(i64, i32, &'static str, u64)]| {
+            let mut columns: Vec<Values> = dictionary
+                .fields()
+                .iter()
+                .map(|field| match field.field_type {
+                    FieldType::Date => Values::Dates(vec![NO_DATE; rows.len()]),
+                    FieldType::Integer => Values::Integers(vec![NO_INTEGER; rows.len()]),
+                    FieldType::Code => Values::Codes(vec![NO_CODE; rows.len()]),
+                    FieldType::Text => Values::Texts(crate::check::Texts {
+                        ids: vec![NO_TEXT; rows.len()],
+                        different: StringArray::from(Vec::<&str>::new()),
+                    }),
+                })
+                .collect();
+            columns[at(names::VACCINATION_DATE)] = Values::Dates(rows.iter().map(|row| row.1).collect());
+            columns[at(names::ZIP)] = Values::Texts(crate::check::Texts {
+                ids: (0..).take(rows.len()).collect(),
+                different: rows.iter().map(|row| Some(row.2)).collect(),
+            });
+            let places: Vec<Place> = rows.iter().map(|row| Place { offset: row.3, line: 0, length: 0 }).collect();
+            let clients: Vec<i64> = rows.iter().map(|row| row.0).collect();
+            (columns, places, clients)
+        };
+        for memory in [1 << 20, 0] {
+            let aside = Aside::new(&dictionary, folder.path(), 1_000, memory).unwrap();
+            for (rows, accepted) in [
+                (vec![(7, -5, "c", 30), (7, 9, "d", 40), (3, 1, "e", 50)], vec![0, 1, 2]),
+                (vec![(7, -5, "b", 10), (9, 2, "x", 15), (7, -5, "b", 20)], vec![0, 2]),
+            ] {
+                let (columns, places, clients) = piece(&rows);
+                aside.add(Rows { accepted: &accepted, clients: &clients, places: &places, columns: &columns }).unwrap();
+            }
+            let mut seen = Vec::new();
+            for bucket in 0..aside.buckets() {
+                let bucket = aside.take(bucket).unwrap();
+                let days = bucket.numbers(aside.slot(names::VACCINATION_DATE).unwrap());
+                let zips = bucket.column(aside.slot(names::ZIP).unwrap()).unwrap();
+                let zips = zips.as_dictionary::<UInt32Type>().downcast_dict::<StringArray>().unwrap();
+                let rows = bucket
+                    .keys()
+                    .into_iter()
+                    .zip(days)
+                    .zip(zips)
+                    .map(|((key, day), zip)| (key, day, zip.unwrap().to_owned()));
+                seen.extend(rows);
+            }
+            let of = |client: i64| -> Vec<_> {
+                seen.iter().filter(|row| row.0 == client).map(|row| (row.1, row.2.as_str())).collect()
+            };
+            assert_eq!(of(7), [(-5, "b"), (-5, "b"), (-5, "c"), (9, "d")], "with {memory} bytes of memory");
+            assert_eq!(of(3), [(1, "e")]);
+            assert_eq!(seen.len(), 5, "the row that is not accepted is not there");
+        }
+    }
+}
