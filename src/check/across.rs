@@ -486,10 +486,21 @@ fn each_history(bytes: &[u8], mut look: impl FnMut(&mut [Dose])) {
 
 /// Rows, different ids and the outcome of one bucket of uses.
 fn look_at_uses(rule: &IdRule, bytes: &[u8]) -> (u64, u64, Outcome) {
+    let width = rule.width();
     let (mut rows, mut distinct, mut outcome) = (0, 0, Outcome::default());
-    let mut uses: Vec<Use> = bytes.chunks_exact(rule.width()).map(Use::read).collect();
-    uses.sort_unstable_by_key(|one| one.id);
-    for same in uses.chunk_by(|one, other| one.id() == other.id()) {
+    // Ids are brought together by numbers that sort fast: the id above, the number of the entry below.
+    let mut order: Vec<u128> = bytes
+        .chunks_exact(width)
+        .enumerate()
+        .map(|(number, entry)| Use::read(entry).id() << Use::OFFSET_BITS | number as u128)
+        .collect();
+    order.sort_unstable();
+    let number = |key: &u128| usize::try_from(key & ((1 << Use::OFFSET_BITS) - 1)).unwrap_or_default();
+    let mut same = Vec::new();
+    for id in order.chunk_by(|one, other| one >> Use::OFFSET_BITS == other >> Use::OFFSET_BITS) {
+        same.clear();
+        same.extend(id.iter().map(|key| Use::read(&bytes[number(key) * width..][..width])));
+        same.sort_unstable_by_key(Use::offset);
         distinct += 1;
         for (at, one) in same.iter().enumerate() {
             rows += u64::from(one.rows);

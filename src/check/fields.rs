@@ -248,17 +248,15 @@ fn each_row<T: Copy>(
 ) -> Vec<T> {
     let mut rows = Vec::with_capacity(records.len());
     let mut before: Option<Before<'_, T>> = None;
-    for row in 0..records.len() {
-        let word = records.word(row, column);
+    for (row, field) in records.column(column).enumerate() {
+        let word = field.word();
         let (value, faults) = match before {
             Some(Before { word: same, result, .. }) if word.is_some() && same == word => result,
-            Some(Before { word: None, field, result }) if word.is_none() && field == records.field(row, column) => {
-                result
-            }
+            Some(Before { word: None, bytes, result }) if word.is_none() && bytes == field.bytes() => result,
             _ => {
-                let field = records.field(row, column);
-                let result = read(&records.value_of(field), word);
-                before = Some(Before { word, field, result });
+                let bytes = field.bytes();
+                let result = read(&records.value_of(bytes), word);
+                before = Some(Before { word, bytes, result });
                 result
             }
         };
@@ -273,7 +271,7 @@ fn each_row<T: Copy>(
 /// The field that was read last, and what came of it.
 struct Before<'a, T> {
     word: Option<Word>,
-    field: &'a [u8],
+    bytes: &'a [u8],
     result: (T, Faults),
 }
 

@@ -23,7 +23,7 @@ use crate::parallel::lock;
 use crate::progress::Reporter;
 
 /// Bytes read at a time. What is known of the rows of a piece stays in the processor's cache.
-const PIECE: usize = 1 << 20;
+const PIECE: usize = 512 << 10;
 /// Pieces for each thread that may wait for an earlier one to be done.
 const WAITING: usize = 4;
 

@@ -29,12 +29,19 @@ struct Masks {
 }
 
 impl PlainSplitter<'_> {
-    /// Splits records from `start`, where one begins. For each, the ends of its fields, with their quotes and without the
-    /// line end, are appended to `ends`, and then `each` is told where the record begins and where the next one does; it
-    /// may take ends away again. Gives the beginning of the first record that is not plain or has no line end.
-    pub fn split(&self, start: usize, ends: &mut Vec<u32>, mut each: impl FnMut(&mut Vec<u32>, usize, usize)) -> usize {
+    /// Splits records from `start`, where one begins. For each, where it begins and the ends of its fields, with their
+    /// quotes and without the line end, are appended to `bounds`; then `each` is told where the record begins and where
+    /// the next one does, and may take the bounds away again. Gives the beginning of the first record that is not plain or
+    /// has no line end.
+    pub fn split(
+        &self,
+        start: usize,
+        bounds: &mut Vec<u32>,
+        mut each: impl FnMut(&mut Vec<u32>, usize, usize),
+    ) -> usize {
         let (mut start, mut block) = (start, start);
-        let mut first_end = ends.len();
+        let mut first = bounds.len();
+        bounds.push(short(start));
         // Of the byte before the block: whether it is inside quotes, closes quotes, is a separator or stands before a record.
         let (mut inside, mut closed, mut separated) = (0_u64, 0_u64, 1_u64);
         while block < self.bytes.len() {
@@ -59,12 +66,13 @@ impl PlainSplitter<'_> {
                 left &= left - 1;
                 if ends_line {
                     let cr = place > start && self.bytes[place - 1] == b'\r';
-                    ends.push(short(place - usize::from(cr)));
-                    each(ends, start, place + 1);
+                    bounds.push(short(place - usize::from(cr)));
+                    each(bounds, start, place + 1);
                     start = place + 1;
-                    first_end = ends.len();
+                    first = bounds.len();
+                    bounds.push(short(start));
                 } else {
-                    ends.push(short(place));
+                    bounds.push(short(place));
                 }
             }
             if odd != 0 {
@@ -72,7 +80,7 @@ impl PlainSplitter<'_> {
             }
             block += BLOCK;
         }
-        ends.truncate(first_end);
+        bounds.truncate(first);
         start
     }
 

@@ -268,9 +268,9 @@ impl Structure {
 pub struct Records<'a> {
     chunk: &'a Chunk,
     width: usize,
-    /// Where each field of each well-formed record ends in the chunk, its quotes among it. A field begins behind the
-    /// delimiter that ends the one before.
-    ends: Vec<u32>,
+    /// For each well-formed record, where it begins in the chunk and where each of its fields ends, its quotes among it. A
+    /// field begins behind the delimiter that ends the one before.
+    bounds: Vec<u32>,
     places: Vec<Place>,
     /// Place and fault of each broken record, in the order of the file.
     pub broken: Vec<(Place, Broken)>,
@@ -292,11 +292,16 @@ pub struct Form<'a> {
 impl<'a> Records<'a> {
     /// Splits a chunk (far shorter than 4 GiB: see `LONGEST_RECORD`) into records.
     pub fn split(chunk: &'a Chunk, form: Form<'_>) -> Self {
+        Self::split_by(chunk, form, false)
+    }
+
+    /// The same by the strict splitter alone, or by both.
+    fn split_by(chunk: &'a Chunk, form: Form<'_>, strictly: bool) -> Self {
         let estimate = chunk.bytes.len() / (form.width * 8).max(1);
         let mut records = Self {
             chunk,
             width: form.width,
-            ends: Vec::with_capacity(estimate * form.width),
+            bounds: Vec::with_capacity(estimate * (form.width + 1)),
             places: Vec::with_capacity(estimate),
             broken: Vec::new(),
             structure: Structure::default(),
@@ -310,24 +315,26 @@ impl<'a> Records<'a> {
         let (bytes, delimiter, line_end) = (chunk.bytes.as_slice(), form.delimiter, chunk.line_end);
         let (plain, strict) =
             (PlainSplitter { bytes, delimiter, line_end }, StrictSplitter { bytes, delimiter, line_end });
-        let mut ends = std::mem::take(&mut records.ends);
+        let mut bounds = std::mem::take(&mut records.bounds);
         let mut at = 0;
         // Where a record ends whose lines are read again because it has swallowed rows. It is a true record end, so that
         // the result does not depend on where chunks end.
         let mut again_to = 0;
         while at < bytes.len() {
-            if at >= again_to {
-                at = plain
-                    .split(at, &mut ends, |ends, at, end| records.take(&mut split, ends, at, &RecordEnd::plain(end)));
+            if at >= again_to && !strictly {
+                at = plain.split(at, &mut bounds, |bounds, at, end| {
+                    records.take(&mut split, bounds, at, &RecordEnd::plain(end));
+                });
                 if at == bytes.len() {
                     break;
                 }
             }
-            let first_end = ends.len();
+            let first = bounds.len();
+            bounds.push(short(at));
             let is_split_again = at < again_to;
             let limit = if is_split_again { again_to } else { bytes.len() };
-            let mut record = strict.split(at, limit, &mut ends);
-            let is_broken = record.unclosed || record.stray_quote || ends.len() - first_end != form.width;
+            let mut record = strict.split(at, limit, &mut bounds);
+            let is_broken = record.unclosed || record.stray_quote || bounds.len() - first != form.width + 1;
             // Two half-open quotes can make one record of good shape out of several rows: then its first line is a row too.
             let swallows_rows = || {
                 (is_broken || strict.is_like_a_row(at, form.width)) && strict.swallows_rows(at, record.end, form.width)
@@ -336,19 +343,19 @@ impl<'a> Records<'a> {
                 again_to = if is_split_again { again_to } else { record.end };
                 record = RecordEnd { end: strict.line_from(at), lines: 1, unclosed: true, ..record };
             }
-            records.take(&mut split, &mut ends, at, &record);
+            records.take(&mut split, &mut bounds, at, &record);
             at = record.end;
         }
-        records.ends = ends;
+        records.bounds = bounds;
         records
     }
 
-    /// Takes a record that begins at `at`, and whose fields end at the last of `ends`: a row, a broken one, or a blank line.
-    fn take(&mut self, split: &mut Split<'_>, ends: &mut Vec<u32>, at: usize, record: &RecordEnd) {
+    /// Takes a record that begins at `at` and whose bounds are the last ones: a row, a broken one, or a blank line.
+    fn take(&mut self, split: &mut Split<'_>, bounds: &mut Vec<u32>, at: usize, record: &RecordEnd) {
         let chunk = self.chunk;
         let raw = &chunk.bytes[at..record.end];
-        let before = self.places.len() * self.width;
-        let count = ends.len() - before;
+        let before = self.places.len() * (self.width + 1);
+        let count = bounds.len() - before - 1;
         let text = without_line_end(raw, chunk.line_end);
         let is_open = raw.last() != Some(&chunk.line_end);
         let is_crlf = raw.ends_with(b"\r\n");
@@ -372,10 +379,10 @@ impl<'a> Records<'a> {
         };
         let place = Place { line: split.line, offset: chunk.first_offset + at as u64, length: short(raw.len()) };
         if text.is_empty() {
-            ends.truncate(before);
+            bounds.truncate(before);
             structure.blank_lines += 1;
         } else if let Some(broken) = broken {
-            ends.truncate(before);
+            bounds.truncate(before);
             self.broken.push((place, broken));
         } else {
             structure.rows_over_several_lines += u64::from(record.spans_lines());
@@ -401,39 +408,19 @@ impl<'a> Records<'a> {
         without_line_end(&self.chunk.bytes[start..start + place.length as usize], self.chunk.line_end)
     }
 
-    /// The bytes of a field as they stand in the file, its quotes among them.
-    #[inline]
-    pub fn field(&self, row: usize, column: usize) -> &'a [u8] {
-        let (start, end) = self.range(row, column);
-        &self.chunk.bytes[start..end]
+    /// The fields of a column as they stand in the file, their quotes among them.
+    pub fn column(&self, column: usize) -> impl Iterator<Item = Field<'a>> {
+        let bytes = self.chunk.bytes.as_slice();
+        let behind = usize::from(column > 0);
+        self.bounds.chunks_exact(self.width + 1).map(move |bounds| Field {
+            from: &bytes[bounds[column] as usize + behind..],
+            length: bounds[column + 1] as usize - bounds[column] as usize - behind,
+        })
     }
 
-    /// A field as a number, when it has at most sixteen bytes: its bytes, then zeros, and how many they are. Two fields are
-    /// the same when both are.
-    #[inline]
-    pub fn word(&self, row: usize, column: usize) -> Option<Word> {
-        let (start, end) = self.range(row, column);
-        let length = end - start;
-        if length > Word::BYTES {
-            return None;
-        }
-        if let Some(bytes) = self.chunk.bytes[start..].first_chunk() {
-            return Some(Word::of(bytes, length));
-        }
-        let mut bytes = [0; Word::BYTES];
-        bytes[..length].copy_from_slice(&self.chunk.bytes[start..end]);
-        Some(Word::of(&bytes, length))
-    }
-
-    #[inline]
-    fn range(&self, row: usize, column: usize) -> (usize, usize) {
-        let at = row * self.width + column;
-        let start = if column == 0 {
-            usize::try_from(self.places[row].offset - self.chunk.first_offset).unwrap_or(0)
-        } else {
-            self.ends[at - 1] as usize + 1
-        };
-        (start, self.ends[at] as usize)
+    fn field(&self, row: usize, column: usize) -> &'a [u8] {
+        let bounds = &self.bounds[row * (self.width + 1)..];
+        &self.chunk.bytes[bounds[column] as usize + usize::from(column > 0)..bounds[column + 1] as usize]
     }
 
     /// The value of a field in UTF-8, without surrounding blanks and with doubled quotes made single.
@@ -449,7 +436,36 @@ impl<'a> Records<'a> {
     }
 }
 
-/// A short field as a number.
+/// A field as it stands in the file, and what follows it.
+#[derive(Clone, Copy, Debug)]
+pub struct Field<'a> {
+    from: &'a [u8],
+    length: usize,
+}
+
+impl<'a> Field<'a> {
+    /// Its bytes.
+    #[inline]
+    pub fn bytes(self) -> &'a [u8] {
+        &self.from[..self.length]
+    }
+
+    /// The field as a number, when it has at most sixteen bytes.
+    #[inline]
+    pub fn word(self) -> Option<Word> {
+        if self.length > Word::BYTES {
+            return None;
+        }
+        if let Some(bytes) = self.from.first_chunk() {
+            return Some(Word::of(bytes, self.length));
+        }
+        let mut bytes = [0; Word::BYTES];
+        bytes[..self.length].copy_from_slice(self.bytes());
+        Some(Word::of(&bytes, self.length))
+    }
+}
+
+/// A short field as a number: two fields are the same when these are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Word {
     /// Its bytes, the first one lowest, then zeros: eight and eight.
@@ -799,6 +815,64 @@ mod tests {
             let whole = read(&text, 2, text.len() + 1);
             for size in [3, 4, 7, 16] {
                 assert_eq!(read(&text, 2, size), whole, "{text:?} in chunks of {size}");
+            }
+        }
+    }
+
+    /// The plain splitter against the strict one, over several blocks: bytes that hold everything which may be odd, mostly
+    /// in rows that are not.
+    #[test]
+    fn the_plain_splitter_agrees_with_the_strict_one() {
+        const PIECES: [&[u8]; 24] = [
+            b"a,b,c\n",
+            b"a,b,c\r\n",
+            b"\"a\",\"b\",\"c\"\n",
+            b"\"a\",\"b\",\"c\"\r\n",
+            b"long enough for half a block,x,\"and, quoted\"\n",
+            b"\"\",,\"\"\n",
+            b"a,\"b\"\"b\",c\n",
+            b"a,\"b\nb\",c\n",
+            b"a,\"b\r\nb\",c\r\n",
+            b"\"a\"\r,b,c\n",
+            b"a,b\n",
+            b"a,b,c,d\n",
+            b"H,1,2\n",
+            b"\n",
+            b"\r\n",
+            b"\r",
+            b",",
+            b"\"",
+            b"\"\"",
+            b"\"\"\"",
+            b"x",
+            b"\0",
+            b"\xe9",
+            b"\xc3\xa9,\"\xc3\xa9\",y\n",
+        ];
+        let mut state = 0x2545_f491_4f6c_dd1d_u64;
+        let mut next = |below: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            usize::try_from(state >> 33).unwrap() % below
+        };
+        for round in 0..20_000 {
+            // In a third of the rounds nothing is odd, in the others little or much.
+            let odd = [4, 10, PIECES.len()][round % 3];
+            let text: Vec<u8> = (0..next(30))
+                .flat_map(|_| PIECES[next(if next(4) == 0 { PIECES.len() } else { odd })])
+                .copied()
+                .collect();
+            for (line_end, encoding) in
+                [(b'\n', Encoding::Utf8), (b'\r', Encoding::Utf8), (b'\n', Encoding::Windows1252)]
+            {
+                let chunk = Chunk { first_line: 7, first_offset: 100, bytes: text.clone(), line_end, encoding };
+                let form = Form { delimiter: b',', width: 3, header: b"H,1,2" };
+                let [plain, strict] = [false, true].map(|strictly| {
+                    let records = Records::split_by(&chunk, form, strictly);
+                    (records.bounds, records.places, records.broken, records.structure)
+                });
+                assert_eq!(plain, strict, "{:?}", text.escape_ascii().to_string());
             }
         }
     }
