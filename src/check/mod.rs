@@ -11,6 +11,8 @@ mod fields;
 mod findings;
 pub mod page;
 mod past;
+mod profile;
+pub mod quality;
 mod reader;
 pub mod report;
 mod rows;
@@ -20,6 +22,7 @@ mod spill;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use arrow::array::{
     ArrayRef, BooleanArray, Date32Array, Int32Array, Int64Array, RecordBatch, UInt16Array, UInt64Array,
@@ -39,6 +42,7 @@ use crate::secret::random_bytes;
 use across::Across;
 use fields::{FieldRules, NO_CODE, NO_DATE, NO_INTEGER, SeenCodes, Values};
 use findings::{Finding, Findings, Found, Place, RuleId, rejecting};
+use profile::{Plan, Profile};
 use reader::{Broken, Chunk, Chunker, Form, Header, Records, Structure, split_header};
 use rows::RowRules;
 use ruleset::Kind;
@@ -123,6 +127,10 @@ pub struct Checker<'a> {
     pub rules: &'a Ruleset,
     /// The largest share of rejected rows that is accepted, 0 to 1.
     pub max_rejected_share: f64,
+    /// The responsible entities whose rows are expected; none when nobody has said.
+    pub jurisdiction: &'a [String],
+    /// No count of 1 to k - 1 is told of columns and organizations.
+    pub k: u64,
     /// The report of the last month that was loaded, to compare with.
     pub previous: Option<&'a report::Document>,
     /// A private folder for what does not fit in memory: hashes, days and codes, in a file without a name.
@@ -148,7 +156,8 @@ impl Checker<'_> {
         };
         let dialect = self.dictionary.dialect();
         let delimiter = self.dictionary.delimiter();
-        let mut report = report::Builder::new(self.dictionary, self.rules, delivery.period());
+        let started = Instant::now();
+        let mut report = report::Builder::new(self.dictionary, self.rules, delivery.period(), self.k);
         let mut list = RejectedList::new(rejected, self)?;
         let read_failed = |error: std::io::Error| Error::io("read", delivery.path(), &error);
         reporter.started("check", Some(delivery.bytes()));
@@ -173,6 +182,10 @@ impl Checker<'_> {
             report.diagnosed(beginning.and_then(|beginning| diagnosis::diagnose(&beginning, self.dictionary)));
         } else {
             report.rows_follow();
+            let plan = Plan::new(self.dictionary, &order, self.jurisdiction, self.k);
+            let mut profile = Profile::new(&plan);
+            let written = header.fields.iter().map(|name| String::from_utf8_lossy(name).into_owned());
+            let columns: Vec<_> = written.zip(order.iter().copied()).collect();
             let mut pass = Pass {
                 checker: self,
                 rules: &rules,
@@ -205,7 +218,9 @@ impl Checker<'_> {
                 period_days: calendar::day(delivery.period().first_day())..=calendar::day(delivery.period().last_day()),
             };
             while let Some(records) = chunk {
-                let checked = pass.check(&records)?;
+                let checked = pass.check(&records, |columns, clients, rejected| {
+                    profile.add(&plan, columns, clients, rejected);
+                })?;
                 structure.merge(checked.structure);
                 list.add(&checked.found.findings, &checked.rejected)?;
                 report.add(checked.read, checked.rejected.len() as u64, checked.in_period, checked.found);
@@ -215,6 +230,7 @@ impl Checker<'_> {
                 reporter.advanced(records.bytes.len() as u64);
                 chunk = next(&mut chunker)?;
             }
+            report.profiled(&plan, &profile, &columns, !self.jurisdiction.is_empty());
             report.across(pass.across.finish(delivery, chunker.line_end())?);
             if let Some(place) = chunker.cut_off() {
                 report.file_broke_at(Kind::CutOff, place);
@@ -224,7 +240,7 @@ impl Checker<'_> {
         }
         list.finish()?;
         report.structure(&structure, chunker.line_end(), chunker.has_byte_order_mark(), detector.told());
-        let mut report = report.finish(delivery, self.max_rejected_share, &applies);
+        let mut report = report.finish(delivery, self.max_rejected_share, &applies, started.elapsed());
         past::compare(report.document_mut(), self.rules, self.previous);
         let totals = report.document().totals;
         reporter.finished(&format!(
@@ -297,7 +313,8 @@ struct Checked {
 }
 
 impl Pass<'_> {
-    fn check(&mut self, chunk: &Chunk) -> Result<Checked> {
+    /// `profile` takes columns, keys of clients and rejected rows.
+    fn check(&mut self, chunk: &Chunk, profile: impl FnOnce(&[Values], &[i64], &[bool])) -> Result<Checked> {
         let dictionary = self.checker.dictionary;
         let form = Form { delimiter: dictionary.delimiter(), width: self.order.len(), header: &self.header };
         let records = Records::split(chunk, form);
@@ -323,6 +340,7 @@ impl Pass<'_> {
         let clients = self.clients(&columns, findings.rejected())?;
         let rejects = findings.rejected();
         self.across.add(self.across.entries(&records, &columns, &clients, rejects, dictionary))?;
+        profile(&columns, &clients, rejects);
         let in_period = self.in_period(&columns, rejects);
         let accepted = self.batch(&records, &columns, &clients, rejects)?;
         Ok(Checked { read, structure: records.structure, in_period, found: findings.into_found(), rejected, accepted })
