@@ -6,6 +6,7 @@
 //! ```
 
 mod across;
+mod chart;
 mod diagnosis;
 mod fields;
 mod findings;

@@ -140,8 +140,9 @@ fn codes_without(one: &Document, other: &Document, least_rows: u64) -> Vec<Strin
 /// Organizations of many rows that have gone, or have far fewer or more rows.
 fn organizations_moved(document: &Document, previous: &Document, by: f64, least_rows: u64) -> Vec<String> {
     let now = &document.organizations;
-    // Whoever is not listed has no more rows than the last that is.
-    let unlisted = now.listed.last().and_then(|last| last.rows).unwrap_or(0);
+    // Whoever is not listed has no more rows than the last that is, nor than all others together.
+    let last = now.listed.last().and_then(|last| last.rows).unwrap_or(u64::MAX);
+    let unlisted = now.others.as_ref().map_or(0, |others| others.rows.unwrap_or(document.k).min(last));
     previous
         .organizations
         .listed
@@ -150,7 +151,11 @@ fn organizations_moved(document: &Document, previous: &Document, by: f64, least_
             let (id, then) = (before.id.as_ref()?, before.rows.filter(|rows| *rows >= least_rows)?);
             let rows = now.listed.iter().find(|same| same.id.as_ref() == Some(id)).and_then(|same| same.rows);
             let is_far = moved([as_float(rows.unwrap_or(unlisted)), as_float(then)], by);
-            let now = rows.map_or_else(|| format!("at most {}", grouped(unlisted)), grouped);
+            let now = match rows {
+                Some(rows) => grouped(rows),
+                None if unlisted == 0 => "no".to_owned(),
+                None => format!("at most {}", grouped(unlisted)),
+            };
             is_far.then(|| format!("{id} {now} rows after {}", grouped(then)))
         })
         .collect()
@@ -183,4 +188,35 @@ fn share(part: u64, whole: u64) -> f64 {
 #[expect(clippy::cast_precision_loss, reason = "for a share, compared with a policy of two digits")]
 fn as_float(number: u64) -> f64 {
     number as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn columns_are_known_by_their_names_in_the_dictionary() {
+        let columns = |text: &str| -> Vec<Column> {
+            let column = |part: &str| {
+                let (name, header) = part.split_once('=').unwrap();
+                let nothing = json!(null);
+                let column = json!({"name": name, "header": header, "identifier": false, "present": nothing,
+                                    "missing": nothing, "unfit": nothing});
+                serde_json::from_value(column).unwrap()
+            };
+            text.split(' ').map(column).collect()
+        };
+        for (before, now, expected) in [
+            ("a=A b=B", "a=A b=B", ""),
+            ("a=A b=B", "a=X b=B", "A is now X"),
+            ("a=A b=B", "a=A b=B c=C", "C is new"),
+            ("a=A b=B c=C", "a=A c=C", "B is gone"),
+            ("a=A b=B c=C", "a=A c=C b=B", "the order of the columns is another"),
+            ("a=A b=B", "c=C b=Y", "C is new, B is now Y, A is gone"),
+        ] {
+            assert_eq!(columns_changed(&columns(now), &columns(before)).join(", "), expected);
+        }
+    }
 }

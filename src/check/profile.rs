@@ -512,3 +512,54 @@ fn usable_values(values: &Values, usable: &mut [u16]) {
         Values::Unread => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shape_has_digits_and_runs_of_letters_and_no_letter_of_the_text() {
+        for (text, expected) in [
+            ("", ""),
+            ("78701", "99999"),
+            ("78701-1234", "99999-9999"),
+            ("Sunrise Clinic", "Aa Aa"),
+            ("McDONALD, José", "AaA, Aa"),
+            ("O'Neil\u{2013}Ruiz\t7", "A'Aa?Aa?9"),
+            (&"9".repeat(40), &"9".repeat(40)),
+            (&"1-".repeat(30), &("9-".repeat(20) + "…")),
+            (&"x".repeat(1_000_000), "a"),
+        ] {
+            assert_eq!(shape(text), expected, "{}", text.len());
+        }
+    }
+
+    #[test]
+    fn a_line_counts_every_number_and_both_sides() {
+        let mut line = Line::new(&(-1..=2));
+        line.add(&[NO_DATE, -1, 2, 2, 3, i32::MAX, -2, -2, i32::MIN + 1], NO_DATE);
+        assert_eq!(line.each().collect::<Vec<_>>(), [(-1, 1), (2, 2)]);
+        assert_eq!(line.outside(), [3, 2]);
+        let mut days = Line::new(&DAYS);
+        days.add(&[*DAYS.start(), *DAYS.end(), *DAYS.start() - 1, *DAYS.end() + 1], NO_DATE);
+        let told: Vec<_> = days.each().map(|(day, _)| calendar::date(day).to_string()).collect();
+        assert_eq!((told.join(" ").as_str(), days.outside()), ("1890-01-01 2099-12-31", [1, 1]));
+    }
+
+    #[test]
+    fn distinct_texts_are_exact_until_there_are_many_and_then_near() {
+        let of = |texts: std::ops::Range<u32>| {
+            let mut distinct = Distinct::default();
+            texts.for_each(|number| distinct.add(&number.to_string()));
+            distinct
+        };
+        let mut few = of(0..1_000);
+        few.merge(of(500..1_500));
+        assert_eq!(few.count(), (1_500, true));
+        let mut many = of(0..150_000);
+        many.merge(of(100_000..300_000));
+        assert_eq!(many.0, of(0..300_000).0, "the same in any order");
+        let (count, is_exact) = many.count();
+        assert!(!is_exact && count.abs_diff(300_000) < 300_000 * 3 / 100, "{count}");
+    }
+}

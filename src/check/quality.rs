@@ -32,8 +32,8 @@ pub struct Distinct {
 pub struct ShapeRows {
     /// `9` is a digit, `A` a run of capitals, `a` a run of other letters; what follows 40 characters is `…`.
     pub shape: String,
-    /// Rows with it.
-    pub rows: u64,
+    /// Rows with it; null when that would tell how few the rows of other shapes are.
+    pub rows: Option<u64>,
 }
 
 /// Rows of one code.
@@ -273,8 +273,8 @@ fn shapes(mut shapes: Vec<(String, u64)>, k: u64) -> Vec<ShapeRows> {
     shapes.sort_by(|(one, rows), (other, others)| others.cmp(rows).then_with(|| one.cmp(other)));
     let counts: Vec<u64> = shapes.iter().map(|(_, rows)| *rows).collect();
     let hidden = hidden(&counts, k, |at| at >= SHAPES);
-    let shown = shapes.into_iter().zip(hidden).filter(|(_, hidden)| !hidden);
-    shown.map(|((shape, rows), _)| ShapeRows { shape, rows }).collect()
+    let told = shapes.into_iter().zip(hidden).take(SHAPES).filter(|((_, rows), _)| !is_small(*rows, k));
+    told.map(|((shape, rows), hidden)| ShapeRows { shape, rows: (!hidden).then_some(rows) }).collect()
 }
 
 fn codes(rows: &[u64], list: &Codelist, k: u64) -> Vec<CodeRows> {
@@ -401,5 +401,144 @@ pub fn organizations(profile: &Profile, plan: &Plan, k: u64) -> Organizations {
         listed,
         others,
         without: all.without,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::StringArray;
+
+    use super::super::fields::{NO_CODE, NO_DATE, Values};
+    use super::*;
+
+    #[test]
+    fn no_sum_tells_a_count_of_one_to_ten() {
+        for (counts, expected) in [
+            (&[100, 50, 0][..], "100 50 0"),
+            (&[], ""),
+            // One small count would be what is missing from the sum: the next one goes, too.
+            (&[100, 50, 5], "100 – –"),
+            (&[5], "–"),
+            // Two are enough together.
+            (&[100, 6, 5], "100 – –"),
+            (&[100, 4, 5], "– – –"),
+            (&[100, 50, 4, 5], "100 – – –"),
+            // Twice 10 is the only way to 20, and eleven times 1 that to 11.
+            (&[100, 10, 10], "– – –"),
+            (&[100, 9, 10], "100 – –"),
+            (&[100, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1], "– – – – – – – – – – – –"),
+            (&[11, 10, 11], "11 – –"),
+        ] {
+            let hidden = hidden(counts, 11, |_| false);
+            let told = counts.iter().zip(hidden).map(|(count, hidden)| if hidden { "–".into() } else { count.to_string() });
+            assert_eq!(told.collect::<Vec<_>>().join(" "), expected, "{counts:?}");
+        }
+        // A part may not leave a small rest, either.
+        assert_eq!(parts(&[(95, 100), (50, 100), (0, 100)], 11), [None, None, Some(0)]);
+        assert_eq!(parts(&[(100, 100), (50, 100), (0, 9)], 11), [Some(100), Some(50), None]);
+    }
+
+    const ROWS: i32 = 60_000;
+
+    /// Rows of 50,000 organizations: one with a tenth of the rows, some hundred of a hundred rows, and many of one row.
+    fn rows(dictionary: &Dictionary, range: std::ops::Range<i32>) -> (Vec<Values>, Vec<i64>, Vec<bool>) {
+        let organization = |row: i32| match row % 10 {
+            0 => "largest".to_owned(),
+            1 => format!("middle {}", row / 10 % 300),
+            _ => format!("small {row} {}", "x".repeat(60)),
+        };
+        let first = calendar::day("2024-01-01".parse().unwrap());
+        let columns = dictionary.fields().iter().map(|field| {
+            let values = range.clone();
+            match (field.name.as_str(), field.field_type) {
+                (names::ORGANIZATION, _) => Values::Texts(StringArray::from_iter_values(values.map(organization))),
+                (_, crate::dictionary::FieldType::Text) => {
+                    Values::Texts(values.map(|row| (row % 7 > 0).then(|| format!("{row} Text"))).collect::<StringArray>())
+                }
+                (_, crate::dictionary::FieldType::Date) => {
+                    Values::Dates(values.map(|row| if row % 5 == 0 { NO_DATE } else { first + row % 366 }).collect())
+                }
+                (_, crate::dictionary::FieldType::Integer) => Values::Integers(values.map(|row| row % 900).collect()),
+                (_, crate::dictionary::FieldType::Code) => {
+                    let code = |row| u16::try_from(row % 260).ok().filter(|code| *code < 250).unwrap_or(NO_CODE);
+                    Values::Codes(values.map(code).collect())
+                }
+            }
+        });
+        let columns = columns.collect();
+        (columns, range.clone().map(|row| i64::from(row % 20_000) + 1).collect(), range.map(|row| row % 4 == 0).collect())
+    }
+
+    /// What is reported of the rows in so many parts, added one after the other or merged.
+    fn reported(parts: i32, merge: bool) -> String {
+        let dictionary = Dictionary::built_in().unwrap();
+        let order: Vec<usize> = (0..dictionary.fields().len()).collect();
+        let plan = Plan::new(&dictionary, &order, &["8  TEXT".to_owned()], 11);
+        let mut profile = Profile::new(&plan);
+        let step = ROWS / parts;
+        // Merged from the last to the first: the order must not matter.
+        for part in (0..parts).rev() {
+            let (columns, clients, rejected) = rows(&dictionary, part * step..(part + 1) * step);
+            if merge {
+                let mut one = Profile::new(&plan);
+                one.add(&plan, &columns, &clients, &rejected);
+                profile.merge(one);
+            } else {
+                profile.add(&plan, &columns, &clients, &rejected);
+            }
+        }
+        assert_eq!(profile.entities, [1, (ROWS - ROWS.div_euclid(7) - 1) as u64 - 1]);
+        let file: Vec<(String, usize)> = order.iter().map(|at| (format!("column {at}"), *at)).collect();
+        let period = "2024-12".parse().unwrap();
+        let columns = columns(&profile, &dictionary, &file, |_| FieldCounts::default(), (period, 11));
+        serde_json::to_string_pretty(&(columns, organizations(&profile, &plan, 11))).unwrap()
+    }
+
+    #[test]
+    fn the_report_is_the_same_for_any_cut_and_stays_small() {
+        let whole = reported(1, false);
+        for parts in [2, 7, 60] {
+            assert!(reported(parts, false) == whole && reported(parts, true) == whole, "{parts} parts");
+        }
+        assert!(whole.len() < 400_000, "{} bytes", whole.len());
+        let told: serde_json::Value = serde_json::from_str(&whole).unwrap();
+        let organizations = &told[1];
+        assert_eq!(organizations["organizations"], 1 + 300 + 48_000);
+        assert_eq!(organizations["listed"].as_array().unwrap().len(), 200);
+        assert_eq!(organizations["listed"][0]["id"], "largest");
+        assert_eq!(organizations["listed"][0]["rows"], 6_000);
+        assert_eq!(organizations["others"]["organizations"], 48_101);
+        assert!(!whole.contains("xxx") && !whole.contains("Text"), "a text of a row is in the report");
+    }
+
+    #[test]
+    fn an_organization_of_few_clients_is_not_told() {
+        let dictionary = Dictionary::built_in().unwrap();
+        let at = dictionary.position(names::ORGANIZATION).unwrap();
+        let plan = Plan::new(&dictionary, &[at], &[], 11);
+        let of = |organizations: &[(&str, usize, i64)]| {
+            let mut profile = Profile::new(&plan);
+            let (mut ids, mut clients) = (Vec::new(), Vec::new());
+            for (id, rows, different) in organizations {
+                ids.extend(std::iter::repeat_n(*id, *rows));
+                clients.extend((0..*rows).map(|row| 1 + i64::try_from(row).unwrap() % different));
+            }
+            let mut columns: Vec<Values> = dictionary.fields().iter().map(|_| Values::Unread).collect();
+            columns[at] = Values::Texts(StringArray::from(ids));
+            profile.add(&plan, &columns, &clients, &vec![false; clients.len()]);
+            let told = super::organizations(&profile, &plan, 11);
+            let mut text: Vec<String> = told
+                .listed
+                .iter()
+                .chain(&told.others)
+                .map(|one| format!("{} {:?}", one.id.as_deref().unwrap_or("others"), one.rows.unwrap_or_default()))
+                .collect();
+            text.push(told.others.map_or(0, |others| others.organizations).to_string());
+            text.join(", ")
+        };
+        assert_eq!(of(&[("a", 30, 20), ("b", 11, 11)]), "a 30, b 11, 0");
+        assert_eq!(of(&[("a", 30, 20), ("b", 20, 10), ("c", 5, 5)]), "a 30, others 25, 2");
+        // A small one alone would be what is missing from the sum.
+        assert_eq!(of(&[("a", 30, 20), ("b", 25, 20), ("c", 5, 5)]), "a 30, others 30, 2");
     }
 }

@@ -200,7 +200,8 @@ fn summary(report: &Report, rest: &str) -> String {
         told += 1;
     }
     if failed.len() > told {
-        lines.push(format!("  and {} more: {rest}", terminal::count(failed.len() - told, "rule")));
+        let more = failed.len() - told;
+        lines.push(format!("  and {more} more {}: {rest}", if more == 1 { "rule" } else { "rules" }));
     }
     let not_checkable = document.rules.iter().filter(|rule| rule.outcome == Outcome::NotCheckable).count();
     if not_checkable > 0 && totals.read > 0 {
