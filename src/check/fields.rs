@@ -1,6 +1,6 @@
 //! One column of a chunk at a time: bytes → typed values, with a finding for every value that does not fit.
 
-use arrow::array::StringArray;
+use arrow::array::{Array, StringArray};
 use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -51,6 +51,16 @@ impl Texts {
     pub fn get(&self, row: usize) -> Option<&str> {
         let id = self.ids[row];
         (id != NO_TEXT).then(|| self.different.value(id as usize))
+    }
+
+    /// The different texts that rows have, each with the number of its rows.
+    pub fn rows(&self) -> Vec<(&str, u64)> {
+        let mut rows = vec![0; self.different.len()];
+        for id in self.ids.iter().filter(|id| **id != NO_TEXT) {
+            rows[*id as usize] += 1;
+        }
+        let texts = self.different.iter().map(Option::unwrap_or_default);
+        texts.zip(rows).filter(|(_, rows)| *rows > 0).collect()
     }
 }
 
@@ -433,6 +443,25 @@ fn whole_number(value: &[u8]) -> Option<i32> {
     }
     let number = digits.iter().fold(0, |sum, digit| sum * 10 + i32::from(digit - b'0'));
     Some(if digits.len() == value.len() { number } else { -number })
+}
+
+/// The texts of some rows, for tests.
+#[cfg(test)]
+impl<S: AsRef<str>> FromIterator<Option<S>> for Texts {
+    fn from_iter<I: IntoIterator<Item = Option<S>>>(rows: I) -> Self {
+        let mut different: Vec<String> = Vec::new();
+        let mut seen = std::collections::HashMap::new();
+        let ids = rows.into_iter().map(|text| {
+            text.map_or(NO_TEXT, |text| {
+                *seen.entry(text.as_ref().to_owned()).or_insert_with(|| {
+                    different.push(text.as_ref().to_owned());
+                    u32::try_from(different.len() - 1).unwrap()
+                })
+            })
+        });
+        let ids = ids.collect();
+        Self { ids, different: StringArray::from(different) }
+    }
 }
 
 #[cfg(test)]

@@ -74,20 +74,22 @@ impl Alternatives {
         }
     }
 
+    /// Rows that an alternative fits.
+    pub fn rows(&self, alternative: usize) -> u64 {
+        self.sets.iter().filter(|(set, ..)| set >> alternative & 1 == 1).map(|(_, count, _)| count).sum()
+    }
+
     /// The alternative that fits most rows (the first of equals), all rows, and those that it does not fit with the first
     /// of them. `None` when there are no rows.
     pub fn best(&self) -> Option<(usize, Count, Vec<Place>)> {
         let fits = |set: u8, alternative: usize| set >> alternative & 1 == 1;
-        let rows = |alternative: usize| -> u64 {
-            self.sets.iter().filter(|(set, ..)| fits(*set, alternative)).map(|(_, count, _)| count).sum()
-        };
         let checked: u64 = self.sets.iter().map(|(_, count, _)| count).sum();
-        let best = (0..8).rev().max_by_key(|alternative| rows(*alternative)).filter(|_| checked > 0)?;
+        let best = (0..8).rev().max_by_key(|alternative| self.rows(*alternative)).filter(|_| checked > 0)?;
         let mut first: Vec<_> =
             self.sets.iter().filter(|(set, ..)| !fits(*set, best)).flat_map(|(.., first)| first.clone()).collect();
         first.sort_unstable();
         first.truncate(FIRST_PLACES);
-        Some((best, Count { checked, failed: checked - rows(best) }, first))
+        Some((best, Count { checked, failed: checked - self.rows(best) }, first))
     }
 }
 

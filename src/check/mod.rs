@@ -6,6 +6,7 @@
 //! ```
 
 mod across;
+mod chart;
 mod diagnosis;
 mod fields;
 mod findings;
@@ -13,6 +14,8 @@ pub mod page;
 mod pass;
 mod past;
 mod plain;
+mod profile;
+pub mod quality;
 mod reader;
 mod rejected;
 pub mod report;
@@ -21,6 +24,7 @@ pub mod ruleset;
 
 use std::io::Write;
 use std::path::Path;
+use std::time::Instant;
 
 pub use fields::{NO_CODE, NO_DATE, NO_INTEGER, NO_TEXT, Texts, Values};
 pub use findings::Place;
@@ -36,6 +40,7 @@ use crate::secret::random_bytes;
 use fields::FieldRules;
 use findings::RuleId;
 use pass::{Outcome, Pass, Pieces};
+use profile::Plan;
 use reader::{Header, split_header};
 use rejected::RejectedList;
 use ruleset::Kind;
@@ -105,6 +110,10 @@ pub struct Checker<'a> {
     pub rules: &'a Ruleset,
     /// The largest share of rejected rows that is accepted, 0 to 1.
     pub max_rejected_share: f64,
+    /// The responsible entities whose rows are expected; none when nobody has said.
+    pub jurisdiction: &'a [String],
+    /// No count of 1 to k - 1 is told of columns and organizations.
+    pub k: u64,
     /// The report of the last month that was loaded, to compare with.
     pub previous: Option<&'a report::Document>,
     /// A private folder for what does not fit in memory: hashes, days and codes, in files without a name.
@@ -131,7 +140,8 @@ impl Checker<'_> {
             let fields = self.dictionary.fields().iter().enumerate();
             fields.filter(|(_, field)| field.in_file && rules.of(field).contains(&rule)).map(|(at, _)| at).collect()
         };
-        let mut report = report::Builder::new(self.dictionary, self.rules, delivery.period());
+        let started = Instant::now();
+        let mut report = report::Builder::new(self.dictionary, self.rules, delivery.period(), self.k);
         let mut list = RejectedList::new(rejected, self)?;
         reporter.started("check", Some(delivery.bytes()));
         let mut pieces = Pieces::new(delivery, self.dictionary)?;
@@ -148,8 +158,13 @@ impl Checker<'_> {
             report.diagnosed(beginning.and_then(|beginning| diagnosis::diagnose(&beginning, self.dictionary)));
         } else {
             report.rows_follow();
-            let pass = Pass::new(self, &rules, delivery, order, header.raw)?;
-            outcome = pass.run(rest, outcome, sink, &mut report, &mut list, reporter)?;
+            let plan = Plan::new(self.dictionary, &order, self.jurisdiction, self.k);
+            let written = header.fields.iter().map(|name| String::from_utf8_lossy(name).into_owned());
+            let columns: Vec<_> = written.zip(order.iter().copied()).collect();
+            let pass = Pass::new(self, &rules, &plan, delivery, order, header.raw)?;
+            let profile;
+            (outcome, profile) = pass.run(rest, outcome, sink, &mut report, &mut list, reporter)?;
+            report.profiled(&plan, &profile, &columns, !self.jurisdiction.is_empty());
             let Outcome { structure, pieces } = &outcome;
             report.across(pass.finish(delivery, pieces, self.resources.threads)?);
             if let Some(place) = pieces.cut_off() {
@@ -161,7 +176,7 @@ impl Checker<'_> {
         list.finish()?;
         let Outcome { structure, pieces } = &outcome;
         report.structure(structure, pieces.line_end(), pieces.has_byte_order_mark(), pieces.encoding());
-        let mut report = report.finish(delivery, self.max_rejected_share, &applies)?;
+        let mut report = report.finish(delivery, self.max_rejected_share, &applies, started.elapsed())?;
         past::compare(report.document_mut(), self.rules, self.previous);
         let totals = report.document().totals;
         reporter.finished(&format!(

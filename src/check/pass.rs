@@ -8,6 +8,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use super::across::{self, Across, Kept};
 use super::fields::{FieldReader, FieldRules, NO_TEXT, Values};
 use super::findings::{Findings, Found, Place, RuleId, rejecting};
+use super::profile::{Plan, Profile};
 use super::reader::{Broken, Chunk, Chunker, Form, Records, Structure};
 use super::rejected::RejectedList;
 use super::report;
@@ -94,6 +95,7 @@ pub struct Outcome<'a> {
 pub struct Pass<'a> {
     checker: &'a Checker<'a>,
     rules: &'a FieldRules,
+    plan: &'a Plan,
     row_rules: RowRules,
     /// The rules on shape, in the order of [`Broken`].
     broken: Vec<RuleId>,
@@ -133,6 +135,7 @@ struct Desk<'a, 'b, 'c> {
     report: &'a mut report::Builder<'b>,
     list: &'a mut RejectedList<'c>,
     structure: Structure,
+    profile: Profile,
     /// Pieces that are added up.
     added: u64,
     /// Results of later pieces.
@@ -147,6 +150,7 @@ impl<'a> Pass<'a> {
     pub fn new(
         checker: &'a Checker<'a>,
         rules: &'a FieldRules,
+        plan: &'a Plan,
         delivery: &Delivery,
         order: Vec<usize>,
         header: Vec<u8>,
@@ -164,6 +168,7 @@ impl<'a> Pass<'a> {
         Ok(Self {
             checker,
             rules,
+            plan,
             row_rules: RowRules::new(ruleset, dictionary, period)?,
             broken: shapes.iter().map(|kind| ruleset.position(kind)).collect::<Result<_>>()?,
             rejecting: rejecting(ruleset),
@@ -184,12 +189,13 @@ impl<'a> Pass<'a> {
         report: &mut report::Builder<'_>,
         list: &mut RejectedList<'_>,
         reporter: &dyn Reporter,
-    ) -> Result<Outcome<'p>> {
+    ) -> Result<(Outcome<'p>, Profile)> {
         let supply = Mutex::new(Supply { rest, pieces: begun.pieces, taken: 0 });
         let desk = Mutex::new(Desk {
             report,
             list,
             structure: begun.structure,
+            profile: Profile::new(self.plan),
             added: 0,
             waiting: BTreeMap::new(),
             failed: None,
@@ -217,7 +223,7 @@ impl<'a> Pass<'a> {
         let supply = supply.into_inner().unwrap_or_else(PoisonError::into_inner);
         match desk.failed {
             Some(error) => Err(error),
-            None => Ok(Outcome { structure: desk.structure, pieces: supply.pieces }),
+            None => Ok((Outcome { structure: desk.structure, pieces: supply.pieces }, desk.profile)),
         }
     }
 
@@ -229,6 +235,7 @@ impl<'a> Pass<'a> {
         reporter: &dyn Reporter,
     ) -> Result<()> {
         let mut reader = FieldReader::new(self.checker.dictionary, self.rules)?;
+        let mut profile = Profile::new(self.plan);
         loop {
             let (number, chunk) = {
                 let mut supply = lock(supply);
@@ -236,18 +243,26 @@ impl<'a> Pass<'a> {
                     Some(rest) => Some(rest),
                     None => supply.pieces.next()?,
                 };
-                let Some(chunk) = chunk else { return Ok(()) };
+                let Some(chunk) = chunk else { break };
                 supply.taken += 1;
                 (supply.taken - 1, chunk)
             };
-            let checked = self.check(&chunk, &mut reader, sink)?;
+            let checked = self.check(&chunk, &mut reader, &mut profile, sink)?;
             if !desk.hand_in(number, checked, self.checker.resources.threads, reporter)? {
-                return Ok(());
+                break;
             }
         }
+        lock(desk.desk).profile.merge(profile);
+        Ok(())
     }
 
-    fn check(&self, chunk: &Chunk, reader: &mut FieldReader<'_>, sink: &dyn Sink) -> Result<Checked> {
+    fn check(
+        &self,
+        chunk: &Chunk,
+        reader: &mut FieldReader<'_>,
+        profile: &mut Profile,
+        sink: &dyn Sink,
+    ) -> Result<Checked> {
         let dictionary = self.checker.dictionary;
         let form = Form { delimiter: dictionary.delimiter(), width: self.order.len(), header: &self.header };
         let records = Records::split(chunk, form);
@@ -272,6 +287,7 @@ impl<'a> Pass<'a> {
         let accepted: Vec<u32> =
             (0..).zip(findings.rejected()).filter(|(_, rejected)| !**rejected).map(|(row, _)| row).collect();
         let clients = self.clients(&columns, &accepted)?;
+        profile.add(self.plan, &columns, &clients, findings.rejected());
         self.across.add(Kept { rows: &accepted, records: &records, columns: &columns, clients: &clients })?;
         sink.accept(Rows { accepted: &accepted, clients: &clients, places: records.places(), columns: &columns })?;
         Ok(Checked {

@@ -1,35 +1,60 @@
 //! This month's report against the last one. Reports alone are compared: no record of another month is looked at.
 
+use super::quality::Column;
 use super::report::{Document, Outcome, RuleOutcome};
 use super::ruleset::{Kind, Ruleset, Total};
+use crate::figures::grouped;
+
+/// Findings of one rule that its note names.
+const NAMED: usize = 8;
 
 /// Fills in the rules that compare with the report of the last month that was loaded.
 pub fn compare(document: &mut Document, rules: &Ruleset, previous: Option<&Document>) {
-    for (at, rule) in rules.rules().iter().enumerate() {
-        let findings = match (&rule.kind, previous) {
-            (Kind::Changed { .. } | Kind::DeliveredAgain | Kind::ShareChanged { .. }, None) => {
-                let outcome = &mut document.rules[at];
-                outcome.outcome = Outcome::NotCheckable;
-                outcome.reason.get_or_insert_with(|| "no earlier month is loaded".to_owned());
-                continue;
-            }
+    for (at, rule) in rules.rules().iter().enumerate().filter(|(_, rule)| rule.kind.is_of_history()) {
+        let of_columns = !matches!(rule.kind, Kind::Changed { .. } | Kind::DeliveredAgain | Kind::ShareChanged { .. });
+        let reason = match previous {
+            None => Some("no earlier month is loaded".to_owned()),
+            Some(previous) if of_columns && previous.columns.is_empty() => Some(format!(
+                "the report of {} holds no columns: an earlier version wrote it",
+                previous.reporting_period
+            )),
+            Some(_) => None,
+        };
+        let reason = document.rules[at].reason.clone().or(reason);
+        let findings = match (&rule.kind, previous.filter(|_| reason.is_none())) {
             (Kind::Changed { of, by }, Some(previous)) => changed(document, previous, *of, *by),
             (Kind::DeliveredAgain, Some(previous)) => (document.delivery.sha256 == previous.delivery.sha256)
                 .then(|| format!("it is the file of {}", previous.reporting_period))
                 .into_iter()
                 .collect(),
             (Kind::ShareChanged { by }, Some(previous)) => shares_changed(&document.rules, previous, *by),
-            _ => continue,
+            (Kind::CodesMoved { by, least_rows }, Some(previous)) => codes_moved(document, previous, *by, *least_rows),
+            (Kind::CodeNew, Some(previous)) => codes_without(document, previous, 0),
+            (Kind::CodeGone { least_rows }, Some(previous)) => codes_without(previous, document, *least_rows),
+            (Kind::OrganizationsMoved { by, least_rows }, Some(previous)) => {
+                organizations_moved(document, previous, *by, *least_rows)
+            }
+            (Kind::ColumnsChanged, Some(previous)) => columns_changed(&document.columns, &previous.columns),
+            _ => Vec::new(),
         };
         let outcome = &mut document.rules[at];
-        outcome.checked = 1;
+        outcome.checked = u64::from(reason.is_none());
         outcome.failed = u64::from(!findings.is_empty());
-        outcome.note = (!findings.is_empty()).then(|| findings.join(", "));
+        outcome.note = (!findings.is_empty()).then(|| abridged(&findings));
+        outcome.reason = reason;
         outcome.outcome = match outcome {
             RuleOutcome { reason: Some(_), .. } => Outcome::NotCheckable,
             RuleOutcome { failed: 0, .. } => Outcome::Passed,
             _ => Outcome::Failed,
         };
+    }
+}
+
+fn abridged(findings: &[String]) -> String {
+    let named = findings.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+    match findings.len().saturating_sub(NAMED) {
+        0 => named,
+        more => format!("{named} and {more} more"),
     }
 }
 
@@ -56,7 +81,144 @@ fn shares_changed(rules: &[RuleOutcome], previous: &Document, by: f64) -> Vec<St
         .collect()
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a share, compared with a policy of two digits")]
+/// The columns of codes that both reports have.
+fn of_codes<'a>(one: &'a Document, other: &'a Document) -> impl Iterator<Item = (&'a Column, &'a Column)> {
+    let both = one
+        .columns
+        .iter()
+        .filter_map(|column| Some((column, other.columns.iter().find(|other| other.name == column.name)?)));
+    both.filter(|(one, other)| !one.codes.is_empty() && !other.codes.is_empty())
+}
+
+/// A code as a finding names it.
+fn called(column: &Column, code: &str, label: Option<&str>) -> String {
+    match label {
+        Some(label) => format!("{} {code} ({label})", column.header),
+        None => format!("{} {code}", column.header),
+    }
+}
+
+/// Codes of many rows whose share of their column has shrunk or grown beyond so much of the larger one.
+fn codes_moved(document: &Document, previous: &Document, by: f64, least_rows: u64) -> Vec<String> {
+    let mut found = Vec::new();
+    for (column, before) in of_codes(document, previous) {
+        let fit = |column: &Column| column.present.unwrap_or(0).saturating_sub(column.unfit.unwrap_or(0));
+        for code in &column.codes {
+            let same = before.codes.iter().find(|same| same.code == code.code);
+            let Some((now, then)) = code.rows.zip(same.and_then(|same| same.rows)) else { continue };
+            let shares = [share(now, fit(column)), share(then, fit(before))];
+            if now.max(then) >= least_rows && moved(shares, by) {
+                found.push(format!(
+                    "{} {:.2} % after {:.2} %",
+                    called(column, &code.code, code.label.as_deref()),
+                    shares[0] * 100.0,
+                    shares[1] * 100.0
+                ));
+            }
+        }
+    }
+    found
+}
+
+fn moved(shares: [f64; 2], by: f64) -> bool {
+    shares[0].min(shares[1]) < shares[0].max(shares[1]) * (1.0 - by)
+}
+
+/// Codes that one report has, from so many rows on, and the other has not.
+fn codes_without(one: &Document, other: &Document, least_rows: u64) -> Vec<String> {
+    of_codes(one, other)
+        .filter(|(_, other)| !other.codes_are_cut())
+        .flat_map(|(column, other)| {
+            let is_gone = move |code: &str| !other.codes.iter().any(|same| same.code == code);
+            let many = column.codes.iter().filter(move |code| code.rows.unwrap_or(0) >= least_rows);
+            many.filter(move |code| is_gone(&code.code)).map(|code| {
+                let name = called(column, &code.code, code.label.as_deref());
+                code.rows.map_or_else(|| name.clone(), |rows| format!("{name} with {} rows", grouped(rows)))
+            })
+        })
+        .collect()
+}
+
+/// Organizations of many rows that have gone, or have far fewer or more rows.
+fn organizations_moved(document: &Document, previous: &Document, by: f64, least_rows: u64) -> Vec<String> {
+    let now = &document.organizations;
+    // Whoever is not listed has no more rows than the last that is, nor than all others together.
+    let last = now.listed.last().and_then(|last| last.rows).unwrap_or(u64::MAX);
+    let unlisted = now.others.as_ref().map_or(0, |others| others.rows.unwrap_or(document.k).min(last));
+    previous
+        .organizations
+        .listed
+        .iter()
+        .filter_map(|before| {
+            let (id, then) = (before.id.as_ref()?, before.rows.filter(|rows| *rows >= least_rows)?);
+            let rows = now.listed.iter().find(|same| same.id.as_ref() == Some(id)).and_then(|same| same.rows);
+            let is_far = moved([as_float(rows.unwrap_or(unlisted)), as_float(then)], by);
+            let now = match rows {
+                Some(rows) => grouped(rows),
+                None if unlisted == 0 => "no".to_owned(),
+                None => format!("at most {}", grouped(unlisted)),
+            };
+            is_far.then(|| format!("{id} {now} rows after {}", grouped(then)))
+        })
+        .collect()
+}
+
+/// Columns that are new, gone or renamed, and another order of the others. A column is known by its name in the dictionary.
+fn columns_changed(now: &[Column], before: &[Column]) -> Vec<String> {
+    let find = |columns: &[Column], name: &str| columns.iter().position(|column| column.name == name);
+    let mut found = Vec::new();
+    for column in now {
+        match find(before, &column.name).map(|at| &before[at].header) {
+            None => found.push(format!("{} is new", column.header)),
+            Some(header) if *header != column.header => found.push(format!("{header} is now {}", column.header)),
+            Some(_) => {}
+        }
+    }
+    let gone = before.iter().filter(|column| find(now, &column.name).is_none());
+    found.extend(gone.map(|column| format!("{} is gone", column.header)));
+    let order: Vec<usize> = now.iter().filter_map(|column| find(before, &column.name)).collect();
+    if !order.is_sorted() {
+        found.push("the order of the columns is another".to_owned());
+    }
+    found
+}
+
 fn share(part: u64, whole: u64) -> f64 {
-    part as f64 / whole.max(1) as f64
+    as_float(part) / as_float(whole.max(1))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "for a share, compared with a policy of two digits")]
+fn as_float(number: u64) -> f64 {
+    number as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn columns_are_known_by_their_names_in_the_dictionary() {
+        let columns = |text: &str| -> Vec<Column> {
+            let column = |part: &str| {
+                let (name, header) = part.split_once('=').unwrap();
+                let nothing = json!(null);
+                let column = json!({"name": name, "header": header, "identifier": false, "present": nothing,
+                                    "missing": nothing, "unfit": nothing});
+                serde_json::from_value(column).unwrap()
+            };
+            text.split(' ').map(column).collect()
+        };
+        for (before, now, expected) in [
+            ("a=A b=B", "a=A b=B", ""),
+            ("a=A b=B", "a=X b=B", "A is now X"),
+            ("a=A b=B", "a=A b=B c=C", "C is new"),
+            ("a=A b=B c=C", "a=A c=C", "B is gone"),
+            ("a=A b=B c=C", "a=A c=C b=B", "the order of the columns is another"),
+            ("a=A b=B", "c=C b=Y", "C is new, B is now Y, A is gone"),
+        ] {
+            assert_eq!(columns_changed(&columns(now), &columns(before)).join(", "), expected);
+        }
+    }
 }

@@ -859,10 +859,11 @@ mod tests {
         for round in 0..20_000 {
             // In a third of the rounds nothing is odd, in the others little or much.
             let odd = [4, 10, PIECES.len()][round % 3];
-            let text: Vec<u8> = (0..next(30))
-                .flat_map(|_| PIECES[next(if next(4) == 0 { PIECES.len() } else { odd })])
-                .copied()
-                .collect();
+            let mut text = Vec::new();
+            for _ in 0..next(30) {
+                let among = if next(4) == 0 { PIECES.len() } else { odd };
+                text.extend_from_slice(PIECES[next(among)]);
+            }
             for (line_end, encoding) in
                 [(b'\n', Encoding::Utf8), (b'\r', Encoding::Utf8), (b'\n', Encoding::Windows1252)]
             {

@@ -1,15 +1,18 @@
 //! What the check says about a file: counts, rules, places. Bounded in size whatever the file is, and without a value.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::across;
 use super::findings::{Alternatives, Count, FIRST_PLACES, Found, Place, RuleId, slot, slots};
+use super::profile::{Plan, Profile};
+use super::quality::{self, Column, FieldCounts, Organizations};
 use super::reader;
 use super::rows::AGES;
-use super::ruleset::{Kind, Rule, Ruleset, Severity};
-use crate::dictionary::{Dictionary, Role};
+use super::ruleset::{Kind, Rule, Ruleset, Scope, Severity};
+use crate::dictionary::{Dictionary, Presence, Role};
 use crate::encoding::Encoding;
 use crate::error::{Error, Result};
 use crate::fetch::Delivery;
@@ -90,6 +93,9 @@ pub struct RuleOutcome {
     pub checked: u64,
     /// Those that broke the rule.
     pub failed: u64,
+    /// Values or rows to which it does not apply, such as missing ones; 0 for a rule that was not checked.
+    #[serde(default)]
+    pub not_applicable: u64,
     /// The first physical lines with a failure, counted from 1; at most 20.
     pub first_lines: Vec<u64>,
     /// Where their records begin in the file, in bytes from 0.
@@ -145,10 +151,43 @@ pub struct Key {
     pub is_key: bool,
 }
 
-/// `report.json`.
+/// What the run took. It differs from run to run; all else in a report follows from the file and the rules.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Run {
+    /// Seconds of the check, with the conversion where there is one.
+    pub seconds: f64,
+    /// Bytes of the file by second.
+    pub bytes_per_second: u64,
+    /// The most memory that the program has held so far; null where the system does not tell.
+    pub peak_memory_bytes: Option<u64>,
+}
+
+impl Run {
+    fn of(bytes: u64, took: Duration) -> Self {
+        let micros = took.as_micros().max(1);
+        let by_second = u128::from(bytes) * 1_000_000 / micros;
+        Self {
+            seconds: took.as_secs_f64(),
+            bytes_per_second: u64::try_from(by_second).unwrap_or(u64::MAX),
+            peak_memory_bytes: peak_memory(),
+        }
+    }
+}
+
+/// `VmHWM` of Linux.
+fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
+}
+
+/// The version of [`Document`] that this program writes.
+pub const SCHEMA_VERSION: u32 = 2;
+
+/// `report.json`. What version 2 has added is empty in a report of version 1.
 #[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Document {
-    /// 1.
+    /// 2.
     pub schema_version: u32,
     /// What made it.
     pub tool: Tool,
@@ -173,8 +212,34 @@ pub struct Document {
     pub keys: Vec<Key>,
     /// The largest share of rejected rows that is accepted.
     pub max_rejected_share: f64,
+    /// No count of 1 to k - 1 is told of columns and organizations; the counts of rules and totals are exact.
+    #[serde(default)]
+    pub k: u64,
+    /// The columns in the order of the file.
+    #[serde(default)]
+    pub columns: Vec<Column>,
+    /// Quality by organization.
+    #[serde(default)]
+    pub organizations: Organizations,
     /// Every rule of the edition, in its order.
     pub rules: Vec<RuleOutcome>,
+    /// What the run took.
+    #[serde(default)]
+    pub run: Option<Run>,
+}
+
+impl Document {
+    /// The rules that failed, those that do most damage first: a file that is out, rows that are out, rows to look at.
+    pub fn by_damage(&self) -> Vec<&RuleOutcome> {
+        let mut failed: Vec<_> = self.rules.iter().filter(|rule| rule.outcome == Outcome::Failed).collect();
+        let damage = |severity: Severity| match severity {
+            Severity::Refuse => 0,
+            Severity::Reject => 1,
+            Severity::Review => 2,
+        };
+        failed.sort_by_key(|rule| (damage(rule.severity), std::cmp::Reverse(rule.failed)));
+        failed
+    }
 }
 
 /// What the check found; holding it proves that the whole file was looked at, or refused by its header.
@@ -283,13 +348,19 @@ pub(super) struct Builder<'a> {
     in_period: u64,
     clients: u64,
     keys: Vec<Key>,
+    k: u64,
+    columns: Vec<Column>,
+    organizations: Organizations,
+    well_formed: u64,
+    /// Rows of the responsible entities that the settings name, and of others; `None` when they name none.
+    entities: Option<[u64; 2]>,
     /// Whether the header was right, so that rows were looked at.
     rows_read: bool,
     diagnosis: Option<String>,
 }
 
 impl<'a> Builder<'a> {
-    pub fn new(dictionary: &'a Dictionary, rules: &'a Ruleset, period: ReportingPeriod) -> Self {
+    pub fn new(dictionary: &'a Dictionary, rules: &'a Ruleset, period: ReportingPeriod, k: u64) -> Self {
         let slots = slots(rules.rules().len(), dictionary.fields().len());
         Self {
             dictionary,
@@ -312,6 +383,11 @@ impl<'a> Builder<'a> {
             in_period: 0,
             clients: 0,
             keys: Vec::new(),
+            k,
+            columns: Vec::new(),
+            organizations: Organizations::default(),
+            well_formed: 0,
+            entities: None,
             rows_read: false,
             diagnosis: None,
         }
@@ -410,11 +486,44 @@ impl<'a> Builder<'a> {
             .collect();
     }
 
+    /// Adds what the columns hold, when all rows have been added: the headers of the file with the positions of their
+    /// fields, and whether the settings name responsible entities.
+    pub fn profiled(&mut self, plan: &Plan, profile: &Profile, file: &[(String, usize)], jurisdiction: bool) {
+        self.well_formed = profile.rows;
+        self.entities = jurisdiction.then_some(profile.entities);
+        let counted = |at| self.field_counts(at);
+        self.columns = quality::columns(profile, self.dictionary, file, counted, (self.period, self.k));
+        self.organizations = quality::organizations(profile, plan, self.k);
+    }
+
+    fn field_counts(&self, at: usize) -> FieldCounts {
+        let field = &self.dictionary.fields()[at];
+        let mut counts = FieldCounts::default();
+        for (id, rule) in self.rules.rules().iter().enumerate() {
+            let of = || self.counts[slot(id, Some(at), self.dictionary.fields().len())];
+            match &rule.kind {
+                Kind::Required if field.presence == Presence::Required => counts.presence = Some(of()),
+                Kind::Expected if field.presence == Presence::Expected => counts.presence = Some(of()),
+                Kind::Date | Kind::Integer | Kind::Code { .. } | Kind::Pattern | Kind::Length => {
+                    counts.formed = counts.formed.max(Some(of().checked).filter(|checked| *checked > 0));
+                }
+                Kind::MixedFormats => {
+                    if let Some(alternatives) = self.alternatives.get(&(id, Some(at))) {
+                        counts.formats = (0..field.formats.len()).map(|format| alternatives.rows(format)).collect();
+                    }
+                }
+                _ => {}
+            }
+        }
+        counts
+    }
+
     pub fn finish(
         mut self,
         delivery: &Delivery,
         max_rejected_share: f64,
         applies: &dyn Fn(usize) -> Vec<usize>,
+        took: Duration,
     ) -> Result<Report> {
         if !self.is_refused() {
             if self.totals.read == 0 {
@@ -426,7 +535,7 @@ impl<'a> Builder<'a> {
         let rules = self.rules.rules().iter().enumerate().map(|(id, rule)| self.outcome(id, rule, applies)).collect();
         Ok(Report {
             document: Document {
-                schema_version: 1,
+                schema_version: SCHEMA_VERSION,
                 tool: Tool::this(),
                 reporting_period: delivery.period(),
                 delivery: delivery.id()?,
@@ -438,7 +547,11 @@ impl<'a> Builder<'a> {
                 clients: self.clients,
                 keys: self.keys,
                 max_rejected_share,
+                k: self.k,
+                columns: self.columns,
+                organizations: self.organizations,
                 rules,
+                run: Some(Run::of(delivery.bytes(), took)),
             },
             diagnosis: self.diagnosis,
         })
@@ -458,6 +571,7 @@ impl<'a> Builder<'a> {
             note: None,
             checked: 0,
             failed: 0,
+            not_applicable: 0,
             first_lines: Vec::new(),
             first_offsets: Vec::new(),
             by_column: Vec::new(),
@@ -476,7 +590,33 @@ impl<'a> Builder<'a> {
             outcome.checked = 1;
             outcome.failed = u64::from(self.totals.accepted >= least_rows && self.in_period == 0);
         }
-        for at in applies(id) {
+        if let Kind::OtherJurisdiction { most } = rule.kind {
+            match self.entities {
+                None => {
+                    outcome.reason.get_or_insert_with(|| "the settings name no responsible entity".to_owned());
+                }
+                Some([_, others]) if others == 0 => outcome.checked = 1,
+                Some([named, others]) => {
+                    let share = share(others, named + others);
+                    outcome.checked = 1;
+                    outcome.failed = u64::from(share > most);
+                    outcome.note = (share > most).then(|| {
+                        format!(
+                            "{:.1} % of the rows are of responsible entities that the settings do not name",
+                            share * 100.0
+                        )
+                    });
+                }
+            }
+        }
+        let fields_of_rule = applies(id);
+        let to_all = match rule.kind.scope() {
+            _ if !fields_of_rule.is_empty() => self.well_formed * fields_of_rule.len() as u64,
+            Scope::Rows => self.well_formed,
+            Scope::AcceptedRows => self.totals.accepted,
+            Scope::File => 0,
+        };
+        for at in fields_of_rule {
             outcome.columns.push(header(at));
             let (count, places, best) = self.counted(id, Some(at));
             if count.checked > 0 {
@@ -496,6 +636,9 @@ impl<'a> Builder<'a> {
                     first_offsets: places.iter().map(|place| place.offset).collect(),
                 });
             }
+        }
+        if outcome.reason.is_none() {
+            outcome.not_applicable = to_all.saturating_sub(outcome.checked);
         }
         if rule.severity == Severity::Refuse {
             outcome.checked = 1;

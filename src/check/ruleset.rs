@@ -262,6 +262,33 @@ pub enum Kind {
     PeriodWithoutDoses {
         least_rows: u64,
     },
+    CodesMoved {
+        by: f64,
+        least_rows: u64,
+    },
+    CodeNew,
+    CodeGone {
+        least_rows: u64,
+    },
+    OrganizationsMoved {
+        by: f64,
+        least_rows: u64,
+    },
+    ColumnsChanged,
+    OtherJurisdiction {
+        most: f64,
+    },
+}
+
+/// What a rule looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// Every well-formed row.
+    Rows,
+    /// Every row that is kept, beside the others.
+    AcceptedRows,
+    /// The file as a whole, or every client in it.
+    File,
 }
 
 /// What is compared with the last month.
@@ -308,9 +335,54 @@ impl Kind {
             | Self::Changed { .. }
             | Self::DeliveredAgain
             | Self::ShareChanged { .. }
-            | Self::PeriodWithoutDoses { .. } => Some(Severity::Review),
+            | Self::PeriodWithoutDoses { .. }
+            | Self::CodesMoved { .. }
+            | Self::CodeNew
+            | Self::CodeGone { .. }
+            | Self::OrganizationsMoved { .. }
+            | Self::ColumnsChanged
+            | Self::OtherJurisdiction { .. } => Some(Severity::Review),
             _ => None,
         }
+    }
+
+    /// What a rule of this kind looks at.
+    pub(super) fn scope(&self) -> Scope {
+        match self {
+            Self::FileEmpty
+            | Self::UnknownColumn
+            | Self::MissingColumn
+            | Self::DoubledColumn
+            | Self::NoRows
+            | Self::CutOff
+            | Self::RejectedShare
+            | Self::ManyDoses { .. }
+            | Self::PeriodWithoutDoses { .. }
+            | Self::OtherJurisdiction { .. } => Scope::File,
+            kind if kind.is_of_history() => Scope::File,
+            Self::RowAgain
+            | Self::DoseAgain
+            | Self::IdAgain { .. }
+            | Self::IdDiffers { .. }
+            | Self::ClientDiffers { .. }
+            | Self::OrdinalOrder => Scope::AcceptedRows,
+            _ => Scope::Rows,
+        }
+    }
+
+    /// Whether it compares with the report of an earlier month.
+    pub(super) fn is_of_history(&self) -> bool {
+        matches!(
+            self,
+            Self::Changed { .. }
+                | Self::DeliveredAgain
+                | Self::ShareChanged { .. }
+                | Self::CodesMoved { .. }
+                | Self::CodeNew
+                | Self::CodeGone { .. }
+                | Self::OrganizationsMoved { .. }
+                | Self::ColumnsChanged
+        )
     }
 
     /// The kinds of which the check needs exactly one rule each.
@@ -658,6 +730,8 @@ impl Ruleset {
             Kind::DoseAgain => vec![names::CLIENT, names::CVX, names::VACCINE_GROUP, names::VACCINATION_DATE],
             Kind::IdDiffers { column, by } => by.iter().chain([column]).map(String::as_str).collect(),
             Kind::ClientDiffers { column } => vec![names::CLIENT, column],
+            Kind::OrganizationsMoved { .. } => vec![names::ORGANIZATION],
+            Kind::OtherJurisdiction { .. } => vec![names::RESPONSIBLE_ENTITY],
             Kind::OrdinalOrder => vec![names::VACCINATION_DATE, names::VACCINE_GROUP, names::ORDINAL],
             _ => Vec::new(),
         }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::check::page;
-use crate::check::report::{Document, Outcome, Report};
+use crate::check::report::{Document, Outcome, Report, RuleOutcome, SCHEMA_VERSION, Verdict};
 use crate::check::ruleset::Severity;
 use crate::check::{Checker, Discard};
 use crate::cli;
@@ -24,7 +24,7 @@ use crate::terminal;
 pub fn check(typed: &cli::Check, settings: &Settings, reporter: &dyn Reporter) -> Result<()> {
     let delivery = Delivery::in_place(&typed.file, typed.period)?;
     let previous = settings.store(None).and_then(|root| Store::open(&root)).ok();
-    let previous = previous.and_then(|store| previous_report(&store, typed.period));
+    let previous = previous.and_then(|store| previous_report(&store, typed.period, reporter));
     let previous = previous.as_ref();
     let scratch = typed.report.clone().unwrap_or_else(std::env::temp_dir);
     let checker = checker(settings, previous, &scratch, typed.resources.resolve());
@@ -37,7 +37,8 @@ pub fn check(typed: &cli::Check, settings: &Settings, reporter: &dyn Reporter) -
     } else {
         checker.check(&delivery, &Discard, &mut std::io::sink(), reporter)?
     };
-    terminal::print_data(summary(&report).as_bytes())?;
+    let rest = if typed.report.is_some() { "see report.html" } else { "`--report DIR` tells" };
+    terminal::print_data(summary(&report, rest).as_bytes())?;
     match report.refusal() {
         Some(refused) => Err(refused),
         None => Ok(()),
@@ -78,7 +79,7 @@ pub fn load(typed: &cli::Load, settings: &Settings, reporter: &dyn Reporter) -> 
         }
     };
     let (report, partition) = into_store(&delivery, &store, settings, typed.resources.resolve(), reporter)?;
-    terminal::print_data(summary(&report).as_bytes())?;
+    terminal::print_data(summary(&report, "see report.html").as_bytes())?;
     let Some(partition) = partition else {
         return Err(report.refusal().unwrap_or_else(|| Error::internal("a file is refused without a reason")));
     };
@@ -106,7 +107,7 @@ pub fn into_store(
 ) -> Result<(Report, Option<Partition>)> {
     let reports = store.reports(delivery.period());
     fs::make_folder(&reports)?;
-    let previous = previous_report(store, delivery.period());
+    let previous = previous_report(store, delivery.period(), reporter);
     let mut rejected = Draft::new(&reports.join(REJECTED))?;
     let staging = Staging::begin(store, delivery, &settings.dictionary, &settings.measures, resources)?;
     let checker = checker(settings, previous.as_ref(), &reports, resources);
@@ -125,10 +126,17 @@ pub fn into_store(
 
 pub(super) const REJECTED: &str = "rejected.csv";
 
-/// The report of the last month before this one that is loaded. One that this version cannot read is none.
-fn previous_report(store: &Store, period: ReportingPeriod) -> Option<Document> {
+/// The report of the last month before this one that is loaded. One of an earlier version is read as far as it goes; one
+/// that cannot be read is named, and is none.
+fn previous_report(store: &Store, period: ReportingPeriod, reporter: &dyn Reporter) -> Option<Document> {
     let last = store.loaded().into_iter().rfind(|loaded| *loaded < period)?;
-    serde_json::from_slice(&std::fs::read(store.reports(last).join("report.json")).ok()?).ok()
+    let bytes = std::fs::read(store.reports(last).join("report.json")).ok();
+    let document = bytes.and_then(|bytes| serde_json::from_slice::<Document>(&bytes).ok());
+    let document = document.filter(|document| document.schema_version <= SCHEMA_VERSION);
+    if document.is_none() {
+        reporter.warned(&format!("the report of {last} cannot be read by this version: nothing is compared with it"));
+    }
+    document
 }
 
 fn publish_report(folder: &Path, report: &Report, previous: Option<&Document>, rejected: Draft) -> Result<()> {
@@ -148,59 +156,87 @@ fn checker<'a>(
         dictionary: &settings.dictionary,
         rules: &settings.rules,
         max_rejected_share: settings.max_rejected_share,
+        jurisdiction: &settings.jurisdiction,
+        k: settings.policy.k(),
         previous,
         scratch,
         resources,
     }
 }
 
-/// The verdict, the rows, and every rule that did not simply pass.
-fn summary(report: &Report) -> String {
+/// Lines and columns of the summary: less than a screen, so that a command, its progress and an error are seen with it.
+const LINES: usize = 18;
+const COLUMNS: usize = 80;
+
+/// The verdict, the rows, the rules that do most damage, and how many there are beside. `rest` is where those are told.
+fn summary(report: &Report, rest: &str) -> String {
     let document = report.document();
     let totals = document.totals;
-    let mut text = format!(
-        "{} {} is {}\n{} rows read = {} accepted + {} rejected\ndictionary {} {} ({}), rules {} ({})\n",
-        document.reporting_period,
-        terminal::printable(&document.delivery.file_name),
-        match document.verdict {
-            crate::check::report::Verdict::Accepted => "accepted",
-            crate::check::report::Verdict::Refused => "refused",
-        },
-        totals.read,
-        totals.accepted,
-        totals.rejected,
-        document.dictionary.id,
-        document.dictionary.version,
-        document.dictionary.fingerprint,
-        document.rules_edition.version,
-        document.rules_edition.fingerprint,
-    );
-    for rule in &document.rules {
-        match rule.outcome {
-            Outcome::Passed => {}
-            Outcome::NotCheckable if totals.read == 0 => {}
-            Outcome::NotCheckable => {
-                text += &format!("  {}  cannot be checked  {}\n", rule.code, rule.title);
-            }
-            Outcome::Failed => {
-                let policy =
-                    rule.policy.as_ref().map(|reason| format!("; by your settings: {}", terminal::printable(reason)));
-                let note = rule.note.as_ref().map(|note| format!("; {note}")).unwrap_or_default()
-                    + &policy.unwrap_or_default();
-                let lines = rule.first_lines.iter().take(3).map(u64::to_string).collect::<Vec<_>>().join(", ");
-                let lines = if lines.is_empty() {
-                    lines
-                } else {
-                    format!(" (line {lines}{})", if rule.failed > 3 { ", …" } else { "" })
-                };
-                let verb = match rule.severity {
-                    Severity::Reject => "rejects",
-                    Severity::Review => "review ",
-                    Severity::Refuse => "refuses",
-                };
-                text += &format!("  {}  {verb} {:>9}  {}{lines}{note}\n", rule.code, rule.failed, rule.title);
-            }
+    let mut lines = vec![
+        format!(
+            "{} {} is {}",
+            document.reporting_period,
+            terminal::printable(&document.delivery.file_name),
+            match document.verdict {
+                Verdict::Accepted => "accepted",
+                Verdict::Refused => "refused",
+            },
+        ),
+        format!("{} rows read = {} accepted + {} rejected", totals.read, totals.accepted, totals.rejected),
+        format!(
+            "dictionary {} {} ({}), rules {} ({})",
+            document.dictionary.id,
+            document.dictionary.version,
+            document.dictionary.fingerprint,
+            document.rules_edition.version,
+            document.rules_edition.fingerprint,
+        ),
+    ];
+    let failed = document.by_damage();
+    let mut told = 0;
+    for rule in &failed {
+        let of_rule = rule_lines(rule);
+        // Two lines are left for what is not told here.
+        if lines.len() + of_rule.len() > LINES - 2 {
+            break;
         }
+        lines.extend(of_rule);
+        told += 1;
     }
-    text
+    if failed.len() > told {
+        let more = failed.len() - told;
+        lines.push(format!("  and {more} more {}: {rest}", if more == 1 { "rule" } else { "rules" }));
+    }
+    let not_checkable = document.rules.iter().filter(|rule| rule.outcome == Outcome::NotCheckable).count();
+    if not_checkable > 0 && totals.read > 0 {
+        lines.push(format!("  {} cannot be checked: {rest}", terminal::count(not_checkable, "rule")));
+    }
+    lines.iter().map(|line| format!("{}\n", cut(line, COLUMNS))).collect()
+}
+
+/// A rule that failed, and what is to be said about it.
+fn rule_lines(rule: &RuleOutcome) -> Vec<String> {
+    let verb = match rule.severity {
+        Severity::Reject => "rejects",
+        Severity::Review => "review ",
+        Severity::Refuse => "refuses",
+    };
+    let line = rule
+        .first_lines
+        .first()
+        .map_or_else(String::new, |line| format!(" (line {line}{})", if rule.failed > 1 { ", …" } else { "" }));
+    let start = format!("  {}  {verb} {:>9}  ", rule.code, rule.failed);
+    let room = COLUMNS.saturating_sub(start.chars().count() + line.chars().count());
+    let policy = rule.policy.as_ref().map(|reason| format!("by your settings: {}", terminal::printable(reason)));
+    let remarks: Vec<String> = rule.note.clone().into_iter().chain(policy).collect();
+    let remarks = (!remarks.is_empty()).then(|| format!("            {}", remarks.join("; ")));
+    std::iter::once(format!("{start}{}{line}", cut(&rule.title, room))).chain(remarks).collect()
+}
+
+/// The beginning of a line that is too long.
+fn cut(line: &str, columns: usize) -> String {
+    if line.chars().count() <= columns {
+        return line.to_owned();
+    }
+    line.chars().take(columns.saturating_sub(1)).chain(['…']).collect()
 }

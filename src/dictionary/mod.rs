@@ -39,6 +39,10 @@ pub mod names {
     pub const ORDINAL: &str = "ordinal_position";
     /// The client's age in months, as the file says it.
     pub const AGE_IN_MONTHS: &str = "age_in_months";
+    /// The registry's number for the organization that gave the dose.
+    pub const ORGANIZATION: &str = "org_id";
+    /// The health department or region that is responsible for the provider.
+    pub const RESPONSIBLE_ENTITY: &str = "responsible_entity";
     /// Consent type, when the file has it: IA, IC, DC, PA.
     pub const CONSENT_TYPE: &str = "consent_type";
     /// Disaster consent, when the file has it: a code whose label is Yes or No.

@@ -53,6 +53,8 @@ fn the_oracle_agrees_cell_for_cell() {
         dictionary: &settings.dictionary,
         rules: &settings.rules,
         max_rejected_share: settings.max_rejected_share,
+        jurisdiction: &settings.jurisdiction,
+        k: settings.policy.k(),
         previous: None,
         scratch: folder.path(),
         resources: Resources::default(),

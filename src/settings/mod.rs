@@ -42,6 +42,7 @@ struct DictionaryDocument {
 #[serde(deny_unknown_fields, default)]
 struct CheckDocument {
     max_rejected_share: Option<f64>,
+    jurisdiction: Vec<String>,
     severity: BTreeMap<String, Override>,
 }
 
@@ -58,6 +59,8 @@ pub struct Settings {
     pub policy: Policy,
     /// The largest share of rejected rows that is accepted, 0 to 1.
     pub max_rejected_share: f64,
+    /// The responsible entities whose rows are expected; none when nobody has said.
+    pub jurisdiction: Vec<String>,
     accounts: BTreeMap<String, AccountDocument>,
     /// Paths in the file are relative to this.
     folder: PathBuf,
@@ -94,6 +97,7 @@ impl Settings {
             accounts: document.accounts,
             folder: folder.to_owned(),
             max_rejected_share,
+            jurisdiction: document.check.jurisdiction,
             store: document.store.map(|store| folder.join(store)),
         })
     }

@@ -1,6 +1,8 @@
-//! A month against the report of the last one, and the report as a page.
+//! A month against the report of the last one, what the report tells of columns and organizations, and the page.
 
-use crate::support::{Month, TestContext};
+use serde_json::{Value, json};
+
+use crate::support::{Month, PERIOD, TestContext};
 
 /// Loads a table as November and another as December, and gives what December's report says of the past.
 fn against(before: &str, now: &str) -> String {
@@ -10,7 +12,11 @@ fn against(before: &str, now: &str) -> String {
         context.put("month.csv", Month::of(table).bytes());
         context.phds(&format!("load month.csv --period {period}")).done();
     }
-    let report = context.json("store/reports/2024-12/report.json");
+    of_the_past(&context.json("store/reports/2024-12/report.json"))
+}
+
+/// The rules about the past that failed, with their notes.
+fn of_the_past(report: &Value) -> String {
     let rules = report["rules"].as_array().unwrap().iter();
     let failed = rules.filter(|rule| rule["code"].as_str().unwrap().starts_with("PHDS-H") && rule["failed"] != 0);
     failed.map(|rule| format!("{} {}", rule["code"], rule["note"]).replace('"', "")).collect::<Vec<_>>().join("\n")
@@ -38,6 +44,205 @@ fn a_month_is_compared_with_the_report_of_the_last() {
 }
 
 #[test]
+fn codes_and_organizations_are_compared_with_the_last_report() {
+    let sexes = |f, m| format!("times | SEX CODE\n{f} | F\n{m} | M");
+    assert_eq!(against(&sexes(1200, 1200), &sexes(1800, 600)), "", "half is not less than half");
+    assert_eq!(against(&sexes(1200, 1200), &sexes(2000, 400)), "PHDS-H06 SEX CODE M (Male) 16.67 % after 50.00 %");
+    assert_eq!(
+        against(&sexes(600, 600), &sexes(1000, 199)),
+        "PHDS-H06 SEX CODE F (Female) 83.40 % after 50.00 %, SEX CODE M (Male) 16.60 % after 50.00 %"
+    );
+    assert_eq!(against(&sexes(499, 499), &sexes(898, 100)), "", "few rows move by chance");
+
+    let vaccines = |mmr, dtap| format!("times | CVX CODE\n{mmr} | 03\n{dtap} | 20");
+    assert_eq!(
+        against("times\n200", &vaccines(185, 15)),
+        "PHDS-H07 CVX CODE 20 (DTaP) with 15 rows, VACCINE GROUP DTAP with 15 rows"
+    );
+    assert_eq!(against("times\n200", &vaccines(195, 5)), "PHDS-H07 CVX CODE 20 (DTaP), VACCINE GROUP DTAP");
+    assert_eq!(
+        against(&vaccines(100, 100), "times\n200"),
+        "PHDS-H08 CVX CODE 20 (DTaP) with 100 rows, VACCINE GROUP DTAP with 100 rows"
+    );
+    assert_eq!(against(&vaccines(101, 99), "times\n200"), "");
+
+    let clinics = |a, b| format!("times | GIVEN BY ORG ID\n{a} | a1\n{b} | b2");
+    assert_eq!(against(&clinics(1100, 1100), &clinics(1650, 550)), "");
+    assert_eq!(against(&clinics(1100, 1100), &clinics(1700, 500)), "PHDS-H09 b2 500 rows after 1,100");
+    assert_eq!(against(&clinics(1100, 1100), "times | GIVEN BY ORG ID\n2200 | a1"), "PHDS-H09 b2 no rows after 1,100");
+    // Fewer than k rows, and a1 goes with them, so that no sum tells how few.
+    assert_eq!(
+        against(&clinics(1100, 1100), "times | GIVEN BY ORG ID\n2100 | a1\n5 | b2\n100 | c3"),
+        "PHDS-H09 b2 at most 105 rows after 1,100"
+    );
+}
+
+#[test]
+fn a_column_that_is_renamed_is_told() {
+    let context = TestContext::new();
+    context.put("phds.toml", "store = 'store'\n");
+    let month = String::from_utf8(Month::of("times\n100").bytes().to_vec()).unwrap();
+    for (period, text) in [("2024-11", month.clone()), ("2024-12", month.replacen("BIRTH DATE", "DOB", 1))] {
+        context.put("month.csv", text);
+        context.phds(&format!("load month.csv --period {period}")).done();
+    }
+    assert_eq!(of_the_past(&context.json("store/reports/2024-12/report.json")), "PHDS-H10 BIRTH DATE is now DOB");
+}
+
+#[test]
+fn the_file_of_another_jurisdiction_is_told_when_the_settings_name_ours() {
+    let check = |settings: &str, table: &str| {
+        let context = TestContext::new();
+        context.put("month.csv", Month::of(table).bytes());
+        context.put("phds.toml", format!("[check]\n{settings}\n"));
+        context.phds("check month.csv --period 2024-12 --report out").done();
+        let report = context.json("out/report.json");
+        let rule = report["rules"].as_array().unwrap().iter().find(|rule| rule["code"] == "PHDS-H11").unwrap().clone();
+        format!("{} {}", rule["outcome"], rule["note"]).replace('"', "")
+    };
+    let rows = "times | RESPONSIBLE ENTITY\n50 | Our Office\n49 | Other Office\n1 | Third Office\n10 |";
+    let ours = "jurisdiction = ['our  office']";
+    assert_eq!(check("", rows), "not_checkable null");
+    assert_eq!(check(ours, rows), "passed null", "half is not more than half, and a missing name tells nothing");
+    assert_eq!(check("jurisdiction = ['Other Office', 'Third Office']", rows), "passed null");
+    assert_eq!(
+        check("jurisdiction = ['Other Office']", rows),
+        "failed 51.0 % of the rows are of responsible entities that the settings do not name"
+    );
+    assert_eq!(check(ours, "times | RESPONSIBLE ENTITY\n10 |"), "passed null");
+}
+
+#[test]
+fn a_report_of_an_earlier_version_is_compared_as_far_as_it_goes() {
+    let context = TestContext::new();
+    context.put("phds.toml", "store = 'store'\n");
+    context.put("month.csv", Month::of("times\n100").bytes());
+    context.phds("load month.csv --period 2024-11").done();
+    let of_november = "store/reports/2024-11/report.json";
+    let mut report = context.json(of_november);
+    for added in ["columns", "organizations", "k", "run"] {
+        report.as_object_mut().unwrap().remove(added);
+    }
+    report["schema_version"] = json!(1);
+    context.put(of_november, report.to_string());
+    context.put("month.csv", Month::of("times\n200").bytes());
+    let outcomes = |context: &TestContext| {
+        let report = context.json("out/report.json");
+        let of = |rule: &Value| format!("{} {}", rule["outcome"], rule["reason"]).replace('"', "");
+        let rule = |code: &str| report["rules"].as_array().unwrap().iter().find(|rule| rule["code"] == code).map(of);
+        ["PHDS-H01", "PHDS-H06"].map(|code| rule(code).unwrap())
+    };
+    context.phds("check month.csv --period 2024-12 --report out").done();
+    let reason = "the report of 2024-11 holds no columns: an earlier version wrote it";
+    assert_eq!(outcomes(&context), ["failed null".to_owned(), format!("not_checkable {reason}")]);
+
+    report["schema_version"] = json!(3);
+    context.put(of_november, report.to_string());
+    let said = context.phds("check month.csv --period 2024-12 --report out").done().stderr;
+    assert!(said.contains("warning: the report of 2024-11 cannot be read by this version"), "{said}");
+    assert_eq!(outcomes(&context), ["not_checkable no earlier month is loaded"; 2]);
+}
+
+#[test]
+fn a_column_is_told_by_counts_and_shapes() {
+    let context = TestContext::new();
+    context.put(
+        "month.csv",
+        Month::of(
+            "times | SEX CODE | VACCINATION DATE | ZIP CODE   | ORDINAL POSITION\n\
+             60    | F        | 2022-07-01       | 78701      | 1\n\
+             20    | Male     | 2022-07-15       | 78701-1234 | 1\n\
+             12    | Q        | 07/02/2022       | 78702      | 12\n\
+             5     | U        | 2021-02-30       | 7870       | 1\n\
+             3     |          | 2022-08-01       |            | 1",
+        )
+        .bytes(),
+    );
+    context.put("phds.toml", "[check]\nmax_rejected_share = 1.0\n");
+    context.phds("check month.csv --period 2024-12 --report out").done();
+    let report = context.json("out/report.json");
+    let column = |header: &str| {
+        let columns = report["columns"].as_array().unwrap().iter();
+        let mut column = columns.clone().find(|column| column["header"] == header).unwrap().clone();
+        ["name", "header", "identifier"].map(|key| column.as_object_mut().unwrap().remove(key));
+        column
+    };
+    assert_eq!(column("FIRST NAME"), json!({ "present": null, "missing": null, "unfit": null }));
+    assert_eq!(column("CLIENT ID"), json!({ "present": 100, "missing": 0, "unfit": null }));
+    // U has 5 rows, and M goes with it.
+    assert_eq!(
+        column("SEX CODE"),
+        json!({ "present": 97, "missing": 3, "unfit": 12, "distinct": { "count": 3 }, "codes": [
+            { "code": "F", "label": "Female", "rows": 60 },
+            { "code": "M", "label": "Male", "rows": null },
+            { "code": "U", "label": "Unknown", "rows": null },
+        ]})
+    );
+    assert_eq!(
+        column("VACCINATION DATE"),
+        json!({ "present": 100, "missing": 0, "unfit": 5, "distinct": { "count": 4 },
+            "shapes": [{ "shape": "9999-99-99", "rows": 83 }, { "shape": "99/99/9999", "rows": 12 }],
+            "first_year": 2022, "last_year": 2022,
+            "months": [{ "month": "2022-07", "rows": null }, { "month": "2022-08", "rows": null }],
+        })
+    );
+    // As they are kept: five digits.
+    assert_eq!(
+        column("ZIP CODE"),
+        json!({ "present": 97, "missing": 3, "unfit": 5, "distinct": { "count": 2 },
+            "shapes": [{ "shape": "99999", "rows": 92 }] })
+    );
+    assert_eq!(column("ORDINAL POSITION")["shapes"][1], json!({ "shape": "99", "rows": 12 }));
+
+    // 17 rows do not say 1 or 15; the rows of 2021-02-30 have no day.
+    let clinic = json!({ "id": "1009000001", "organizations": 1, "rows": 100, "rejected": null, "usable": null,
+                         "dated": null, "heaped": null });
+    let organizations = &report["organizations"];
+    assert_eq!(organizations["listed"], json!([clinic]));
+    assert_eq!([&organizations["organizations"], &organizations["without"]], [1, 0]);
+    assert_eq!(report["k"], 11);
+    assert!(report["run"]["bytes_per_second"].as_u64().unwrap() > 0);
+}
+
+#[test]
+fn a_report_stays_small_whatever_the_file_is() {
+    let context = TestContext::new();
+    let month =
+        String::from_utf8(Month::of("CLIENT ID | GIVEN BY ORG ID | PROVIDER NAME\nCC | OO | PP").bytes().to_vec());
+    let month = month.unwrap();
+    let (header, row) = month.split_once('\n').unwrap();
+    // 50,000 organizations of 1 to 21 rows, with long ids; texts of many shapes.
+    let rows = (0..600_000_u32).map(|at| {
+        let id = format!("{:0>60}", (at % 50_000) * 7919 % 50_000 / (1 + at % 2));
+        let name = format!("{:b}", at % 60_000).replace('1', "Aa-").replace('0', "7");
+        row.replacen("CC", &format!("client-{at}"), 1).replacen("OO", &id, 1).replacen("PP", &name, 1)
+    });
+    context.put("month.csv", format!("{header}\n{}", rows.collect::<String>()));
+    context.phds("check month.csv --period 2024-12 --report out").done();
+    let report = context.json("out/report.json");
+    assert_eq!(report["organizations"]["organizations"], 50_000);
+    assert_eq!(report["organizations"]["listed"].as_array().unwrap().len(), 200);
+    for file in ["report.json", "report.html"] {
+        let bytes = context.read(&format!("out/{file}")).len();
+        assert!(bytes < 500_000, "{file}: {bytes} bytes");
+    }
+}
+
+#[test]
+fn the_summary_fits_a_screen() {
+    let context = TestContext::new();
+    context.phds(&format!("synth --clients 3000 --period {PERIOD} --seed 5 --faults 0.02 --out month.csv")).done();
+    let outcome = context.phds(&format!("check month.csv --period {PERIOD} --report out")).done();
+    let said = format!("{}{}", outcome.text(), outcome.stderr);
+    let lines: Vec<_> = said.lines().collect();
+    assert!(lines.len() < 24 && lines.iter().all(|line| line.chars().count() <= 80), "{said}");
+    assert!(said.contains(" more rules: see report.html"), "{said}");
+    assert!(said.contains("rules cannot be checked: see report.html"), "{said}");
+    let first = lines.iter().position(|line| line.starts_with("  PHDS-")).unwrap();
+    assert!(lines[first].contains("  rejects "), "what does most damage comes first: {said}");
+}
+
+#[test]
 fn the_page_stands_alone_and_tells_the_verdict() {
     let context = TestContext::new();
     context.put("a<b>.csv", Month::of("times | VACCINATION DATE\n99 | 2022-07-01\n1 | 2021-02-30").bytes());
@@ -48,7 +253,14 @@ fn the_page_stands_alone_and_tells_the_verdict() {
     {
         assert!(page.contains(shown), "{shown}");
     }
-    for outside in ["http", "<script", "src=", "url(", "a<b>"] {
+    for chart in [
+        "<title id=\"rows-title\">",
+        "<desc id=\"rows-text\">99 kept, 1 rejected</desc>",
+        "<title id=\"months-title\">",
+    ] {
+        assert!(page.contains(chart), "{chart}");
+    }
+    for outside in ["http", "<script", "src=", "url(", "@import", "a<b>"] {
         assert!(!page.contains(outside), "{outside}");
     }
     context.put("empty.csv", "");

@@ -166,6 +166,55 @@ fn nobody_is_found_outside_the_delivery() {
     assert!(files > 30, "{files} files are too few: has the store moved?");
 }
 
+/// Texts about providers, which may be stored, and which no report may tell: an organization may be one person's practice.
+const NOT_REPORTED: [&str; 4] = ["PROVIDER NAME", "SHORT NAME", "RESPONSIBLE ENTITY", "PROVIDER CITY"];
+
+#[test]
+fn a_report_tells_no_text_of_a_row_but_the_ids_of_organizations_with_many_clients() {
+    let context = TestContext::new();
+    context.put("phds.toml", "store = 'store'\n[check]\njurisdiction = ['nobody']\n");
+    let mut said = Vec::new();
+    for (period, seed) in [("2024-11", 9), (PERIOD, 10)] {
+        let month = format!("synth --clients 1000 --period {period} --seed {seed} --faults 0.01 --out {period}.csv");
+        context.phds(&month).done();
+        said.push(context.phds(&format!("load {period}.csv --period {period}")).done());
+    }
+    let month = context.read(&format!("{PERIOD}.csv"));
+    let needles = any_of(&values(&month, |name| NOT_REPORTED.contains(&name)));
+    let organizations = values(&month, |name| name == "GIVEN BY ORG ID");
+
+    // Rows and clients of each organization, by a plain reading of the file.
+    let mut reader = csv::ReaderBuilder::new().flexible(true).has_headers(false).from_reader(month.as_slice());
+    let text = |cell: &[u8]| String::from_utf8_lossy(cell).into_owned();
+    let rows = reader.byte_records().map(|row| row.unwrap().iter().map(text).collect::<Vec<_>>());
+    let rows: Vec<_> = rows.collect();
+    let at = |name: &str| rows[0].iter().position(|column| column == name).unwrap();
+    let (organization, client) = (at("GIVEN BY ORG ID"), at("CLIENT ID"));
+    let is_large = |id: &str| {
+        let of_it = rows.iter().filter(|row| row.get(organization).is_some_and(|other| other == id));
+        of_it.map(|row| &row[client]).collect::<BTreeSet<_>>().len() >= 11
+    };
+    let small = any_of(&organizations.iter().filter(|id| !is_large(id)).cloned().collect());
+    let report = context.json(&format!("store/reports/{PERIOD}/report.json"));
+    let told: BTreeSet<_> =
+        report["organizations"]["listed"].as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap()).collect();
+    assert!(told.len() > 10 && told.iter().all(|id| organizations.contains(*id) && is_large(id)));
+
+    let mut texts: Vec<(String, Vec<u8>)> = Vec::new();
+    for outcome in said {
+        texts.push((format!("{} stderr", outcome.command), outcome.stderr.into_bytes()));
+        texts.push((outcome.command, outcome.stdout));
+    }
+    for file in ["report.json", "report.html", "rejected.csv"] {
+        texts.push((file.to_owned(), context.read(&format!("store/reports/{PERIOD}/{file}"))));
+    }
+    assert!(needles.is_match(&month) && small.is_match(&month), "the control");
+    for (what, text) in &texts {
+        clean(what, text, &needles);
+        clean(what, text, &small);
+    }
+}
+
 /// Parquet keeps values compressed: every cell of every column as text, and the footer.
 fn decoded(name: &str, path: &Path, never: &Regex, births: &Regex) {
     let batches = parquet_file(path);
