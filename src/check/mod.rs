@@ -416,10 +416,10 @@ impl<'a> RejectedList<'a> {
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the form that map_err wants")]
 fn list_failed(error: csv::Error) -> Error {
-    Error::environment(match error.kind() {
-        csv::ErrorKind::Io(error) => format!("cannot write the list of rejected rows: {error}"),
-        _ => "cannot write the list of rejected rows".to_owned(),
-    })
+    match error.into_kind() {
+        // The library's own words have the path of a draft in them.
+        csv::ErrorKind::Io(error) => Error::io("write", Path::new("rejected.csv"), &error.kind().into()),
+        _ => Error::environment("cannot write the list of rejected rows"),
+    }
 }
