@@ -19,6 +19,8 @@ use phds::fetch::{Link, Origin, RemoteFile, Retry, Source};
 use phds::progress::Silent;
 
 use crate::support::TestContext;
+#[cfg(target_os = "linux")]
+use crate::support::disk::SmallDisk;
 use crate::support::proxy::{Fault, How, Plan, Proxy};
 use crate::support::servers;
 use crate::support::transfer::{noise, secret};
@@ -621,27 +623,6 @@ fn a_second_run_at_the_same_time_is_told_to_wait() {
     assert!(outcome.stderr.contains("another run of phds is writing"), "{}", outcome.stderr);
     assert!(child.wait().unwrap().success());
     assert_whole(&slow.context.path("store/deliveries/2024-12"), &slow.content, "first run");
-}
-
-/// A small file system of its own, where this user may make one.
-#[cfg(target_os = "linux")]
-struct SmallDisk<'a>(&'a Path);
-
-#[cfg(target_os = "linux")]
-impl<'a> SmallDisk<'a> {
-    fn mount(place: &'a Path, megabytes: u32) -> Option<Self> {
-        std::fs::create_dir(place).unwrap();
-        let options = format!("size={megabytes}m,mode=700");
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(place).output();
-        mounted.is_ok_and(|output| output.status.success()).then_some(Self(place))
-    }
-}
-
-#[cfg(target_os = "linux")]
-impl Drop for SmallDisk<'_> {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(self.0).status();
-    }
 }
 
 #[cfg(target_os = "linux")]

@@ -35,6 +35,8 @@ mod planted;
 mod pollution;
 /// Tiny months with known coverage, from CSV to table, and the formats of tables.
 mod query;
+/// Kills, stops, full disks and months of a shape that nobody expects: the last good state stays, memory is bounded.
+mod robust;
 /// Tiny tables for every rule of the check: which line breaks which rule.
 mod rules;
 /// The SFTP client against a real server in this process.

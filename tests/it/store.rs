@@ -1,7 +1,6 @@
-//! What happens to a store: kills, damage, refused months, other people's dictionaries. The last good state stays.
+//! What happens to a store: damage, refused months, other people's dictionaries. The last good state stays.
 
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use serde_json::json;
 
@@ -17,38 +16,6 @@ fn month(code: &str) -> Month {
 
 fn answer(context: &TestContext) -> String {
     String::from_utf8(context.phds(ASK).done().stdout).unwrap()
-}
-
-#[test]
-fn a_load_that_is_killed_leaves_the_old_month_or_the_new_one() {
-    let context = TestContext::new();
-    context.phds("synth --clients 4000 --period 2024-12 --seed 1 --out one.csv").done();
-    context.phds("synth --clients 4000 --period 2024-12 --seed 2 --out two.csv").done();
-    let mut answers = Vec::new();
-    for file in ["one.csv", "two.csv"] {
-        context.phds(&format!("load {file} --period {PERIOD} --store {file}.store")).done();
-        answers.push(context.phds(&ASK.replace("--store store", &format!("--store {file}.store"))).done().stdout);
-    }
-    assert_ne!(answers[0], answers[1]);
-    context.phds(&format!("load one.csv --period {PERIOD} --store store")).done();
-    for kill in 0..12u64 {
-        let file = if kill % 2 == 0 { "two.csv" } else { "one.csv" };
-        let mut run = Command::new(env!("CARGO_BIN_EXE_phds"))
-            .args(["load", file, "--period", PERIOD, "--store", "store"])
-            .current_dir(context.path(""))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        std::thread::sleep(Duration::from_millis(12 * kill));
-        run.kill().unwrap();
-        run.wait().unwrap();
-        assert!(answers.contains(&context.phds(ASK).done().stdout), "a month that was never delivered");
-    }
-    context.phds(&format!("load two.csv --period {PERIOD} --store store")).done();
-    assert_eq!(context.phds(ASK).done().stdout, answers[1]);
-    let left: Vec<_> = context.tree().into_iter().filter(|name| name.contains(".phds-")).collect();
-    assert_eq!(left, Vec::<String>::new());
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! A folder with the program in it, small months made of tiny tables, and readers of what the program writes.
 
+#[cfg(target_os = "linux")]
+pub mod disk;
 mod month;
 pub mod proxy;
 pub mod servers;

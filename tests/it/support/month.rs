@@ -94,7 +94,7 @@ impl Month {
             month.bytes.extend(columns.join(",").bytes());
             month.bytes.push(b'\n');
         }
-        let (mut line, mut serial) = (month.line(), 0);
+        let (mut line, mut serial) = (1 + u64::from(shape.header), 0);
         for row in &table.rows {
             let stated = |name: &str| table.columns.iter().position(|column| column == name).map(|at| row[at].as_str());
             let clients = stated("clients").map(|cell| cell.split_once(' ').expect("write clients as `20 a`"));
@@ -106,11 +106,11 @@ impl Month {
                     .iter()
                     .filter_map(|name| field(stated(name).unwrap_or(&default(name, &stated, &client, serial))))
                     .collect();
-                month.bytes.extend(fields.join(&b','));
-                month.bytes.push(b'\n');
+                let record = [fields.join(&b','), vec![b'\n']].concat();
                 let finds = stated("finds").unwrap_or_default().split_whitespace().map(str::to_owned).collect();
                 month.rows.push((line, finds));
-                line = month.line();
+                line += memchr::memchr_iter(b'\n', &record).count() as u64;
+                month.bytes.extend(record);
             }
         }
         month
@@ -118,11 +118,6 @@ impl Month {
 
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
-    }
-
-    /// The line on which the next row begins.
-    fn line(&self) -> u64 {
-        memchr::memchr_iter(b'\n', &self.bytes).count() as u64 + 1
     }
 }
 
