@@ -24,9 +24,10 @@
 --   H05       A file of fewer than a thousand accepted rows is checked and passes.
 --   D01-D03   A row whose vaccine group is a therapeutic is no COVID-19 vaccine, whatever its CVX code.
 --
--- What is read by the letter, other than the program does; the months of the test have neither:
+-- What is read by the letter, other than the program does; the months of the test have none of it:
 --
 --   S10       The characters U+0080 to U+009F are control characters.
+--   F04       Zeros before a whole number do not make it another, however many.
 --   C02       28 February 2019 is more than five years before 29 February 2024.
 
 -- What to run on. Set them before to override.
@@ -93,6 +94,10 @@ FROM (VALUES
     ('consent_date', 'CONSENT DATE', 'iso date', 'optional', NULL, NULL)
 ) AS field(name, header, type, presence, codelist, maximum);
 
+-- Text without case, which is that of A to Z: `upper` would make an I of the Turkish ı too.
+CREATE OR REPLACE TEMP MACRO capitals(text) AS
+    translate(text, 'abcdefghijklmnopqrstuvwxyz', 'ABCDEFGHIJKLMNOPQRSTUVWXYZ');
+
 -- Every spelling of every code, in capitals. The lists of `cvx` and of consent take no labels.
 CREATE OR REPLACE TEMP TABLE spellings AS
 WITH listed AS (
@@ -107,7 +112,7 @@ WITH listed AS (
         all_varchar = true, header = true, delim = ',', union_by_name = true, filename = true
     )
 )
-SELECT DISTINCT codelist, upper(unnest(
+SELECT DISTINCT codelist, capitals(unnest(
     [code]
     || CASE WHEN codelist IN ('cvx', 'consent_type', 'disaster_consent') THEN [] ELSE [label] END
     || coalesce(string_split(aliases, '|'), [])
@@ -199,7 +204,7 @@ WITH places AS (
 ), trimmed AS (
     SELECT line, place, regexp_replace(value, '^\s+|\s+$', '', 'g') AS value FROM unquoted
 )
-SELECT line, name, header, type, presence, codelist, maximum, if(upper(value) IN ('', 'NULL'), NULL, value) AS value
+SELECT line, name, header, type, presence, codelist, maximum, if(capitals(value) IN ('', 'NULL'), NULL, value) AS value
 FROM trimmed
 JOIN places USING (place);
 
@@ -227,7 +232,7 @@ SELECT
     if(type = 'zip' AND regexp_full_match(value, '\d{5}(-?\d{4})?'), value[1:5], NULL) AS zip,
     if(type = 'text', value, NULL) AS text
 FROM shaped
-LEFT JOIN spellings ON spellings.codelist = shaped.codelist AND spellings.spelling = upper(value);
+LEFT JOIN spellings ON spellings.codelist = shaped.codelist AND spellings.spelling = capitals(value);
 
 -------------------------------------------------------------------------------------------------- rules of the fields
 
