@@ -1,5 +1,5 @@
 -- The counts of `phds check` a third time: from docs/rules.md and the data files under dictionaries/, in DuckDB's SQL
--- with core functions alone. Its author read neither the program nor rules.py. README.md here says how to run it.
+-- with core functions alone. Its author read neither the program's source nor rules.py. README.md says how to run it.
 --
 -- The result is the table `counts`: rule, column (NULL for the rule as a whole), checked, failed. A rule that finds
 -- nothing to check has 0 and 0.
@@ -16,12 +16,15 @@
 --   F04       A whole number may have a minus, and no plus.
 --   R08       Only one of the five meanings is named in a text, completed months at vaccination: a month with another
 --             is not checked here.
+--   R08, R17  Rows that break R01 have no age and are not checked; in R17, nor are those over 120.
+--   R16       The word `unspecified` counts in capitals too.
 --   R17, C04  Who was born on a day that a month lacks comes of age on the first of the next one.
 --   X01-X08   All accepted rows are checked; in X02 and X03, those with the id.
 --   X04, X08  A row that is there again (X01) does not fail here too.
 --   X04       Rows without a CVX code have no code in common; rows without a listed vaccine group have the same one.
 --   X10, X11  The first row is the first that has both values. Those that are too long (F08) are compared as they are.
 --   H05       A file of fewer than a thousand accepted rows is checked and passes.
+--   D05, C04  Only therapeutics, and only clients with the types IC and PA, are checked.
 --   D01-D03   A row whose vaccine group is a therapeutic is no COVID-19 vaccine, whatever its CVX code.
 --
 -- What is read by the letter, other than the program does; the months of the test have none of it:
