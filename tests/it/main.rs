@@ -41,6 +41,8 @@ mod robust;
 mod rules;
 /// The SFTP client against a real server in this process.
 mod sftp;
+/// The counts of the rules a third time, in SQL.
+mod sql_oracle;
 /// The SFTP client against real servers of others.
 mod ssh_servers;
 /// Severities of a department, and the rejected rows themselves, for those who may have them.
