@@ -438,7 +438,11 @@ impl SeenTexts {
 /// Digits with an optional minus sign, nothing else.
 fn whole_number(value: &[u8]) -> Option<i32> {
     let digits = value.strip_prefix(b"-").unwrap_or(value);
-    if digits.is_empty() || digits.len() > 9 || !digits.iter().all(u8::is_ascii_digit) {
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let zeros = digits.iter().take_while(|digit| **digit == b'0').count();
+    if digits.len() - zeros > 9 {
         return None;
     }
     let number = digits.iter().fold(0, |sum, digit| sum * 10 + i32::from(digit - b'0'));
@@ -476,6 +480,7 @@ mod tests {
             ("-3", Some(-3)),
             ("999999999", Some(999_999_999)),
             ("1000000000", None),
+            ("0000000000999999999", Some(999_999_999)),
             ("", None),
             ("-", None),
             ("+1", None),

@@ -194,8 +194,10 @@ fn bind(kind: &Kind, rules: &Ruleset, dictionary: &Dictionary, period: Reporting
             Bound::ConsentClass { consent: at(names::CONSENT_TYPE), disaster_consent: at(names::DISASTER_CONSENT) }
         }
         Kind::ConsentActive { years } => {
-            let first = period.last_day() - chrono::Months::new(years * 12);
-            Bound::ConsentActive { date: at(names::CONSENT_DATE), first: calendar::day(first), last: period_end }
+            // The first day whose anniversary is not before the end of the period: 29 February has one in leap years alone.
+            let first = calendar::day(period.last_day() - chrono::Months::new(years * 12));
+            let first = first + i32::from(calendar::add_months(first, years * 12) < period_end);
+            Bound::ConsentActive { date: at(names::CONSENT_DATE), first, last: period_end }
         }
         Kind::ConsentRecorded => Bound::ConsentRecorded { consent: at(names::CONSENT_TYPE) },
         Kind::ConsentAge { types, years } => {
