@@ -167,7 +167,7 @@ fn workbook(bytes: &[u8], wrong: &dyn Fn(&str) -> Error) -> Result<Vec<Sheet>> {
                 DataRef::Float(value) => sheet.put(number, column, &value.to_string()),
                 DataRef::Bool(value) => sheet.put(number, column, if *value { "TRUE" } else { "FALSE" }),
                 DataRef::String(text) | DataRef::DateTimeIso(text) | DataRef::DurationIso(text) => {
-                    sheet.put(number, column, text)
+                    sheet.put(number, column, text);
                 }
                 DataRef::DateTime(value) => sheet.put(number, column, &value.as_f64().to_string()),
                 DataRef::Error(_) => {
