@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use chrono::NaiveDate;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::dictionary::import::Key;
 use crate::error::Error;
 use crate::figures;
 use crate::output::Format;
@@ -67,7 +68,7 @@ pub enum Verb {
     Measures(Measures),
     /// List the dimensions that tables may be grouped and filtered by
     Dimensions(Listing),
-    /// Print the dictionary of the file's columns
+    /// Print the dictionary of the file's columns, or make one of a table
     Dictionary(Dictionary),
     /// Explain a rule of the check, or list all rules
     Explain(Explain),
@@ -333,13 +334,54 @@ pub struct Listing {
 
 /// `phds dictionary`
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Dictionary {
+    /// What to do in place of printing.
+    #[command(subcommand)]
+    pub action: Option<DictionaryAction>,
     /// How to print it
     #[arg(long, value_enum, default_value_t)]
     pub format: DictionaryFormat,
     /// As JSON: short for --format json
     #[arg(long, conflicts_with = "format")]
     pub json: bool,
+}
+
+/// What can be done with a dictionary beside printing it.
+#[derive(Debug, Subcommand)]
+pub enum DictionaryAction {
+    /// Make a dictionary file of a table (CSV or XLSX) that describes the columns of the file
+    Import(Import),
+}
+
+/// `phds dictionary import`
+#[derive(Debug, Args)]
+pub struct Import {
+    /// The table: one row for each column of the file
+    pub file: PathBuf,
+    /// Folder for dictionary.toml and its codelists; must be missing or empty
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// The sheet of an Excel file [default: the only one that reads like a dictionary]
+    #[arg(long, value_name = "NAME")]
+    pub sheet: Option<String>,
+    /// Which column of the table (title or number) tells the header, aliases, title, description, type, format, length,
+    /// required, nullable, codes, identifier or position; empty for none; may be given several times
+    #[arg(long = "map", value_name = "WHAT=COLUMN", value_parser = parse_map)]
+    pub columns: Vec<(Key, String)>,
+    /// Which field of ours a header of the table is, by its name in `phds dictionary --json`, or `new`; may be given several
+    /// times
+    #[arg(long = "field", value_name = "HEADER=FIELD", value_parser = parse_field)]
+    pub fields: Vec<(String, String)>,
+    /// Id of the edition [default: that of the built-in dictionary]
+    #[arg(long, value_name = "TEXT")]
+    pub id: Option<String>,
+    /// Version of the edition [default: the name of the file]
+    #[arg(long, value_name = "TEXT")]
+    pub version: Option<String>,
+    /// Where the table is from [default: the name of the file]
+    #[arg(long, value_name = "TEXT")]
+    pub source: Option<String>,
 }
 
 /// How the dictionary is printed.
@@ -350,6 +392,8 @@ pub enum DictionaryFormat {
     Table,
     /// All that it says, with codelists and dimensions
     Json,
+    /// One row for each column of the file, as `phds dictionary import` reads it
+    Csv,
     /// The columns of the file as a Frictionless Table Schema 1.0
     TableSchema,
     /// One row of the file as a JSON Schema 2020-12
@@ -404,6 +448,23 @@ pub struct Completions {
 
 fn parse_day(text: &str) -> Result<NaiveDate, Error> {
     text.parse().map_err(|_| Error::usage("a day is written YYYY-MM-DD, for example 2024-12-31"))
+}
+
+fn parse_map(text: &str) -> Result<(Key, String), Error> {
+    let keys = || Key::ALL.iter().map(|key| key.word()).collect::<Vec<_>>().join(", ");
+    let split = text
+        .split_once('=')
+        .and_then(|(key, column)| Some((Key::ALL.into_iter().find(|known| known.word() == key.trim())?, column)));
+    let (key, column) = split.ok_or_else(|| Error::usage(format!("write WHAT=COLUMN, with one of: {}", keys())))?;
+    Ok((key, column.trim().to_owned()))
+}
+
+fn parse_field(text: &str) -> Result<(String, String), Error> {
+    // A header may hold an equals sign, a name of ours cannot.
+    let split = text.rsplit_once('=').map(|(header, name)| (header.trim().to_owned(), name.trim().to_owned()));
+    split
+        .filter(|(header, name)| !header.is_empty() && !name.is_empty())
+        .ok_or_else(|| Error::usage("write HEADER=FIELD, for example 'BIRTH DT=birth_date' or 'SCHOOL=new'"))
 }
 
 fn parse_where(text: &str) -> Result<Where, Error> {

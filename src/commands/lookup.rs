@@ -67,6 +67,7 @@ pub fn dictionary(typed: &cli::Dictionary, settings: &Settings) -> Result<()> {
     match typed.format {
         DictionaryFormat::Table if !typed.json => terminal::print_data(as_text(dictionary).as_bytes()),
         DictionaryFormat::Table | DictionaryFormat::Json => print_json(&dictionary.to_json()),
+        DictionaryFormat::Csv => terminal::print_data(dictionary.to_csv()?.as_bytes()),
         DictionaryFormat::TableSchema => print_json(&dictionary.to_table_schema()),
         DictionaryFormat::JsonSchema => print_json(&dictionary.to_json_schema()),
     }

@@ -3,6 +3,7 @@
 mod demo;
 mod doctor;
 mod fetch;
+mod import;
 mod load;
 mod lookup;
 mod query;
@@ -34,7 +35,10 @@ pub fn run(cli: &Cli) -> Result<()> {
         Verb::Query(crate::cli::Query::Coverage(typed)) => query::coverage(typed, &settings()?),
         Verb::Measures(typed) => lookup::measures(typed, &settings()?),
         Verb::Dimensions(typed) => lookup::dimensions(typed, &settings()?),
-        Verb::Dictionary(typed) => lookup::dictionary(typed, &settings()?),
+        Verb::Dictionary(typed) => match &typed.action {
+            Some(crate::cli::DictionaryAction::Import(typed)) => import::run(typed),
+            None => lookup::dictionary(typed, &settings()?),
+        },
         Verb::Explain(typed) => lookup::explain(typed, &settings()?),
         Verb::Synth(typed) => synth::run(typed, reporter),
         Verb::Completions(typed) => setup::completions(typed),

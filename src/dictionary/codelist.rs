@@ -89,6 +89,11 @@ impl Codelist {
         self.by_code.get(&key).or_else(|| self.by_label.get(&key).filter(|_| labels)).copied()
     }
 
+    /// The names of the further columns.
+    pub fn columns(&self) -> &[String] {
+        &self.columns
+    }
+
     /// Whether there is a further column of this name.
     pub fn has_column(&self, column: &str) -> bool {
         self.columns.iter().any(|name| name == column)

@@ -10,13 +10,14 @@ use super::{Codelist, Dictionary, Document, Field, FieldType, Level, Presence, R
 use crate::error::{Error, Result};
 use crate::knowledge::{self, Fingerprint};
 
-const FILE: &str = "dictionary.toml";
+/// The name of a dictionary's file, here and in the folder of an import.
+pub const FILE: &str = "dictionary.toml";
 
 const NAME: &str =
     "the name must be lower-case letters, digits and underscores, and none that the tables of this program use";
 
 /// Whether a name can be a column: plain, and not one that a table or a release has anyway.
-fn is_name(name: &str) -> bool {
+pub(super) fn is_name(name: &str) -> bool {
     let taken = [
         "client_key",
         "line",

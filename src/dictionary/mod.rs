@@ -2,12 +2,14 @@
 
 mod codelist;
 pub mod export;
+pub mod import;
 mod load;
 
 use regex::bytes::Regex;
 use serde::{Deserialize, Serialize};
 
 pub use codelist::{Code, Codelist};
+pub use load::FILE;
 
 use crate::calendar::DateFormat;
 use crate::encoding::Encoding;

@@ -78,6 +78,23 @@ pub fn say(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
+/// Whether somebody is there to answer.
+pub fn can_ask() -> bool {
+    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
+/// Asks a person, and gives the answer without blanks around it.
+pub fn ask(question: &str) -> Result<String> {
+    let mut out = std::io::stderr().lock();
+    let _ = write!(out, "{} ", printable(question)).and_then(|()| out.flush());
+    let mut answer = String::new();
+    match std::io::stdin().read_line(&mut answer) {
+        Ok(0) => Err(Error::usage("the question was not answered, and nothing is written")),
+        Ok(_) => Ok(answer.trim().to_owned()),
+        Err(error) => Err(Error::environment(format!("cannot read an answer: {error}"))),
+    }
+}
+
 /// Prints an error with its hint.
 pub fn print_error(error: &Error) {
     say(&format!("error: {}", printable(&error.to_string())));

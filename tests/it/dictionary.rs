@@ -221,7 +221,7 @@ pattern = '(?i)[a-z]+'
 fn the_same_dictionary_gives_the_same_bytes() {
     let context = TestContext::new();
     let bytes = |arguments: &str| context.phds(&format!("dictionary {arguments}")).done().stdout;
-    for format in ["table", "json", "table-schema", "json-schema"] {
+    for format in ["table", "json", "csv", "table-schema", "json-schema"] {
         let format = format!("--format {format}");
         assert!(bytes(&format) == bytes(&format), "{format}");
     }

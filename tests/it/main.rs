@@ -23,6 +23,8 @@ mod ftps;
 mod help;
 /// A month against the report of the last, and the report as a page.
 mod history;
+/// A table that a state sends becomes the dictionary that it means, and nothing by a guess.
+mod import;
 /// No name, id, street or birth date of a month gets out of the files that may hold it.
 mod leak;
 /// `phds mirror`, `phds status` and `phds doctor`: what is copied, what is due, what stands in the way.
