@@ -3,7 +3,8 @@
 //! A [`Profile`] is added to chunk by chunk and merged with others; what is reported of it is the same for any cut of the
 //! file and in any order. Its size has a bound that does not depend on the file. Identifiers have no part in it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::RangeInclusive;
 
 use siphasher::sip::SipHasher13;
@@ -153,8 +154,8 @@ pub enum Counts {
         present: u64,
         /// How many different ones.
         distinct: Distinct,
-        /// Rows of each shape; none when there are too many shapes.
-        shapes: Option<BTreeMap<String, u64>>,
+        /// Rows of each shape.
+        shapes: Shapes,
     },
 }
 
@@ -173,7 +174,7 @@ impl Counts {
             FieldType::Code => {
                 Self::Codes(vec![0; dictionary.codelist(field).map_or(0, |list| list.codes().len()) + 1])
             }
-            FieldType::Text => Self::Texts { present: 0, distinct: Distinct::default(), shapes: Some(BTreeMap::new()) },
+            FieldType::Text => Self::Texts { present: 0, distinct: Distinct::default(), shapes: Shapes::default() },
         }
     }
 
@@ -195,13 +196,11 @@ impl Counts {
     fn add_texts(&mut self, texts: &[(&str, u64)]) {
         let Self::Texts { present, distinct, shapes } = self else { return };
         for (text, rows) in texts {
+            let hash = SipHasher13::new().hash(text.as_bytes());
             *present += rows;
-            distinct.add(text);
-            if let Some(shapes) = shapes {
-                *shapes.entry(shape(text)).or_default() += rows;
-            }
+            distinct.insert(hash);
+            shapes.add(hash, text, *rows);
         }
-        shapes.take_if(|shapes| shapes.len() > SHAPES);
     }
 
     fn merge(&mut self, other: Self) {
@@ -216,13 +215,7 @@ impl Counts {
             ) => {
                 *present += other_present;
                 distinct.merge(other_distinct);
-                *shapes = shapes.take().zip(other_shapes).map(|(mut shapes, other)| {
-                    for (shape, rows) in other {
-                        *shapes.entry(shape).or_default() += rows;
-                    }
-                    shapes
-                });
-                shapes.take_if(|shapes| shapes.len() > SHAPES);
+                shapes.merge(other_shapes);
             }
             // Both are of one plan.
             _ => {}
@@ -274,41 +267,133 @@ impl Line {
 /// largest hash that is kept tells how densely they lie, with a standard error of 0.8 % (Bar-Yossef et al. 2002).
 ///
 /// The hash is of 64 bits under a fixed key, so that two reports of one file are the same; it stays in memory.
-#[derive(Clone, Debug, Default)]
-pub struct Distinct(BTreeSet<u64>);
+#[derive(Clone, Debug)]
+pub struct Distinct {
+    /// At least the smallest hashes; at most twice as many as are needed.
+    hashes: HashSet<u64, BuildHasherDefault<Itself>>,
+    /// No larger hash is among the smallest.
+    most: u64,
+}
+
+impl Default for Distinct {
+    fn default() -> Self {
+        Self { hashes: HashSet::default(), most: u64::MAX }
+    }
+}
 
 impl Distinct {
     /// The relative standard error of an estimate.
     pub const ERROR: f64 = 0.008;
 
-    fn add(&mut self, text: &str) {
-        self.insert(SipHasher13::new().hash(text.as_bytes()));
-    }
-
     fn insert(&mut self, hash: u64) {
-        if self.0.len() < SKETCH {
-            self.0.insert(hash);
-        } else if self.0.last().is_some_and(|last| hash < *last) && self.0.insert(hash) {
-            self.0.pop_last();
+        if hash <= self.most && self.hashes.insert(hash) && self.hashes.len() > 2 * SKETCH {
+            let smallest = self.smallest();
+            self.most = smallest.last().copied().unwrap_or(u64::MAX);
+            self.hashes = smallest.into_iter().collect();
         }
     }
 
     fn merge(&mut self, other: Self) {
-        for hash in other.0 {
+        for hash in other.hashes {
             self.insert(hash);
         }
     }
 
+    /// The smallest hashes, ascending.
+    fn smallest(&self) -> Vec<u64> {
+        let mut hashes: Vec<u64> = self.hashes.iter().copied().collect();
+        hashes.sort_unstable();
+        hashes.truncate(SKETCH);
+        hashes
+    }
+
     /// How many, and whether that is exact.
     pub fn count(&self) -> (u64, bool) {
-        let is_exact = self.0.len() < SKETCH;
-        match self.0.last() {
-            Some(last) if !is_exact => {
+        let smallest = self.smallest();
+        match smallest.last() {
+            Some(last) if smallest.len() == SKETCH => {
                 let kept = SKETCH as u128 - 1;
                 (u64::try_from((kept << 64) / u128::from((*last).max(1))).unwrap_or(u64::MAX), false)
             }
-            _ => (self.0.len() as u64, is_exact),
+            _ => (smallest.len() as u64, true),
         }
+    }
+}
+
+/// The hash of a hash is the hash.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Itself(u64);
+
+impl Hasher for Itself {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = bytes.first_chunk().copied().map(u64::from_le_bytes).unwrap_or_default();
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+}
+
+/// Rows by the shape of their text.
+#[derive(Clone, Debug, Default)]
+pub struct Shapes {
+    shapes: BTreeMap<String, usize>,
+    rows: Vec<u64>,
+    /// The shapes of texts that have been seen, by their hashes: a provider's name comes again and again.
+    known: HashMap<u64, usize, BuildHasherDefault<Itself>>,
+    /// There are so many shapes that they tell nothing.
+    too_many: bool,
+}
+
+impl Shapes {
+    fn add(&mut self, hash: u64, text: &str, rows: u64) {
+        if self.too_many {
+            return;
+        }
+        let at = if let Some(at) = self.known.get(&hash) {
+            *at
+        } else {
+            let at = self.place(shape(text));
+            if self.known.len() < SKETCH {
+                self.known.insert(hash, at);
+            }
+            at
+        };
+        self.rows[at] += rows;
+        self.bound();
+    }
+
+    fn place(&mut self, shape: String) -> usize {
+        let next = self.rows.len();
+        let at = *self.shapes.entry(shape).or_insert(next);
+        if at == next {
+            self.rows.push(0);
+        }
+        at
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.too_many |= other.too_many;
+        for (shape, at) in other.shapes {
+            let here = self.place(shape);
+            self.rows[here] += other.rows[at];
+        }
+        self.bound();
+    }
+
+    fn bound(&mut self) {
+        if self.too_many || self.shapes.len() > SHAPES {
+            *self = Self { too_many: true, ..Self::default() };
+        }
+    }
+
+    /// Each shape with its rows; `None` when there are too many.
+    pub fn each(&self) -> Option<impl Iterator<Item = (&str, u64)>> {
+        (!self.too_many).then(|| self.shapes.iter().map(|(shape, at)| (shape.as_str(), self.rows[*at])))
     }
 }
 
@@ -515,7 +600,7 @@ mod tests {
     fn distinct_texts_are_exact_until_there_are_many_and_then_near() {
         let of = |texts: std::ops::Range<u32>| {
             let mut distinct = Distinct::default();
-            texts.for_each(|number| distinct.add(&number.to_string()));
+            texts.for_each(|number| distinct.insert(SipHasher13::new().hash(number.to_string().as_bytes())));
             distinct
         };
         let mut few = of(0..1_000);
@@ -523,7 +608,7 @@ mod tests {
         assert_eq!(few.count(), (1_500, true));
         let mut many = of(0..150_000);
         many.merge(of(100_000..300_000));
-        assert_eq!(many.0, of(0..300_000).0, "the same in any order");
+        assert_eq!(many.smallest(), of(0..300_000).smallest(), "the same in any order");
         let (count, is_exact) = many.count();
         assert!(!is_exact && count.abs_diff(300_000) < 300_000 * 3 / 100, "{count}");
     }

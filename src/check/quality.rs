@@ -241,7 +241,7 @@ pub fn columns(
             Counts::Texts { distinct, shapes: by_shape, .. } => {
                 let (count, is_exact) = distinct.count();
                 column.distinct = Some(Distinct { count, relative_error: (!is_exact).then_some(Sketch::ERROR) });
-                let by_shape = by_shape.iter().flatten().map(|(shape, rows)| (shape.clone(), *rows));
+                let by_shape = by_shape.each().into_iter().flatten().map(|(shape, rows)| (shape.to_owned(), rows));
                 column.shapes = shapes(by_shape.collect(), k);
             }
         }
