@@ -13,7 +13,8 @@ use std::path::Path;
 use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
 
 use super::fields::{NO_CODE, NO_DATE, NO_INTEGER, NO_TEXT, Values};
-use super::findings::{Count, FIRST_PLACES, Place, RuleId};
+use super::findings::{Count, FIRST_PLACES, RuleId};
+use super::place::Place;
 use super::reader::Records;
 use super::ruleset::{Kind, Ruleset};
 use crate::dictionary::{Dictionary, names};

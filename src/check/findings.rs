@@ -1,5 +1,6 @@
 //! What the rules found in one chunk: counts, places, and which rows are out. Never a value.
 
+use super::place::Place;
 use super::ruleset::{Ruleset, Severity};
 
 /// The position of a rule in its ruleset.
@@ -7,17 +8,6 @@ pub type RuleId = usize;
 
 /// Places that are kept of each rule and column.
 pub const FIRST_PLACES: usize = 20;
-
-/// Where a record lies in the file.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
-    /// Its first byte, from 0.
-    pub offset: u64,
-    /// Physical line on which it begins; the first line is 1.
-    pub line: u64,
-    /// Its bytes, the line end among them.
-    pub length: u32,
-}
 
 /// One rule that one row broke.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -13,6 +13,7 @@ mod findings;
 pub mod page;
 mod pass;
 mod past;
+mod place;
 mod plain;
 mod profile;
 pub mod quality;
@@ -27,7 +28,7 @@ use std::path::Path;
 use std::time::Instant;
 
 pub use fields::{NO_CODE, NO_DATE, NO_INTEGER, NO_TEXT, Texts, Values};
-pub use findings::Place;
+pub use place::Place;
 pub use report::{Accepted, Report};
 pub use ruleset::Ruleset;
 

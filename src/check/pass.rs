@@ -7,7 +7,8 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::across::{self, Across, Kept};
 use super::fields::{FieldReader, FieldRules, NO_TEXT, Values};
-use super::findings::{Findings, Found, Place, RuleId, rejecting};
+use super::findings::{Findings, Found, RuleId, rejecting};
+use super::place::Place;
 use super::profile::{Plan, Profile};
 use super::reader::{Broken, Chunk, Chunker, Form, Records, Structure};
 use super::rejected::RejectedList;

@@ -10,7 +10,7 @@ use std::io::Read;
 
 use memchr::{memchr, memchr_iter, memchr2, memchr3};
 
-use super::findings::Place;
+use super::place::Place;
 use super::plain::{PlainSplitter, unquoted};
 use crate::encoding::Encoding;
 

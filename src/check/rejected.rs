@@ -4,7 +4,8 @@ use std::io::Write;
 use std::path::Path;
 
 use super::Checker;
-use super::findings::{Finding, Place};
+use super::findings::Finding;
+use super::place::Place;
 use super::ruleset::Ruleset;
 use crate::error::{Error, Result};
 

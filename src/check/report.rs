@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::across;
-use super::findings::{Alternatives, Count, FIRST_PLACES, Found, Place, RuleId, slot, slots};
+use super::findings::{Alternatives, Count, FIRST_PLACES, Found, RuleId, slot, slots};
+use super::place::Place;
 use super::profile::{Plan, Profile};
 use super::quality::{self, Column, FieldCounts, Organizations};
 use super::reader;
