@@ -249,3 +249,31 @@ fn loading_a_month_again_replaces_it_whole() {
     assert_eq!(files(&first), files(&second));
     assert_eq!(first.1, second.1);
 }
+
+/// Large enough for many pieces of the file, and for files of what is set aside when little memory is given.
+#[test]
+fn everything_is_the_same_for_any_number_of_threads_and_any_memory() {
+    let context = synthetic(20_000, 0.02);
+    let mut first: Option<(Value, Vec<u8>, Vec<u8>, Vec<Vec<String>>)> = None;
+    for (threads, memory) in [(1, "1GiB"), (2, "1GiB"), (8, "64MiB")] {
+        let store = format!("store-{threads}");
+        let work = format!("--threads {threads} --memory {memory}");
+        context.phds(&format!("load month.csv --period {PERIOD} --store {store} {work}")).done();
+        let mut report = context.json(&format!("{store}/reports/{PERIOD}/report.json"));
+        report.as_object_mut().unwrap().remove("run").expect("seconds and memory differ");
+        let rejected = context.read(&format!("{store}/reports/{PERIOD}/rejected.csv"));
+        let question = "query coverage --measure nis.4313314 --by county,birth_year --format csv";
+        let answer = context.phds(&format!("{question} --store {store} --period {PERIOD}")).done().stdout;
+        // Keys are drawn anew by each load; all else of a client is the same.
+        let clients = parquet_table(&context.path(&store), PERIOD, "clients");
+        let mut clients = texts(&clients, |column| column != "client_key");
+        clients.sort();
+        let this = (report, rejected, answer, clients);
+        let Some(first) = &first else {
+            assert!(this.1.len() > 10_000 && this.3.len() == 20_000, "the month is too small to tell anything");
+            first = Some(this);
+            continue;
+        };
+        assert!(*first == this, "{threads} threads and {memory} give another result");
+    }
+}
