@@ -69,7 +69,12 @@ pub fn months(id: &str, title: &str, now: &[(i32, Option<u64>)], before: &[(i32,
             drawn += &format!("<path class=\"{class}\" d=\"{path}\"/>");
         }
     }
-    let description = format!("From {} to {}, at most {} rows a month. The numbers are in the table below.", named(first), named(last), grouped(most));
+    let description = format!(
+        "From {} to {}, at most {} rows a month. The numbers are in the table below.",
+        named(first),
+        named(last),
+        grouped(most)
+    );
     framed(id, title, &description, HEIGHT, &drawn)
 }
 

@@ -133,7 +133,8 @@ fn findings(document: &Document, previous: Option<&Document>) -> String {
             text += &format!("line {lines}{}", if rule.failed > 2 { ", …" } else { "" });
         }
         // A rule about the whole file has no share.
-        let share = |rule: &RuleOutcome| (rule.checked > 1).then(|| percent(rule.failed, rule.checked)).unwrap_or_default();
+        let share =
+            |rule: &RuleOutcome| (rule.checked > 1).then(|| percent(rule.failed, rule.checked)).unwrap_or_default();
         let then = before(rule);
         text += &format!("<td class=\"n\">{}", share(rule));
         if previous.is_some() {
@@ -164,7 +165,10 @@ fn months(document: &Document, previous: Option<&Document>) -> String {
     text += &chart::months("months", "Rows by month of vaccination", &now, &before);
     let key = match previous {
         Some(previous) if !before.is_empty() => {
-            format!("<span class=\"now\">— this file</span>, <span class=\"before\">- - {}</span>. ", previous.reporting_period)
+            format!(
+                "<span class=\"now\">— this file</span>, <span class=\"before\">- - {}</span>. ",
+                previous.reporting_period
+            )
         }
         _ => String::new(),
     };
@@ -199,7 +203,10 @@ fn columns(document: &Document) -> String {
     for column in &document.columns {
         let rows = column.present.unwrap_or(0) + column.missing.unwrap_or(0);
         let share = |part: Option<u64>, class: &str| {
-            part.map_or_else(|| "–".to_owned(), |part| format!("{}{}", percent(part, rows), bar(class, ratio(part, rows))))
+            part.map_or_else(
+                || "–".to_owned(),
+                |part| format!("{}{}", percent(part, rows), bar(class, ratio(part, rows))),
+            )
         };
         text += &format!("<tr><th scope=\"row\">{}", escaped(&column.header));
         if column.present.is_none() {
@@ -208,7 +215,8 @@ fn columns(document: &Document) -> String {
         }
         text += &format!("<td class=\"share\">{}", share(column.missing, "missing"));
         if column.identifier {
-            text += "<td colspan=\"3\" class=\"small\">identifies a person or a record: nothing is told of its values\n";
+            text +=
+                "<td colspan=\"3\" class=\"small\">identifies a person or a record: nothing is told of its values\n";
             continue;
         }
         let distinct = column.distinct.as_ref().map_or_else(String::new, |distinct| {
@@ -216,10 +224,10 @@ fn columns(document: &Document) -> String {
             format!("{about}{}", grouped(distinct.count))
         });
         let shapes = column.shapes.iter().take(3).map(|shape| format!("<code>{}</code>", escaped(&shape.shape)));
-        let years = column.first_year.zip(column.last_year).map(|(first, last)| format!("{first} to {last}"));
+        let years = column.first_year.zip(column.last_year).map(|(first, last)| format!("from {first} to {last}"));
         let forms: Vec<String> = shapes.chain(years).collect();
         let unfit = share(column.unfit, "unfit");
-        text += &format!("<td class=\"share\">{unfit}<td class=\"n\">{distinct}<td>{}\n", forms.join(", "));
+        text += &format!("<td class=\"share\">{unfit}<td class=\"n\">{distinct}<td>{}\n", forms.join(" "));
     }
     text + "</table>\n"
 }
@@ -239,7 +247,11 @@ fn codes(document: &Document, previous: Option<&Document>) -> String {
         text += if before.is_some() { "<th class=\"n\">Last month\n" } else { "\n" };
         for code in column.codes.iter().take(CODES) {
             let label = code.label.as_ref().map(|label| format!(" {}", escaped(label))).unwrap_or_default();
-            text += &format!("<tr><td>{}{label}<td class=\"n\">{}<td class=\"share\">", escaped(&code.code), or_dash(code.rows));
+            text += &format!(
+                "<tr><td>{}{label}<td class=\"n\">{}<td class=\"share\">",
+                escaped(&code.code),
+                or_dash(code.rows)
+            );
             if let Some(rows) = code.rows {
                 text += &format!("{}{}", percent(rows, fit(column)), bar("now", ratio(rows, most)));
             }
@@ -284,21 +296,22 @@ fn organizations(document: &Document) -> String {
             Some(id) => escaped(id),
             None => format!("{} others", grouped(one.organizations)),
         };
-        let share = |part: Option<u64>, whole: Option<u64>, class: &str, full: f64, is_bad: &dyn Fn(f64) -> bool| {
-            let Some((part, whole)) = part.zip(whole) else { return "–".to_owned() };
+        let share = |part: u64, whole: u64, class: &str, full: f64, is_bad: &dyn Fn(f64) -> bool| {
             let share = ratio(part, whole);
             let mark = if is_bad(share) { " ▲" } else { "" };
             format!("{}{mark}{}", percent(part, whole), bar(class, share / full))
         };
-        let values = one.rows.map(|rows| rows * quality.expected_columns);
         let all_rejected = ratio(document.totals.rejected, document.totals.read);
+        let heaped = one.heaped.map_or_else(
+            || "–".to_owned(),
+            |heaped| share(heaped, one.dated, "heaped", 0.5, &|share| share > HEAPED_BY_CHANCE * 2.0),
+        );
         format!(
             "<tr><th scope=\"row\">{name}<td class=\"n\">{}<td class=\"share\">{}<td class=\"share\">{}\
-             <td class=\"share\">{}\n",
-            or_dash(one.rows),
+             <td class=\"share\">{heaped}\n",
+            grouped(one.rows),
             share(one.rejected, one.rows, "reject", 1.0, &|share| share > 0.01 && share > all_rejected * 3.0),
-            share(one.usable, values, "now", 1.0, &|share| share < 0.9),
-            share(one.heaped, one.dated, "heaped", 0.5, &|share| share > HEAPED_BY_CHANCE * 2.0),
+            share(one.usable, one.rows * quality.expected_columns, "now", 1.0, &|share| share < 0.9),
         )
     };
     let (first, more) = quality.listed.split_at(quality.listed.len().min(ORGANIZATIONS));
@@ -321,8 +334,7 @@ fn organizations(document: &Document) -> String {
 fn not_told(document: &Document) -> String {
     let passed = document.rules.iter().filter(|rule| rule.outcome == Outcome::Passed).count();
     let mut text = format!("<h2>What this file cannot tell</h2>\n<p>{passed} rules passed.");
-    let not_checkable: Vec<_> =
-        document.rules.iter().filter(|rule| rule.outcome == Outcome::NotCheckable).collect();
+    let not_checkable: Vec<_> = document.rules.iter().filter(|rule| rule.outcome == Outcome::NotCheckable).collect();
     text += &format!(" {} could not be checked.</p>\n<ul>\n", not_checkable.len());
     for rule in not_checkable {
         let reason = escaped(rule.reason.as_deref().unwrap_or_default());
@@ -333,8 +345,12 @@ fn not_told(document: &Document) -> String {
 
 /// A bar under a number, which says the same.
 fn bar(class: &str, share: f64) -> String {
-    let width = if share.is_finite() { share.clamp(0.0, 1.0) * 100.0 } else { 0.0 };
-    format!("<span class=\"bar\" aria-hidden=\"true\"><span class=\"{class}\" style=\"width:{width:.1}%\"></span></span>")
+    let drawn = if share > 0.0 {
+        format!("<span class=\"{class}\" style=\"width:{:.1}%\"></span>", share.min(1.0) * 100.0)
+    } else {
+        String::new()
+    };
+    format!("<span class=\"bar\" aria-hidden=\"true\">{drawn}</span>")
 }
 
 /// A count, or a dash where it is hidden.

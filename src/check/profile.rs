@@ -55,7 +55,8 @@ impl Plan {
         let at = |name: &str| dictionary.position(name).filter(|at| order.contains(at));
         let organization = at(names::ORGANIZATION);
         let fields = || dictionary.fields().iter().enumerate().filter(|(at, _)| order.contains(at));
-        let is_expected = |(at, field): &(usize, &Field)| field.presence == Presence::Expected && Some(*at) != organization;
+        let is_expected =
+            |(at, field): &(usize, &Field)| field.presence == Presence::Expected && Some(*at) != organization;
         Self {
             empty: dictionary.fields().iter().map(|field| Counts::of(dictionary, field)).collect(),
             organization,
@@ -95,12 +96,7 @@ pub struct Profile {
 impl Profile {
     /// The profile of no rows.
     pub fn new(plan: &Plan) -> Self {
-        Self {
-            rows: 0,
-            columns: plan.empty.clone(),
-            organizations: Organizations::default(),
-            entities: [0; 2],
-        }
+        Self { rows: 0, columns: plan.empty.clone(), organizations: Organizations::default(), entities: [0; 2] }
     }
 
     /// Adds the rows of a chunk: `columns` by the field's position in the dictionary, and for each row the key of its
@@ -175,10 +171,10 @@ impl Counts {
                 let most = first.saturating_add(NUMBERS - 1);
                 Self::Numbers(Line::new(&(first..=field.maximum.unwrap_or(most).clamp(first, most))))
             }
-            FieldType::Code => Self::Codes(vec![0; dictionary.codelist(field).map_or(0, |list| list.codes().len()) + 1]),
-            FieldType::Text => {
-                Self::Texts { present: 0, distinct: Distinct::default(), shapes: Some(BTreeMap::new()) }
+            FieldType::Code => {
+                Self::Codes(vec![0; dictionary.codelist(field).map_or(0, |list| list.codes().len()) + 1])
             }
+            FieldType::Text => Self::Texts { present: 0, distinct: Distinct::default(), shapes: Some(BTreeMap::new()) },
         }
     }
 
@@ -257,11 +253,8 @@ impl Line {
     fn add(&mut self, values: &[i32], none: i32) {
         let (first, last) = (i64::from(self.first) - 2, self.counts.len() - 1);
         for value in values {
-            let at = if *value == none {
-                0
-            } else {
-                usize::try_from(i64::from(*value) - first).unwrap_or(1).clamp(1, last)
-            };
+            let at =
+                if *value == none { 0 } else { usize::try_from(i64::from(*value) - first).unwrap_or(1).clamp(1, last) };
             self.counts[at] += 1;
         }
     }

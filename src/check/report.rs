@@ -600,8 +600,12 @@ impl<'a> Builder<'a> {
                     let share = share(others, named + others);
                     outcome.checked = 1;
                     outcome.failed = u64::from(share > most);
-                    outcome.note = (share > most)
-                        .then(|| format!("{:.1} % of the rows are of responsible entities that the settings do not name", share * 100.0));
+                    outcome.note = (share > most).then(|| {
+                        format!(
+                            "{:.1} % of the rows are of responsible entities that the settings do not name",
+                            share * 100.0
+                        )
+                    });
                 }
             }
         }

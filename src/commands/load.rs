@@ -217,9 +217,10 @@ fn rule_lines(rule: &RuleOutcome) -> Vec<String> {
         Severity::Review => "review ",
         Severity::Refuse => "refuses",
     };
-    let line = rule.first_lines.first().map_or_else(String::new, |line| {
-        format!(" (line {line}{})", if rule.failed > 1 { ", …" } else { "" })
-    });
+    let line = rule
+        .first_lines
+        .first()
+        .map_or_else(String::new, |line| format!(" (line {line}{})", if rule.failed > 1 { ", …" } else { "" }));
     let start = format!("  {}  {verb} {:>9}  ", rule.code, rule.failed);
     let room = COLUMNS.saturating_sub(start.chars().count() + line.chars().count());
     let policy = rule.policy.as_ref().map(|reason| format!("by your settings: {}", terminal::printable(reason)));
