@@ -166,7 +166,9 @@ fn a_column_is_told_by_counts_and_shapes() {
     let column = |header: &str| {
         let columns = report["columns"].as_array().unwrap().iter();
         let mut column = columns.clone().find(|column| column["header"] == header).unwrap().clone();
-        ["name", "header", "identifier"].map(|key| column.as_object_mut().unwrap().remove(key));
+        for key in ["name", "header", "identifier"] {
+            column.as_object_mut().unwrap().remove(key);
+        }
         column
     };
     assert_eq!(column("FIRST NAME"), json!({ "present": null, "missing": null, "unfit": null }));
