@@ -479,7 +479,7 @@ mod tests {
     #[test]
     fn the_report_is_the_same_for_any_cut_and_stays_small() {
         let whole = reported(1, false);
-        for parts in [2, 7, 60] {
+        for parts in [2, 8, 60] {
             assert!(reported(parts, false) == whole && reported(parts, true) == whole, "{parts} parts");
         }
         assert!(whole.len() < 400_000, "{} bytes", whole.len());
