@@ -133,8 +133,10 @@ fn findings(document: &Document, previous: Option<&Document>) -> String {
             text += &format!("line {lines}{}", if rule.failed > 2 { ", …" } else { "" });
         }
         // A rule about the whole file has no share.
-        let share =
-            |rule: &RuleOutcome| (rule.checked > 1).then(|| percent(rule.failed, rule.checked)).unwrap_or_default();
+        let share = |rule: &RuleOutcome| match rule.checked {
+            0 | 1 => String::new(),
+            checked => percent(rule.failed, checked),
+        };
         let then = before(rule);
         text += &format!("<td class=\"n\">{}", share(rule));
         if previous.is_some() {
@@ -224,10 +226,10 @@ fn columns(document: &Document) -> String {
             format!("{about}{}", grouped(distinct.count))
         });
         let shapes = column.shapes.iter().take(3).map(|shape| format!("<code>{}</code>", escaped(&shape.shape)));
-        let years = column.first_year.zip(column.last_year).map(|(first, last)| format!("{first} to {last}"));
+        let years = column.first_year.zip(column.last_year).map(|(first, last)| format!("from {first} to {last}"));
         let forms: Vec<String> = shapes.chain(years).collect();
         let unfit = share(column.unfit, "unfit");
-        text += &format!("<td class=\"share\">{unfit}<td class=\"n\">{distinct}<td>{}\n", forms.join(", "));
+        text += &format!("<td class=\"share\">{unfit}<td class=\"n\">{distinct}<td>{}\n", forms.join(" "));
     }
     text + "</table>\n"
 }
@@ -296,21 +298,22 @@ fn organizations(document: &Document) -> String {
             Some(id) => escaped(id),
             None => format!("{} others", grouped(one.organizations)),
         };
-        let share = |part: Option<u64>, whole: Option<u64>, class: &str, full: f64, is_bad: &dyn Fn(f64) -> bool| {
-            let Some((part, whole)) = part.zip(whole) else { return "–".to_owned() };
+        let share = |part: u64, whole: u64, class: &str, full: f64, is_bad: &dyn Fn(f64) -> bool| {
             let share = ratio(part, whole);
             let mark = if is_bad(share) { " ▲" } else { "" };
             format!("{}{mark}{}", percent(part, whole), bar(class, share / full))
         };
-        let values = one.rows.map(|rows| rows * quality.expected_columns);
         let all_rejected = ratio(document.totals.rejected, document.totals.read);
+        let heaped = one.heaped.map_or_else(
+            || "–".to_owned(),
+            |heaped| share(heaped, one.dated, "heaped", 0.5, &|share| share > HEAPED_BY_CHANCE * 2.0),
+        );
         format!(
             "<tr><th scope=\"row\">{name}<td class=\"n\">{}<td class=\"share\">{}<td class=\"share\">{}\
-             <td class=\"share\">{}\n",
-            or_dash(one.rows),
+             <td class=\"share\">{heaped}\n",
+            grouped(one.rows),
             share(one.rejected, one.rows, "reject", 1.0, &|share| share > 0.01 && share > all_rejected * 3.0),
-            share(one.usable, values, "now", 1.0, &|share| share < 0.9),
-            share(one.heaped, one.dated, "heaped", 0.5, &|share| share > HEAPED_BY_CHANCE * 2.0),
+            share(one.usable, one.rows * quality.expected_columns, "now", 1.0, &|share| share < 0.9),
         )
     };
     let (first, more) = quality.listed.split_at(quality.listed.len().min(ORGANIZATIONS));
@@ -344,10 +347,12 @@ fn not_told(document: &Document) -> String {
 
 /// A bar under a number, which says the same.
 fn bar(class: &str, share: f64) -> String {
-    let width = if share.is_finite() { share.clamp(0.0, 1.0) * 100.0 } else { 0.0 };
-    format!(
-        "<span class=\"bar\" aria-hidden=\"true\"><span class=\"{class}\" style=\"width:{width:.1}%\"></span></span>"
-    )
+    let drawn = if share > 0.0 {
+        format!("<span class=\"{class}\" style=\"width:{:.1}%\"></span>", share.min(1.0) * 100.0)
+    } else {
+        String::new()
+    };
+    format!("<span class=\"bar\" aria-hidden=\"true\">{drawn}</span>")
 }
 
 /// A count, or a dash where it is hidden.

@@ -143,15 +143,15 @@ fn codes_without(one: &Document, other: &Document, least_rows: u64) -> Vec<Strin
 fn organizations_moved(document: &Document, previous: &Document, by: f64, least_rows: u64) -> Vec<String> {
     let now = &document.organizations;
     // Whoever is not listed has no more rows than the last that is, nor than all others together.
-    let last = now.listed.last().and_then(|last| last.rows).unwrap_or(u64::MAX);
-    let unlisted = now.others.as_ref().map_or(0, |others| others.rows.unwrap_or(document.k).min(last));
+    let last = now.listed.last().map_or(u64::MAX, |last| last.rows);
+    let unlisted = now.others.as_ref().map_or(0, |others| others.rows.min(last));
     previous
         .organizations
         .listed
         .iter()
         .filter_map(|before| {
-            let (id, then) = (before.id.as_ref()?, before.rows.filter(|rows| *rows >= least_rows)?);
-            let rows = now.listed.iter().find(|same| same.id.as_ref() == Some(id)).and_then(|same| same.rows);
+            let (id, then) = (before.id.as_ref()?, Some(before.rows).filter(|rows| *rows >= least_rows)?);
+            let rows = now.listed.iter().find(|same| same.id.as_ref() == Some(id)).map(|same| same.rows);
             let is_far = moved([as_float(rows.unwrap_or(unlisted)), as_float(then)], by);
             let now = match rows {
                 Some(rows) => grouped(rows),

@@ -130,7 +130,7 @@ impl Profile {
         for (counts, other) in self.columns.iter_mut().zip(other.columns) {
             counts.merge(other);
         }
-        self.organizations.merge(other.organizations);
+        self.organizations.merge(&other.organizations);
         for (rows, other) in self.entities.iter_mut().zip(other.entities) {
             *rows += other;
         }
@@ -341,7 +341,8 @@ impl Hasher for Itself {
 /// Rows by the shape of their text.
 #[derive(Clone, Debug, Default)]
 pub struct Shapes {
-    shapes: BTreeMap<String, usize>,
+    /// Each shape, and the place of its rows.
+    places: BTreeMap<String, usize>,
     rows: Vec<u64>,
     /// The shapes of texts that have been seen, by their hashes: a provider's name comes again and again.
     known: HashMap<u64, usize, BuildHasherDefault<Itself>>,
@@ -369,7 +370,7 @@ impl Shapes {
 
     fn place(&mut self, shape: String) -> usize {
         let next = self.rows.len();
-        let at = *self.shapes.entry(shape).or_insert(next);
+        let at = *self.places.entry(shape).or_insert(next);
         if at == next {
             self.rows.push(0);
         }
@@ -378,7 +379,7 @@ impl Shapes {
 
     fn merge(&mut self, other: Self) {
         self.too_many |= other.too_many;
-        for (shape, at) in other.shapes {
+        for (shape, at) in other.places {
             let here = self.place(shape);
             self.rows[here] += other.rows[at];
         }
@@ -386,14 +387,14 @@ impl Shapes {
     }
 
     fn bound(&mut self) {
-        if self.too_many || self.shapes.len() > SHAPES {
+        if self.too_many || self.places.len() > SHAPES {
             *self = Self { too_many: true, ..Self::default() };
         }
     }
 
     /// Each shape with its rows; `None` when there are too many.
     pub fn each(&self) -> Option<impl Iterator<Item = (&str, u64)>> {
-        (!self.too_many).then(|| self.shapes.iter().map(|(shape, at)| (shape.as_str(), self.rows[*at])))
+        (!self.too_many).then(|| self.places.iter().map(|(shape, at)| (shape.as_str(), self.rows[*at])))
     }
 }
 
@@ -526,7 +527,7 @@ impl Organizations {
         }
     }
 
-    fn merge(&mut self, other: Self) {
+    fn merge(&mut self, other: &Self) {
         self.clients = self.clients.max(other.clients);
         self.without += other.without;
         self.too_many |= other.too_many;

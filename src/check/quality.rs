@@ -99,7 +99,7 @@ impl Column {
     }
 }
 
-/// The rows of one organization, or of several together. A part is null when it, or what it leaves of its whole, is small.
+/// The rows of one organization, or of several together. What is wrong with them is told exactly, as it is of the file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct OrganizationRows {
     /// Its id; absent for several together.
@@ -108,14 +108,15 @@ pub struct OrganizationRows {
     /// How many organizations these are.
     pub organizations: u64,
     /// Well-formed rows.
-    pub rows: Option<u64>,
+    pub rows: u64,
     /// Of the rows: rejected.
-    pub rejected: Option<u64>,
+    pub rejected: u64,
     /// Of the rows times `expected_columns`: values that are there and fit.
-    pub usable: Option<u64>,
+    pub usable: u64,
     /// Of the rows: with a day of vaccination.
-    pub dated: Option<u64>,
-    /// Of these: on the 1st or the 15th of a month. By chance, it would be 2 of 30.4 days.
+    pub dated: u64,
+    /// Of these: on the 1st or the 15th of a month; null when these are, or leave, 1 to k - 1. By chance, it would be 2 of
+    /// 30.4 days.
     pub heaped: Option<u64>,
 }
 
@@ -163,13 +164,6 @@ fn hidden(counts: &[u64], k: u64, forced: impl Fn(usize) -> bool) -> Vec<bool> {
 
 fn is_small(count: u64, k: u64) -> bool {
     (1..k).contains(&count)
-}
-
-/// Parts of wholes, without those that are small or leave a small rest.
-fn parts(cells: &[(u64, u64)], k: u64) -> Vec<Option<u64>> {
-    let counts: Vec<u64> = cells.iter().map(|(part, _)| *part).collect();
-    let hidden = hidden(&counts, k, |at| is_small(cells[at].1 - cells[at].0, k));
-    counts.into_iter().zip(hidden).map(|(count, hidden)| (!hidden).then_some(count)).collect()
 }
 
 /// What the rules counted of one field.
@@ -361,45 +355,31 @@ pub fn organizations(profile: &Profile, plan: &Plan, k: u64) -> Organizations {
         })
         .collect();
     let hidden = hidden(&counts, k, |at| !may_be_shown[at]);
-    let mut listed: Vec<(Option<&str>, u64, Organization)> = Vec::new();
-    let (mut others, mut pooled) = (Organization::default(), 0);
+    let told = |id: Option<&str>, organizations: u64, one: &Organization| OrganizationRows {
+        id: id.map(str::to_owned),
+        organizations,
+        rows: one.rows,
+        rejected: one.rejected,
+        usable: one.usable,
+        dated: one.dated,
+        heaped: Some(one.heaped).filter(|heaped| !is_small(*heaped, k) && !is_small(one.dated - heaped, k)),
+    };
+    let (mut listed, mut others, mut pooled) = (Vec::new(), Organization::default(), 0);
     for ((id, one), hidden) in by_rows.into_iter().zip(hidden) {
         if hidden {
             others.merge(one, 0);
             pooled += 1;
         } else {
-            listed.push((Some(id), 1, one.clone()));
+            listed.push(told(Some(id), 1, one));
         }
     }
-    if pooled > 0 {
-        listed.push((None, pooled, others));
-    }
-    let of = |part: &dyn Fn(&Organization) -> (u64, u64)| {
-        parts(&listed.iter().map(|(.., one)| part(one)).collect::<Vec<_>>(), k).into_iter()
-    };
-    let mut rejected = of(&|one| (one.rejected, one.rows));
-    let mut usable = of(&|one| (one.usable, one.rows * expected_columns));
-    let mut dated = of(&|one| (one.dated, one.rows));
-    let mut heaped = of(&|one| (one.heaped, one.dated));
-    let mut listed: Vec<OrganizationRows> = listed
-        .iter()
-        .map(|(id, organizations, one)| OrganizationRows {
-            id: id.map(str::to_owned),
-            organizations: *organizations,
-            rows: Some(one.rows).filter(|rows| !is_small(*rows, k)),
-            rejected: rejected.next().flatten(),
-            usable: usable.next().flatten(),
-            dated: dated.next().flatten(),
-            heaped: heaped.next().flatten(),
-        })
-        .collect();
-    let others = listed.pop_if(|last| last.id.is_none());
+    let too_few = is_small(others.rows, k);
     Organizations {
-        reason: None,
+        reason: too_few.then(|| format!("fewer than {k} rows name an organization")),
         organizations: all.by_id.len() as u64,
         expected_columns,
         listed,
-        others,
+        others: (pooled > 0 && !too_few).then(|| told(None, pooled, &others)),
         without: all.without,
     }
 }
@@ -433,9 +413,6 @@ mod tests {
                 counts.iter().zip(hidden).map(|(count, hidden)| if hidden { "–".into() } else { count.to_string() });
             assert_eq!(told.collect::<Vec<_>>().join(" "), expected, "{counts:?}");
         }
-        // A part may not leave a small rest, either.
-        assert_eq!(parts(&[(95, 100), (50, 100), (0, 100)], 11), [None, None, Some(0)]);
-        assert_eq!(parts(&[(100, 100), (50, 100), (0, 9)], 11), [Some(100), Some(50), None]);
     }
 
     const ROWS: i32 = 60_000;
@@ -491,7 +468,7 @@ mod tests {
                 profile.add(&plan, &columns, &clients, &rejected);
             }
         }
-        assert_eq!(profile.entities, [1, (ROWS - ROWS.div_euclid(7) - 1) as u64 - 1]);
+        assert_eq!(profile.entities, [1, u64::try_from(ROWS - ROWS.div_euclid(7) - 2).unwrap()]);
         let file: Vec<(String, usize)> = order.iter().map(|at| (format!("column {at}"), *at)).collect();
         let period = "2024-12".parse().unwrap();
         let columns = columns(&profile, &dictionary, &file, |_| FieldCounts::default(), (period, 11));
@@ -501,7 +478,7 @@ mod tests {
     #[test]
     fn the_report_is_the_same_for_any_cut_and_stays_small() {
         let whole = reported(1, false);
-        for parts in [2, 7, 60] {
+        for parts in [2, 8, 60] {
             assert!(reported(parts, false) == whole && reported(parts, true) == whole, "{parts} parts");
         }
         assert!(whole.len() < 400_000, "{} bytes", whole.len());
@@ -535,7 +512,7 @@ mod tests {
                 .listed
                 .iter()
                 .chain(&told.others)
-                .map(|one| format!("{} {:?}", one.id.as_deref().unwrap_or("others"), one.rows.unwrap_or_default()))
+                .map(|one| format!("{} {}", one.id.as_deref().unwrap_or("others"), one.rows))
                 .collect();
             text.push(told.others.map_or(0, |others| others.organizations).to_string());
             text.join(", ")

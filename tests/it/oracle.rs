@@ -9,13 +9,17 @@ use serde_json::Value;
 use crate::support::{HEADER, PERIOD, TestContext};
 
 /// The rules that the oracle does not count, and why.
-const LEFT_OUT: [(&str, &[&str]); 4] = [
+const LEFT_OUT: [(&str, &[&str]); 5] = [
     (
         "the file is refused as a whole: there are no counts to compare",
         &["PHDS-S01", "PHDS-S02", "PHDS-S03", "PHDS-S04", "PHDS-S05", "PHDS-S09"],
     ),
     ("the dictionary names no last inclusion year", &["PHDS-R06"]),
-    ("there is no last month to compare with", &["PHDS-H01", "PHDS-H02", "PHDS-H03", "PHDS-H04"]),
+    (
+        "there is no last month to compare with",
+        &["PHDS-H01", "PHDS-H02", "PHDS-H03", "PHDS-H04", "PHDS-H06", "PHDS-H07", "PHDS-H08", "PHDS-H09", "PHDS-H10"],
+    ),
+    ("the settings name no responsible entity", &["PHDS-H11"]),
     ("the file has no column of consent", &["PHDS-C01", "PHDS-C02", "PHDS-C03", "PHDS-C04"]),
 ];
 

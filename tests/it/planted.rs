@@ -254,7 +254,7 @@ fn loading_a_month_again_replaces_it_whole() {
 #[test]
 fn everything_is_the_same_for_any_number_of_threads_and_any_memory() {
     let context = synthetic(20_000, 0.02);
-    let mut first: Option<(Value, Vec<u8>, Vec<u8>, Vec<Vec<String>>)> = None;
+    let mut first = None;
     for (threads, memory) in [(1, "1GiB"), (2, "1GiB"), (8, "64MiB")] {
         let store = format!("store-{threads}");
         let work = format!("--threads {threads} --memory {memory}");
