@@ -133,8 +133,9 @@ fn findings(document: &Document, previous: Option<&Document>) -> String {
             text += &format!("line {lines}{}", if rule.failed > 2 { ", …" } else { "" });
         }
         // A rule about the whole file has no share.
-        let share =
-            |rule: &RuleOutcome| (rule.checked > 1).then(|| percent(rule.failed, rule.checked)).unwrap_or_default();
+        let share = |rule: &RuleOutcome| {
+            if rule.checked > 1 { percent(rule.failed, rule.checked) } else { String::new() }
+        };
         let then = before(rule);
         text += &format!("<td class=\"n\">{}", share(rule));
         if previous.is_some() {

@@ -114,7 +114,7 @@ impl Profile {
             let texts = Texts::of(values);
             counts.add_texts(&texts);
             if plan.entity == Some(at) {
-                for (text, rows) in texts.texts.iter().zip(&texts.rows) {
+                for (text, rows) in texts.distinct.iter().zip(&texts.rows) {
                     self.entities[usize::from(!plan.jurisdiction.contains(&named(text)))] += rows;
                 }
             }
@@ -130,7 +130,7 @@ impl Profile {
         for (counts, other) in self.columns.iter_mut().zip(other.columns) {
             counts.merge(other);
         }
-        self.organizations.merge(other.organizations);
+        self.organizations.merge(&other.organizations);
         for (rows, other) in self.entities.iter_mut().zip(other.entities) {
             *rows += other;
         }
@@ -195,7 +195,7 @@ impl Counts {
 
     fn add_texts(&mut self, texts: &Texts<'_>) {
         let Self::Texts { present, distinct, shapes } = self else { return };
-        for (text, rows) in texts.texts.iter().zip(&texts.rows) {
+        for (text, rows) in texts.distinct.iter().zip(&texts.rows) {
             *present += rows;
             distinct.add(text);
             if let Some(shapes) = shapes {
@@ -342,7 +342,7 @@ pub fn shape(text: &str) -> String {
 /// The texts of one column of a chunk, each different one once.
 #[derive(Debug)]
 struct Texts<'a> {
-    texts: Vec<&'a str>,
+    distinct: Vec<&'a str>,
     /// For each text, its rows.
     rows: Vec<u64>,
     /// For each row, the position of its text, or [`NO_TEXT`].
@@ -352,19 +352,19 @@ struct Texts<'a> {
 impl<'a> Texts<'a> {
     fn of(values: &'a StringArray) -> Self {
         let mut seen: HashMap<&str, u32> = HashMap::new();
-        let (mut texts, mut rows) = (Vec::new(), Vec::new());
+        let (mut distinct, mut rows) = (Vec::new(), Vec::new());
         let ids = values.iter().map(|text| {
             let Some(text) = text else { return NO_TEXT };
             let id = *seen.entry(text).or_insert_with(|| {
-                texts.push(text);
+                distinct.push(text);
                 rows.push(0);
-                u32::try_from(texts.len() - 1).unwrap_or(NO_TEXT)
+                u32::try_from(distinct.len() - 1).unwrap_or(NO_TEXT)
             });
             rows[id as usize] += 1;
             id
         });
         let ids = ids.collect();
-        Self { texts, rows, ids }
+        Self { distinct, rows, ids }
     }
 }
 
@@ -428,7 +428,7 @@ impl Organizations {
         if self.too_many {
             return;
         }
-        let mut of_chunk = vec![Organization::default(); texts.texts.len()];
+        let mut of_chunk = vec![Organization::default(); texts.distinct.len()];
         let mut usable = vec![0_u16; rejected.len()];
         for at in &plan.expected {
             usable_values(&columns[*at], &mut usable);
@@ -451,7 +451,7 @@ impl Organizations {
                 organization.heaped += u64::from(is_heaped);
             }
         }
-        for (id, organization) in texts.texts.iter().zip(of_chunk) {
+        for (id, organization) in texts.distinct.iter().zip(of_chunk) {
             if id.len() > ID {
                 self.without += organization.rows;
             } else {
@@ -469,7 +469,7 @@ impl Organizations {
         }
     }
 
-    fn merge(&mut self, other: Self) {
+    fn merge(&mut self, other: &Self) {
         self.clients = self.clients.max(other.clients);
         self.without += other.without;
         self.too_many |= other.too_many;

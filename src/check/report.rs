@@ -591,23 +591,7 @@ impl<'a> Builder<'a> {
             outcome.failed = u64::from(self.totals.accepted >= least_rows && self.in_period == 0);
         }
         if let Kind::OtherJurisdiction { most } = rule.kind {
-            match self.entities {
-                None => {
-                    outcome.reason.get_or_insert_with(|| "the settings name no responsible entity".to_owned());
-                }
-                Some([_, others]) if others == 0 => outcome.checked = 1,
-                Some([named, others]) => {
-                    let share = share(others, named + others);
-                    outcome.checked = 1;
-                    outcome.failed = u64::from(share > most);
-                    outcome.note = (share > most).then(|| {
-                        format!(
-                            "{:.1} % of the rows are of responsible entities that the settings do not name",
-                            share * 100.0
-                        )
-                    });
-                }
-            }
+            self.jurisdiction(most, &mut outcome);
         }
         let fields_of_rule = applies(id);
         let to_all = match rule.kind.scope() {
@@ -665,6 +649,22 @@ impl<'a> Builder<'a> {
             _ => Outcome::Failed,
         };
         outcome
+    }
+
+    /// Whether more than a share of the rows with a responsible entity are of others than the settings name.
+    fn jurisdiction(&self, most: f64, outcome: &mut RuleOutcome) {
+        let Some([named, others]) = self.entities else {
+            outcome.reason.get_or_insert_with(|| "the settings name no responsible entity".to_owned());
+            return;
+        };
+        let share = share(others, named + others);
+        outcome.checked = 1;
+        if share > most {
+            let share = share * 100.0;
+            outcome.failed = 1;
+            outcome.note =
+                Some(format!("{share:.1} % of the rows are of responsible entities that the settings do not name"));
+        }
     }
 
     /// How often a rule was checked on a field (or on whole rows) and failed, the first failures, and for a rule with

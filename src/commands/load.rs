@@ -207,7 +207,7 @@ fn summary(report: &Report, rest: &str) -> String {
     if not_checkable > 0 && totals.read > 0 {
         lines.push(format!("  {} cannot be checked: {rest}", terminal::count(not_checkable, "rule")));
     }
-    lines.iter().map(|line| format!("{}\n", cut(line, COLUMNS))).collect()
+    lines.iter().flat_map(|line| [cut(line, COLUMNS), "\n".to_owned()]).collect()
 }
 
 /// A rule that failed, and what is to be said about it.
