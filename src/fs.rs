@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread::JoinHandle;
 
 use sha2::{Digest, Sha256};
 use tempfile::{NamedTempFile, TempDir};
@@ -309,7 +310,51 @@ impl<W: Write> Write for Sha256Writer<W> {
     }
 }
 
-/// The same of everything that is still to be read from `input`. `advanced` hears of the bytes as they go by.
+/// A SHA-256 that a thread of its own computes, so that whoever reads and writes does not wait for it.
+#[derive(Debug)]
+pub struct Sha256Beside {
+    full: mpsc::SyncSender<(Vec<u8>, usize)>,
+    empty: mpsc::Receiver<Vec<u8>>,
+    thread: JoinHandle<String>,
+}
+
+impl Sha256Beside {
+    /// Begins with nothing; `buffers` of so many bytes go to and fro.
+    pub fn new(buffers: usize, bytes: usize) -> Self {
+        let (full, filled) = mpsc::sync_channel::<(Vec<u8>, usize)>(buffers);
+        let (back, empty) = mpsc::channel();
+        for _ in 0..buffers {
+            // The receiver is here: nothing can fail.
+            let _ = back.send(vec![0; bytes]);
+        }
+        let thread = std::thread::spawn(move || {
+            let mut hash = Sha256::new();
+            for (buffer, count) in filled {
+                hash.update(&buffer[..count]);
+                // Whoever has left needs no more buffers.
+                let _ = back.send(buffer);
+            }
+            hex(&hash.finalize())
+        });
+        Self { full, empty, thread }
+    }
+
+    /// Takes the first `count` bytes of a buffer and gives another one.
+    pub fn exchange(&self, buffer: Vec<u8>, count: usize) -> Result<Vec<u8>> {
+        let gone = || Error::internal("the thread that computes a SHA-256 is gone");
+        self.full.send((buffer, count)).map_err(|_| gone())?;
+        self.empty.recv().map_err(|_| gone())
+    }
+
+    /// 64 lower-case hexadecimal digits.
+    pub fn finish(self) -> Result<String> {
+        let Self { full, thread, .. } = self;
+        drop(full);
+        thread.join().map_err(|_| Error::internal("the thread that computes a SHA-256 is gone"))
+    }
+}
+
+/// Size in bytes and SHA-256 of everything that is still to be read from `input`. `advanced` hears of the bytes as they go by.
 pub fn sha256_of(input: &mut dyn Read, advanced: impl Fn(u64)) -> io::Result<(u64, String)> {
     let mut hash = Sha256::new();
     let mut buffer = vec![0; 1 << 20];
@@ -339,4 +384,25 @@ pub fn hex(bytes: &[u8]) -> String {
         let _ = std::fmt::Write::write_fmt(&mut text, format_args!("{byte:02x}"));
         text
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sha256_is_the_same_in_every_way() {
+        let bytes: Vec<u8> = (0..100_000_u32).flat_map(u32::to_le_bytes).collect();
+        let (count, expected) = sha256_of(&mut bytes.as_slice(), |_| ()).unwrap();
+        let mut writer = Sha256Writer::new(Vec::new());
+        writer.write_all(&bytes).unwrap();
+        assert_eq!(writer.finish(), (bytes.clone(), count, expected.clone()));
+        let beside = Sha256Beside::new(2, 1_000);
+        let mut buffer = vec![0; 1_000];
+        for part in bytes.chunks(999) {
+            buffer[..part.len()].copy_from_slice(part);
+            buffer = beside.exchange(buffer, part.len()).unwrap();
+        }
+        assert_eq!(beside.finish().unwrap(), expected);
+    }
 }

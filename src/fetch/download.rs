@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
-use sha2::{Digest, Sha256};
 
 use super::link::Link;
 use super::part::{self, Part};
@@ -13,7 +12,7 @@ use super::receipt::{self, Receipt};
 use super::shelf::{self, News, Shelf};
 use super::{Origin, RemoteFile, Source, pick};
 use crate::error::{Error, Result};
-use crate::fs;
+use crate::fs::{self, Sha256Beside};
 use crate::period::ReportingPeriod;
 use crate::progress::Reporter;
 use crate::provenance::{DeliveryId, Tool};
@@ -165,9 +164,9 @@ fn advance(
         reporter.noted(&format!("`{}` is fetched from its beginning: {begun_anew}", file.name));
         part.empty()?;
     }
-    let mut hash = Sha256::new();
-    fill(&mut source.open_at(&file.name, 0)?, file, part, Some(&mut hash), reporter)?;
-    Ok(Some(fs::hex(&hash.finalize())))
+    let hash = Sha256Beside::new(4, BUFFER);
+    fill(&mut source.open_at(&file.name, 0)?, file, part, Some(&hash), reporter)?;
+    hash.finish().map(Some)
 }
 
 /// Whether the next bytes are these.
@@ -185,7 +184,7 @@ fn fill(
     input: &mut dyn Read,
     file: &RemoteFile,
     part: &mut Part,
-    mut hash: Option<&mut Sha256>,
+    hash: Option<&Sha256Beside>,
     reporter: &dyn Reporter,
 ) -> Result<()> {
     let mut buffer = vec![0; BUFFER];
@@ -212,10 +211,10 @@ fn fill(
             part.empty()?;
             return Err(changed(&file.name));
         }
-        if let Some(hash) = &mut hash {
-            hash.update(&buffer[..count]);
-        }
         part.grow(&buffer[..count])?;
+        if let Some(hash) = hash {
+            buffer = hash.exchange(buffer, count)?;
+        }
         reporter.advanced(count as u64);
     }
 }
