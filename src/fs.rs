@@ -238,6 +238,8 @@ pub fn make_private(path: &Path) -> Result<()> {
 
 /// Makes a new file with mode 0600.
 pub fn create_private(path: &Path) -> Result<File> {
+    // While the drafts of an ending run are taken away, nothing is put into their folders.
+    let _drafts = drafts();
     open_private(OpenOptions::new().write(true).create_new(true), path)
 }
 
@@ -291,9 +293,14 @@ impl<W> Sha256Writer<W> {
         Self { into, hash: Sha256::new(), bytes: 0 }
     }
 
-    /// What was written into, the size, and the SHA-256 as 64 lower-case hexadecimal digits.
-    pub fn finish(self) -> (W, u64, String) {
-        (self.into, self.bytes, hex(&self.hash.finalize()))
+    /// What is written into.
+    pub fn inner(&self) -> &W {
+        &self.into
+    }
+
+    /// The size so far, and the SHA-256 as 64 lower-case hexadecimal digits.
+    pub fn sum(&self) -> (u64, String) {
+        (self.bytes, hex(&self.hash.clone().finalize()))
     }
 }
 
@@ -396,7 +403,7 @@ mod tests {
         let (count, expected) = sha256_of(&mut bytes.as_slice(), |_| ()).unwrap();
         let mut writer = Sha256Writer::new(Vec::new());
         writer.write_all(&bytes).unwrap();
-        assert_eq!(writer.finish(), (bytes.clone(), count, expected.clone()));
+        assert_eq!((writer.inner(), writer.sum()), (&bytes, (count, expected.clone())));
         let beside = Sha256Beside::new(2, 1_000);
         let mut buffer = vec![0; 1_000];
         for part in bytes.chunks(999) {

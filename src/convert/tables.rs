@@ -227,9 +227,12 @@ impl TableFile {
 
     /// Ends the file and sees it on disk.
     pub fn finish(self) -> Result<PartFile> {
-        let Self { path, name, rows, writer } = self;
-        let (file, bytes, sha256) = writer.into_inner().map_err(|error| write_failed(&path, error))?.finish();
-        file.sync_all().map_err(|error| Error::io("write", &path, &error))?;
+        let Self { path, name, rows, mut writer } = self;
+        // Taking the file out of the writer would hide the words of the operating system.
+        writer.finish().map_err(|error| write_failed(&path, error))?;
+        let written = writer.inner();
+        written.inner().sync_all().map_err(|error| Error::io("write", &path, &error))?;
+        let (bytes, sha256) = written.sum();
         Ok(PartFile { path: name, rows, bytes, sha256 })
     }
 }

@@ -270,7 +270,7 @@ fn everything_is_the_same_for_any_number_of_threads_and_any_memory() {
         clients.sort();
         let this = (report, rejected, answer, clients);
         let Some(first) = &first else {
-            assert!(this.1.len() > 10_000 && this.3.len() == 20_000, "the month is too small to tell anything");
+            assert!(this.1.len() > 10_000 && this.3.len() > 19_000, "the month is too small to tell anything");
             first = Some(this);
             continue;
         };

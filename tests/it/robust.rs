@@ -271,7 +271,7 @@ fn a_check_without_room_for_temporary_files_says_so() {
     };
     context.phds(&format!("synth --clients 50000 --period {PERIOD} --seed 1 --out one.csv")).done();
     let variables = [("TMPDIR", scratch.to_str().unwrap())];
-    let outcome = context.run_with(&variables, &["check", "one.csv", "--period", PERIOD]).ended(3);
+    let outcome = context.run_with(&variables, &["check", "one.csv", "--period", PERIOD, "--memory", "64MiB"]).ended(3);
     assert!(outcome.stderr.contains("make room on that disk and try again"), "{}", outcome.stderr);
     assert_eq!(outcome.text(), "");
 }
