@@ -21,7 +21,7 @@ use crate::check::CLIENT_KEY;
 use crate::dictionary::{Dictionary, FieldType, Level, StoredIn, names};
 use crate::error::{Error, Result};
 use crate::fs;
-use crate::history::{self, Dose};
+use crate::history::{Dose, Evaluator};
 use crate::measure::{Measures, age_column};
 
 const ZSTD_LEVEL: i32 = 3;
@@ -39,7 +39,7 @@ enum From {
     Year(usize),
     /// The day on which the client reaches an age in months.
     Age(u32),
-    /// The day on which the client met a measure.
+    /// The day on which the client completed a series.
     Met(usize),
 }
 
@@ -54,6 +54,7 @@ struct Plan {
 #[derive(Debug)]
 pub struct Writer<'a> {
     measures: &'a Measures,
+    evaluator: Evaluator,
     /// Places of the key, the birth date, the vaccination date and the CVX code in a bucket.
     key: usize,
     birth: usize,
@@ -107,11 +108,12 @@ impl<'a> Writer<'a> {
         for months in measures.ages() {
             derived.push((ArrowField::new(age_column(months), DataType::Date32, false), From::Age(months)));
         }
-        for (at, measure) in measures.measures().iter().enumerate() {
-            derived.push((ArrowField::new(measure.column(), DataType::Date32, true), From::Met(at)));
+        for (at, (column, _)) in measures.series().enumerate() {
+            derived.push((ArrowField::new(column, DataType::Date32, true), From::Met(at)));
         }
         Ok(Self {
             measures,
+            evaluator: Evaluator::new(measures)?,
             key,
             birth: place(names::BIRTH_DATE)?,
             vaccination: place(names::VACCINATION_DATE)?,
@@ -148,8 +150,9 @@ impl<'a> Writer<'a> {
         let days = sorted.column(self.vaccination).as_primitive_opt::<Date32Type>().ok_or_else(wrong)?.values();
         let codes = sorted.column(self.cvx).as_primitive_opt::<UInt16Type>().ok_or_else(wrong)?;
         let mut last_rows = Vec::new();
-        let mut ages = vec![Vec::new(); self.measures.ages().len()];
-        let mut met = vec![Vec::new(); self.measures.measures().len()];
+        let mut ages: Vec<_> = self.measures.ages().into_iter().map(|months| (months, Vec::new())).collect();
+        let mut evaluator = self.evaluator.clone();
+        let mut met = vec![Vec::new(); evaluator.series()];
         let mut doses = Vec::new();
         for row in 0..keys.len() {
             if codes.is_valid(row) {
@@ -157,10 +160,10 @@ impl<'a> Writer<'a> {
             }
             if row + 1 == keys.len() || keys[row + 1] != keys[row] {
                 last_rows.push(u32::try_from(row).map_err(|_| Error::internal("a bucket has too many rows"))?);
-                for (column, months) in ages.iter_mut().zip(self.measures.ages()) {
-                    column.push(calendar::add_months(births[row], months));
+                for (months, column) in &mut ages {
+                    column.push(calendar::add_months(births[row], *months));
                 }
-                for (column, day) in met.iter_mut().zip(history::met(self.measures, births[row], &doses)) {
+                for (column, day) in met.iter_mut().zip(evaluator.met(births[row], &doses)) {
                     column.push(day);
                 }
                 doses.clear();
@@ -168,11 +171,9 @@ impl<'a> Writer<'a> {
         }
         Ok(Histories {
             last_rows: UInt32Array::from(last_rows),
-            ages: self
-                .measures
-                .ages()
+            ages: ages
                 .into_iter()
-                .zip(ages.into_iter().map(|days| Arc::new(Date32Array::from(days)) as ArrayRef))
+                .map(|(months, days)| (months, Arc::new(Date32Array::from(days)) as ArrayRef))
                 .collect(),
             met: met.into_iter().map(|days| Arc::new(Date32Array::from(days)) as ArrayRef).collect(),
         })
@@ -222,7 +223,7 @@ struct Histories {
     last_rows: UInt32Array,
     /// By age in months, the day on which it is reached.
     ages: Vec<(u32, ArrayRef)>,
-    /// By measure, the day on which it was met.
+    /// By series, the day on which it was completed.
     met: Vec<ArrayRef>,
 }
 
