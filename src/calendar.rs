@@ -78,14 +78,19 @@ fn number<const N: usize>(digits: [u8; N]) -> Option<u32> {
     digits.iter().try_fold(0, |sum, digit| digit.is_ascii_digit().then(|| sum * 10 + u32::from(digit - b'0')))
 }
 
-/// The day count of a year, month (from 1) and day of month: the way back from [`civil`], by the same author.
-fn from_civil(year: i32, month: i32, day: i32) -> i32 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let from_march = if month > 2 { month - 3 } else { month + 9 };
-    let of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + (153 * from_march + 2) / 5 + day - 1;
-    era * 146_097 + of_era - 719_468
+/// The day count of the first of a month, and the days that the month has. Counted from March, as [`civil`] does.
+fn month(year: i32, month: i32) -> (i32, i32) {
+    let (year_from_march, from_march) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let era = year_from_march.div_euclid(400);
+    let of_era = year_from_march.rem_euclid(400);
+    let first = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + (153 * from_march + 2) / 5 - 719_468;
+    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let days = match month {
+        2 => 28 + i32::from(is_leap),
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    };
+    (first, days)
 }
 
 /// The day on which someone born on `birth` reaches an age in months, up to 200 years.
@@ -94,12 +99,10 @@ fn from_civil(year: i32, month: i32, day: i32) -> i32 {
 /// not have becomes the first of the next month: 2000-03-31 and 6 months is 2000-10-01; 2020-02-29 and 24 months is
 /// 2022-03-01. Whole-number arithmetic, because a load does it for every client and every age.
 pub fn add_months(birth: i32, months: u32) -> i32 {
-    let (year, month, day) = civil(birth);
-    let month0 = year * 12 + month - 1 + months.min(2_400).cast_signed();
-    let (year, month) = (month0.div_euclid(12), month0.rem_euclid(12) + 1);
-    // `from_civil` counts on from the first of the month, so the day before the next month is what the month has.
-    let next = if month == 12 { from_civil(year + 1, 1, 1) } else { from_civil(year, month + 1, 1) };
-    (from_civil(year, month, 1) + day - 1).min(next)
+    let (year, from_month, day) = civil(birth);
+    let month0 = year * 12 + from_month - 1 + months.min(2_400).cast_signed();
+    let (first, days) = month(month0.div_euclid(12), month0.rem_euclid(12) + 1);
+    first + (day - 1).min(days)
 }
 
 /// The last day of birth of those who have reached an age in months by a day. A later birth never reaches it earlier.

@@ -141,6 +141,10 @@ impl Prepared {
 
     /// The day on which this way is complete.
     fn day(&self, days: &[Vec<i32>], reached: &[i32], merged: &mut Vec<i32>) -> Option<i32> {
+        // Most ways fail here, before any date is compared.
+        if self.also.is_none() && days[self.given.set].len() < self.doses {
+            return None;
+        }
         let mut counted = self.given.cut(days, reached);
         if self.also.is_some() || self.apart.is_some() {
             merged.clear();
