@@ -330,7 +330,7 @@ impl Measures {
             ([], [], parts @ [_, ..]) => {
                 // None of a combined measure would be none of its parts, which is more than not all of them.
                 let positions = self.parts(parts, 0)?;
-                if parts.len() == positions.len() {
+                if positions.iter().all(|at| parts.contains(&self.list[*at].id)) {
                     Ok(Requirement::NoneOf(positions))
                 } else {
                     Err("`none_of` takes measures with a series of their own".to_owned())
@@ -406,10 +406,14 @@ impl Measures {
             if !measure.none_of.is_empty() || depth == self.list.len() {
                 return Err(format!("`{id}` cannot be a part"));
             }
-            if measure.all_of.is_empty() {
-                parts.push(at);
-            } else {
-                parts.extend(self.parts(&measure.all_of, depth + 1)?);
+            let of_part = match measure.all_of.as_slice() {
+                [] => vec![at],
+                all_of => self.parts(all_of, depth + 1)?,
+            };
+            for part in of_part {
+                if !parts.contains(&part) {
+                    parts.push(part);
+                }
             }
         }
         Ok(parts)
@@ -535,4 +539,87 @@ impl Measures {
 /// Name of the column of `clients` that holds the day on which the client reaches an age.
 pub fn age_column(months: u32) -> String {
     format!("reaches_{months}_months")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn loaded(measures: &str) -> Result<Measures> {
+        let dictionary = Dictionary::built_in().unwrap();
+        let cvx = dictionary.field(names::CVX).and_then(|field| dictionary.codelist(field)).unwrap();
+        let text = format!(
+            "schema_version = 2\nfamily = 'f'\nversion = '1'\ntitle = ''\nabout = ''\nsource = ''\nsource_date = ''\n\
+             caveats = []\n[code_sets]\nmmr = ['03', '94']\nmmrv = ['94']\nnone = []\n{measures}"
+        );
+        Measures::of(vec![("f.toml", knowledge::parse("f.toml", &text)?)], cvx)
+    }
+
+    fn measure(id: &str, needs: &str) -> String {
+        format!(
+            "[[measure]]\nid = '{id}'\ntitle = ''\ndefinition = ''\nsource = ''\nbasis = 'read'\nby_age_months = 24\n\
+             cutoff = 'before_birthday'\n{needs}\n"
+        )
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_measure_is_said() {
+        let series = "series = [{ doses = 1, codes = ['mmr'] }]";
+        let one = measure("f.a", series);
+        assert_eq!(loaded(&one).unwrap().cvx_codes(0), ["03", "94"]);
+        for (measures, said) in [
+            (measure("f.", series), "the id must be"),
+            (measure("g.a", series), "the id must be"),
+            (measure("f.a-b", series), "the id must be"),
+            (one.clone() + &one, "the id is there twice"),
+            (measure("f.a", ""), "it needs one of"),
+            (measure("f.a", &format!("{series}\nall_of = ['f.a']")), "it needs one of"),
+            (measure("f.a", "series = [{ doses = 0, codes = ['mmr'] }]"), "a way needs doses"),
+            (measure("f.a", "series = [{ doses = 1, codes = ['none'] }]"), "a way needs codes"),
+            (measure("f.a", "series = [{ doses = 1, codes = ['mm'] }]"), "there is no code set `mm`"),
+            (measure("f.a", "series = [{ doses = 1, codes = ['g:mmr'] }]"), "there is no code set `g:mmr`"),
+            (measure("f.a", "series = [{ doses = 1, codes = ['mmr'], from = '1 moon' }]"), "line "),
+            (
+                measure("f.a", "series = [{ doses = 1, codes = ['mmr'], only = { first = 2, codes = ['mmrv'] } }]"),
+                "`only` speaks of",
+            ),
+            (
+                measure(
+                    "f.a",
+                    "series = [{ doses = 2, codes = ['mmr'], apart = '1 day', only = { first = 1, codes = ['mmrv'] } }]",
+                ),
+                "`only` goes with",
+            ),
+            (one.clone() + &measure("f.b", "all_of = ['f.c']"), "there is no measure `f.c`"),
+            (measure("f.a", "all_of = ['f.a']"), "cannot be a part"),
+            (measure("f.a", "all_of = ['f.b']") + &measure("f.b", "all_of = ['f.a']"), "cannot be a part"),
+            (
+                one.clone() + &measure("f.b", "none_of = ['f.a']") + &measure("f.c", "all_of = ['f.b']"),
+                "`f.b` cannot be a part",
+            ),
+            (
+                one.clone() + &measure("f.b", "all_of = ['f.a', 'f.a']") + &measure("f.c", "none_of = ['f.b']"),
+                "a series of their own",
+            ),
+            (one.replace("by_age", "under_age_months = 24\nby_age"), "`under_age_months` must be more"),
+        ] {
+            let error = loaded(&measures).unwrap_err();
+            assert!(error.message().contains(said), "{measures}\n{}", error.message());
+        }
+    }
+
+    #[test]
+    fn a_combined_measure_stores_nothing_and_changes_with_its_parts() {
+        let combined = |doses: u8| {
+            let parts = measure("f.b", "all_of = ['f.c', 'f.a']") + &measure("f.c", "all_of = ['f.a']");
+            let series = format!("series = [{{ doses = {doses}, codes = ['mmr'] }}]");
+            loaded(&(parts + &measure("f.a", &series))).unwrap()
+        };
+        let measures = combined(1);
+        assert_eq!(measures.series().map(|(column, _)| column).collect::<Vec<_>>(), ["met_f_a"]);
+        assert_eq!(measures.deciding(0), [2]);
+        assert_eq!(measures.ages(), [24]);
+        let other = combined(2);
+        assert!((0..3).all(|at| measures.fingerprints()[at] != other.fingerprints()[at]));
+    }
 }

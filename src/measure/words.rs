@@ -96,10 +96,9 @@ impl Measures {
     }
 }
 
-/// Code sets as people read their names.
+/// The names of code sets, without the family that they are of.
 fn sets(names: &[String]) -> String {
-    let names = names.iter().map(|name| name.rsplit(':').next().unwrap_or(name).replace('_', " "));
-    names.collect::<Vec<_>>().join(" or ")
+    names.iter().map(|name| name.rsplit(':').next().unwrap_or(name)).collect::<Vec<_>>().join(" or ")
 }
 
 fn in_window(vaccines: &str, from: Option<Age>, through: Option<Age>) -> String {
