@@ -1,7 +1,7 @@
 //! The stages of a month, in bytes of CSV a second: `cargo bench --bench stages`. Whole processes beside their peers are
 //! measured by `scripts/bench-load`.
 
-#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a bench is a test")]
+#![allow(missing_docs, clippy::unwrap_used, clippy::disallowed_methods, reason = "a bench is a test")]
 
 use std::hint::black_box;
 use std::path::Path;
