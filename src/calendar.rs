@@ -1,6 +1,6 @@
 //! Days as 32-bit counts from 1970-01-01 (Arrow's Date32), read from text and moved by months and years.
 
-use chrono::{Datelike, Days, NaiveDate};
+use chrono::{Datelike, NaiveDate};
 
 use serde::{Deserialize, Serialize};
 
@@ -101,40 +101,55 @@ pub fn parse(value: &[u8], format: DateFormat) -> Option<i32> {
 
 /// The day count of a day of the calendar; `None` when there is no such day. The counterpart of [`civil`].
 fn from_civil(year: i32, month: i32, day: i32) -> Option<i32> {
-    const DAYS: [i32; 12] = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let days = DAYS.get(usize::try_from(month - 1).ok()?)? + i32::from(month == 2 && is_leap);
-    if !(1..=days).contains(&day) {
-        return None;
-    }
-    // Years that begin in March, in eras of 400.
-    let year = if month > 2 { year } else { year - 1 };
-    let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
-    let of_year = (153 * (if month > 2 { month - 3 } else { month + 9 }) + 2) / 5 + day - 1;
-    Some(era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468)
+    let (first, days) = (1..=12).contains(&month).then(|| days_of(year, month))?;
+    (1..=days).contains(&day).then(|| first + day - 1)
 }
 
 fn number<const N: usize>(digits: [u8; N]) -> Option<u32> {
     digits.iter().try_fold(0, |sum, digit| digit.is_ascii_digit().then(|| sum * 10 + u32::from(digit - b'0')))
 }
 
-/// The day on which someone born on `birth` reaches an age in months.
+/// The day count of the first of a month, and the days that the month has. Counted from March, as [`civil`] does.
+fn days_of(year: i32, month: i32) -> (i32, i32) {
+    let (year_from_march, from_march) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let era = year_from_march.div_euclid(400);
+    let of_era = year_from_march.rem_euclid(400);
+    let first = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + (153 * from_march + 2) / 5 - 719_468;
+    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let days = match month {
+        2 => 28 + i32::from(is_leap),
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    };
+    (first, days)
+}
+
+/// The day on which someone born on `birth` reaches an age in months, up to 200 years.
 ///
 /// CDC's `CDSi` logic specification 4.6, CALCDT-1 to -6: years and months are added first, and a day that the month does
 /// not have becomes the first of the next month: 2000-03-31 and 6 months is 2000-10-01; 2020-02-29 and 24 months is
-/// 2022-03-01.
+/// 2022-03-01. Whole-number arithmetic, because a load does it for every client and every age.
 pub fn add_months(birth: i32, months: u32) -> i32 {
-    let from = date(birth);
-    let month0 = i64::from(from.year()) * 12 + i64::from(from.month0()) + i64::from(months);
-    let year = i32::try_from(month0.div_euclid(12)).unwrap_or(i32::MAX);
-    let month = u32::try_from(month0.rem_euclid(12)).unwrap_or(0) + 1;
-    NaiveDate::from_ymd_opt(year, month, from.day())
-        .or_else(|| {
-            // Only the 29th to 31st can be missing, so the 28th is there and the next month begins at most four days on.
-            let last_common = NaiveDate::from_ymd_opt(year, month, 28)?;
-            (1..=4).map(|days| last_common + Days::new(days)).find(|next| next.day() == 1)
-        })
-        .map_or(i32::MAX, day)
+    let (year, from_month, day) = civil(birth);
+    let month0 = year * 12 + from_month - 1 + months.min(2_400).cast_signed();
+    let (first, days) = days_of(month0.div_euclid(12), month0.rem_euclid(12) + 1);
+    first + (day - 1).min(days)
+}
+
+/// The last day of birth of those who have reached an age in months by a day. A later birth never reaches it earlier.
+pub fn born_by(day: i32, months: u32) -> i32 {
+    // A month has 28 days at the least and 31 at the most.
+    let months_signed = months.min(2_400).cast_signed();
+    let (mut yes, mut no) = (day - 31 * months_signed - 3, day - 28 * months_signed + 1);
+    while no - yes > 1 {
+        let middle = yes + (no - yes) / 2;
+        if add_months(middle, months) <= day {
+            yes = middle;
+        } else {
+            no = middle;
+        }
+    }
+    yes
 }
 
 #[cfg(test)]
@@ -226,6 +241,27 @@ mod tests {
             ("2019-01-15", 0, "2019-01-15"),
         ] {
             assert_eq!(add_months(iso(birth), months), iso(reached), "{birth} + {months}");
+        }
+    }
+
+    #[test]
+    fn the_last_birth_that_has_reached_an_age_by_a_day() {
+        for (day, months, birth) in [
+            ("2024-12-31", 24, "2022-12-31"),
+            ("2022-02-28", 24, "2020-02-28"),
+            ("2022-03-01", 24, "2020-03-01"),
+            ("2024-02-29", 24, "2022-02-28"),
+            ("2024-06-30", 0, "2024-06-30"),
+            ("2017-12-31", 108, "2008-12-31"),
+        ] {
+            assert_eq!(born_by(iso(day), months), iso(birth), "{day} {months}");
+        }
+        for day in iso("2019-12-01")..iso("2021-04-01") {
+            assert_eq!(add_months(day, 0), day);
+            for months in [1, 8, 24, 35, 204] {
+                let birth = born_by(day, months);
+                assert!(add_months(birth, months) <= day && add_months(birth + 1, months) > day);
+            }
         }
     }
 }

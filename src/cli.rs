@@ -317,11 +317,14 @@ pub struct Coverage {
 /// `phds measures`
 #[derive(Debug, Args)]
 pub struct Measures {
-    /// Explain this one
+    /// Explain this one: what counts, by when, which vaccines, and what it is not
     pub id: Option<String>,
     /// As JSON
     #[arg(long)]
     pub json: bool,
+    /// All measures as one page in Markdown
+    #[arg(long, conflicts_with_all = ["id", "json"])]
+    pub markdown: bool,
 }
 
 /// `phds dimensions`

@@ -66,6 +66,15 @@ impl Spill {
         self.buckets
     }
 
+    /// Bytes of all entries that are set aside.
+    pub fn bytes(&self) -> u64 {
+        let of = |stripe: &Mutex<Stripe>| {
+            let stripe = lock(stripe);
+            stripe.written + stripe.held as u64
+        };
+        self.stripes.iter().map(of).sum()
+    }
+
     /// Sets entries aside: as many as there are hashes.
     pub fn add(&self, hashes: &[u64], entries: &[u8]) -> Result<()> {
         let mask = self.buckets as u64 - 1;
@@ -150,6 +159,7 @@ mod tests {
         for (in_memory, threads) in [(1 << 20, 1), (1_000, 1), (0, 2), (1_000, 8)] {
             let spill = Spill::new(folder.path(), 9, BUCKET * 60, in_memory);
             assert_eq!(spill.buckets(), 64);
+            assert_eq!(spill.bytes(), 0);
             for part in 0..10_u8 {
                 let hashes: Vec<u64> =
                     (0..500_u64).map(|number| number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 7).collect();
@@ -157,6 +167,7 @@ mod tests {
                     hashes.iter().flat_map(|hash| hash.to_le_bytes().into_iter().chain([part % 2])).collect();
                 spill.add(&hashes, &entries).unwrap();
             }
+            assert_eq!(spill.bytes(), 5_000 * 9);
             let buckets = spill
                 .look(threads, |bucket, bytes| {
                     let mut entries: Vec<&[u8]> = bytes.chunks_exact(9).collect();

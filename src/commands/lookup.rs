@@ -5,47 +5,119 @@ use serde_json::json;
 use crate::cli::{self, DictionaryFormat};
 use crate::dictionary::{Dictionary, Field, Presence};
 use crate::error::{Error, Result};
+use crate::measure::Measures;
 use crate::settings::Settings;
 use crate::terminal;
 
 /// `phds measures`
 pub fn measures(typed: &cli::Measures, settings: &Settings) -> Result<()> {
     let measures = &settings.measures;
-    let chosen = match &typed.id {
-        Some(id) => vec![measures.position(id)?],
-        None => (0..measures.measures().len()).collect(),
-    };
-    if typed.json {
-        let list: Vec<_> = chosen
-            .iter()
-            .map(|at| {
-                let mut value = json!(measures.measures()[*at]);
-                value["cvx_codes"] = json!(measures.cvx_codes(*at));
-                value["version"] = json!(measures.versions()[*at]);
-                value["fingerprint"] = json!(measures.fingerprints()[*at]);
-                value
-            })
-            .collect();
-        return print_json(&json!(list));
+    if typed.markdown {
+        return terminal::print_data(measures_as_markdown(measures).as_bytes());
     }
-    let mut text = String::new();
-    for at in chosen {
-        let measure = &measures.measures()[at];
-        text += &match typed.id {
-            Some(_) => format!(
-                "{}: {}\n\n{}\n\nCVX codes: {}\nSource: {}\nVersion {}, fingerprint {}\n",
+    let chosen = typed.id.as_deref().map(|id| measures.position(id)).transpose()?;
+    if typed.json {
+        let object = |at: usize| {
+            let mut value = json!(measures.measures()[at]);
+            value["cvx_codes"] = json!(measures.cvx_codes(at));
+            value["version"] = json!(measures.versions()[at]);
+            value["fingerprint"] = json!(measures.fingerprints()[at]);
+            value
+        };
+        let chosen = chosen.map_or(0..measures.measures().len(), |at| at..at + 1);
+        return print_json(&json!(chosen.map(object).collect::<Vec<_>>()));
+    }
+    let text = chosen.map_or_else(|| measures_by_family(measures), |at| measure_in_words(measures, at));
+    terminal::print_data(text.as_bytes())
+}
+
+/// Each family with its measures, one line each.
+fn measures_by_family(measures: &Measures) -> String {
+    let width = measures.measures().iter().map(|measure| measure.id.len()).max().unwrap_or_default();
+    let families = measures.families().iter().map(|family| {
+        let lines = family.measures.iter().map(|measure| format!("{:<width$}  {}\n", measure.id, measure.title));
+        format!("{}\n{}\n", family.title, lines.collect::<String>())
+    });
+    families.collect::<String>() + "`phds measures ID` says what counts, by when, and what the measure is not\n"
+}
+
+/// What a measure counts, for a reader who has to stand up for the number.
+fn measure_in_words(measures: &Measures, at: usize) -> String {
+    let measure = &measures.measures()[at];
+    let family = measures.family(at);
+    let (what, parts) = measures.what_counts(at);
+    let mut text = format!(
+        "{}: {}\n\n{}\n\n{what}\n{}\n",
+        measure.id,
+        measure.title,
+        measure.definition,
+        bullets(parts.iter().map(String::as_str))
+    );
+    text += &format!("Of whom: {}\n", measures.cohort(at));
+    if let Some(schedule) = measures.edition_of_schedule(at) {
+        text += &format!("Schedule: {schedule}\n");
+    }
+    let vaccines = measures.vaccines(at).into_iter().map(|(code, name)| format!("{code:<3}  {name}\n"));
+    text += &format!("\nVaccines that count (CVX):\n{}\n", vaccines.collect::<String>());
+    text += &format!("What to know:\n{}\n", bullets(measures.caveats(at)));
+    text += &format!(
+        "Family: {}. {}\nSource: {}. {}\n        {} ({})\nVersion {}, fingerprint {}\n",
+        family.title,
+        family.about,
+        measure.source,
+        measures.trust(at),
+        family.source,
+        family.source_date,
+        measures.versions()[at],
+        measures.fingerprints()[at]
+    );
+    text
+}
+
+fn bullets<'a>(lines: impl Iterator<Item = &'a str>) -> String {
+    lines.fold(String::new(), |text, line| text + "- " + line + "\n")
+}
+
+/// All measures as one page; docs/measures.md is this page.
+fn measures_as_markdown(measures: &Measures) -> String {
+    let mut text = "# The measures\n\n\
+         Made by `phds measures --markdown` from `dictionaries/phds/measures`. Do not change it here.\n\n\
+         A measure says what must have been given by which age. It does not say who should have been vaccinated, and it \
+         judges doses no further than its words say. The denominator is always clients in the file, of an opt-in \
+         registry: see [SHORTCOMINGS.md](../SHORTCOMINGS.md). `phds measures ID` names the vaccines.\n"
+        .to_owned();
+    let mut at = 0;
+    for family in measures.families() {
+        text += &format!(
+            "\n## {}\n\nFamily `{}`, version {}. {}\n\nSource: {} ({}).\n\n{}\n\
+             | measure | definition | source | what it is not |\n| --- | --- | --- | --- |\n",
+            family.title,
+            family.family,
+            family.version,
+            family.about,
+            family.source,
+            family.source_date,
+            bullets(family.caveats.iter().map(String::as_str))
+        );
+        for measure in &family.measures {
+            let caveats = match measure.caveats.as_slice() {
+                [] => "As all of the family: see above.".to_owned(),
+                caveats => caveats.join(" "),
+            };
+            let schedule = measures.edition_of_schedule(at).map(|schedule| format!(" {schedule}")).unwrap_or_default();
+            text += &format!(
+                "| `{}`: {} | {}{schedule} | {}. {} | {} |\n",
                 measure.id,
                 measure.title,
                 measure.definition,
-                measures.cvx_codes(at).join(" "),
                 measure.source,
-                measures.versions()[at],
-                measures.fingerprints()[at]
-            ),
-            None => format!("{:<14}  {}\n", measure.id, measure.title),
-        };
+                measures.trust(at),
+                caveats
+            );
+            at += 1;
+        }
     }
-    terminal::print_data(text.as_bytes())
+    text
 }
 
 /// `phds dimensions`

@@ -111,6 +111,11 @@ impl Aside {
         self.spill.buckets()
     }
 
+    /// Bytes of all rows that are set aside.
+    pub fn bytes(&self) -> u64 {
+        self.spill.bytes()
+    }
+
     /// Takes a bucket, which is there once.
     pub fn take(&self, bucket: usize) -> Result<Bucket<'_>> {
         let bytes = self.spill.take(bucket)?;
@@ -155,6 +160,11 @@ pub struct Bucket<'a> {
 }
 
 impl Bucket<'_> {
+    /// Its share of [`Aside::bytes`].
+    pub fn bytes(&self) -> u64 {
+        self.entries.len() as u64
+    }
+
     /// The key of each row's client.
     pub fn keys(&self) -> Vec<i64> {
         self.rows().map(|entry| u64_at(entry, 0).cast_signed()).collect()

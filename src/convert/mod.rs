@@ -80,7 +80,7 @@ impl<'a> Staging<'a> {
         if report.delivery != delivery {
             return Err(Error::internal("the rows of one delivery are not accepted by the report of another"));
         }
-        reporter.started("convert", None);
+        reporter.started("convert", Some(aside.bytes()));
         let writer = tables::Writer::new(dictionary, measures, &aside)?;
         let load = u64::from_le_bytes(random_bytes()?);
         let files = aside.buckets().min(MOST_FILES);
@@ -92,9 +92,11 @@ impl<'a> Staging<'a> {
             };
             let (mut immunizations, mut clients) = (begin(Table::Immunizations)?, begin(Table::Clients)?);
             for bucket in (number..aside.buckets()).step_by(files) {
-                let [of_doses, of_clients] = writer.tables(&aside.take(bucket)?)?;
+                let rows = aside.take(bucket)?;
+                let [of_doses, of_clients] = writer.tables(&rows)?;
                 immunizations.write(&of_doses)?;
                 clients.write(&of_clients)?;
+                reporter.advanced(rows.bytes());
             }
             Ok((immunizations.finish()?, clients.finish()?))
         })?;

@@ -22,7 +22,7 @@ use crate::check::NO_CODE;
 use crate::dictionary::{Dictionary, FieldType, Level, StoredIn, names};
 use crate::error::{Error, Result};
 use crate::fs::{self, Sha256Writer};
-use crate::history::{self, Dose};
+use crate::history::{Dose, Evaluator};
 use crate::measure::{Measures, age_column};
 
 /// Name of the column that holds a row's client key in both tables.
@@ -45,7 +45,7 @@ enum From {
     Year(usize),
     /// The day on which the client reaches an age in months.
     Age(u32),
-    /// The day on which the client met a measure.
+    /// The day on which the client completed a series.
     Met(usize),
 }
 
@@ -60,6 +60,7 @@ struct Plan {
 #[derive(Debug)]
 pub struct Writer<'a> {
     measures: &'a Measures,
+    evaluator: Evaluator,
     /// Places of the birth date, the vaccination date and the CVX code in a bucket.
     birth: usize,
     vaccination: usize,
@@ -116,11 +117,12 @@ impl<'a> Writer<'a> {
         for months in measures.ages() {
             derived.push((ArrowField::new(age_column(months), DataType::Date32, false), From::Age(months)));
         }
-        for (at, measure) in measures.measures().iter().enumerate() {
-            derived.push((ArrowField::new(measure.column(), DataType::Date32, true), From::Met(at)));
+        for (at, (column, _)) in measures.series().enumerate() {
+            derived.push((ArrowField::new(column, DataType::Date32, true), From::Met(at)));
         }
         Ok(Self {
             measures,
+            evaluator: Evaluator::new(measures)?,
             birth: place(names::BIRTH_DATE)?,
             vaccination: place(names::VACCINATION_DATE)?,
             cvx: place(names::CVX)?,
@@ -153,8 +155,9 @@ impl<'a> Writer<'a> {
         let (keys, births) = (bucket.keys(), bucket.numbers(self.birth));
         let (days, codes) = (bucket.numbers(self.vaccination), bucket.codes(self.cvx));
         let mut last_rows = Vec::new();
-        let mut ages = vec![Vec::new(); self.measures.ages().len()];
-        let mut met = vec![Vec::new(); self.measures.measures().len()];
+        let mut ages: Vec<_> = self.measures.ages().into_iter().map(|months| (months, Vec::new())).collect();
+        let mut evaluator = self.evaluator.clone();
+        let mut met = vec![Vec::new(); evaluator.series()];
         let mut doses = Vec::new();
         for row in 0..keys.len() {
             if codes[row] != NO_CODE {
@@ -162,10 +165,10 @@ impl<'a> Writer<'a> {
             }
             if row + 1 == keys.len() || keys[row + 1] != keys[row] {
                 last_rows.push(u32::try_from(row).map_err(|_| Error::internal("a bucket has too many rows"))?);
-                for (column, months) in ages.iter_mut().zip(self.measures.ages()) {
-                    column.push(calendar::add_months(births[row], months));
+                for (months, column) in &mut ages {
+                    column.push(calendar::add_months(births[row], *months));
                 }
-                for (column, day) in met.iter_mut().zip(history::met(self.measures, births[row], &doses)) {
+                for (column, day) in met.iter_mut().zip(evaluator.met(births[row], &doses)) {
                     column.push(day);
                 }
                 doses.clear();
@@ -173,11 +176,9 @@ impl<'a> Writer<'a> {
         }
         Ok(Histories {
             last_rows,
-            ages: self
-                .measures
-                .ages()
+            ages: ages
                 .into_iter()
-                .zip(ages.into_iter().map(|days| Arc::new(Date32Array::from(days)) as ArrayRef))
+                .map(|(months, days)| (months, Arc::new(Date32Array::from(days)) as ArrayRef))
                 .collect(),
             met: met.into_iter().map(|days| Arc::new(Date32Array::from(days)) as ArrayRef).collect(),
         })
@@ -253,7 +254,7 @@ struct Histories {
     last_rows: Vec<u32>,
     /// By age in months, the day on which it is reached.
     ages: Vec<(u32, ArrayRef)>,
-    /// By measure, the day on which it was met.
+    /// By series, the day on which it was completed.
     met: Vec<ArrayRef>,
 }
 

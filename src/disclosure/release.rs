@@ -321,13 +321,14 @@ impl Document {
             },
             caveats: vec![
                 "The Texas registry is opt-in: clients without consent are absent, and so is a child with no recorded dose. Rates among clients in the file tend to overstate coverage of the population.".to_owned(),
-                format!("Vaccinations before {year} are not in the file, so clients born before {year} are not in the cohort."),
-                "Every recorded dose counts, valid or not; the file does not tell validity.".to_owned(),
+                format!("Vaccinations before {year} are not in the file, so clients born before {} are not in the cohort.", question.complete_from()),
+                "Recorded doses count as the definition says, valid or not; the file does not tell validity.".to_owned(),
                 "County, sex and the like are those of the client's latest vaccination in the file.".to_owned(),
                 format!("Rows with a numerator, a complement or a denominator of 1 to {} are suppressed; suppressed is not zero.", policy.k() - 1),
             ],
             table: None,
         };
+        document.caveats.extend(question.measure_caveats());
         document.release_id = document.identify();
         document
     }

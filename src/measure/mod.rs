@@ -1,35 +1,119 @@
 //! What is measured: measure files → [`Measures`], proved against the CVX codelist.
+//!
+//! A measure asks whether something was done by an age. What was done is a *series*: doses on distinct days, in one of
+//! several ways. The day on which a client completes a series does not depend on the age that is asked about, so it is
+//! found once, when a month is loaded, and stored. Measures that are made of others (`all_of`, `none_of`) store nothing.
 
-use std::collections::{BTreeMap, HashSet};
+mod age;
+mod words;
 
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use age::Age;
 
 use crate::dictionary::{Codelist, Dictionary, names, nearest};
 use crate::error::{Error, Result};
 use crate::knowledge::{self, Fingerprint};
 
+const SCHEMA_VERSION: u32 = 2;
+
 /// When a dose is too late.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Cutoff {
     /// A dose counts when it is given before the day on which the age is reached.
     BeforeBirthday,
+    /// A dose counts on that day, too.
+    ThroughBirthday,
 }
 
-/// A series that fewer doses complete, for some products.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// How far a definition is to be trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Basis {
+    /// Read in the source that is named.
+    Read,
+    /// Put together from what the source says; how, the caveats tell.
+    Derived,
+    /// From memory: the source could not be read. Compare before you rely on it.
+    Memory,
+}
+
+/// The edition of CDC's childhood schedule that a measure belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Schedule {
+    /// As recommended until 2026-01-04.
+    #[serde(rename = "until_2026_01_04")]
+    Before2026,
+    /// As recommended from 2026-01-05 on.
+    #[serde(rename = "from_2026_01_05")]
+    From2026,
+}
+
+/// Further products of a way, with a window of their own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Shorter {
-    /// Distinct dates that are enough.
-    pub doses: u8,
-    /// The number of first dates on which only these products may have been given.
+pub struct Also {
+    /// Code sets of the vaccines that count.
+    pub codes: Vec<String>,
+    /// Only doses on or after the day of this age.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Age>,
+    /// Only doses on or before the day of this age.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub through: Option<Age>,
+}
+
+/// What the first days of a way may hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Only {
+    /// The number of first days.
     pub first: u8,
-    /// Code sets of these products.
+    /// Code sets: of the vaccines that count, only these may have been given on those days.
     pub codes: Vec<String>,
 }
 
-/// One coverage measure, as its file states it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// One way to complete a series: so many distinct days with a vaccine that counts, and what else must hold of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Way {
+    /// Distinct days that are needed.
+    pub doses: u8,
+    /// Code sets of the vaccines that count.
+    pub codes: Vec<String>,
+    /// Only doses on or after the day of this age.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Age>,
+    /// Only doses on or before the day of this age.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub through: Option<Age>,
+    /// Further products with another window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub also: Option<Also>,
+    /// What the first days may hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only: Option<Only>,
+    /// The first day that counts must be on or after the day of this age.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_from: Option<Age>,
+    /// The first day that counts must be before the day of this age.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_before: Option<Age>,
+    /// One of the days must be on or after the day of this age.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_from: Option<Age>,
+    /// A day counts only when so much time has gone by since the day that counted before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub apart: Option<Age>,
+}
+
+/// One coverage measure, as its file states it. It has exactly one of `series`, `all_of` and `none_of`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Measure {
     /// Family and name, such as `nis.mmr1`.
@@ -40,73 +124,127 @@ pub struct Measure {
     pub definition: String,
     /// Where the definition comes from.
     pub source: String,
+    /// How far the definition is to be trusted.
+    pub basis: Basis,
     /// The age in months by which the doses must have been given.
     pub by_age_months: u32,
     /// When a dose is too late.
     pub cutoff: Cutoff,
-    /// Distinct vaccination dates that are needed.
+    /// Only clients younger than so many months on the as-of date are in the cohort.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub doses: Option<u8>,
-    /// Code sets of the vaccines that count.
+    pub under_age_months: Option<u32>,
+    /// The age in months before which no dose counts or is given; younger clients need not be in the file's years.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history_from_months: Option<u32>,
+    /// The edition of the schedule, where the measure belongs to one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<Schedule>,
+    /// What the measure is not, and what a reader must know of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub codes: Vec<String>,
-    /// Only doses from this age in months on count.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub min_age_months: Option<u32>,
-    /// A series that fewer doses complete.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub shorter: Option<Shorter>,
-    /// Measures that must all be met, in place of doses.
+    pub caveats: Vec<String>,
+    /// Ways to complete the series; the one that is completed first counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub series: Vec<Way>,
+    /// Measures whose series must all be complete by the age and the cutoff of this one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub all_of: Vec<String>,
+    /// Measures of whose series none may be complete by the age and the cutoff of this one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub none_of: Vec<String>,
 }
 
 impl Measure {
-    /// Name of the column of `clients` that holds the date on which the client met the measure.
+    /// Name of the column of `clients` that holds the day on which the client completed the series of the measure.
     pub fn column(&self) -> String {
         format!("met_{}", self.id.replace('.', "_"))
     }
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// A measure file: a family of measures that follow one definition of coverage.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Document {
-    schema_version: u32,
-    family: String,
-    version: String,
-    title: String,
-    code_sets: BTreeMap<String, Vec<String>>,
+pub struct Document {
+    /// 2.
+    pub schema_version: u32,
+    /// The first part of the ids.
+    pub family: String,
+    /// Changes with every change of a definition.
+    pub version: String,
+    /// A few words.
+    pub title: String,
+    /// How this family counts, in a sentence or two.
+    pub about: String,
+    /// Where the definitions come from.
+    pub source: String,
+    /// The date of the source, `YYYY-MM-DD` or as much of it as is known.
+    pub source_date: String,
+    /// What the measures of the family are not.
+    pub caveats: Vec<String>,
+    /// CVX codes that count alike. Another family's set is named `family:set`.
+    #[serde(default)]
+    pub code_sets: BTreeMap<String, Vec<String>>,
+    /// The measures.
     #[serde(rename = "measure")]
-    measures: Vec<Measure>,
+    pub measures: Vec<Measure>,
 }
 
-/// What a measure needs of a client's doses; codes are positions in the CVX codelist.
+/// Which doses count for a way: the position of a set of codes, and the window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Given {
+    /// Position in [`Measures::code_sets`].
+    pub set: usize,
+    /// Only doses on or after the day of this age.
+    pub from: Option<Age>,
+    /// Only doses on or before the day of this age.
+    pub through: Option<Age>,
+}
+
+/// A [`Way`] whose code sets have been looked up.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// Distinct days that are needed, at least 1.
+    pub doses: usize,
+    /// Which doses count.
+    pub given: Given,
+    /// Which doses count besides.
+    pub also: Option<Given>,
+    /// The number of first days on which no code of a set may have been given, and the set.
+    pub without: Option<(usize, Given)>,
+    /// The first day must be on or after the day of this age.
+    pub first_from: Option<Age>,
+    /// The first day must be before the day of this age.
+    pub first_before: Option<Age>,
+    /// One of the days must be on or after the day of this age.
+    pub last_from: Option<Age>,
+    /// The time between two days that count.
+    pub apart: Option<Age>,
+}
+
+/// What a measure needs of a client.
 #[derive(Clone, Debug)]
 pub enum Requirement {
-    /// Distinct dates with one of the codes.
-    Doses {
-        /// How many.
-        doses: u8,
-        /// For every CVX code, whether it counts.
-        counts: Vec<bool>,
-        /// Only doses from this age in months on.
-        min_age_months: Option<u32>,
-        /// Fewer dates, how many first ones, and for every CVX code whether those may have it.
-        shorter: Option<(u8, u8, Vec<bool>)>,
-    },
-    /// All of these measures, by position; each comes earlier in the list.
+    /// A series, complete in one of these ways. Its day is stored.
+    Series(Vec<Rule>),
+    /// The series of all of these measures, by position.
     AllOf(Vec<usize>),
+    /// The series of none of these measures, by position.
+    NoneOf(Vec<usize>),
 }
 
-/// All measures. Each requirement refers only to measures before it.
+/// All measures, and the families that they belong to.
 #[derive(Clone, Debug)]
 pub struct Measures {
-    /// The codes of the CVX codelist, by position.
-    cvx: Vec<String>,
+    /// Code and label of the CVX codelist, by position.
+    cvx: Vec<(String, String)>,
+    families: Vec<Document>,
     list: Vec<Measure>,
+    /// For each measure, the position of its family.
+    family_of: Vec<usize>,
     requirements: Vec<Requirement>,
     fingerprints: Vec<Fingerprint>,
     versions: Vec<String>,
+    /// Sets of CVX codes: for every code, whether it is in.
+    code_sets: Vec<Vec<bool>>,
 }
 
 impl Measures {
@@ -114,101 +252,187 @@ impl Measures {
     pub fn built_in(dictionary: &Dictionary) -> Result<Self> {
         let cvx = dictionary.field(names::CVX).and_then(|field| dictionary.codelist(field));
         let cvx = cvx.ok_or_else(|| Error::usage("the dictionary has no codelist of CVX codes"))?;
+        let files = knowledge::folder("measures").map(|(name, text)| Ok((name, knowledge::parse(name, text)?)));
+        Self::of(files.collect::<Result<_>>()?, cvx)
+    }
+
+    fn of(files: Vec<(&str, Document)>, cvx: &Codelist) -> Result<Self> {
+        let mut names = BTreeMap::new();
+        for (file, document) in &files {
+            if document.schema_version != SCHEMA_VERSION {
+                return Err(Error::usage(format!(
+                    "`{file}` has a schema_version that this program does not know; it knows {SCHEMA_VERSION}"
+                )));
+            }
+            for (name, codes) in &document.code_sets {
+                let mut member = vec![false; cvx.codes().len()];
+                for code in codes {
+                    let at = cvx.find(code.as_bytes(), false);
+                    let at =
+                        at.ok_or_else(|| Error::usage(format!("`{file}`: code set {name}: {code} is no CVX code")))?;
+                    member[usize::from(at)] = true;
+                }
+                names.insert(format!("{}:{name}", document.family), member);
+            }
+        }
         let mut all = Self {
-            cvx: cvx.codes().iter().map(|code| code.code.clone()).collect(),
-            list: Vec::new(),
+            cvx: cvx.codes().iter().map(|code| (code.code.clone(), code.label.clone())).collect(),
+            list: files.iter().flat_map(|(_, document)| document.measures.clone()).collect(),
+            family_of: Vec::new(),
+            families: Vec::new(),
             requirements: Vec::new(),
             fingerprints: Vec::new(),
             versions: Vec::new(),
+            code_sets: Vec::new(),
         };
-        for (name, text) in knowledge::folder("measures") {
-            all.add(name, &knowledge::parse(name, text)?, cvx)?;
+        for (at, (file, document)) in files.into_iter().enumerate() {
+            for measure in &document.measures {
+                let requirement = all.requirement(measure, &document.family, &names);
+                let requirement =
+                    requirement.map_err(|what| Error::usage(format!("`{file}`: measure {}: {what}", measure.id)))?;
+                all.requirements.push(requirement);
+                all.versions.push(document.version.clone());
+                all.family_of.push(at);
+            }
+            all.families.push(document);
         }
+        all.fingerprints = (0..all.list.len()).map(|at| all.fingerprint(at)).collect::<Result<_>>()?;
         Ok(all)
     }
 
-    fn add(&mut self, file: &str, document: &Document, cvx: &Codelist) -> Result<()> {
-        if document.schema_version != 1 {
-            return Err(Error::usage(format!(
-                "`{file}` has a schema_version that this program does not know; it knows 1"
-            )));
+    /// What a measure needs; or what is wrong with it.
+    fn requirement(
+        &mut self,
+        measure: &Measure,
+        family: &str,
+        names: &BTreeMap<String, Vec<bool>>,
+    ) -> std::result::Result<Requirement, String> {
+        let well_formed = measure.id.strip_prefix(family).is_some_and(|rest| {
+            rest.len() > 1
+                && rest.starts_with('.')
+                && rest[1..].chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        });
+        if !well_formed {
+            return Err("the id must be the family, a dot, and lower-case letters, digits and underscores".to_owned());
         }
-        let mut sets: BTreeMap<&str, Vec<bool>> = BTreeMap::new();
-        for (name, codes) in &document.code_sets {
-            let mut member = vec![false; cvx.codes().len()];
-            for code in codes {
-                let at = cvx.find(code.as_bytes(), false);
-                let at = at.ok_or_else(|| Error::usage(format!("`{file}`: code set {name}: {code} is no CVX code")))?;
-                member[usize::from(at)] = true;
-            }
-            sets.insert(name, member);
+        if self.list.iter().filter(|other| other.id == measure.id).count() > 1 {
+            return Err("the id is there twice".to_owned());
         }
-        let mut ids: HashSet<_> = self.list.iter().map(|measure| measure.id.clone()).collect();
-        for measure in &document.measures {
-            let wrong = |what: &str| Error::usage(format!("`{file}`: measure {}: {what}", measure.id));
-            let well_formed = measure.id.strip_prefix(&document.family).is_some_and(|rest| {
-                rest.len() > 1
-                    && rest.starts_with('.')
-                    && rest[1..].chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
-            });
-            if !well_formed {
-                return Err(wrong("the id must be the family, a dot, and lower-case letters, digits and underscores"));
+        if measure.under_age_months.is_some_and(|under| under <= measure.by_age_months) {
+            return Err("`under_age_months` must be more than `by_age_months`".to_owned());
+        }
+        match (measure.series.as_slice(), measure.all_of.as_slice(), measure.none_of.as_slice()) {
+            (ways @ [_, ..], [], []) => {
+                let rules = ways.iter().map(|way| self.rule(way, family, names));
+                Ok(Requirement::Series(rules.collect::<std::result::Result<_, _>>()?))
             }
-            if !ids.insert(measure.id.clone()) {
-                return Err(wrong("the id is there twice"));
-            }
-            let union = |names: &[String]| {
-                let mut union = vec![false; cvx.codes().len()];
-                for name in names {
-                    let set =
-                        sets.get(name.as_str()).ok_or_else(|| wrong(&format!("there is no code set `{name}`")))?;
-                    union.iter_mut().zip(set).for_each(|(all, one)| *all |= one);
+            ([], parts @ [_, ..], []) => Ok(Requirement::AllOf(self.parts(parts, 0)?)),
+            ([], [], parts @ [_, ..]) => {
+                // None of a combined measure would be none of its parts, which is more than not all of them.
+                let positions = self.parts(parts, 0)?;
+                if positions.iter().all(|at| parts.contains(&self.list[*at].id)) {
+                    Ok(Requirement::NoneOf(positions))
+                } else {
+                    Err("`none_of` takes measures with a series of their own".to_owned())
                 }
-                Ok(union)
-            };
-            let requirement = match (measure.doses, measure.all_of.as_slice()) {
-                (Some(doses @ 1..), []) if !measure.codes.is_empty() => Requirement::Doses {
-                    doses,
-                    counts: union(&measure.codes)?,
-                    min_age_months: measure.min_age_months,
-                    shorter: match &measure.shorter {
-                        Some(shorter) if shorter.doses >= shorter.first && shorter.doses < doses => {
-                            Some((shorter.doses, shorter.first, union(&shorter.codes)?))
-                        }
-                        Some(_) => {
-                            return Err(wrong("`shorter` must have fewer doses, and no more first ones than doses"));
-                        }
-                        None => None,
-                    },
-                },
-                (None, parts @ [_, ..]) if measure.codes.is_empty() && measure.shorter.is_none() => {
-                    let positions = parts.iter().map(|part| {
-                        let at = self.list.iter().position(|other| other.id == *part);
-                        at.filter(|at| self.list[*at].by_age_months == measure.by_age_months).ok_or_else(|| {
-                            wrong(&format!("`{part}` is no measure by the same age that stands before it"))
-                        })
-                    });
-                    Requirement::AllOf(positions.collect::<Result<_>>()?)
-                }
-                _ => return Err(wrong("it needs either doses and codes, or all_of")),
-            };
-            self.fingerprints.push(self.fingerprint(measure, document, &requirement)?);
-            self.versions.push(document.version.clone());
-            self.list.push(measure.clone());
-            self.requirements.push(requirement);
+            }
+            _ => Err("it needs one of series, all_of and none_of".to_owned()),
         }
-        Ok(())
+    }
+
+    fn rule(
+        &mut self,
+        way: &Way,
+        family: &str,
+        names: &BTreeMap<String, Vec<bool>>,
+    ) -> std::result::Result<Rule, String> {
+        let union = |sets: &[String]| {
+            let mut union = vec![false; self.cvx.len()];
+            for name in sets {
+                let full = if name.contains(':') { name.clone() } else { format!("{family}:{name}") };
+                let set = names.get(&full).ok_or_else(|| format!("there is no code set `{name}`"))?;
+                union.iter_mut().zip(set).for_each(|(all, one)| *all |= one);
+            }
+            if union.contains(&true) { Ok(union) } else { Err("a way needs codes".to_owned()) }
+        };
+        let counts = union(&way.codes)?;
+        let also = way.also.as_ref().map(|also| union(&also.codes)).transpose()?;
+        let only = way.only.as_ref().map(|only| union(&only.codes)).transpose()?;
+        if way.doses == 0 {
+            return Err("a way needs doses".to_owned());
+        }
+        if way.only.as_ref().is_some_and(|only| only.first == 0 || only.first > way.doses) {
+            return Err("`only` speaks of one first day at least, and of no more than the way needs".to_owned());
+        }
+        if way.only.is_some() && (way.also.is_some() || way.apart.is_some()) {
+            return Err("`only` goes with neither `also` nor `apart`".to_owned());
+        }
+        let window = |set| Given { set, from: way.from, through: way.through };
+        let without = way.only.as_ref().zip(only).map(|(only, products)| {
+            let others = counts.iter().zip(products).map(|(counts, is_product)| *counts && !is_product).collect();
+            (usize::from(only.first), window(self.set(others)))
+        });
+        Ok(Rule {
+            doses: usize::from(way.doses),
+            without,
+            also: way.also.as_ref().zip(also).map(|(also, codes)| Given {
+                set: self.set(codes),
+                from: also.from,
+                through: also.through,
+            }),
+            given: window(self.set(counts)),
+            first_from: way.first_from,
+            first_before: way.first_before,
+            last_from: way.last_from,
+            apart: way.apart,
+        })
+    }
+
+    /// The position of a set of codes; equal sets have one.
+    fn set(&mut self, codes: Vec<bool>) -> usize {
+        self.code_sets.iter().position(|set| *set == codes).unwrap_or_else(|| {
+            self.code_sets.push(codes);
+            self.code_sets.len() - 1
+        })
+    }
+
+    /// The measures with a series that named measures are made of.
+    fn parts(&self, ids: &[String], depth: usize) -> std::result::Result<Vec<usize>, String> {
+        let mut parts = Vec::new();
+        for id in ids {
+            let at = self.list.iter().position(|measure| measure.id == *id);
+            let at = at.ok_or_else(|| format!("there is no measure `{id}`"))?;
+            let measure = &self.list[at];
+            if !measure.none_of.is_empty() || depth == self.list.len() {
+                return Err(format!("`{id}` cannot be a part"));
+            }
+            let of_part = match measure.all_of.as_slice() {
+                [] => vec![at],
+                all_of => self.parts(all_of, depth + 1)?,
+            };
+            for part in of_part {
+                if !parts.contains(&part) {
+                    parts.push(part);
+                }
+            }
+        }
+        Ok(parts)
     }
 
     /// Changes with the definition, the codes of its sets, and the measures that it is made of.
-    fn fingerprint(&self, measure: &Measure, document: &Document, requirement: &Requirement) -> Result<Fingerprint> {
+    fn fingerprint(&self, at: usize) -> Result<Fingerprint> {
         let no_json = |_| Error::internal("a measure has no JSON form");
-        let mut parts = vec![serde_json::to_vec(measure).map_err(no_json)?];
-        for name in measure.codes.iter().chain(measure.shorter.iter().flat_map(|shorter| &shorter.codes)) {
-            parts.push(serde_json::to_vec(&document.code_sets.get(name)).map_err(no_json)?);
+        let mut parts = vec![serde_json::to_vec(&self.list[at]).map_err(no_json)?];
+        if let Requirement::AllOf(positions) | Requirement::NoneOf(positions) = &self.requirements[at] {
+            for part in positions {
+                parts.push(self.fingerprint(*part)?.to_string().into_bytes());
+            }
         }
-        if let Requirement::AllOf(positions) = requirement {
-            parts.extend(positions.iter().map(|at| self.fingerprints[*at].to_string().into_bytes()));
+        for rule in self.rules(at) {
+            let sets = [Some(rule.given), rule.also, rule.without.map(|(_, others)| others)];
+            for given in sets.into_iter().flatten() {
+                parts.push(self.codes_of(given.set).join(" ").into_bytes());
+            }
         }
         Ok(Fingerprint::of(parts.iter().map(|part| ("", part.as_slice()))))
     }
@@ -218,23 +442,71 @@ impl Measures {
         &self.list
     }
 
+    /// The families, in the order of their files.
+    pub fn families(&self) -> &[Document] {
+        &self.families
+    }
+
+    /// The family of a measure.
+    pub fn family(&self, at: usize) -> &Document {
+        &self.families[self.family_of[at]]
+    }
+
     /// What each measure needs.
     pub fn requirements(&self) -> &[Requirement] {
         &self.requirements
     }
 
-    /// The CVX codes that count for a measure, or for any part of a combined one, in the order of the codelist.
-    pub fn cvx_codes(&self, at: usize) -> Vec<&str> {
-        let mut counted = vec![false; self.cvx.len()];
-        self.mark(at, &mut counted);
-        self.cvx.iter().zip(counted).filter(|(_, counted)| *counted).map(|(code, _)| code.as_str()).collect()
+    /// Sets of CVX codes: for every position of the codelist, whether the code is in.
+    pub fn code_sets(&self) -> &[Vec<bool>] {
+        &self.code_sets
     }
 
-    fn mark(&self, at: usize, counted: &mut [bool]) {
+    /// Column and ways of every series whose day is stored, in the order of the measures.
+    pub fn series(&self) -> impl Iterator<Item = (String, &[Rule])> {
+        self.list.iter().zip(&self.requirements).filter_map(|(measure, requirement)| match requirement {
+            Requirement::Series(rules) => Some((measure.column(), rules.as_slice())),
+            Requirement::AllOf(_) | Requirement::NoneOf(_) => None,
+        })
+    }
+
+    fn rules(&self, at: usize) -> &[Rule] {
         match &self.requirements[at] {
-            Requirement::Doses { counts, .. } => counted.iter_mut().zip(counts).for_each(|(all, one)| *all |= one),
-            Requirement::AllOf(parts) => parts.iter().for_each(|part| self.mark(*part, counted)),
+            Requirement::Series(rules) => rules,
+            Requirement::AllOf(_) | Requirement::NoneOf(_) => &[],
         }
+    }
+
+    /// The positions of the measures whose series decide about a measure: its own, or those of its parts.
+    pub fn deciding(&self, at: usize) -> Vec<usize> {
+        match &self.requirements[at] {
+            Requirement::Series(_) => vec![at],
+            Requirement::AllOf(parts) | Requirement::NoneOf(parts) => parts.clone(),
+        }
+    }
+
+    /// The CVX codes that count for a measure, or for any part of a combined one, in the order of the codelist.
+    pub fn cvx_codes(&self, at: usize) -> Vec<&str> {
+        self.vaccines(at).into_iter().map(|(code, _)| code).collect()
+    }
+
+    /// Code and name of the vaccines that count for a measure, or for any part of a combined one.
+    pub fn vaccines(&self, at: usize) -> Vec<(&str, &str)> {
+        let deciding = self.deciding(at);
+        let sets: Vec<_> = deciding
+            .iter()
+            .flat_map(|part| self.rules(*part))
+            .flat_map(|rule| std::iter::once(rule.given).chain(rule.also))
+            .map(|given| &self.code_sets[given.set])
+            .collect();
+        let counts = |at: usize| sets.iter().any(|set| set[at]);
+        let vaccines = self.cvx.iter().enumerate().filter(|(at, _)| counts(*at));
+        vaccines.map(|(_, (code, label))| (code.as_str(), label.as_str())).collect()
+    }
+
+    fn codes_of(&self, set: usize) -> Vec<&str> {
+        let codes = self.cvx.iter().zip(&self.code_sets[set]).filter(|(_, is_in)| **is_in);
+        codes.map(|((code, _), _)| code.as_str()).collect()
     }
 
     /// The fingerprint of each measure.
@@ -242,7 +514,7 @@ impl Measures {
         &self.fingerprints
     }
 
-    /// The version of each measure's file.
+    /// The version of each measure: that of its file.
     pub fn versions(&self) -> &[String] {
         &self.versions
     }
@@ -267,4 +539,87 @@ impl Measures {
 /// Name of the column of `clients` that holds the day on which the client reaches an age.
 pub fn age_column(months: u32) -> String {
     format!("reaches_{months}_months")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn loaded(measures: &str) -> Result<Measures> {
+        let dictionary = Dictionary::built_in().unwrap();
+        let cvx = dictionary.field(names::CVX).and_then(|field| dictionary.codelist(field)).unwrap();
+        let text = format!(
+            "schema_version = 2\nfamily = 'f'\nversion = '1'\ntitle = ''\nabout = ''\nsource = ''\nsource_date = ''\n\
+             caveats = []\n[code_sets]\nmmr = ['03', '94']\nmmrv = ['94']\nnone = []\n{measures}"
+        );
+        Measures::of(vec![("f.toml", knowledge::parse("f.toml", &text)?)], cvx)
+    }
+
+    fn measure(id: &str, needs: &str) -> String {
+        format!(
+            "[[measure]]\nid = '{id}'\ntitle = ''\ndefinition = ''\nsource = ''\nbasis = 'read'\nby_age_months = 24\n\
+             cutoff = 'before_birthday'\n{needs}\n"
+        )
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_measure_is_said() {
+        let series = "series = [{ doses = 1, codes = ['mmr'] }]";
+        let one = measure("f.a", series);
+        assert_eq!(loaded(&one).unwrap().cvx_codes(0), ["03", "94"]);
+        for (measures, said) in [
+            (measure("f.", series), "the id must be"),
+            (measure("g.a", series), "the id must be"),
+            (measure("f.a-b", series), "the id must be"),
+            (one.clone() + &one, "the id is there twice"),
+            (measure("f.a", ""), "it needs one of"),
+            (measure("f.a", &format!("{series}\nall_of = ['f.a']")), "it needs one of"),
+            (measure("f.a", "series = [{ doses = 0, codes = ['mmr'] }]"), "a way needs doses"),
+            (measure("f.a", "series = [{ doses = 1, codes = ['none'] }]"), "a way needs codes"),
+            (measure("f.a", "series = [{ doses = 1, codes = ['mm'] }]"), "there is no code set `mm`"),
+            (measure("f.a", "series = [{ doses = 1, codes = ['g:mmr'] }]"), "there is no code set `g:mmr`"),
+            (measure("f.a", "series = [{ doses = 1, codes = ['mmr'], from = '1 moon' }]"), "line "),
+            (
+                measure("f.a", "series = [{ doses = 1, codes = ['mmr'], only = { first = 2, codes = ['mmrv'] } }]"),
+                "`only` speaks of",
+            ),
+            (
+                measure(
+                    "f.a",
+                    "series = [{ doses = 2, codes = ['mmr'], apart = '1 day', only = { first = 1, codes = ['mmrv'] } }]",
+                ),
+                "`only` goes with",
+            ),
+            (one.clone() + &measure("f.b", "all_of = ['f.c']"), "there is no measure `f.c`"),
+            (measure("f.a", "all_of = ['f.a']"), "cannot be a part"),
+            (measure("f.a", "all_of = ['f.b']") + &measure("f.b", "all_of = ['f.a']"), "cannot be a part"),
+            (
+                one.clone() + &measure("f.b", "none_of = ['f.a']") + &measure("f.c", "all_of = ['f.b']"),
+                "`f.b` cannot be a part",
+            ),
+            (
+                one.clone() + &measure("f.b", "all_of = ['f.a', 'f.a']") + &measure("f.c", "none_of = ['f.b']"),
+                "a series of their own",
+            ),
+            (one.replace("by_age", "under_age_months = 24\nby_age"), "`under_age_months` must be more"),
+        ] {
+            let error = loaded(&measures).unwrap_err();
+            assert!(error.message().contains(said), "{measures}\n{}", error.message());
+        }
+    }
+
+    #[test]
+    fn a_combined_measure_stores_nothing_and_changes_with_its_parts() {
+        let combined = |doses: u8| {
+            let parts = measure("f.b", "all_of = ['f.c', 'f.a']") + &measure("f.c", "all_of = ['f.a']");
+            let series = format!("series = [{{ doses = {doses}, codes = ['mmr'] }}]");
+            loaded(&(parts + &measure("f.a", &series))).unwrap()
+        };
+        let measures = combined(1);
+        assert_eq!(measures.series().map(|(column, _)| column).collect::<Vec<_>>(), ["met_f_a"]);
+        assert_eq!(measures.deciding(0), [2]);
+        assert_eq!(measures.ages(), [24]);
+        let other = combined(2);
+        assert!((0..3).all(|at| measures.fingerprints()[at] != other.fingerprints()[at]));
+    }
 }

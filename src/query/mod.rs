@@ -10,13 +10,14 @@ use std::collections::BTreeMap;
 
 use chrono::{Datelike, NaiveDate};
 
+use crate::calendar::{self, born_by};
 use crate::convert::Partition;
 use crate::convert::manifest::Table;
-use crate::dictionary::{Dictionary, Dimension, FieldType, Level, nearest};
+use crate::dictionary::{Dictionary, Dimension, FieldType, Level, names, nearest};
 use crate::error::{Error, Result};
-use crate::measure::{Measure, Measures, age_column};
+use crate::measure::{Basis, Cutoff, Measure, Measures, Requirement, age_column};
 use engine::Engine;
-use plan::{AggregatePlan, Condition, Value};
+use plan::{AggregatePlan, Condition, Series, Value};
 
 /// What stands for "not known" in tables and filters.
 pub const UNKNOWN: &str = "Unknown";
@@ -177,28 +178,58 @@ impl<'a> Coverage<'a> {
         self.as_of
     }
 
-    /// The first day of birth in the cohort: earlier births have their first doses cut off.
-    pub fn born_from(&self) -> NaiveDate {
+    /// What the measure is not, and what must be known of it.
+    pub fn measure_caveats(&self) -> Vec<String> {
+        let trust = (self.measure().basis == Basis::Memory).then(|| self.measures.trust(self.measure));
+        let schedule = self.measures.edition_of_schedule(self.measure);
+        let own = self.measures.caveats(self.measure);
+        trust.into_iter().chain(schedule).chain(own).map(str::to_owned).collect()
+    }
+
+    /// The first day of birth whose doses for the measure are all in the file: those of earlier births are cut off.
+    pub fn complete_from(&self) -> NaiveDate {
         let year = self.partition.manifest().first_inclusion_year;
-        NaiveDate::from_ymd_opt(year, 1, 1).unwrap_or(NaiveDate::MIN)
+        let first = NaiveDate::from_ymd_opt(year, 1, 1).unwrap_or(NaiveDate::MIN);
+        self.measure()
+            .history_from_months
+            .map_or(first, |months| calendar::date(born_by(calendar::day(first) - 1, months) + 1))
+    }
+
+    /// The first day of birth in the cohort.
+    pub fn born_from(&self) -> NaiveDate {
+        let young = self
+            .measure()
+            .under_age_months
+            .map(|months| calendar::date(born_by(calendar::day(self.as_of), months) + 1));
+        young.map_or(self.complete_from(), |young| young.max(self.complete_from()))
     }
 
     fn plan(&self) -> AggregatePlan {
         let measure = self.measure();
-        let age = age_column(measure.by_age_months);
+        let born_to = born_by(calendar::day(self.as_of), measure.by_age_months);
+        let birth = || names::BIRTH_DATE.to_owned();
         let mut conditions = vec![
-            Condition::NotBefore { column: crate::dictionary::names::BIRTH_DATE.to_owned(), day: self.born_from() },
-            Condition::NotAfter { column: age.clone(), day: self.as_of },
+            Condition::NotBefore { column: birth(), day: self.born_from() },
+            Condition::NotAfter { column: birth(), day: calendar::date(born_to) },
         ];
         conditions.extend(self.filters.iter().map(|filter| Condition::In {
             column: filter.dimension.column().to_owned(),
             values: filter.values.clone(),
             or_null: filter.unknown,
         }));
+        let deciding = self.measures.deciding(self.measure).into_iter().map(|part| Series {
+            met: self.measures.measures()[part].column(),
+            reached: age_column(measure.by_age_months),
+            through: measure.cutoff == Cutoff::ThroughBirthday,
+        });
+        let numerator = match &self.measures.requirements()[self.measure] {
+            Requirement::Series(_) | Requirement::AllOf(_) => deciding.map(Condition::Met).collect(),
+            Requirement::NoneOf(_) => deciding.map(Condition::NotMet).collect(),
+        };
         AggregatePlan {
             group_by: self.by.iter().map(|dimension| dimension.column().to_owned()).collect(),
             conditions,
-            numerator: Condition::Before { column: measure.column(), other: age },
+            numerator,
         }
     }
 

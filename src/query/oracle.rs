@@ -66,15 +66,17 @@ fn the_oracle_agrees_cell_for_cell() {
     std::fs::write(folder.path().join("rejected.csv"), rejected).unwrap();
     let partition = staging.commit(&report.accept().unwrap(), &Silent).unwrap();
 
-    for measure in settings.measures.measures() {
+    // Those that its author was told of.
+    let known = ["dtap4", "polio3", "mmr1", "hib_full", "hepb3", "var1", "pcv4", "4313314"];
+    for measure in known.map(|name| format!("nis.{name}")) {
         let by = ["county".to_owned(), "birth_year".to_owned()];
         let question =
-            Coverage::new(&settings.dictionary, &settings.measures, &partition, &measure.id, &by, &[], None).unwrap();
+            Coverage::new(&settings.dictionary, &settings.measures, &partition, &measure, &by, &[], None).unwrap();
         let raw = question.count(&mut DuckDb::new(2)).unwrap();
         let ours: Counts =
             raw.rows.into_iter().map(|(labels, count)| (labels, (count.numerator, count.denominator))).collect();
         assert!(ours.len() > 300, "the month is too small to tell anything");
-        assert_eq!(ours, by_oracle(folder.path(), &measure.id, "county,birth_year"), "{}", measure.id);
+        assert_eq!(ours, by_oracle(folder.path(), &measure, "county,birth_year"), "{measure}");
     }
 }
 

@@ -28,13 +28,10 @@ pub enum Condition {
         /// The day.
         day: NaiveDate,
     },
-    /// One day is before another of the same row; never so when either is missing.
-    Before {
-        /// Column of days.
-        column: String,
-        /// Column of days.
-        other: String,
-    },
+    /// A series is complete before the day on which an age is reached; never so when it is not complete.
+    Met(Series),
+    /// The opposite.
+    NotMet(Series),
     /// The value is one of these.
     In {
         /// Column.
@@ -46,7 +43,18 @@ pub enum Condition {
     },
 }
 
-/// Rows that hold all conditions, counted by group; and among them, those that hold the condition of the numerator.
+/// A series, and the age by which it is asked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Series {
+    /// Column of the day on which the series is complete.
+    pub met: String,
+    /// Column of the day on which the age is reached.
+    pub reached: String,
+    /// Whether that day counts, too.
+    pub through: bool,
+}
+
+/// Rows that hold all conditions, counted by group; and among them, those that hold all conditions of the numerator.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AggregatePlan {
     /// Columns of the groups.
@@ -54,5 +62,5 @@ pub struct AggregatePlan {
     /// Who is in the cohort.
     pub conditions: Vec<Condition>,
     /// Who is in the numerator.
-    pub numerator: Condition,
+    pub numerator: Vec<Condition>,
 }

@@ -4,7 +4,7 @@
 //! quoted name is a *string* in Spark), `AS` is always written, groups are named by their place, counts are cast to
 //! BIGINT, values are bound.
 
-use super::plan::{AggregatePlan, Condition, Value};
+use super::plan::{AggregatePlan, Condition, Series, Value};
 use crate::calendar;
 use crate::error::{Error, Result};
 
@@ -28,9 +28,12 @@ pub fn render(plan: &AggregatePlan, table: &str) -> Result<(String, Vec<Paramete
     let select: String =
         keys.iter().enumerate().fold(String::new(), |text, (at, key)| text + &format!("{key} AS g{at}, "));
     let places = (1..=keys.len()).map(|place| place.to_string()).collect::<Vec<_>>().join(", ");
-    let numerator = condition(&plan.numerator, &mut parameters)?;
-    let conditions =
-        plan.conditions.iter().map(|one| condition(one, &mut parameters)).collect::<Result<Vec<_>>>()?.join(" AND ");
+    let mut all = |conditions: &[Condition]| {
+        let each = conditions.iter().map(|one| condition(one, &mut parameters)).collect::<Result<Vec<_>>>();
+        Ok::<_, Error>(each?.join(" AND "))
+    };
+    let numerator = all(&plan.numerator)?;
+    let conditions = all(&plan.conditions)?;
     let text = format!(
         "SELECT {select}CAST(count(*) AS BIGINT) AS denominator, \
          CAST(count(*) FILTER (WHERE {numerator}) AS BIGINT) AS numerator \
@@ -49,7 +52,13 @@ fn condition(condition: &Condition, parameters: &mut Vec<Parameter>) -> Result<S
             parameters.push(Parameter::Day(calendar::day(*day)));
             format!("{} <= ?", column(name)?)
         }
-        Condition::Before { column: name, other } => format!("{} < {}", column(name)?, column(other)?),
+        Condition::Met(Series { met, reached, through }) => {
+            format!("{} {} {}", column(met)?, if *through { "<=" } else { "<" }, column(reached)?)
+        }
+        Condition::NotMet(Series { met, reached, through }) => {
+            let met = column(met)?;
+            format!("({met} IS NULL OR {met} {} {})", if *through { ">" } else { ">=" }, column(reached)?)
+        }
         Condition::In { column: name, values, or_null } => {
             let name = column(name)?;
             let mut parts = Vec::new();
@@ -80,32 +89,44 @@ mod tests {
     use super::*;
     use chrono::NaiveDate;
 
+    fn series(met: &str, through: bool) -> Series {
+        Series { met: met.into(), reached: "reaches_24_months".into(), through }
+    }
+
     #[test]
     fn a_coverage_plan_as_sql() {
         let day = |text: &str| text.parse::<NaiveDate>().unwrap();
-        let plan = AggregatePlan {
+        let mut plan = AggregatePlan {
             group_by: vec!["county".into(), "birth_year".into()],
             conditions: vec![
                 Condition::NotBefore { column: "birth_date".into(), day: day("1970-01-11") },
-                Condition::NotAfter { column: "reaches_24_months".into(), day: day("1970-02-01") },
+                Condition::NotAfter { column: "birth_date".into(), day: day("1970-02-01") },
                 Condition::In { column: "sex".into(), values: vec![Value::Text("F'; --".into())], or_null: true },
             ],
-            numerator: Condition::Before { column: "met_nis_mmr1".into(), other: "reaches_24_months".into() },
+            numerator: vec![Condition::Met(series("met_nis_mmr1", false))],
         };
         let (text, parameters) = render(&plan, "clients").unwrap();
-        insta::assert_snapshot!(text, @"SELECT c.county AS g0, c.birth_year AS g1, CAST(count(*) AS BIGINT) AS denominator, CAST(count(*) FILTER (WHERE c.met_nis_mmr1 < c.reaches_24_months) AS BIGINT) AS numerator FROM clients AS c WHERE c.birth_date >= ? AND c.reaches_24_months <= ? AND (c.sex IN (?) OR c.sex IS NULL) GROUP BY 1, 2");
+        insta::assert_snapshot!(text, @"SELECT c.county AS g0, c.birth_year AS g1, CAST(count(*) AS BIGINT) AS denominator, CAST(count(*) FILTER (WHERE c.met_nis_mmr1 < c.reaches_24_months) AS BIGINT) AS numerator FROM clients AS c WHERE c.birth_date >= ? AND c.birth_date <= ? AND (c.sex IN (?) OR c.sex IS NULL) GROUP BY 1, 2");
         assert_eq!(parameters, [Parameter::Day(10), Parameter::Day(31), Parameter::Text("F'; --".into())]);
+
+        plan.group_by.truncate(1);
+        plan.conditions.truncate(1);
+        plan.numerator = vec![Condition::Met(series("met_a", true)), Condition::NotMet(series("met_b", false))];
+        let (text, _) = render(&plan, "clients").unwrap();
+        insta::assert_snapshot!(text, @"SELECT c.county AS g0, CAST(count(*) AS BIGINT) AS denominator, CAST(count(*) FILTER (WHERE c.met_a <= c.reaches_24_months AND (c.met_b IS NULL OR c.met_b >= c.reaches_24_months)) AS BIGINT) AS numerator FROM clients AS c WHERE c.birth_date >= ? GROUP BY 1");
     }
 
     #[test]
     fn no_other_name_becomes_sql() {
         for name in ["", "1a", "a b", "a;", "A", "a\"", "a.b", "count(*)"] {
-            let plan = AggregatePlan {
-                group_by: vec![name.into()],
-                conditions: Vec::new(),
-                numerator: Condition::Before { column: "a".into(), other: "b".into() },
-            };
-            assert!(render(&plan, "clients").is_err(), "{name}");
+            for (group, met) in [(name, "met_a"), ("county", name)] {
+                let plan = AggregatePlan {
+                    group_by: vec![group.into()],
+                    conditions: Vec::new(),
+                    numerator: vec![Condition::Met(series(met, false))],
+                };
+                assert!(render(&plan, "clients").is_err(), "{name}");
+            }
         }
     }
 }

@@ -28,7 +28,7 @@ const VERBS: [&str; 17] = [
 ];
 
 /// Name of each schema, and a file of that form that [`everything`] makes.
-const SCHEMAS: [(&str, &str); 8] = [
+const SCHEMAS: [(&str, &str); 9] = [
     ("receipt", "store/deliveries/2024-12/receipt.json"),
     ("report", "store/reports/2024-12/report.json"),
     ("manifest", "store/partitions/2024-12/manifest.json"),
@@ -37,6 +37,7 @@ const SCHEMAS: [(&str, &str); 8] = [
     ("listing", "copies/.listing.json"),
     ("status", "status.json"),
     ("doctor", "doctor.json"),
+    ("measures", "measures.json"),
 ];
 
 #[test]
@@ -152,6 +153,8 @@ fn everything() -> TestContext {
     let copies = context.path("copies");
     mirror::mirror(&mut link, ".", std::time::Duration::ZERO, &copies, chrono::Utc::now(), &Silent).unwrap();
     context.put("status.json", context.phds("status --store store --json").done().stdout);
+    let measures = include_str!("../../dictionaries/phds/measures/cms117.toml").parse::<toml::Table>().unwrap();
+    context.put("measures.json", serde_json::to_vec(&measures).unwrap());
     context
         .put("phds.toml", "[accounts.phds]\nprotocol = \"sftp\"\nhost = \"127.0.0.1\"\nport = 1\nuser = \"clinic\"\n");
     context.put("doctor.json", context.phds("doctor --store store --json").ended(1).stdout);
@@ -162,6 +165,33 @@ fn everything() -> TestContext {
 fn the_page_of_the_rules_is_what_the_program_prints() {
     let printed = TestContext::new().phds("explain --markdown").done().text();
     assert!(printed == include_str!("../../docs/rules.md"), "write it anew: phds explain --markdown > docs/rules.md");
+}
+
+#[test]
+fn the_page_of_the_measures_is_what_the_program_prints() {
+    let printed = TestContext::new().phds("measures --markdown").done().text();
+    let kept = include_str!("../../docs/measures.md");
+    assert!(printed == kept, "write it anew: phds measures --markdown > docs/measures.md");
+}
+
+#[test]
+fn every_measure_is_explained_and_every_file_keeps_to_the_schema() {
+    let context = TestContext::new();
+    let schema: Value = serde_json::from_slice(&context.phds("schema measures").done().stdout).unwrap();
+    for (path, text) in crate::support::sources("dictionaries/phds/measures", "toml") {
+        let file = serde_json::to_value(text.parse::<toml::Table>().unwrap()).unwrap();
+        assert_eq!(valid(&path.display().to_string(), &file, &schema, &schema), Ok(()));
+        for measure in file["measure"].as_array().unwrap() {
+            let id = measure["id"].as_str().unwrap();
+            let text = context.phds(&format!("measures {id}")).done().text();
+            let parts = [id, "Counted is who has", "Of whom:", "Vaccines that count", "What to know:", "Source:"];
+            for part in parts.into_iter().chain([measure["definition"].as_str().unwrap()]) {
+                assert!(text.contains(part), "{id}: {part}");
+            }
+        }
+    }
+    let printed: Value = serde_json::from_slice(&context.phds("measures --json").done().stdout).unwrap();
+    assert!(printed.as_array().unwrap().iter().all(|measure| measure["cvx_codes"][0].is_string()));
 }
 
 #[test]
@@ -201,7 +231,7 @@ fn a_refused_report_keeps_to_its_schema() {
 }
 
 /// Holds a value to the part of JSON Schema that our schemas use: `$ref`, `type`, `const`, `enum`, `oneOf`, `anyOf`,
-/// `properties`, `required`, `items`. A key that the schema does not know is wrong, too.
+/// `properties`, `additionalProperties`, `required`, `items`. A key that the schema does not know is wrong, too.
 fn valid(place: &str, value: &Value, schema: &Value, root: &Value) -> Result<(), String> {
     let wrong = |what: &str| Err(format!("{place}: {what}"));
     if let Some(reference) = schema["$ref"].as_str() {
@@ -245,6 +275,9 @@ fn valid(place: &str, value: &Value, schema: &Value, root: &Value) -> Result<(),
         for (key, value) in object {
             match schema["properties"].get(key) {
                 Some(known) => valid(&format!("{place}.{key}"), value, known, root)?,
+                None if schema["additionalProperties"].is_object() => {
+                    valid(&format!("{place}.{key}"), value, &schema["additionalProperties"], root)?;
+                }
                 None => return wrong(&format!("{key} is not in the schema")),
             }
         }

@@ -1,0 +1,120 @@
+//! A measure in words that are made from what is counted, so that they cannot say anything else.
+
+use super::{Age, Basis, Cutoff, Measures, Requirement, Rule, Schedule, Way};
+
+impl Measures {
+    /// Who is asked about, a sentence.
+    pub fn cohort(&self, at: usize) -> String {
+        let measure = &self.list[at];
+        let age = months(measure.by_age_months);
+        let under = measure
+            .under_age_months
+            .map(|under| format!(" and are younger than {}", months(under)))
+            .unwrap_or_default();
+        let history = measure
+            .history_from_months
+            .map(|from| format!(", if the file has all years since they were {} old", months(from)));
+        format!(
+            "Clients who have reached {age}{under} on the as-of date{}.",
+            history.unwrap_or_else(|| ", if the file has all years since they were born".to_owned())
+        )
+    }
+
+    /// What must have been given by when: a sentence, and its parts, of which it says how many are needed.
+    pub fn what_counts(&self, at: usize) -> (String, Vec<String>) {
+        let measure = &self.list[at];
+        let age = months(measure.by_age_months);
+        let by = match measure.cutoff {
+            Cutoff::BeforeBirthday => format!("before the day on which the client reaches {age}"),
+            Cutoff::ThroughBirthday => format!("on or before the day on which the client reaches {age}"),
+        };
+        let named = |parts: &[usize]| {
+            parts.iter().map(|part| format!("{}: {}", self.list[*part].id, self.list[*part].title)).collect()
+        };
+        match &self.requirements[at] {
+            Requirement::Series(rules) => {
+                let one = if rules.len() == 1 { "this" } else { "one of these" };
+                let ways = measure.series.iter().zip(rules).map(|(way, rule)| self.way(way, rule));
+                (format!("Counted is who has {one} {by}:"), ways.collect())
+            }
+            Requirement::AllOf(parts) => (format!("Counted is who has the series of all of these {by}:"), named(parts)),
+            Requirement::NoneOf(parts) => {
+                (format!("Counted is who has the series of none of these {by}:"), named(parts))
+            }
+        }
+    }
+
+    /// How far the definition is to be trusted, a sentence.
+    pub fn trust(&self, at: usize) -> &'static str {
+        match self.list[at].basis {
+            Basis::Read => "The definition was read there.",
+            Basis::Derived => "The definition was put together from it.",
+            Basis::Memory => "The definition is from memory: compare it with the source before you rely on it.",
+        }
+    }
+
+    /// The edition of the schedule, a sentence.
+    pub fn edition_of_schedule(&self, at: usize) -> Option<&'static str> {
+        self.list[at].schedule.map(|schedule| match schedule {
+            Schedule::Before2026 => "Follows CDC's schedule as it was until 2026-01-04.",
+            Schedule::From2026 => "Follows CDC's schedule as it is from 2026-01-05 on.",
+        })
+    }
+
+    /// What the measure is not, and what must be known of it: its own words, then those of its family.
+    pub fn caveats(&self, at: usize) -> impl Iterator<Item = &str> {
+        self.list[at].caveats.iter().chain(&self.family(at).caveats).map(String::as_str)
+    }
+
+    fn way(&self, way: &Way, rule: &Rule) -> String {
+        let vaccines = in_window(&sets(&way.codes), way.from, way.through);
+        let mut text = match way.doses {
+            1 => format!("1 dose of {vaccines}"),
+            doses => format!("doses on {doses} different days of {vaccines}"),
+        };
+        if let Some(also) = &way.also {
+            text += &format!("; or of {}", in_window(&sets(&also.codes), also.from, also.through));
+        }
+        if let Some((only, (_, others))) = way.only.as_ref().zip(rule.without) {
+            let products =
+                self.codes_of(rule.given.set).into_iter().filter(|code| !self.codes_of(others.set).contains(code));
+            text += &format!(
+                "; and of these vaccines only {} (CVX {}) on the first {} of the days",
+                sets(&only.codes),
+                products.collect::<Vec<_>>().join(", "),
+                only.first
+            );
+        }
+        let mut add = |words: &str, age: Option<Age>, after: &str| {
+            text += &age.map(|age| format!("; {words}{}{after}", less(age))).unwrap_or_default();
+        };
+        add("the first at ", way.first_from, " or later");
+        add("the first before ", way.first_before, "");
+        add("one of them at ", way.last_from, " or later");
+        add("each ", way.apart, " or more after the one that counted before");
+        text
+    }
+}
+
+/// The names of code sets, without the family that they are of.
+fn sets(names: &[String]) -> String {
+    names.iter().map(|name| name.rsplit(':').next().unwrap_or(name)).collect::<Vec<_>>().join(" or ")
+}
+
+fn in_window(vaccines: &str, from: Option<Age>, through: Option<Age>) -> String {
+    match (from, through) {
+        (None, None) => vaccines.to_owned(),
+        (Some(from), None) => format!("{vaccines} at {} or later", less(from)),
+        (None, Some(through)) => format!("{vaccines} at {} or earlier", less(through)),
+        (Some(from), Some(through)) if from == through => format!("{vaccines} on the day of {}", less(from)),
+        (Some(from), Some(through)) => format!("{vaccines} from {} through {} of age", less(from), less(through)),
+    }
+}
+
+fn less(age: Age) -> String {
+    age.to_string().replace(" - ", " less ")
+}
+
+fn months(months: u32) -> String {
+    Age::of_months(months).to_string()
+}
