@@ -62,8 +62,7 @@ fn stages(criterion: &mut Criterion) {
     let load = |threads: usize| {
         let delivery = Delivery::in_place(&month, period).unwrap();
         let resources = Resources { threads, ..Resources::default() };
-        let staging =
-            Staging::begin(&store, &delivery, &settings.dictionary, &settings.measures, resources).unwrap();
+        let staging = Staging::begin(&store, &delivery, &settings.dictionary, &settings.measures, resources).unwrap();
         let checker = checker(&settings, folder.path(), threads);
         let report = checker.check(&delivery, &staging, &mut std::io::sink(), &Silent).unwrap();
         staging.commit(&report.accept().unwrap(), &Silent).unwrap()
