@@ -296,7 +296,7 @@ impl<'a> Records<'a> {
     }
 
     /// The same by the strict splitter alone, or by both.
-    fn split_by(chunk: &'a Chunk, form: Form<'_>, strictly: bool) -> Self {
+    pub fn split_by(chunk: &'a Chunk, form: Form<'_>, strictly: bool) -> Self {
         let estimate = chunk.bytes.len() / (form.width * 8).max(1);
         let mut records = Self {
             chunk,
