@@ -100,12 +100,12 @@ fn decide(mut rest: impl Read) -> std::io::Result<Encoding> {
     loop {
         let read = rest.read(&mut bytes[kept..])?;
         let all = kept + read;
-        // A character may be cut where the buffer ends: it has four bytes at most, and none of them is ASCII.
-        let end = if read == 0 {
-            all
-        } else {
-            all - bytes[..all].iter().rev().take(3).take_while(|byte| !byte.is_ascii()).count()
-        };
+        // A character may be cut where the buffer ends: its beginning, three bytes at most, waits for the rest.
+        let cut = (1..=all.min(3)).find(|length| {
+            std::str::from_utf8(&bytes[all - length..all])
+                .is_err_and(|error| error.valid_up_to() == 0 && error.error_len().is_none())
+        });
+        let end = if read == 0 { all } else { all - cut.unwrap_or(0) };
         for chunk in bytes[..end].utf8_chunks() {
             if !chunk.valid().is_ascii() || chunk.invalid().iter().any(|byte| UNDEFINED.contains(byte)) {
                 return Ok(Encoding::Utf8);
@@ -162,6 +162,7 @@ mod tests {
             }
         }
         assert_eq!(decide(Slowly(b"a\xe9b\xc3\xa9")).unwrap(), Encoding::Utf8);
+        assert_eq!(decide(Slowly(b"\xd5\x99\xf5\x99\x99")).unwrap(), Encoding::Utf8);
         assert_eq!(decide(Slowly(b"a\xe9b\xe8\n")).unwrap(), Encoding::Windows1252);
     }
 }
