@@ -25,7 +25,7 @@ use crate::parallel::lock;
 use crate::progress::Reporter;
 
 /// Bytes read at a time. What is known of the rows of a piece stays in the processor's cache.
-const PIECE: usize = 512 << 10;
+const PIECE: usize = 1 << 20;
 /// Pieces for each thread that may wait for an earlier one to be done.
 const WAITING: usize = 4;
 
@@ -48,6 +48,11 @@ impl<'a> Pieces<'a> {
             detector: Detector::new(dialect.encoding),
             starts: Vec::new(),
         })
+    }
+
+    /// Takes the bytes of a piece back when they are done with.
+    pub fn reuse(&mut self, bytes: Vec<u8>) {
+        self.chunker.reuse(bytes);
     }
 
     /// The next piece, or `None` at the end.
@@ -237,9 +242,11 @@ impl<'a> Pass<'a> {
     ) -> Result<()> {
         let mut reader = FieldReader::new(self.checker.dictionary, self.rules)?;
         let mut profile = Profile::new(self.plan);
+        let mut done = Vec::new();
         loop {
             let (number, chunk) = {
                 let mut supply = lock(supply);
+                supply.pieces.reuse(done);
                 let chunk = match supply.rest.take() {
                     Some(rest) => Some(rest),
                     None => supply.pieces.next()?,
@@ -252,6 +259,7 @@ impl<'a> Pass<'a> {
             if !desk.hand_in(number, checked, self.checker.resources.threads, reporter)? {
                 break;
             }
+            done = chunk.bytes;
         }
         lock(desk.desk).profile.merge(profile);
         Ok(())

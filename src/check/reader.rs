@@ -41,6 +41,8 @@ pub struct Chunker<R> {
     delimiter: u8,
     size: usize,
     rest: Vec<u8>,
+    /// A buffer that is not needed any more.
+    spare: Vec<u8>,
     line: u64,
     offset: u64,
     line_end: u8,
@@ -60,6 +62,7 @@ impl<R: Read> Chunker<R> {
             delimiter,
             size: size.max(BYTE_ORDER_MARK.len()),
             rest: Vec::new(),
+            spare: Vec::new(),
             line: 1,
             offset: 0,
             line_end: b'\n',
@@ -87,12 +90,22 @@ impl<R: Read> Chunker<R> {
         self.line_end
     }
 
+    /// Takes the bytes of a chunk back when they are done with, to read the next ones into.
+    pub fn reuse(&mut self, mut bytes: Vec<u8>) {
+        // One that a very long record has made is not kept.
+        if bytes.capacity() <= 4 * self.size {
+            bytes.clear();
+            self.spare = bytes;
+        }
+    }
+
     /// The next records, or `None` at the end.
     pub fn next_chunk(&mut self) -> std::io::Result<Option<Chunk>> {
         if !self.started {
             self.start()?;
         }
-        let mut bytes = std::mem::take(&mut self.rest);
+        let mut bytes = std::mem::take(&mut self.spare);
+        bytes.append(&mut self.rest);
         let mut scan = Scan::new(self.delimiter, self.line_end);
         scan.advance(&bytes);
         while scan.end == 0 && !self.ended {
@@ -112,7 +125,8 @@ impl<R: Read> Chunker<R> {
             scan.end = bytes.len();
             scan.lines_before_end = scan.lines;
         }
-        self.rest = bytes.split_off(scan.end);
+        self.rest.extend_from_slice(&bytes[scan.end..]);
+        bytes.truncate(scan.end);
         let (first_line, first_offset) = (self.line, self.offset);
         self.line += scan.lines_before_end;
         self.offset += bytes.len() as u64;
