@@ -30,8 +30,8 @@ use manifest::{Manifest, Table};
 
 pub use manifest::Partition;
 
-/// Files of a table, at most: each holds the rows of several buckets, a row group each.
-const MOST_FILES: usize = 32;
+/// Files of a table, at most, unless more threads write: each holds the rows of several buckets.
+const MOST_FILES: usize = 16;
 /// Bytes of memory that a thread needs to turn buckets into files.
 const MEMORY_OF_A_THREAD: usize = 128 << 20;
 
@@ -83,8 +83,8 @@ impl<'a> Staging<'a> {
         reporter.started("convert", Some(aside.bytes()));
         let writer = tables::Writer::new(dictionary, measures, &aside)?;
         let load = u64::from_le_bytes(random_bytes()?);
-        let files = aside.buckets().min(MOST_FILES);
         let threads = resources.threads.min(resources.memory / 2 / MEMORY_OF_A_THREAD).max(1);
+        let files = aside.buckets().min(threads.max(MOST_FILES));
         let parts = parallel::map(threads, files, |number| {
             let begin = |table: Table| {
                 let path = format!("{}/part-{load:016x}-{number:04}.parquet", table.name());

@@ -220,10 +220,10 @@ pub struct TableFile {
 }
 
 impl TableFile {
-    /// Writes the rows of a bucket: a row group.
+    /// Writes the rows of a bucket. Those of several are in one row group, so that a text is in its dictionary once.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         self.rows += batch.num_rows() as u64;
-        self.writer.write(batch).and_then(|()| self.writer.flush()).map_err(|error| write_failed(&self.path, error))
+        self.writer.write(batch).map_err(|error| write_failed(&self.path, error))
     }
 
     /// Ends the file and sees it on disk.
