@@ -29,9 +29,13 @@ fn drafts() -> MutexGuard<'static, BTreeSet<PathBuf>> {
 struct Noted(PathBuf);
 
 impl Noted {
-    fn new(path: &Path) -> Self {
-        drafts().insert(path.to_owned());
-        Self(path.to_owned())
+    /// Makes a draft and notes it; in no moment between could it be missed.
+    fn made<T: AsRef<Path>>(make: impl FnOnce() -> io::Result<T>) -> io::Result<(T, Self)> {
+        let mut drafts = drafts();
+        let draft = make()?;
+        let path = draft.as_ref().to_owned();
+        drafts.insert(path.clone());
+        Ok((draft, Self(path)))
     }
 }
 
@@ -46,7 +50,14 @@ impl Drop for Noted {
 pub fn discard_drafts() -> impl Sized {
     let drafts = drafts();
     for draft in drafts.iter() {
-        let _ = if draft.is_dir() { std::fs::remove_dir_all(draft) } else { std::fs::remove_file(draft) };
+        // Whoever takes a draft away at this moment, as at the end of a load, makes one attempt fail.
+        for _ in 0..100 {
+            let _ = if draft.is_dir() { std::fs::remove_dir_all(draft) } else { std::fs::remove_file(draft) };
+            if draft.symlink_metadata().is_err() {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
     }
     drafts
 }
@@ -84,13 +95,12 @@ impl Draft {
             return Err(Error::usage(format!("`{}` is there and is not a plain file", destination.display()))
                 .hint("name another file"));
         }
-        let file = tempfile::Builder::new()
-            .prefix(DRAFT_PREFIX)
-            .suffix(DRAFT_SUFFIX)
-            .tempfile_in(folder)
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(DRAFT_PREFIX).suffix(DRAFT_SUFFIX);
+        let (file, noted) = Noted::made(|| builder.tempfile_in(folder))
             // The library's own words have the path of the draft in them.
             .map_err(|error| Error::io("write beside", destination, &error.kind().into()))?;
-        Ok(Self { noted: Noted::new(file.path()), file, destination: destination.to_owned() })
+        Ok(Self { noted, file, destination: destination.to_owned() })
     }
 
     /// The open file.
@@ -199,9 +209,9 @@ pub fn draft_folder(folder: &Path) -> Result<DraftFolder> {
     builder.prefix(DRAFT_PREFIX).suffix(DRAFT_SUFFIX);
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
-    let draft =
-        builder.tempdir_in(folder).map_err(|error| Error::io("make a folder in", folder, &error.kind().into()))?;
-    Ok(DraftFolder { _noted: Noted::new(draft.path()), folder: draft })
+    let (folder, noted) = Noted::made(|| builder.tempdir_in(folder))
+        .map_err(|error| Error::io("make a folder in", folder, &error.kind().into()))?;
+    Ok(DraftFolder { folder, _noted: noted })
 }
 
 /// Moves a finished, synced file to its place on the same file system.
