@@ -1,4 +1,4 @@
-//! A file's [`Profile`] as it is reported: columns and organizations, with small counts hidden so that no sum tells them.
+//! A file's `Profile` as it is reported: columns and organizations, with small counts hidden so that no sum tells them.
 
 use serde::{Deserialize, Serialize};
 
