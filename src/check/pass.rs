@@ -170,7 +170,7 @@ impl<'a> Pass<'a> {
             Kind::UnclosedQuote,
             Kind::RepeatedHeader,
         ];
-        let aside = (checker.scratch, checker.resources.memory / 4);
+        let aside = (checker.scratch, checker.resources.memory / 2);
         Ok(Self {
             checker,
             rules,
