@@ -6,13 +6,14 @@ use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Mutex, MutexGuard, mpsc};
 use std::thread::JoinHandle;
 
 use sha2::{Digest, Sha256};
 use tempfile::{NamedTempFile, TempDir};
 
 use crate::error::{Error, Result};
+use crate::parallel::lock;
 
 const DRAFT_PREFIX: &str = ".phds-";
 const DRAFT_SUFFIX: &str = ".part";
@@ -21,7 +22,7 @@ const DRAFT_SUFFIX: &str = ".part";
 static DRAFTS: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
 fn drafts() -> MutexGuard<'static, BTreeSet<PathBuf>> {
-    DRAFTS.lock().unwrap_or_else(PoisonError::into_inner)
+    lock(&DRAFTS)
 }
 
 /// A place in [`DRAFTS`].

@@ -13,6 +13,8 @@ use crate::parallel::{self, lock};
 const BUCKET: u64 = 16 << 20;
 /// More buckets than a file of hundreds of gigabytes needs.
 const MOST_BUCKETS: u64 = 8192;
+/// Bytes of a file for each of its rows, at the least: for the number of buckets.
+const SHORTEST_ROW: u64 = 150;
 /// Parts that are locked one by one, so that threads seldom wait for one another.
 const STRIPES: usize = 16;
 
@@ -39,9 +41,10 @@ struct Stripe {
 }
 
 impl Spill {
-    /// A spill for about so many bytes of entries, of `width` bytes each, of which it may hold `memory` bytes in memory.
-    /// `folder` is where its files go, if it needs them.
-    pub fn new(folder: &Path, width: usize, expected: u64, memory: usize) -> Self {
+    /// A spill for an entry of `width` bytes of each row of a file of so many bytes, which may hold `memory` bytes of them
+    /// in memory. `folder` is where its files go, if it needs them.
+    pub fn new(folder: &Path, width: usize, file_bytes: u64, memory: usize) -> Self {
+        let expected = file_bytes / SHORTEST_ROW * width as u64;
         let buckets =
             usize::try_from(expected.div_ceil(BUCKET).clamp(STRIPES as u64, MOST_BUCKETS).next_power_of_two());
         let buckets = buckets.unwrap_or(STRIPES);
@@ -157,7 +160,7 @@ mod tests {
     fn equal_entries_meet_again_in_one_bucket_from_memory_and_from_the_file() {
         let folder = tempfile::tempdir().unwrap();
         for (in_memory, threads) in [(1 << 20, 1), (1_000, 1), (0, 2), (1_000, 8)] {
-            let spill = Spill::new(folder.path(), 9, BUCKET * 60, in_memory);
+            let spill = Spill::new(folder.path(), 9, BUCKET * 60 / 9 * SHORTEST_ROW, in_memory);
             assert_eq!(spill.buckets(), 64);
             assert_eq!(spill.bytes(), 0);
             for part in 0..10_u8 {

@@ -24,9 +24,6 @@ use crate::period::ReportingPeriod;
 use crate::secret::random_bytes;
 use crate::spill::{Spill, u64_at};
 
-/// Bytes of a row, at the least: for the number of buckets.
-const SHORTEST_ROW: u64 = 150;
-
 /// One dose as the rules about clients need it.
 #[derive(Clone, Copy, Debug)]
 struct Dose {
@@ -278,10 +275,9 @@ impl<'a> Across<'a> {
                 _ => {}
             }
         }
-        let rows = bytes / SHORTEST_ROW;
         let at = |name: &str| dictionary.field(name).and_then(|field| dictionary.position(&field.name));
         let width = Dose::WIDTH + ids.iter().map(IdRule::width).sum::<usize>();
-        let spill = |width_of: usize| Spill::new(folder, width_of, rows * width_of as u64, memory / width * width_of);
+        let spill = |width_of: usize| Spill::new(folder, width_of, bytes, memory / width * width_of);
         Ok(Self {
             dictionary,
             clients,

@@ -60,7 +60,8 @@ impl Plan {
         Self {
             empty: dictionary.fields().iter().map(|field| Counts::of(dictionary, field)).collect(),
             organization,
-            entity: at(names::RESPONSIBLE_ENTITY),
+            // Without a jurisdiction, nobody asks whose rows they are.
+            entity: at(names::RESPONSIBLE_ENTITY).filter(|_| !jurisdiction.is_empty()),
             vaccination: at(names::VACCINATION_DATE),
             expected: fields().filter(is_expected).map(|(at, _)| at).collect(),
             jurisdiction: jurisdiction.iter().map(|name| named(name)).collect(),

@@ -325,23 +325,10 @@ impl Kind {
             // Which rows these are is known when the last one has been read.
             Self::MixedFormats
             | Self::AgeInMonths { .. }
-            | Self::RowAgain
-            | Self::DoseAgain
-            | Self::IdAgain { .. }
-            | Self::IdDiffers { .. }
-            | Self::ClientDiffers { .. }
-            | Self::OrdinalOrder
             | Self::ManyDoses { .. }
-            | Self::Changed { .. }
-            | Self::DeliveredAgain
-            | Self::ShareChanged { .. }
             | Self::PeriodWithoutDoses { .. }
-            | Self::CodesMoved { .. }
-            | Self::CodeNew
-            | Self::CodeGone { .. }
-            | Self::OrganizationsMoved { .. }
-            | Self::ColumnsChanged
             | Self::OtherJurisdiction { .. } => Some(Severity::Review),
+            kind if kind.is_of_history() || kind.scope() == Scope::AcceptedRows => Some(Severity::Review),
             _ => None,
         }
     }

@@ -17,8 +17,6 @@ use crate::spill::{Spill, u64_at};
 
 /// Bytes of an entry before its fields: key, and where the row begins in the file.
 const HEAD: usize = 16;
-/// Bytes of a file for each of its rows, at the least: for the number of buckets.
-const SHORTEST_ROW: u64 = 150;
 
 /// A stored field in an entry.
 #[derive(Debug)]
@@ -63,7 +61,7 @@ impl Aside {
         let slots = slots.collect::<Result<Vec<_>>>()?;
         let day = slots.iter().find(|slot| slot.name == names::VACCINATION_DATE).map(|slot| slot.at);
         let day = day.ok_or_else(|| Error::internal("the day of vaccination is not stored"))?;
-        let spill = Spill::new(folder, width, bytes / SHORTEST_ROW * width as u64, memory / 8 * 7);
+        let spill = Spill::new(folder, width, bytes, memory / 8 * 7);
         Ok(Self { slots, width, day, spill })
     }
 

@@ -11,7 +11,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use russh::keys::{Algorithm, EcdsaCurve, HashAlg, PrivateKey, PublicKey};
@@ -23,6 +23,7 @@ use russh_sftp::protocol::{
 use tokio::runtime::Runtime;
 
 use crate::error::{Error, Result};
+use crate::parallel::lock;
 use crate::secret::Secret;
 
 /// Most bytes in one answer to a read, so that the packet stays within the 256 KiB that clients accept.
@@ -263,7 +264,7 @@ struct Requests(Arc<Mutex<Vec<String>>>);
 
 impl Requests {
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<String>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 
     fn note(&self, name: &str) {

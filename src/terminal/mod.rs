@@ -2,13 +2,14 @@
 #![expect(clippy::exit, reason = "a panic or a signal ends the run here, each with its own exit code")]
 
 use std::io::{IsTerminal, Write};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::error::{Error, Result};
+use crate::parallel::lock;
 use crate::progress::Reporter;
 
 /// The reporter for this run: warnings alone when asked for, bars on a terminal, plain lines elsewhere.
@@ -151,7 +152,7 @@ struct Bars {
 
 impl Bars {
     fn running(&self) -> std::sync::MutexGuard<'_, Option<(String, ProgressBar)>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.running)
     }
 }
 
@@ -231,7 +232,7 @@ const EVERY: Duration = Duration::from_secs(10);
 
 impl Lines {
     fn running(&self) -> std::sync::MutexGuard<'_, Option<Running>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.running)
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use suppaftp::FtpError;
@@ -14,6 +14,7 @@ use suppaftp::types::Response;
 use super::FtpsSettings;
 use super::answer::{code, network_words, text};
 use crate::fetch::outside;
+use crate::parallel::lock;
 use crate::secret::Secret;
 
 /// How many times the limit of one wait everything may take from connecting to the first listing.
@@ -55,11 +56,11 @@ impl Talk {
 
     /// A part begins.
     pub(super) fn allow(&self, limit: Duration) {
-        *self.part.lock().unwrap_or_else(PoisonError::into_inner) = Part { begun: Instant::now(), limit };
+        *lock(&self.part) = Part { begun: Instant::now(), limit };
     }
 
     fn part(&self) -> Part {
-        *self.part.lock().unwrap_or_else(PoisonError::into_inner)
+        *lock(&self.part)
     }
 
     /// What is left of the time of this part.

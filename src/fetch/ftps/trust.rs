@@ -9,7 +9,7 @@ use std::io::{self, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -30,6 +30,7 @@ use super::talk::Talk;
 use super::{FtpsSettings, Tls, TlsFacts};
 use crate::error::{Error, Result};
 use crate::fetch::outside::clean;
+use crate::parallel::lock;
 
 /// Bytes that are read from the network at once.
 const BUFFER: usize = 256 * 1024;
@@ -104,12 +105,12 @@ impl Trust {
 
     /// All certificates that the server showed: its own, then those above it, as far as it sends them.
     pub(super) fn chain(&self) -> Vec<Certificate> {
-        self.judge.shown.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.judge.shown).clone()
     }
 
     /// What was agreed on with the server, also in a handshake that failed after that.
     pub(super) fn facts(&self) -> Option<TlsFacts> {
-        self.handshakes.lock().unwrap_or_else(PoisonError::into_inner).facts.clone()
+        lock(&self.handshakes).facts.clone()
     }
 
     /// Whether a connection stood, so that a first handshake was begun.
@@ -119,12 +120,12 @@ impl Trust {
 
     /// Whether the server has proved that it is the right one.
     pub(super) fn is_proved(&self) -> bool {
-        self.handshakes.lock().unwrap_or_else(PoisonError::into_inner).proved
+        lock(&self.handshakes).proved
     }
 
     /// Why the last handshake failed, if it did. Forgotten when told.
     pub(super) fn trouble(&self) -> Option<Trouble> {
-        self.handshakes.lock().unwrap_or_else(PoisonError::into_inner).trouble.take()
+        lock(&self.handshakes).trouble.take()
     }
 }
 
@@ -149,7 +150,7 @@ impl TlsConnector for Connector {
         let reader = BufReader::with_capacity(BUFFER, socket);
         let mut stream = Stream(StreamOwned::new(connection, Socket { reader, talk: Arc::clone(&self.talk) }));
         let tls = &mut stream.0;
-        let mut handshakes = self.trust.handshakes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut handshakes = lock(&self.trust.handshakes);
         while tls.conn.is_handshaking() {
             if let Err(error) = tls.conn.complete_io(&mut tls.sock) {
                 let cause = error.get_ref().and_then(|inner| inner.downcast_ref::<TlsError>()).cloned();
@@ -289,7 +290,7 @@ impl ServerCertVerifier for Judge {
     ) -> Result<ServerCertVerified, TlsError> {
         let certificate = Certificate::read(leaf);
         let chain = [leaf].into_iter().chain(intermediates).map(|shown| Certificate::read(shown)).collect();
-        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = chain;
+        *lock(&self.shown) = chain;
         match &self.rule {
             Rule::Issuers(verifier) => verifier.verify_server_cert(leaf, intermediates, name, ocsp, now),
             Rule::Pin(pin) if *pin != certificate.sha256 => {

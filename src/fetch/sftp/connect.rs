@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use russh::AlgorithmKind;
@@ -18,6 +18,7 @@ use super::offer::{self, Offer};
 use super::trust::{Judgement, Trust};
 use super::words::Words;
 use crate::error::{Error, Result};
+use crate::parallel::lock;
 
 /// Bytes that the server may send ahead of our leave. It limits the speed on a line with a long round trip, because leave
 /// is given again when half of it is used: at 50 ms and 64 reads in flight, 2 MiB (the library's default) gave 19 MB/s,
@@ -51,7 +52,7 @@ struct Seen {
 
 impl Guard {
     fn saw(&self, note: impl FnOnce(&mut Seen)) {
-        note(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner));
+        note(&mut lock(&self.seen));
     }
 }
 
@@ -90,7 +91,7 @@ pub(super) async fn shake_hands(settings: &SftpSettings, trust: &Arc<Trust>, wor
         let outcome = timeout(settings.patience(), client::connect_stream(config, stream, guard))
             .await
             .map_err(|_| silent(settings, "while setting up encryption"))?;
-        let Seen { key, agreed } = seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Seen { key, agreed } = lock(&seen).clone();
         match (outcome, key) {
             (Ok(session), Some((key, judgement))) if trust.accepts(judgement) => {
                 let agreed = agreed.ok_or_else(|| Error::internal("a connection stands on nothing agreed"))?;
