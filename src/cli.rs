@@ -11,7 +11,7 @@ use crate::figures;
 use crate::output::Format;
 use crate::parallel;
 use crate::period::ReportingPeriod;
-use crate::query::Where;
+use crate::query::ask::{Ask, AttributionChoice, Indicator, Where};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -62,7 +62,6 @@ pub enum Verb {
     /// Write the rejected rows of a loaded month, as they came, into a private file
     Rejects(Rejects),
     /// Ask a loaded month
-    #[command(subcommand)]
     Query(Query),
     /// List the measures, or explain one
     Measures(Measures),
@@ -279,24 +278,145 @@ pub struct Rejects {
 }
 
 /// `phds query`
-#[derive(Debug, Subcommand)]
-pub enum Query {
-    /// Share of clients who had the doses of a measure in time
-    Coverage(Coverage),
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub struct Query {
+    /// A file of questions (TOML): all of its releases in one run
+    #[arg(value_name = "FILE", required = true)]
+    pub file: Option<PathBuf>,
+    /// Folder for the releases: each in a folder of its own, called as in the file
+    #[arg(long, value_name = "DIR", required = true)]
+    pub out: Option<PathBuf>,
+    /// How to write them
+    #[arg(long, value_enum, default_value = "csv")]
+    pub format: Format,
+    /// Which month.
+    #[command(flatten)]
+    pub month: Month,
+    /// One question in place of a file.
+    #[command(subcommand)]
+    pub question: Option<Question>,
 }
 
-/// `phds query coverage`
+/// What can be asked.
+#[derive(Debug, Subcommand)]
+pub enum Question {
+    /// Share of clients who had the doses of a measure in time
+    Coverage(Share),
+    /// Share of clients who had them late, but by the as-of date
+    Late(Share),
+    /// Share of clients who had each last dose before the schedule calls it late
+    OnTime(Share),
+    /// Share of clients with one measure who did not get to another
+    Dropout(Dropout),
+    /// Share of clients who would have been up to date in time, had no opportunity been missed
+    Potential(Share),
+    /// Share of clients who were not up to date in time only because opportunities were missed
+    Missed(Share),
+    /// Share of clients not up to date who lack no more than one dose of each vaccine
+    OneVisit(Share),
+    /// Which parts of a combination are missing, and how often
+    Missing(OfMeasure),
+    /// Share of clients who were up to date by each month of age
+    Curve(OfMeasure),
+    /// Doses administered, and the people who had them
+    Doses(Table),
+}
+
+impl Question {
+    /// What is asked, and how the table is wanted.
+    pub fn ask(&self) -> (Ask, &Table) {
+        let (indicator, table) = match self {
+            Self::Coverage(typed) => (Indicator::Coverage, &typed.table),
+            Self::Late(typed) => (Indicator::Late, &typed.table),
+            Self::OnTime(typed) => (Indicator::OnTime, &typed.table),
+            Self::Dropout(typed) => (Indicator::Dropout, &typed.share.table),
+            Self::Potential(typed) => (Indicator::Potential, &typed.table),
+            Self::Missed(typed) => (Indicator::Missed, &typed.table),
+            Self::OneVisit(typed) => (Indicator::OneVisit, &typed.table),
+            Self::Missing(typed) => (Indicator::Missing, &typed.table),
+            Self::Curve(typed) => (Indicator::Curve, &typed.table),
+            Self::Doses(typed) => (Indicator::Doses, typed),
+        };
+        let mut ask = Ask::of(indicator);
+        ask.by.clone_from(&table.by);
+        ask.filters.clone_from(&table.filters);
+        (ask.as_of, ask.attribution) = (table.as_of, table.attribution);
+        match self {
+            Self::Coverage(typed)
+            | Self::Late(typed)
+            | Self::OnTime(typed)
+            | Self::Potential(typed)
+            | Self::Missed(typed)
+            | Self::OneVisit(typed)
+            | Self::Dropout(Dropout { share: typed, .. }) => {
+                ask.measure = Some(typed.measure.clone());
+                ask.denominators.clone_from(&typed.denominators);
+            }
+            Self::Missing(typed) | Self::Curve(typed) => ask.measure = Some(typed.measure.clone()),
+            Self::Doses(_) => {}
+        }
+        if let Self::Dropout(typed) = self {
+            ask.to = Some(typed.to.clone());
+        }
+        (ask, table)
+    }
+}
+
+/// Which month is asked.
 #[derive(Debug, Args)]
-pub struct Coverage {
+pub struct Month {
     /// The store [default: `store` of the settings]
     #[arg(long, value_name = "DIR")]
     pub store: Option<PathBuf>,
     /// The month [default: the newest that is loaded]
     #[arg(long, value_name = "YYYY-MM")]
     pub period: Option<ReportingPeriod>,
+}
+
+/// A question about a share of clients.
+#[derive(Debug, Args)]
+pub struct Share {
     /// The measure, such as nis.mmr1; `phds measures` lists them
     #[arg(long, value_name = "ID")]
     pub measure: String,
+    /// Of whom: clients (the default), resident, active_1, active_2, active_5, active_10, population:NAME; several side by
+    /// side with commas
+    #[arg(long = "denominator", value_name = "NAME,…", value_delimiter = ',')]
+    pub denominators: Vec<String>,
+    /// The table.
+    #[command(flatten)]
+    pub table: Table,
+}
+
+/// `phds query dropout`
+#[derive(Debug, Args)]
+pub struct Dropout {
+    /// Of whom, from which measure.
+    #[command(flatten)]
+    pub share: Share,
+    /// The later measure: who did not get to it
+    #[arg(long, value_name = "ID")]
+    pub to: String,
+}
+
+/// A question about a measure that takes no denominator.
+#[derive(Debug, Args)]
+pub struct OfMeasure {
+    /// The measure, such as nis.4313314; `phds measures` lists them
+    #[arg(long, value_name = "ID")]
+    pub measure: String,
+    /// The table.
+    #[command(flatten)]
+    pub table: Table,
+}
+
+/// What every question has: a month, dimensions, filters, and a place for the answer.
+#[derive(Debug, Args)]
+pub struct Table {
+    /// Which month.
+    #[command(flatten)]
+    pub month: Month,
     /// Dimensions of the table; `phds dimensions` lists them
     #[arg(long, value_name = "DIM,…", value_delimiter = ',', required = true)]
     pub by: Vec<String>,
@@ -306,6 +426,9 @@ pub struct Coverage {
     /// The last day that counts, the last of some month [default: the last day of the reporting period]
     #[arg(long, value_name = "YYYY-MM-DD", value_parser = parse_day)]
     pub as_of: Option<NaiveDate>,
+    /// With `--by organization`: whose client is whose [default: last]
+    #[arg(long, value_enum, value_name = "RULE")]
+    pub attribution: Option<AttributionChoice>,
     /// How to print or write it
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,

@@ -107,6 +107,13 @@ impl Error {
         self
     }
 
+    /// Says first where it happened.
+    #[must_use]
+    pub fn within(mut self, place: &str) -> Self {
+        self.message = format!("{place}: {}", self.message);
+        self
+    }
+
     /// Adds to what happened.
     #[must_use]
     pub fn also(mut self, text: &str) -> Self {

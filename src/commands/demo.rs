@@ -11,7 +11,7 @@ use crate::output::{self, Format};
 use crate::parallel::Resources;
 use crate::period::ReportingPeriod;
 use crate::progress::Reporter;
-use crate::query::{Coverage, Where};
+use crate::query::ask::{Ask, Indicator, Where};
 use crate::secret::{Secret, random_bytes};
 use crate::settings::Settings;
 use crate::store::Store;
@@ -56,24 +56,22 @@ pub fn run(typed: &cli::Demo, reporter: &dyn Reporter) -> Result<()> {
     let partition = partition.ok_or_else(|| Error::internal("the month of the demo is refused"))?;
     drop(lock);
 
-    let mut last = None;
-    for (dimension, region) in TABLES {
-        let by = [dimension.to_owned()];
-        let filters: Vec<_> = region
-            .map(|region| Where { dimension: "region".to_owned(), values: vec![region.to_owned()] })
-            .into_iter()
-            .collect();
-        let question =
-            Coverage::new(&settings.dictionary, &settings.measures, &partition, MEASURE, &by, &filters, None)?;
-        let release = super::query::answer(&question, &settings)?;
-        super::query::keep(&release, &store)?;
+    let asks = TABLES.map(|(dimension, region)| {
+        let region = region.map(|region| Where { dimension: "region".to_owned(), values: vec![region.to_owned()] });
+        let mut ask = Ask::of(Indicator::Coverage);
+        ask.measure = Some(MEASURE.to_owned());
+        (ask.by, ask.filters) = (vec![dimension.to_owned()], region.into_iter().collect());
+        ask
+    });
+    let releases = super::query::answer(&asks, &partition, &settings)?;
+    for ((dimension, _), release) in TABLES.iter().zip(&releases) {
+        super::query::keep(release, &store)?;
         let folder = dir.join("releases").join(format!("by_{dimension}"));
         fs::make_folder(&folder)?;
-        output::write(&release, Format::Csv, &folder.join("table.csv"))?;
-        last = Some(release);
+        output::write(release, Format::Csv, &folder.join("table.csv"))?;
     }
-    if let Some(release) = last {
-        terminal::print_data(&output::render(&release, Format::Table)?)?;
+    if let Some(release) = releases.last() {
+        terminal::print_data(&output::render(release, Format::Table)?)?;
     }
     terminal::say(&tour(dir, period));
     Ok(())

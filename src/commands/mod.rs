@@ -32,7 +32,7 @@ pub fn run(cli: &Cli) -> Result<()> {
         Verb::Check(typed) => load::check(typed, &settings()?, reporter),
         Verb::Load(typed) => load::load(typed, &settings()?, reporter),
         Verb::Rejects(typed) => rejects::run(typed, &settings()?),
-        Verb::Query(crate::cli::Query::Coverage(typed)) => query::coverage(typed, &settings()?),
+        Verb::Query(typed) => query::run(typed, &settings()?),
         Verb::Measures(typed) => lookup::measures(typed, &settings()?),
         Verb::Dimensions(typed) => lookup::dimensions(typed, &settings()?),
         Verb::Dictionary(typed) => match &typed.action {

@@ -1,4 +1,4 @@
-//! `phds query`: a question to a loaded month, through disclosure control, into a table.
+//! `phds query`: questions to a loaded month, through disclosure control, into tables.
 
 use std::path::PathBuf;
 
@@ -7,17 +7,62 @@ use crate::convert::Partition;
 use crate::disclosure::{self, Release};
 use crate::error::{Error, Result};
 use crate::output::{self, Format};
-use crate::query::Coverage;
+use crate::query::ask::{Ask, Asks};
 use crate::query::engine::DuckDb;
+use crate::query::{Context, Question};
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::terminal;
 
-/// `phds query coverage`
-pub fn coverage(typed: &cli::Coverage, settings: &Settings) -> Result<()> {
-    if typed.out.is_none() && typed.format.is_binary() && terminal::data_goes_to_a_screen() {
+/// `phds query`
+pub fn run(typed: &cli::Query, settings: &Settings) -> Result<()> {
+    match &typed.question {
+        Some(question) => one(question, settings),
+        None => many(typed, settings),
+    }
+}
+
+/// One question, printed or written.
+fn one(question: &cli::Question, settings: &Settings) -> Result<()> {
+    let (ask, table) = question.ask();
+    if table.out.is_none() && table.format.is_binary() && terminal::data_goes_to_a_screen() {
         return Err(Error::usage("this format is not for a screen").hint("add `--out FILE`"));
     }
+    let (store, partition) = month(&table.month, settings)?;
+    let releases = answer(&[ask], &partition, settings)?;
+    for release in &releases {
+        keep(release, &store)?;
+        match &table.out {
+            Some(path) => {
+                let description = output::write(release, table.format, path)?;
+                terminal::say(&format!("{} and {}", path.display(), description.display()));
+            }
+            None => terminal::print_data(&output::render(release, table.format)?)?,
+        }
+    }
+    Ok(())
+}
+
+/// A file of questions, each release in a folder of its own. Nothing is written before all have been answered.
+fn many(typed: &cli::Query, settings: &Settings) -> Result<()> {
+    let (Some(file), Some(out)) = (&typed.file, &typed.out) else {
+        return Err(Error::usage("a file of questions needs a folder for the releases").hint("add `--out DIR`"));
+    };
+    let asks = Asks::read(file)?;
+    let (store, partition) = month(&typed.month, settings)?;
+    let releases = answer(&asks.releases, &partition, settings)?;
+    let table = format!("table.{}", typed.format.name());
+    for (ask, release) in asks.releases.iter().zip(&releases) {
+        keep(release, &store)?;
+        let folder = out.join(ask.name.as_deref().unwrap_or_default());
+        crate::fs::make_folder(&folder)?;
+        output::write(release, typed.format, &folder.join(&table))?;
+    }
+    terminal::say(&format!("{} releases in {}, each with its release.json", releases.len(), out.display()));
+    Ok(())
+}
+
+fn month(typed: &cli::Month, settings: &Settings) -> Result<(Store, Partition)> {
     let store = Store::open(&settings.store(typed.store.as_deref())?)?;
     let period = match typed.period {
         Some(period) => period,
@@ -26,32 +71,31 @@ pub fn coverage(typed: &cli::Coverage, settings: &Settings) -> Result<()> {
         })?,
     };
     let partition = Partition::open(&store, period)?;
-    let question = Coverage::new(
-        &settings.dictionary,
-        &settings.measures,
-        &partition,
-        &typed.measure,
-        &typed.by,
-        &typed.filters,
-        typed.as_of,
-    )?;
-    let release = answer(&question, settings)?;
-    keep(&release, &store)?;
-    match &typed.out {
-        Some(path) => {
-            let description = output::write(&release, typed.format, path)?;
-            terminal::say(&format!("{} and {}", path.display(), description.display()));
-            Ok(())
-        }
-        None => terminal::print_data(&output::render(&release, typed.format)?),
-    }
+    Ok((store, partition))
 }
 
-/// Counts, and lets out what disclosure control lets out.
-pub fn answer(question: &Coverage<'_>, settings: &Settings) -> Result<Release> {
+/// Binds all questions, counts, and lets out what disclosure control lets out.
+pub fn answer(asks: &[Ask], partition: &Partition, settings: &Settings) -> Result<Vec<Release>> {
+    let context = Context {
+        dictionary: &settings.dictionary,
+        measures: &settings.measures,
+        partition,
+        counties: &settings.counties,
+    };
+    let questions = asks.iter().map(|ask| {
+        Question::bind(ask, context).map_err(|error| match &ask.name {
+            Some(name) => error.within(&format!("release `{name}`")),
+            None => error,
+        })
+    });
+    let questions = questions.collect::<Result<Vec<_>>>()?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let raw = question.count(&mut DuckDb::new(threads))?;
-    Ok(disclosure::protect(raw, question, &settings.policy))
+    let mut engine = DuckDb::new(partition, threads);
+    let releases = questions.iter().map(|question| {
+        let raw = question.count(&mut engine)?;
+        Ok(disclosure::protect(raw, question, &settings.policy))
+    });
+    releases.collect()
 }
 
 /// Keeps every release that leaves the program in the store: `releases/<id>/table.csv` and `release.json`.

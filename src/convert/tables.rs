@@ -100,7 +100,7 @@ impl<'a> Writer<'a> {
         for dimension in dictionary.dimensions() {
             let at = place(&dimension.field)?;
             match dimension.level {
-                Level::Value => {}
+                Level::Year if dictionary.field(&dimension.field).is_none_or(|field| field.table != Some(StoredIn::Clients)) => {}
                 Level::Year => derived.push((ArrowField::new(&dimension.id, DataType::Int32, true), From::Year(at))),
                 Level::Parent => {
                     let field = dictionary.field(&dimension.field);
@@ -112,6 +112,8 @@ impl<'a> Writer<'a> {
                     let values = values.map(|at| Some(codelist.value(at, parent)).filter(|value| !value.is_empty()));
                     derived.push((coded(&dimension.id), From::Parent(at, Arc::new(values.collect::<StringArray>()))));
                 }
+                // The field itself, or what a query makes of it.
+                Level::Value | Level::Quarter | Level::Month | Level::Season | Level::Age | Level::Attributed => {}
             }
         }
         for months in measures.ages() {

@@ -174,9 +174,8 @@ impl Dictionary {
                 return wrong("is there twice");
             }
             let Some(field) = self.field(&dimension.field) else { return wrong("its field is not in the file") };
-            if field.table != Some(StoredIn::Clients) {
-                return wrong("its field is not stored with the client");
-            }
+            let Some(table) = field.table else { return wrong("its field is not stored") };
+            let rising = dimension.from_months.windows(2).all(|pair| pair[0] < pair[1]);
             match dimension.level {
                 Level::Value if field.role != Role::Dimension => {
                     return wrong("its field has not the role `dimension`");
@@ -184,14 +183,26 @@ impl Dictionary {
                 Level::Value if field.field_type != FieldType::Code && field.pattern.is_none() => {
                     return wrong("its field has neither a codelist nor a pattern, so any text could become a group");
                 }
-                Level::Year if field.field_type != FieldType::Date => return wrong("level `year` needs a date"),
+                Level::Year | Level::Quarter | Level::Month | Level::Season | Level::Age
+                    if field.field_type != FieldType::Date =>
+                {
+                    return wrong("its level needs a date");
+                }
+                Level::Age if table == StoredIn::Clients => return wrong("level `age` needs the date of a dose"),
+                Level::Age if dimension.from_months.first().is_none_or(|first| *first < 1) || !rising => {
+                    return wrong("level `age` needs rising `from_months`, from 1 on");
+                }
+                Level::Attributed if field.name != names::ORGANIZATION => {
+                    return wrong("only organizations are attributed");
+                }
+                Level::Parent if table != StoredIn::Clients => return wrong("level `parent` needs a field of the client"),
                 Level::Parent => {
                     let parent = dimension.parent.as_deref().unwrap_or_default();
                     if !self.codelist(field).is_some_and(|codelist| codelist.has_column(parent)) {
                         return wrong(&format!("the codelist of its field has no column `{parent}`"));
                     }
                 }
-                Level::Value | Level::Year => {}
+                _ => {}
             }
             if dimension.level != Level::Value && self.position(&dimension.id).is_some() {
                 return wrong("a derived dimension may not have the name of a field");

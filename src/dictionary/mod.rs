@@ -211,6 +211,16 @@ pub enum Level {
     Parent,
     /// The calendar year of a date.
     Year,
+    /// The quarter of a date, such as 2024-Q3.
+    Quarter,
+    /// The month of a date, such as 2024-07.
+    Month,
+    /// The season of a date, July to June, such as 2024-25.
+    Season,
+    /// The age on a date, in classes.
+    Age,
+    /// The organization that a client is attributed to, by one of several rules.
+    Attributed,
 }
 
 /// What an analyst may group and filter by.
@@ -226,6 +236,9 @@ pub struct Dimension {
     /// For `level = "parent"`: the column of the codelist.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<String>,
+    /// For `level = "age"`: the first month of age of each class after the first, which begins at birth.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub from_months: Vec<i32>,
     /// The coarser dimension that this one nests in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub within: Option<String>,

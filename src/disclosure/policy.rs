@@ -25,7 +25,6 @@ struct Document {
 pub struct Policy {
     document: Document,
     fingerprint: Fingerprint,
-    z: f64,
 }
 
 impl Policy {
@@ -46,15 +45,11 @@ impl Policy {
         if document.reason.trim().is_empty() {
             return wrong("k needs a reason");
         }
-        // Standard normal quantiles to 15 digits, from R's qnorm(1 - (1 - confidence) / 2).
-        let z = match document.confidence {
-            0.90 => 1.644_853_626_951_473,
-            0.95 => 1.959_963_984_540_054,
-            0.99 => 2.575_829_303_548_901,
-            _ => return wrong("confidence must be 0.90, 0.95 or 0.99"),
-        };
+        if !(0.5..1.0).contains(&document.confidence) {
+            return wrong("confidence is a level from 0.5 to below 1, for example 0.95");
+        }
         let fingerprint = Fingerprint::of([(FILE, text.as_bytes())]);
-        Ok(Self { document, fingerprint, z })
+        Ok(Self { document, fingerprint })
     }
 
     /// No count of 1 to k - 1 is shown.
@@ -70,11 +65,6 @@ impl Policy {
     /// The confidence level of intervals, 0 to 1.
     pub fn confidence(&self) -> f64 {
         self.document.confidence
-    }
-
-    /// The standard normal quantile of the confidence level.
-    pub(super) fn z(&self) -> f64 {
-        self.z
     }
 
     /// Version and fingerprint, as printed on every release.

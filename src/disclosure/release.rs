@@ -5,9 +5,12 @@ use serde::{Deserialize, Serialize};
 
 use super::Policy;
 use crate::knowledge::Fingerprint;
+use crate::measure::Measures;
 use crate::period::ReportingPeriod;
 use crate::provenance::{DeliveryId, Edition, Tool};
-use crate::query::Coverage;
+use crate::query::Question;
+use crate::query::ask::{Attribution, Denominator, Indicator};
+use crate::statistics;
 
 /// What a cell tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -21,6 +24,8 @@ pub enum Status {
     Zero,
     /// No client is in the denominator.
     NotApplicable,
+    /// The counts are there, and tell too little of a rate.
+    Unreliable,
 }
 
 impl Status {
@@ -31,6 +36,67 @@ impl Status {
             Self::Suppressed => "suppressed",
             Self::Zero => "zero",
             Self::NotApplicable => "not_applicable",
+            Self::Unreliable => "unreliable",
+        }
+    }
+}
+
+/// A number of a cell.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Number {
+    /// Clients, doses, months or a rank.
+    Count(u64),
+    /// A share, 0 to 1.
+    Share(f64),
+}
+
+/// What the rows of a release tell, and so which numbers they have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Numerator, denominator, rate and its interval; and a rank, where rules of attribution stand side by side.
+    Shares {
+        /// Whether there is a rank.
+        ranked: bool,
+    },
+    /// Persons and doses.
+    Doses,
+    /// A share that grows with age: one row for each stretch of months.
+    Curve,
+}
+
+/// A column of numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NumberColumn {
+    /// Its name in files.
+    pub name: &'static str,
+    /// Its title for people.
+    pub title: &'static str,
+    /// Whether it has shares, and not counts.
+    pub is_share: bool,
+}
+
+impl Kind {
+    /// The columns of numbers, in their order.
+    pub fn columns(self) -> Vec<NumberColumn> {
+        let count = |name, title| NumberColumn { name, title, is_share: false };
+        let share = |name, title| NumberColumn { name, title, is_share: true };
+        let rate = [share("rate", "Rate"), share("ci_low", "From"), share("ci_high", "To")];
+        match self {
+            Self::Shares { ranked } => [count("numerator", "Numerator"), count("denominator", "Denominator")]
+                .into_iter()
+                .chain(rate)
+                .chain(ranked.then(|| count("rank", "Rank")))
+                .collect(),
+            Self::Doses => vec![count("persons", "Persons"), count("doses", "Doses")],
+            Self::Curve => [
+                count("age_months", "Age in months"),
+                count("at_risk", "At risk"),
+                count("events", "Up to date"),
+                count("censored", "Left"),
+            ]
+            .into_iter()
+            .chain(rate)
+            .collect(),
         }
     }
 }
@@ -42,45 +108,35 @@ pub struct Cell {
     pub labels: Vec<String>,
     /// What it tells.
     pub status: Status,
-    numbers: Option<Numbers>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Numbers {
-    numerator: u64,
-    denominator: u64,
-    interval: (f64, f64),
+    values: Option<Vec<Option<Number>>>,
 }
 
 impl Cell {
-    pub(super) fn shown(
-        labels: Vec<String>,
-        status: Status,
-        numerator: u64,
-        denominator: u64,
-        interval: (f64, f64),
-    ) -> Self {
-        Self { labels, status, numbers: Some(Numbers { numerator, denominator, interval }) }
+    pub(super) fn shown(labels: Vec<String>, status: Status, values: Vec<Option<Number>>) -> Self {
+        Self { labels, status, values: Some(values) }
     }
 
     pub(super) fn withheld(labels: Vec<String>, status: Status) -> Self {
-        Self { labels, status, numbers: None }
+        Self { labels, status, values: None }
     }
 
-    /// Numerator and denominator, in clients.
-    pub fn counts(&self) -> Option<(u64, u64)> {
-        self.numbers.map(|numbers| (numbers.numerator, numbers.denominator))
+    pub(super) fn add(&mut self, number: Number) {
+        if let Some(values) = &mut self.values {
+            values.push(Some(number));
+        }
     }
 
-    /// Numerator over denominator, 0 to 1.
-    #[expect(clippy::cast_precision_loss, reason = "counts of people are far below 2^53")]
+    /// The numbers, in the order of [`Kind::columns`].
+    pub fn values(&self) -> Option<&[Option<Number>]> {
+        self.values.as_deref()
+    }
+
+    /// The first share of the row: its rate.
     pub fn rate(&self) -> Option<f64> {
-        self.numbers.map(|numbers| numbers.numerator as f64 / numbers.denominator as f64)
-    }
-
-    /// The confidence interval of the rate, 0 to 1.
-    pub fn interval(&self) -> Option<(f64, f64)> {
-        self.numbers.map(|numbers| numbers.interval)
+        self.values.as_ref()?.iter().find_map(|value| match value {
+            Some(Number::Share(share)) => Some(*share),
+            _ => None,
+        })
     }
 }
 
@@ -137,8 +193,12 @@ pub struct CohortNote {
     /// The first day of birth.
     #[schemars(with = "String")]
     pub born_from: NaiveDate,
-    /// The age in months that every client has reached by the as-of date.
-    pub age_months: u32,
+    /// The last day of birth.
+    #[schemars(with = "String")]
+    pub born_to: NaiveDate,
+    /// The age in months that every client has reached by the as-of date; none for curves and doses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub age_months: Option<u32>,
     /// The last day that counts.
     #[schemars(with = "String")]
     pub as_of: NaiveDate,
@@ -147,8 +207,17 @@ pub struct CohortNote {
 /// What the rates are shares of.
 #[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct DenominatorNote {
-    /// `clients_in_file`
+    /// As `--denominator` names it.
     pub source: String,
+    /// In a sentence.
+    pub description: String,
+}
+
+/// A rule by which a client belongs to an organization.
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct AttributionNote {
+    /// As `--attribution` names it.
+    pub rule: Attribution,
     /// In a sentence.
     pub description: String,
 }
@@ -174,7 +243,7 @@ pub struct FilterNote {
 /// How intervals are made.
 #[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct IntervalNote {
-    /// `wilson`
+    /// In a sentence.
     pub method: String,
     /// Confidence level, 0 to 1.
     pub level: f64,
@@ -211,7 +280,7 @@ pub struct TableNote {
 /// `release.json`: what a release is. The same question to the same month gives the same bytes, so it has no clock time.
 #[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Document {
-    /// 1.
+    /// 2.
     pub schema_version: u32,
     /// Changes with the question, the month and every file of knowledge behind it.
     pub release_id: String,
@@ -221,21 +290,31 @@ pub struct Document {
     pub marking: String,
     /// What made it.
     pub tool: Tool,
-    /// `coverage`
-    pub indicator: String,
-    /// What is measured.
-    pub measure: MeasureNote,
+    /// What the table tells: the name and its definition are in docs/indicators.md.
+    pub indicator: Indicator,
+    /// The indicator in a sentence.
+    pub indicator_definition: String,
+    /// What is measured; of dropout, the later measure. Doses have none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub measure: Option<MeasureNote>,
+    /// Of dropout, the earlier measure.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from_measure: Option<MeasureNote>,
     /// Who is counted.
     pub cohort: CohortNote,
-    /// What the rates are shares of.
-    pub denominator: DenominatorNote,
+    /// What the rates are shares of. With several, each row names its own.
+    pub denominators: Vec<DenominatorNote>,
+    /// By which rule clients belong to organizations, in tables of organizations. With several, each row names its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attributions: Vec<AttributionNote>,
     /// The columns that come first.
     pub dimensions: Vec<DimensionNote>,
     /// The filters.
     #[serde(rename = "where")]
     pub filters: Vec<FilterNote>,
-    /// How intervals are made.
-    pub interval: IntervalNote,
+    /// How intervals are made, where there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interval: Option<IntervalNote>,
     /// The month, `YYYY-MM`.
     #[schemars(with = "String")]
     pub reporting_period: ReportingPeriod,
@@ -255,60 +334,48 @@ pub struct Document {
 }
 
 impl Document {
-    pub(super) fn of(question: &Coverage<'_>, policy: &Policy) -> Self {
+    pub(super) fn of(question: &Question<'_>, policy: &Policy, kind: Kind) -> Self {
         let manifest = question.partition().manifest();
-        let measure = question.measure();
-        let (version, fingerprint) = question.measure_edition();
         let policy_edition = policy.edition();
         let audience = Audience::Internal;
-        let months = measure.by_age_months;
-        let year = manifest.first_inclusion_year;
+        let mut measures = question.measures_asked().map(|at| measure_note(question.measures(), at));
+        let (measure, from_measure) = (measures.next(), measures.next());
         let mut document = Self {
-            schema_version: 1,
+            schema_version: 2,
             release_id: String::new(),
             audience,
             marking: audience.marking().to_owned(),
             tool: Tool::this(),
-            indicator: "coverage".to_owned(),
-            measure: MeasureNote {
-                id: measure.id.clone(),
-                title: measure.title.clone(),
-                definition: measure.definition.clone(),
-                source: measure.source.clone(),
-                cvx_codes: question.cvx_codes(),
-                version: version.to_owned(),
-                fingerprint: fingerprint.clone(),
+            indicator: question.indicator(),
+            indicator_definition: definition(question.indicator()).to_owned(),
+            measure,
+            from_measure,
+            cohort: cohort_note(question),
+            denominators: match kind {
+                Kind::Shares { .. } => {
+                    let described = |source: &Denominator| DenominatorNote {
+                        source: source.name(),
+                        description: denominator_in_words(source, question),
+                    };
+                    question.denominators().iter().map(described).collect()
+                }
+                Kind::Doses | Kind::Curve => Vec::new(),
             },
-            cohort: CohortNote {
-                description: {
-                    let filters = question.filters().map(|(dimension, labels)| {
-                        format!("; only {}: {}", dimension.title.to_lowercase(), labels.join(", "))
-                    });
-                    format!(
-                        "Clients born on or after {} who have reached {months} months of age by {}{}",
-                        question.born_from(),
-                        question.as_of(),
-                        filters.collect::<String>()
-                    )
-                },
-                born_from: question.born_from(),
-                age_months: months,
-                as_of: question.as_of(),
-            },
-            denominator: DenominatorNote {
-                source: "clients_in_file".to_owned(),
-                description: "Clients of the cohort with at least one accepted immunization in the file".to_owned(),
-            },
+            attributions: question
+                .attributions()
+                .iter()
+                .map(|rule| AttributionNote { rule: *rule, description: rule.sentence().to_owned() })
+                .collect(),
             dimensions: question
                 .by()
-                .iter()
                 .map(|dimension| DimensionNote { id: dimension.id.clone(), title: dimension.title.clone() })
                 .collect(),
             filters: question
                 .filters()
                 .map(|(dimension, labels)| FilterNote { dimension: dimension.id.clone(), values: labels.to_vec() })
                 .collect(),
-            interval: IntervalNote { method: "wilson".to_owned(), level: policy.confidence() },
+            interval: interval_method(kind)
+                .map(|method| IntervalNote { method, level: policy.confidence() }),
             reporting_period: manifest.reporting_period,
             delivery: manifest.delivery.clone(),
             dictionary: manifest.dictionary.clone(),
@@ -319,18 +386,20 @@ impl Document {
                 reason: policy.reason().to_owned(),
                 fingerprint: policy_edition.fingerprint,
             },
-            caveats: vec![
-                "The Texas registry is opt-in: clients without consent are absent, and so is a child with no recorded dose. Rates among clients in the file tend to overstate coverage of the population.".to_owned(),
-                format!("Vaccinations before {year} are not in the file, so clients born before {} are not in the cohort.", question.complete_from()),
-                "Recorded doses count as the definition says, valid or not; the file does not tell validity.".to_owned(),
-                "County, sex and the like are those of the client's latest vaccination in the file.".to_owned(),
-                format!("Rows with a numerator, a complement or a denominator of 1 to {} are suppressed; suppressed is not zero.", policy.k() - 1),
-            ],
+            caveats: caveats(question, policy, kind),
             table: None,
         };
-        document.caveats.extend(question.measure_caveats());
         document.release_id = document.identify();
         document
+    }
+
+    /// What the column `measure` has.
+    pub fn measure_label(&self) -> Option<String> {
+        let measure = self.measure.as_ref()?;
+        Some(match &self.from_measure {
+            Some(from) => format!("{} to {}", from.id, measure.id),
+            None => measure.id.clone(),
+        })
     }
 
     fn identify(&self) -> String {
@@ -338,17 +407,133 @@ impl Document {
     }
 }
 
+fn measure_note(measures: &Measures, at: usize) -> MeasureNote {
+    let measure = &measures.measures()[at];
+    MeasureNote {
+        id: measure.id.clone(),
+        title: measure.title.clone(),
+        definition: measure.definition.clone(),
+        source: measure.source.clone(),
+        cvx_codes: measures.cvx_codes(at).into_iter().map(str::to_owned).collect(),
+        version: measures.versions()[at].clone(),
+        fingerprint: measures.fingerprints()[at].clone(),
+    }
+}
+
+fn definition(indicator: Indicator) -> &'static str {
+    match indicator {
+        Indicator::Coverage => "Share of clients who met the measure in time.",
+        Indicator::Late => {
+            "Share of clients who were not up to date in time, and were by the as-of date."
+        }
+        Indicator::OnTime => "Share of clients who had each last dose before the schedule calls it late.",
+        Indicator::Dropout => {
+            "Share of clients up to date with the earlier measure, by the age of the later one, who were not with the later one."
+        }
+        Indicator::Potential => "Share of clients who would have been up to date in time, had no opportunity been missed.",
+        Indicator::Missed => {
+            "Share of clients who were not up to date in time, and would have been, had no opportunity been missed."
+        }
+        Indicator::OneVisit => {
+            "Share of the clients not up to date on the as-of date who lacked no more than one dose of each vaccine."
+        }
+        Indicator::Missing => "Share of clients who lacked exactly these parts of the combination in time.",
+        Indicator::Curve => "Share of clients who were up to date before they reached each age.",
+        Indicator::Doses => "Doses administered, and the people who had them.",
+    }
+}
+
+fn cohort_note(question: &Question<'_>) -> CohortNote {
+    let (born_from, born_to) = question.born();
+    let as_of = question.as_of();
+    let age = match question.indicator() {
+        Indicator::Doses | Indicator::Curve => None,
+        _ => question.measures_asked().next().map(|at| question.measures().measures()[at].by_age_months),
+    };
+    let who = match (question.indicator(), age) {
+        (Indicator::Doses, _) => format!("Doses of clients of all ages, given on or before {as_of}"),
+        (_, None) => format!("Clients born on or after {born_from}, followed to {as_of}"),
+        (_, Some(months)) => {
+            format!("Clients born on or after {born_from} who have reached {months} months of age by {as_of}")
+        }
+    };
+    let filters = question.filters().map(|(dimension, labels)| {
+        format!("; only {}: {}", dimension.title.to_lowercase(), labels.join(", "))
+    });
+    CohortNote { description: who + &filters.collect::<String>(), born_from, born_to, age_months: age, as_of }
+}
+
+fn denominator_in_words(denominator: &Denominator, question: &Question<'_>) -> String {
+    match denominator {
+        Denominator::Clients => "Clients of the cohort with at least one accepted immunization in the file".to_owned(),
+        Denominator::Resident => {
+            format!("Of these, those whose latest county is {}", question.resident_counties().unwrap_or_default().join(", "))
+        }
+        Denominator::Active(1) => format!("Of these, those with a visit in the year up to {}", question.as_of()),
+        Denominator::Active(years) => {
+            format!("Of these, those with a visit in the {years} years up to {}", question.as_of())
+        }
+        Denominator::Population(name) => format!("The population file `{name}`"),
+    }
+}
+
+fn interval_method(kind: Kind) -> Option<String> {
+    match kind {
+        Kind::Shares { .. } => {
+            Some(format!("Wilson's score; exact (Clopper and Pearson) up to {} clients", statistics::EXACT_UP_TO))
+        }
+        Kind::Curve => Some("Greenwood's variance on the scale of log(-log S)".to_owned()),
+        Kind::Doses => None,
+    }
+}
+
+/// What a reader must know.
+fn caveats(question: &Question<'_>, policy: &Policy, kind: Kind) -> Vec<String> {
+    let year = question.partition().manifest().first_inclusion_year;
+    let small = policy.k() - 1;
+    let mut caveats = vec!["The Texas registry is opt-in: clients without consent are absent, and so is a child with no recorded dose. Rates among clients in the file tend to overstate coverage of the population.".to_owned()];
+    caveats.push(match kind {
+        Kind::Doses => format!("Vaccinations before {year} are not in the file."),
+        _ => format!("Vaccinations before {year} are not in the file, so clients born before {} are not in the cohort.", question.complete_from()),
+    });
+    caveats.push("Recorded doses count as the definition says, valid or not; the file does not tell validity.".to_owned());
+    caveats.push("County, sex and the like are those of the client's latest vaccination in the file.".to_owned());
+    caveats.push(match kind {
+        Kind::Shares { .. } => format!("Rows with a numerator, a complement or a denominator of 1 to {small} are suppressed; suppressed is not zero."),
+        Kind::Doses => format!("Rows with 1 to {small} persons are suppressed; suppressed is not zero."),
+        Kind::Curve => format!("Months of age are taken together until no number of 1 to {small} is left; what is left at the end of a curve is not told."),
+    });
+    if question.denominators().len() > 1 || question.attributions().len() > 1 {
+        caveats.push(format!("A row is suppressed, too, when it differs from another one of its group by 1 to {small} clients."));
+    }
+    match question.indicator() {
+        Indicator::Potential | Indicator::Missed => caveats.push("Why a dose was not given, the file does not tell: contraindications, refusals and shortages are in it, too. Minimum ages and intervals are those of CDSi.".to_owned()),
+        Indicator::OneVisit => caveats.push("Intervals and minimum ages are not asked: this is what a visit could complete at best.".to_owned()),
+        Indicator::Missing => caveats.push(format!("Sets of fewer than {} clients are pooled as `other sets`.", policy.k())),
+        _ => {}
+    }
+    if !question.attributions().is_empty() {
+        caveats.push("The file does not say whose patient a client is: `--attribution all` shows how much the rule matters.".to_owned());
+    }
+    if matches!(kind, Kind::Shares { .. }) {
+        caveats.push("A rate is marked unreliable as in the National Immunization Surveys: fewer than 30 clients, or an interval whose half-width is more than 0.588 of the rate.".to_owned());
+    }
+    caveats.extend(question.measure_caveats());
+    caveats
+}
+
 /// A table whose every cell has been treated. Only `disclosure` makes it.
 #[derive(Clone, Debug)]
 pub struct Release {
     document: Document,
-    dimensions: Vec<String>,
+    label_columns: Vec<String>,
+    kind: Kind,
     cells: Vec<Cell>,
 }
 
 impl Release {
-    pub(super) fn new(document: Document, dimensions: Vec<String>, cells: Vec<Cell>) -> Self {
-        Self { document, dimensions, cells }
+    pub(super) fn new(document: Document, label_columns: Vec<String>, kind: Kind, cells: Vec<Cell>) -> Self {
+        Self { document, label_columns, kind, cells }
     }
 
     /// The content of `release.json`, without a table file.
@@ -356,9 +541,14 @@ impl Release {
         &self.document
     }
 
-    /// The names of the dimension columns.
-    pub fn dimensions(&self) -> &[String] {
-        &self.dimensions
+    /// The names of the columns of labels: the dimensions, and what tells rows of several rules apart.
+    pub fn label_columns(&self) -> &[String] {
+        &self.label_columns
+    }
+
+    /// What the rows tell.
+    pub fn kind(&self) -> Kind {
+        self.kind
     }
 
     /// The rows, in the order of their labels.

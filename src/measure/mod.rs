@@ -136,6 +136,9 @@ pub struct Measure {
     /// The age in months before which no dose counts or is given; younger clients need not be in the file's years.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub history_from_months: Option<u32>,
+    /// stub
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub late_after: Option<Age>,
     /// The edition of the schedule, where the measure belongs to one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<Schedule>,
@@ -519,6 +522,10 @@ impl Measures {
         &self.versions
     }
 
+    /// stub
+    pub fn potential(&self, _at: usize) -> Option<String> { None }
+    /// stub
+    pub fn near(&self, _at: usize) -> Option<String> { None }
     /// The position of a measure; the error names the nearest one.
     pub fn position(&self, id: &str) -> Result<usize> {
         self.list.iter().position(|measure| measure.id == id).ok_or_else(|| {

@@ -1,7 +1,7 @@
 //! A [`Release`] → CSV, JSON, Parquet, Arrow or a table for the terminal, with `release.json` beside each file.
 //!
-//! All of them are the same long form: dimension columns, then measure, numerator, denominator, rate,
-//! `ci_low`, `ci_high`, status, audience.
+//! All of them are the same long form: columns of labels, then the measure, the numbers of the release's kind, status and
+//! audience.
 
 mod table;
 
@@ -14,7 +14,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
-use crate::disclosure::release::{Document, TableNote};
+use crate::disclosure::release::{Document, Number, TableNote};
 use crate::disclosure::{Cell, Release};
 use crate::error::{Error, Result};
 use crate::fs;
@@ -53,14 +53,14 @@ impl Format {
     }
 }
 
-/// The columns after the dimensions.
-const COLUMNS: [&str; 8] = ["measure", "numerator", "denominator", "rate", "ci_low", "ci_high", "status", "audience"];
-
 const DESCRIPTION: &str = "release.json";
 
 /// Names of all columns.
 pub fn columns(release: &Release) -> Vec<String> {
-    release.dimensions().iter().cloned().chain(COLUMNS.map(str::to_owned)).collect()
+    let labels = release.label_columns().iter().cloned();
+    let measure = release.document().measure.as_ref().map(|_| "measure".to_owned());
+    let numbers = release.kind().columns().into_iter().map(|column| column.name.to_owned());
+    labels.chain(measure).chain(numbers).chain(["status", "audience"].map(str::to_owned)).collect()
 }
 
 /// The bytes of a release in a format.
@@ -106,50 +106,45 @@ fn share(value: f64) -> String {
     format!("{value:.6}")
 }
 
+/// The numbers of a row by column; none of a withheld one.
+fn numbers(release: &Release, cell: &Cell) -> Vec<Option<Number>> {
+    cell.values().map_or_else(|| vec![None; release.kind().columns().len()], <[_]>::to_vec)
+}
+
 fn csv(release: &Release) -> Result<Vec<u8>> {
     let failed = |_| Error::internal("a release has no CSV form");
+    let document = release.document();
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record(columns(release)).map_err(failed)?;
     for cell in release.cells() {
-        let counts = cell.counts();
-        let interval = cell.interval();
-        let number = |value: Option<u64>| value.map(|value| value.to_string()).unwrap_or_default();
-        let ratio = |value: Option<f64>| value.map(share).unwrap_or_default();
-        let values = [
-            release.document().measure.id.clone(),
-            number(counts.map(|counts| counts.0)),
-            number(counts.map(|counts| counts.1)),
-            ratio(cell.rate()),
-            ratio(interval.map(|interval| interval.0)),
-            ratio(interval.map(|interval| interval.1)),
-            cell.status.word().to_owned(),
-            release.document().audience.word().to_owned(),
-        ];
-        writer.write_record(cell.labels.iter().chain(&values)).map_err(failed)?;
+        let numbers = numbers(release, cell).into_iter().map(|number| match number {
+            Some(Number::Count(count)) => count.to_string(),
+            Some(Number::Share(value)) => share(value),
+            None => String::new(),
+        });
+        let row = cell.labels.iter().cloned().chain(document.measure_label()).chain(numbers);
+        let row = row.chain([cell.status.word(), document.audience.word()].map(str::to_owned));
+        writer.write_record(row.collect::<Vec<_>>()).map_err(failed)?;
     }
     writer.into_inner().map_err(|_| Error::internal("a release has no CSV form"))
 }
 
 fn json(release: &Release) -> Result<Vec<u8>> {
+    let document = release.document();
     let rows: Vec<serde_json::Value> = release
         .cells()
         .iter()
         .map(|cell| {
-            let mut row = serde_json::Map::new();
-            for (dimension, label) in release.dimensions().iter().zip(&cell.labels) {
-                row.insert(dimension.clone(), label.as_str().into());
-            }
-            let rounded = |value: Option<f64>| value.and_then(|value| share(value).parse::<f64>().ok());
-            row.insert("measure".into(), release.document().measure.id.as_str().into());
-            row.insert("numerator".into(), cell.counts().map(|counts| counts.0).into());
-            row.insert("denominator".into(), cell.counts().map(|counts| counts.1).into());
-            row.insert("rate".into(), rounded(cell.rate()).into());
-            row.insert("ci_low".into(), rounded(cell.interval().map(|interval| interval.0)).into());
-            row.insert("ci_high".into(), rounded(cell.interval().map(|interval| interval.1)).into());
-            row.insert("status".into(), cell.status.word().into());
-            row.insert("audience".into(), release.document().audience.word().into());
-            row.into()
+            let texts = cell.labels.iter().cloned().chain(document.measure_label()).map(serde_json::Value::from);
+            let numbers = numbers(release, cell).into_iter().map(|number| match number {
+                Some(Number::Count(count)) => count.into(),
+                Some(Number::Share(value)) => share(value).parse::<f64>().ok().into(),
+                None => serde_json::Value::Null,
+            });
+            let end = [cell.status.word(), document.audience.word()].map(serde_json::Value::from);
+            columns(release).into_iter().zip(texts.chain(numbers).chain(end)).collect()
         })
+        .map(serde_json::Value::Object)
         .collect();
     let mut text = serde_json::to_vec_pretty(&rows).map_err(|_| Error::internal("a release has no JSON form"))?;
     text.push(b'\n');
@@ -157,24 +152,29 @@ fn json(release: &Release) -> Result<Vec<u8>> {
 }
 
 fn batch(release: &Release) -> Result<RecordBatch> {
-    let cells = release.cells();
+    let (cells, document) = (release.cells(), release.document());
     let text = |values: Vec<&str>| Arc::new(StringArray::from(values)) as ArrayRef;
-    let count = |values: Vec<Option<u64>>| {
-        let values = values.into_iter().map(|value| value.and_then(|value| i64::try_from(value).ok()));
-        Arc::new(values.collect::<Int64Array>()) as ArrayRef
-    };
-    let ratio = |values: Vec<Option<f64>>| Arc::new(Float64Array::from(values)) as ArrayRef;
-    let mut arrays: Vec<ArrayRef> = (0..release.dimensions().len())
+    let mut arrays: Vec<ArrayRef> = (0..release.label_columns().len())
         .map(|at| text(cells.iter().map(|cell| cell.labels[at].as_str()).collect()))
         .collect();
-    let document = release.document();
+    arrays.extend(document.measure_label().map(|measure| text(vec![&measure; cells.len()])));
+    for (at, column) in release.kind().columns().into_iter().enumerate() {
+        let values = cells.iter().map(|cell| cell.values().and_then(|values| values[at]));
+        arrays.push(if column.is_share {
+            let shares = values.map(|value| match value {
+                Some(Number::Share(share)) => Some(share),
+                _ => None,
+            });
+            Arc::new(shares.collect::<Float64Array>())
+        } else {
+            let counts = values.map(|value| match value {
+                Some(Number::Count(count)) => i64::try_from(count).ok(),
+                _ => None,
+            });
+            Arc::new(counts.collect::<Int64Array>())
+        });
+    }
     arrays.extend([
-        text(vec![&document.measure.id; cells.len()]),
-        count(cells.iter().map(|cell| cell.counts().map(|counts| counts.0)).collect()),
-        count(cells.iter().map(|cell| cell.counts().map(|counts| counts.1)).collect()),
-        ratio(cells.iter().map(Cell::rate).collect()),
-        ratio(cells.iter().map(|cell| cell.interval().map(|interval| interval.0)).collect()),
-        ratio(cells.iter().map(|cell| cell.interval().map(|interval| interval.1)).collect()),
         text(cells.iter().map(|cell| cell.status.word()).collect()),
         text(vec![document.audience.word(); cells.len()]),
     ]);

@@ -5,15 +5,16 @@ use std::path::{Path, PathBuf};
 use duckdb::types::{ToSql, ToSqlOutput, Value as SqlValue, ValueRef};
 use duckdb::{AccessMode, Config, Connection, params_from_iter};
 
-use super::plan::AggregatePlan;
-use super::sql::{self, Parameter};
+use super::plan::{AggregatePlan, Rows};
+use super::sql::{self, Parameter, Tables};
+use crate::convert::Partition;
+use crate::convert::manifest::Table;
 use crate::error::{Error, Result};
 
 /// The counts of one group. Not for any other room than `query`: it is made into a `RawTable` there.
 pub struct Group {
     pub(super) key: Vec<Option<String>>,
-    pub(super) numerator: u64,
-    pub(super) denominator: u64,
+    pub(super) counts: Vec<u64>,
 }
 
 impl std::fmt::Debug for Group {
@@ -24,72 +25,102 @@ impl std::fmt::Debug for Group {
 
 /// An aggregate plan in, integer counts out.
 pub trait Engine {
-    /// Counts the rows of the `clients` files of one month. Groups come in no particular order.
-    fn aggregate(&mut self, plan: &AggregatePlan, files: &[PathBuf]) -> Result<Vec<Group>>;
+    /// Counts rows of one month. Groups come in no particular order.
+    fn aggregate(&mut self, plan: &AggregatePlan) -> Result<Vec<Group>>;
 }
 
-/// DuckDB inside this process.
+/// DuckDB inside this process, over the files of one month.
 #[derive(Debug)]
-pub struct DuckDb {
+pub struct DuckDb<'a> {
+    partition: &'a Partition,
     threads: usize,
+    /// Opened when first needed: one that reads `clients` alone, and one for both tables.
+    clients: Option<Month>,
+    both: Option<Month>,
 }
 
-impl DuckDb {
-    /// An engine with so many threads.
-    pub fn new(threads: usize) -> Self {
-        Self { threads: threads.max(1) }
+/// A connection, and the tables as it names them.
+#[derive(Debug)]
+struct Month {
+    connection: Connection,
+    clients: String,
+    immunizations: String,
+}
+
+impl<'a> DuckDb<'a> {
+    /// An engine with so many threads for a month.
+    pub fn new(partition: &'a Partition, threads: usize) -> Self {
+        Self { partition, threads: threads.max(1), clients: None, both: None }
     }
 
-    /// A connection that can read exactly `files` and nothing else: no other file, no network, no extension, no change
-    /// of settings. It keeps everything in memory.
-    fn open(&self, files: &[PathBuf]) -> Result<Connection> {
-        let failed = |_| Error::internal("the embedded query engine does not start");
-        let config = Config::default()
-            .access_mode(AccessMode::Automatic)
-            .and_then(|config| config.with("autoinstall_known_extensions", "false"))
-            .and_then(|config| config.with("autoload_known_extensions", "false"))
-            .and_then(|config| config.with("allow_community_extensions", "false"))
-            .and_then(|config| config.with("allow_unsigned_extensions", "false"))
-            .and_then(|config| config.with("allow_persistent_secrets", "false"))
-            .and_then(|config| config.with("threads", self.threads.to_string()))
-            .and_then(|config| config.with("max_temp_directory_size", "0KB"))
-            .map_err(failed)?;
-        let connection = Connection::open_in_memory_with_flags(config).map_err(failed)?;
-        // The order matters: what may be read, then nothing beside it, then no way back.
-        connection
-            .execute_batch(&format!(
-                "SET preserve_insertion_order = false; SET enable_logging = false; SET allowed_paths = [{}]; \
-                 SET enable_external_access = false; SET lock_configuration = true;",
-                literals(files)?
-            ))
-            .map_err(failed)?;
-        Ok(connection)
+    /// The month as a plan needs it. The files of a table are compared with their SHA-256 once.
+    fn month(&mut self, rows: Rows) -> Result<&Month> {
+        let alone = rows == Rows::Clients;
+        let kept = if alone { &mut self.clients } else { &mut self.both };
+        if let Some(month) = kept {
+            return Ok(month);
+        }
+        let clients = self.partition.files(Table::Clients)?;
+        let immunizations = if alone { Vec::new() } else { self.partition.files(Table::Immunizations)? };
+        let table = |files: &[PathBuf]| {
+            Ok::<_, Error>(format!("read_parquet([{}], hive_partitioning = false)", literals(files)?))
+        };
+        let month = Month {
+            clients: table(&clients)?,
+            immunizations: table(&immunizations)?,
+            connection: open(&[clients, immunizations].concat(), self.threads)?,
+        };
+        Ok(kept.insert(month))
     }
 }
 
-impl Engine for DuckDb {
-    fn aggregate(&mut self, plan: &AggregatePlan, files: &[PathBuf]) -> Result<Vec<Group>> {
+/// A connection that can read exactly `files` and nothing else: no other file, no network, no extension, no change of
+/// settings. It keeps everything in memory.
+fn open(files: &[PathBuf], threads: usize) -> Result<Connection> {
+    let failed = |_| Error::internal("the embedded query engine does not start");
+    let config = Config::default()
+        .access_mode(AccessMode::Automatic)
+        .and_then(|config| config.with("autoinstall_known_extensions", "false"))
+        .and_then(|config| config.with("autoload_known_extensions", "false"))
+        .and_then(|config| config.with("allow_community_extensions", "false"))
+        .and_then(|config| config.with("allow_unsigned_extensions", "false"))
+        .and_then(|config| config.with("allow_persistent_secrets", "false"))
+        .and_then(|config| config.with("threads", threads.to_string()))
+        .and_then(|config| config.with("max_temp_directory_size", "0KB"))
+        .map_err(failed)?;
+    let connection = Connection::open_in_memory_with_flags(config).map_err(failed)?;
+    // The order matters: what may be read, then nothing beside it, then no way back.
+    connection
+        .execute_batch(&format!(
+            "SET preserve_insertion_order = false; SET enable_logging = false; SET allowed_paths = [{}]; \
+             SET enable_external_access = false; SET lock_configuration = true;",
+            literals(files)?
+        ))
+        .map_err(failed)?;
+    Ok(connection)
+}
+
+impl Engine for DuckDb<'_> {
+    fn aggregate(&mut self, plan: &AggregatePlan) -> Result<Vec<Group>> {
         // DuckDB's own words may repeat a value, so they are not passed on.
         let failed = |_| Error::internal("the embedded query engine refuses a planned query");
-        let table = format!("read_parquet([{}], hive_partitioning = false)", literals(files)?);
-        let (text, parameters) = sql::render(plan, &table)?;
-        let connection = self.open(files)?;
-        let mut statement = connection.prepare(&text).map_err(failed)?;
-        let keys = plan.group_by.len();
+        let month = self.month(plan.rows)?;
+        let tables = Tables { clients: &month.clients, immunizations: &month.immunizations };
+        let (text, parameters) = sql::render(plan, tables)?;
+        let mut statement = month.connection.prepare(&text).map_err(failed)?;
+        let (keys, counts) = (plan.group_by.len(), plan.counts.len());
         let rows = statement
             .query_map(params_from_iter(&parameters), |row| {
                 let key = (0..keys).map(|at| row.get_ref(at).map(as_text)).collect::<Result<Vec<_>, _>>()?;
-                Ok((key, row.get::<_, i64>(keys)?, row.get::<_, i64>(keys + 1)?))
+                let counts = (keys..keys + counts).map(|at| row.get::<_, i64>(at)).collect::<Result<Vec<_>, _>>()?;
+                Ok((key, counts))
             })
             .map_err(failed)?;
         rows.map(|row| {
-            let (key, denominator, numerator) = row.map_err(failed)?;
-            match (u64::try_from(numerator), u64::try_from(denominator)) {
-                (Ok(numerator), Ok(denominator)) if numerator <= denominator => {
-                    Ok(Group { key, numerator, denominator })
-                }
-                _ => Err(Error::internal("the embedded query engine counts wrongly")),
-            }
+            let (key, counts) = row.map_err(failed)?;
+            let counts = counts.into_iter().map(u64::try_from).collect::<Result<_, _>>();
+            let counts = counts.map_err(|_| Error::internal("the embedded query engine counts wrongly"))?;
+            Ok(Group { key, counts })
         })
         .collect()
     }
@@ -139,7 +170,7 @@ mod tests {
         let other = folder.path().join("other.csv");
         std::fs::write(&named, "a\n1\n").unwrap();
         std::fs::write(&other, "a\n2\n").unwrap();
-        let connection = DuckDb::new(1).open(std::slice::from_ref(&named)).unwrap();
+        let connection = open(std::slice::from_ref(&named), 1).unwrap();
         let (named, other) = (named.display(), other.display());
         let count: i64 =
             connection.query_row(&format!("SELECT count(*) FROM read_text('{named}')"), [], |row| row.get(0)).unwrap();

@@ -1,5 +1,7 @@
 //! A closed question → a plan → SQL → raw counts that only `disclosure` may look at.
 
+pub mod ask;
+mod axis;
 pub mod engine;
 #[cfg(test)]
 mod oracle;
@@ -12,62 +14,97 @@ use chrono::{Datelike, NaiveDate};
 
 use crate::calendar::{self, born_by};
 use crate::convert::Partition;
-use crate::convert::manifest::Table;
-use crate::dictionary::{Dictionary, Dimension, FieldType, Level, names, nearest};
+use crate::dictionary::{Dictionary, Dimension, names};
 use crate::error::{Error, Result};
 use crate::measure::{Basis, Cutoff, Measure, Measures, Requirement, age_column};
-use engine::Engine;
-use plan::{AggregatePlan, Condition, Series, Value};
+use ask::{Ask, Attribution, AttributionChoice, Denominator, Indicator};
+use axis::{Axis, Filter};
+use engine::{Engine, Group};
+use plan::{AggregatePlan, Column, Condition, Count, Expression, Rows};
 
 /// What stands for "not known" in tables and filters.
 pub const UNKNOWN: &str = "Unknown";
 
-/// A filter as it was typed: a dimension and one or more of its values.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Where {
-    /// Id of the dimension.
-    pub dimension: String,
-    /// Codes or labels.
-    pub values: Vec<String>,
+/// A curve ends so many months after the age of its measure: late doses are seen, and a tail of few clients is not.
+const CURVE_BEYOND: u32 = 12;
+
+/// What a question is bound to.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// The dictionary in force.
+    pub dictionary: &'a Dictionary,
+    /// The measures in force.
+    pub measures: &'a Measures,
+    /// The month.
+    pub partition: &'a Partition,
+    /// The counties of the department, as its settings name them.
+    pub counties: &'a [String],
 }
 
-/// A coverage question whose measure, dimensions and values are known to exist.
+/// A question whose measures, dimensions and values are known to exist.
 #[derive(Clone, Debug)]
-pub struct Coverage<'a> {
-    dictionary: &'a Dictionary,
-    measures: &'a Measures,
-    partition: &'a Partition,
-    measure: usize,
-    by: Vec<&'a Dimension>,
+pub struct Question<'a> {
+    context: Context<'a>,
+    indicator: Indicator,
+    /// Position of the measure whose age and cohort are meant: for dropout, of the later one.
+    measure: Option<usize>,
+    /// For dropout, position of the earlier one.
+    from: Option<usize>,
+    by: Vec<Axis<'a>>,
     filters: Vec<Filter<'a>>,
     as_of: NaiveDate,
-}
-
-#[derive(Clone, Debug)]
-struct Filter<'a> {
-    dimension: &'a Dimension,
-    values: Vec<Value>,
-    unknown: bool,
-    /// As the values read in a table.
-    labels: Vec<String>,
+    denominators: Vec<Denominator>,
+    attributions: Vec<Attribution>,
+    /// The department's counties, where a denominator needs them.
+    resident: Option<Filter<'a>>,
 }
 
 /// Integer counts before disclosure control. Only `disclosure` reads them: the fields are this crate's own, there is no
 /// serialisation, and `Debug` shows nothing.
 pub struct RawTable {
-    /// The ids of the dimensions.
-    pub(crate) dimensions: Vec<String>,
-    /// One row for each combination of labels that has clients, in the order of the labels.
-    pub(crate) rows: BTreeMap<Vec<String>, RawCount>,
+    /// The names of the label columns.
+    pub(crate) columns: Vec<String>,
+    /// What was counted.
+    pub(crate) counts: RawCounts,
+}
+
+/// One entry for each combination of labels that has any, in the order of the labels.
+pub(crate) enum RawCounts {
+    /// Shares of clients.
+    Shares(BTreeMap<Vec<String>, RawShare>),
+    /// Sets of missing parts: the groups, and for each set the clients of the group who lack exactly these.
+    Sets(BTreeMap<Vec<String>, BTreeMap<String, u64>>),
+    /// Doses.
+    Doses(BTreeMap<Vec<String>, RawDoses>),
+    /// Clients by month of age.
+    Curves(BTreeMap<Vec<String>, Vec<RawStep>>),
 }
 
 /// Distinct clients of one group.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct RawCount {
-    /// Those that met the measure.
+pub(crate) struct RawShare {
+    /// Those of whom the indicator tells.
     pub numerator: u64,
     /// All.
     pub denominator: u64,
+}
+
+/// Doses of one group, and the distinct clients who had them.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct RawDoses {
+    pub persons: u64,
+    pub doses: u64,
+}
+
+/// What happened to the clients of one group in one month of age.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct RawStep {
+    /// Not up to date when the month of age began, and followed to its end.
+    pub at_risk: u64,
+    /// Of these, up to date before it ended.
+    pub events: u64,
+    /// Not up to date when it began, and not followed to its end.
+    pub censored: u64,
 }
 
 impl std::fmt::Debug for RawTable {
@@ -76,30 +113,11 @@ impl std::fmt::Debug for RawTable {
     }
 }
 
-impl<'a> Coverage<'a> {
+impl<'a> Question<'a> {
     /// Binds a question to what is there; every error names the nearest thing that exists.
-    pub fn new(
-        dictionary: &'a Dictionary,
-        measures: &'a Measures,
-        partition: &'a Partition,
-        measure: &str,
-        by: &[String],
-        filters: &[Where],
-        as_of: Option<NaiveDate>,
-    ) -> Result<Self> {
+    pub fn bind(ask: &Ask, context: Context<'a>) -> Result<Self> {
+        let Context { dictionary, partition, .. } = context;
         let manifest = partition.manifest();
-        let measure = measures.position(measure)?;
-        let same = |id: &str, fingerprint| {
-            manifest.measures.iter().any(|loaded| loaded.id == id && loaded.fingerprint == fingerprint)
-        };
-        if !same(&measures.measures()[measure].id, measures.fingerprints()[measure].clone()) {
-            return Err(Error::usage(format!(
-                "the month {} was loaded with another definition of `{}`",
-                manifest.reporting_period,
-                measures.measures()[measure].id
-            ))
-            .hint("load the month again: histories are evaluated then"));
-        }
         if manifest.dictionary != dictionary.edition() {
             return Err(Error::usage(format!(
                 "the month {} was loaded with another dictionary",
@@ -108,7 +126,7 @@ impl<'a> Coverage<'a> {
             .hint("name the same dictionary file in phds.toml, or load the month again"));
         }
         let period_end = manifest.reporting_period.last_day();
-        let as_of = as_of.unwrap_or(period_end);
+        let as_of = ask.as_of.unwrap_or(period_end);
         if as_of > period_end {
             return Err(Error::usage(format!(
                 "the as-of date is after the last day of the reporting period, {period_end}"
@@ -118,59 +136,200 @@ impl<'a> Coverage<'a> {
         if as_of.checked_add_days(chrono::Days::new(1)).is_none_or(|next| next.day() != 1) {
             return Err(Error::usage("the as-of date must be the last day of a month"));
         }
-        if by.is_empty() {
+        let mut question = Self {
+            context,
+            indicator: ask.indicator,
+            measure: None,
+            from: None,
+            by: Vec::new(),
+            filters: Vec::new(),
+            as_of,
+            denominators: Vec::new(),
+            attributions: vec![Attribution::Last],
+            resident: None,
+        };
+        question.bind_measures(ask)?;
+        question.bind_dimensions(ask)?;
+        question.bind_denominators(ask)?;
+        question.bind_attribution(ask)?;
+        Ok(question)
+    }
+
+    fn bind_measures(&mut self, ask: &Ask) -> Result<()> {
+        let name = ask.indicator.name();
+        let named = |id: &Option<String>, flag: &str| match id {
+            Some(id) => self.context.measures.position(id),
+            None => Err(Error::usage(format!("`{name}` needs a measure in `{flag}`")).hint("`phds measures` lists them")),
+        };
+        match ask.indicator {
+            Indicator::Doses if ask.measure.is_some() => {
+                return Err(Error::usage("doses are counted by vaccine, and not for a measure")
+                    .hint("use `--by vaccine_group`, or `--where vaccine_group=…`"));
+            }
+            Indicator::Doses => {}
+            Indicator::Dropout => {
+                (self.from, self.measure) = (Some(named(&ask.measure, "--measure")?), Some(named(&ask.to, "--to")?));
+            }
+            _ => self.measure = Some(named(&ask.measure, "--measure")?),
+        }
+        if ask.to.is_some() && ask.indicator != Indicator::Dropout {
+            return Err(Error::usage("`--to` is for dropout only"));
+        }
+        let manifest = self.context.partition.manifest();
+        for at in self.from.into_iter().chain(self.measure) {
+            let measure = self.measure_at(at);
+            let fingerprint = &self.context.measures.fingerprints()[at];
+            if !manifest.measures.iter().any(|edition| edition.id == measure.id && edition.fingerprint == *fingerprint) {
+                return Err(Error::usage(format!(
+                    "the month {} was loaded with another definition of `{}`",
+                    manifest.reporting_period, measure.id
+                ))
+                .hint("load the month again: histories are evaluated then"));
+            }
+            self.suits(at)?;
+        }
+        Ok(())
+    }
+
+    /// Whether a measure has what the indicator needs.
+    fn suits(&self, at: usize) -> Result<()> {
+        let (indicator, measures) = (self.indicator, self.context.measures);
+        let id = &self.measure_at(at).id;
+        let requirement = &measures.requirements()[at];
+        let wrong = |why: &str| Err(Error::usage(format!("`{}` cannot be asked of `{id}`: {why}", indicator.name())));
+        if indicator != Indicator::Coverage && matches!(requirement, Requirement::NoneOf(_)) {
+            return wrong("it counts those without a vaccine");
+        }
+        if indicator == Indicator::Missing && !matches!(requirement, Requirement::AllOf(_)) {
+            return wrong("it is no combination of measures");
+        }
+        let without = |has: &dyn Fn(usize) -> bool| {
+            let parts = measures.deciding(at).into_iter().filter(|part| !has(*part));
+            parts.map(|part| self.measure_at(part).id.clone()).collect::<Vec<_>>().join(", ")
+        };
+        let (lacking, what) = match indicator {
+            Indicator::OnTime => (without(&|part| self.measure_at(part).late_after.is_some()), "`late_after`"),
+            Indicator::Potential | Indicator::Missed => {
+                (without(&|part| measures.potential(part).is_some()), "minimum ages and intervals (opportunities.toml)")
+            }
+            Indicator::OneVisit if measures.near(at).is_none() => (id.clone(), "`one_visit`"),
+            _ => return Ok(()),
+        };
+        if lacking.is_empty() { Ok(()) } else { wrong(&format!("{lacking} has no {what}")) }
+    }
+
+    fn bind_dimensions(&mut self, ask: &Ask) -> Result<()> {
+        if ask.by.is_empty() {
             return Err(
                 Error::usage("a table needs at least one dimension in `--by`").hint("`phds dimensions` lists them")
             );
         }
-        let by = by.iter().map(|id| dictionary.dimension(id)).collect::<Result<Vec<_>>>()?;
-        for (at, dimension) in by.iter().enumerate() {
-            if by[..at].iter().any(|earlier| earlier.id == dimension.id) {
-                return Err(Error::usage(format!("the dimension `{}` is there twice in `--by`", dimension.id)));
+        let find = |id: &str| {
+            let axis = Axis::find(self.context.dictionary, id)?;
+            if axis.is_of_doses() && self.indicator != Indicator::Doses {
+                let id = &axis.dimension.id;
+                return Err(Error::usage(format!("`{id}` is of doses, and `{}` counts clients", self.indicator.name()))
+                    .hint("`phds query doses` takes it"));
+            }
+            Ok(axis)
+        };
+        let by = ask.by.iter().map(|id| find(id)).collect::<Result<Vec<_>>>()?;
+        for (at, axis) in by.iter().enumerate() {
+            let id = &axis.dimension.id;
+            if by[..at].iter().any(|earlier| earlier.dimension.id == *id) {
+                return Err(Error::usage(format!("the dimension `{id}` is there twice in `--by`")));
             }
         }
-        let mut bound: Vec<Filter> = Vec::new();
-        for filter in filters {
-            let dimension = dictionary.dimension(&filter.dimension)?;
-            if bound.iter().any(|earlier| earlier.dimension.id == dimension.id) {
-                return Err(Error::usage(format!("the dimension `{}` is filtered twice", dimension.id))
-                    .hint(format!("write `--where {}=A,B`", dimension.id)));
+        let mut filters: Vec<Filter<'a>> = Vec::new();
+        for filter in &ask.filters {
+            let axis = find(&filter.dimension)?;
+            let id = &axis.dimension.id;
+            if filters.iter().any(|earlier| earlier.axis.dimension.id == *id) {
+                return Err(Error::usage(format!("the dimension `{id}` is filtered twice"))
+                    .hint(format!("write `--where {id}=A,B`")));
             }
-            bound.push(bind(dictionary, dimension, &filter.values)?);
+            filters.push(axis.filter(&filter.values)?);
         }
         // The same question is the same release, in whatever order its filters were typed.
-        bound.sort_by(|a, b| a.dimension.id.cmp(&b.dimension.id));
-        Ok(Self { dictionary, measures, partition, measure, by, filters: bound, as_of })
+        filters.sort_by(|a, b| a.axis.dimension.id.cmp(&b.axis.dimension.id));
+        (self.by, self.filters) = (by, filters);
+        Ok(())
     }
 
-    /// The measure.
-    pub fn measure(&self) -> &'a Measure {
-        &self.measures.measures()[self.measure]
+    fn bind_denominators(&mut self, ask: &Ask) -> Result<()> {
+        let mut denominators = ask.denominators.iter().map(|name| Denominator::parse(name)).collect::<Result<Vec<_>>>()?;
+        denominators.sort();
+        denominators.dedup();
+        if !denominators.is_empty() && matches!(self.indicator, Indicator::Doses | Indicator::Curve | Indicator::Missing) {
+            return Err(Error::usage(format!("`{}` takes no `--denominator`", self.indicator.name())));
+        }
+        if denominators.is_empty() {
+            denominators.push(Denominator::Clients);
+        }
+        if denominators.contains(&Denominator::Resident) {
+            if self.context.counties.is_empty() {
+                return Err(Error::usage("the denominator `resident` needs the counties of the department")
+                    .hint("set `counties` in the section [query] of phds.toml"));
+            }
+            self.resident = Some(Axis::find(self.context.dictionary, names::COUNTY)?.filter(self.context.counties)?);
+        }
+        self.denominators = denominators;
+        Ok(())
     }
 
-    /// The CVX codes that count for the measure.
-    pub fn cvx_codes(&self) -> Vec<String> {
-        self.measures.cvx_codes(self.measure).into_iter().map(str::to_owned).collect()
+    fn bind_attribution(&mut self, ask: &Ask) -> Result<()> {
+        let used = self.axes().any(|axis| axis.dimension.level == crate::dictionary::Level::Attributed);
+        match ask.attribution {
+            Some(_) if !used => {
+                return Err(Error::usage("`--attribution` is for tables of organizations")
+                    .hint("add `--by organization`"));
+            }
+            Some(AttributionChoice::Any | AttributionChoice::All) if self.indicator == Indicator::Doses => {
+                return Err(Error::usage("a dose is of one organization")
+                    .hint("use `--by given_by`, or another rule of attribution"));
+            }
+            Some(choice) => self.attributions = choice.rules().to_vec(),
+            None => {}
+        }
+        Ok(())
     }
 
-    /// Version and fingerprint of the measure.
-    pub fn measure_edition(&self) -> (&'a str, &'a crate::knowledge::Fingerprint) {
-        (&self.measures.versions()[self.measure], &self.measures.fingerprints()[self.measure])
+    fn measure_at(&self, at: usize) -> &'a Measure {
+        &self.context.measures.measures()[at]
+    }
+
+    fn axes(&self) -> impl Iterator<Item = &Axis<'a>> {
+        self.by.iter().chain(self.filters.iter().map(|filter| &filter.axis))
+    }
+
+    /// What the table tells.
+    pub fn indicator(&self) -> Indicator {
+        self.indicator
+    }
+
+    /// The positions of the measures in [`Question::measures`], the one whose age is meant first.
+    pub fn measures_asked(&self) -> impl Iterator<Item = usize> {
+        self.measure.into_iter().chain(self.from)
+    }
+
+    /// The measures in force.
+    pub fn measures(&self) -> &'a Measures {
+        self.context.measures
     }
 
     /// The month.
     pub fn partition(&self) -> &'a Partition {
-        self.partition
+        self.context.partition
     }
 
     /// The dimensions of the table.
-    pub fn by(&self) -> &[&'a Dimension] {
-        &self.by
+    pub fn by(&self) -> impl Iterator<Item = &'a Dimension> {
+        self.by.iter().map(|axis| axis.dimension)
     }
 
     /// Each filter: dimension and labels.
     pub fn filters(&self) -> impl Iterator<Item = (&'a Dimension, &[String])> {
-        self.filters.iter().map(|filter| (filter.dimension, filter.labels.as_slice()))
+        self.filters.iter().map(|filter| (filter.axis.dimension, filter.labels.as_slice()))
     }
 
     /// The last day that counts.
@@ -178,152 +337,307 @@ impl<'a> Coverage<'a> {
         self.as_of
     }
 
-    /// What the measure is not, and what must be known of it.
+    /// What the rates are shares of, each one a row.
+    pub fn denominators(&self) -> &[Denominator] {
+        &self.denominators
+    }
+
+    /// The department's counties, where they matter.
+    pub fn resident_counties(&self) -> Option<&[String]> {
+        self.resident.as_ref().map(|filter| filter.labels.as_slice())
+    }
+
+    /// By which rules clients belong to organizations, where the table is of them.
+    pub fn attributions(&self) -> &[Attribution] {
+        let used = self.axes().any(|axis| axis.dimension.level == crate::dictionary::Level::Attributed);
+        if used { &self.attributions } else { &[] }
+    }
+
+    /// What the measures are not, and what must be known of them.
     pub fn measure_caveats(&self) -> Vec<String> {
-        let trust = (self.measure().basis == Basis::Memory).then(|| self.measures.trust(self.measure));
-        let schedule = self.measures.edition_of_schedule(self.measure);
-        let own = self.measures.caveats(self.measure);
-        trust.into_iter().chain(schedule).chain(own).map(str::to_owned).collect()
+        let measures = self.context.measures;
+        let mut caveats: Vec<String> = Vec::new();
+        for at in self.measures_asked() {
+            let trust = (self.measure_at(at).basis == Basis::Memory).then(|| measures.trust(at));
+            let schedule = measures.edition_of_schedule(at);
+            for caveat in trust.into_iter().chain(schedule).chain(measures.caveats(at)) {
+                if !caveats.iter().any(|known| known == caveat) {
+                    caveats.push(caveat.to_owned());
+                }
+            }
+        }
+        caveats
     }
 
     /// The first day of birth whose doses for the measure are all in the file: those of earlier births are cut off.
     pub fn complete_from(&self) -> NaiveDate {
-        let year = self.partition.manifest().first_inclusion_year;
+        let year = self.context.partition.manifest().first_inclusion_year;
         let first = NaiveDate::from_ymd_opt(year, 1, 1).unwrap_or(NaiveDate::MIN);
-        self.measure()
-            .history_from_months
-            .map_or(first, |months| calendar::date(born_by(calendar::day(first) - 1, months) + 1))
-    }
-
-    /// The first day of birth in the cohort.
-    pub fn born_from(&self) -> NaiveDate {
-        let young = self
-            .measure()
-            .under_age_months
-            .map(|months| calendar::date(born_by(calendar::day(self.as_of), months) + 1));
-        young.map_or(self.complete_from(), |young| young.max(self.complete_from()))
-    }
-
-    fn plan(&self) -> AggregatePlan {
-        let measure = self.measure();
-        let born_to = born_by(calendar::day(self.as_of), measure.by_age_months);
-        let birth = || names::BIRTH_DATE.to_owned();
-        let mut conditions = vec![
-            Condition::NotBefore { column: birth(), day: self.born_from() },
-            Condition::NotAfter { column: birth(), day: calendar::date(born_to) },
-        ];
-        conditions.extend(self.filters.iter().map(|filter| Condition::In {
-            column: filter.dimension.column().to_owned(),
-            values: filter.values.clone(),
-            or_null: filter.unknown,
-        }));
-        let deciding = self.measures.deciding(self.measure).into_iter().map(|part| Series {
-            met: self.measures.measures()[part].column(),
-            reached: age_column(measure.by_age_months),
-            through: measure.cutoff == Cutoff::ThroughBirthday,
+        let from = self.measures_asked().map(|at| {
+            let months = self.measure_at(at).history_from_months;
+            months.map_or(first, |months| calendar::date(born_by(calendar::day(first) - 1, months) + 1))
         });
-        let numerator = match &self.measures.requirements()[self.measure] {
-            Requirement::Series(_) | Requirement::AllOf(_) => deciding.map(Condition::Met).collect(),
-            Requirement::NoneOf(_) => deciding.map(Condition::NotMet).collect(),
-        };
-        AggregatePlan {
-            group_by: self.by.iter().map(|dimension| dimension.column().to_owned()).collect(),
-            conditions,
-            numerator,
-        }
+        from.max().unwrap_or(first)
     }
 
-    /// Counts distinct clients by group.
+    /// The first and the last day of birth in the cohort.
+    pub fn born(&self) -> (NaiveDate, NaiveDate) {
+        let complete = self.complete_from();
+        let Some(measure) = self.measure.map(|at| self.measure_at(at)) else { return (complete, self.as_of) };
+        let of_age = |months| calendar::date(born_by(calendar::day(self.as_of), months));
+        let young = measure.under_age_months.filter(|_| self.indicator != Indicator::Curve);
+        let from = young.map_or(complete, |months| complete.max(of_age(months) + chrono::Days::new(1)));
+        (from, if self.indicator == Indicator::Curve { self.as_of } else { of_age(measure.by_age_months) })
+    }
+
+    /// The age in months at which a curve ends.
+    pub fn curve_months(&self) -> u32 {
+        self.measure.map_or(0, |at| self.measure_at(at).by_age_months + CURVE_BEYOND)
+    }
+
+    /// Counts distinct clients, or doses, by group.
     pub fn count(&self, engine: &mut dyn Engine) -> Result<RawTable> {
-        let groups = engine.aggregate(&self.plan(), &self.partition.files(Table::Clients)?)?;
-        let mut rows: BTreeMap<Vec<String>, RawCount> = BTreeMap::new();
-        for group in groups {
-            let labels =
-                self.by.iter().zip(&group.key).map(|(dimension, value)| self.label(dimension, value.as_deref()));
-            // A recorded "unknown" and a missing value read the same, so they are one group.
-            let count = rows.entry(labels.collect()).or_default();
-            count.numerator += group.numerator;
-            count.denominator += group.denominator;
-        }
-        Ok(RawTable { dimensions: self.by.iter().map(|dimension| dimension.id.clone()).collect(), rows })
-    }
-
-    fn label(&self, dimension: &Dimension, value: Option<&str>) -> String {
-        let Some(value) = value else { return UNKNOWN.to_owned() };
-        let codelist = match dimension.level {
-            Level::Value => self.dictionary.field(&dimension.field).and_then(|field| self.dictionary.codelist(field)),
-            Level::Year | Level::Parent => None,
+        let mut columns: Vec<String> = self.by().map(|dimension| dimension.id.clone()).collect();
+        let several = (self.attributions.len() > 1, self.denominators.len() > 1);
+        columns.extend(several.0.then(|| "attribution".to_owned()));
+        columns.extend(several.1.then(|| "denominator_source".to_owned()));
+        let mut counts = match self.indicator {
+            Indicator::Doses => RawCounts::Doses(BTreeMap::new()),
+            Indicator::Curve => RawCounts::Curves(BTreeMap::new()),
+            Indicator::Missing => RawCounts::Sets(BTreeMap::new()),
+            _ => RawCounts::Shares(BTreeMap::new()),
         };
-        let code =
-            codelist.and_then(|codelist| Some(&codelist.codes()[usize::from(codelist.find(value.as_bytes(), false)?)]));
-        code.map_or(value, |code| &code.label).to_owned()
-    }
-}
-
-impl Dimension {
-    /// The column of `clients` that holds it.
-    fn column(&self) -> &str {
-        match self.level {
-            Level::Value => &self.field,
-            Level::Year | Level::Parent => &self.id,
+        for attribution in &self.attributions {
+            for group in engine.aggregate(&self.plan(*attribution)?)? {
+                let values = self.by.iter().zip(&group.key);
+                let mut labels: Vec<_> = values.map(|(axis, value)| axis.label(value.as_deref())).collect();
+                labels.extend(several.0.then(|| attribution.name().to_owned()));
+                self.add(&mut counts, labels, &group)?;
+            }
         }
+        if let RawCounts::Curves(curves) = &mut counts {
+            curves.values_mut().for_each(|steps| follow(steps));
+        }
+        Ok(RawTable { columns, counts })
     }
-}
 
-/// Typed values → what is stored.
-fn bind<'a>(dictionary: &'a Dictionary, dimension: &'a Dimension, typed: &[String]) -> Result<Filter<'a>> {
-    let field = dictionary.field(&dimension.field).ok_or_else(|| Error::internal("a dimension without a field"))?;
-    let codelist = dictionary.codelist(field);
-    let wrong =
-        |value: &str, hint: String| Error::usage(format!("`{value}` is no value of `{}`", dimension.id)).hint(hint);
-    let mut filter = Filter { dimension, values: Vec::new(), unknown: false, labels: Vec::new() };
-    for value in typed.iter().map(|value| value.trim()) {
-        let mut label = value.to_owned();
-        let is_unknown = value.eq_ignore_ascii_case(UNKNOWN);
-        filter.unknown |= is_unknown;
-        match (dimension.level, codelist) {
-            (Level::Value, Some(codelist)) if field.field_type == FieldType::Code => {
-                match codelist.find(value.as_bytes(), true) {
-                    Some(at) => {
-                        let code = &codelist.codes()[usize::from(at)];
-                        filter.values.push(Value::Text(code.code.clone()));
-                        label.clone_from(&code.label);
-                        filter.unknown |= code.label == UNKNOWN;
+    /// Adds a group to the table. A recorded "unknown" and a missing value read the same, so they are one group.
+    fn add(&self, counts: &mut RawCounts, mut labels: Vec<String>, group: &Group) -> Result<()> {
+        let wrong = || Error::internal("the embedded query engine answers in another form");
+        let further = group.key.get(self.by.len()..).ok_or_else(wrong)?;
+        // A dose before birth, were there one, would be of a negative age.
+        let number = |value: &Option<String>| {
+            let number = value.as_deref().map(str::parse::<i64>).transpose().map_err(|_| wrong())?;
+            Ok::<_, Error>(number.map(|number| usize::try_from(number).unwrap_or(0)))
+        };
+        match counts {
+            RawCounts::Shares(shares) => {
+                for (denominator, pair) in self.denominators.iter().zip(group.counts.chunks_exact(2)) {
+                    let &[all, some] = pair else { return Err(wrong()) };
+                    if some > all {
+                        return Err(Error::internal("the embedded query engine counts wrongly"));
                     }
-                    None if is_unknown => {}
-                    None => {
-                        let known = codelist.codes().iter().map(|code| code.label.as_str());
-                        return Err(wrong(value, nearest(value, known, "phds dictionary --json")));
-                    }
+                    let mut labels = labels.clone();
+                    labels.extend((self.denominators.len() > 1).then(|| denominator.name()));
+                    let share = shares.entry(labels).or_default();
+                    share.numerator += some;
+                    share.denominator += all;
                 }
             }
-            (Level::Parent, Some(codelist)) => {
-                let column = dimension.parent.as_deref().unwrap_or_default();
-                let known = (0u16..).take(codelist.codes().len()).map(|at| codelist.value(at, column));
-                if known.clone().any(|known| known == value) {
-                    filter.values.push(Value::Text(value.to_owned()));
-                } else if !is_unknown {
-                    return Err(wrong(value, nearest(value, known, "phds dictionary --json")));
+            RawCounts::Sets(groups) => {
+                let parts = self.measure.map(|at| self.context.measures.deciding(at)).unwrap_or_default();
+                let mut missing = Vec::new();
+                for (part, value) in parts.into_iter().zip(further) {
+                    if number(value)? == Some(0) {
+                        missing.push(self.measure_at(part).id.as_str());
+                    }
+                }
+                let set = if missing.is_empty() { "none".to_owned() } else { missing.join(" + ") };
+                let count = group.counts.first().ok_or_else(wrong)?;
+                *groups.entry(std::mem::take(&mut labels)).or_default().entry(set).or_default() += count;
+            }
+            RawCounts::Doses(doses) => {
+                let &[number, persons] = group.counts.as_slice() else { return Err(wrong()) };
+                let count = doses.entry(labels).or_default();
+                count.doses += number;
+                count.persons += persons;
+            }
+            RawCounts::Curves(curves) => {
+                let [followed, event] = further else { return Err(wrong()) };
+                let months = usize::try_from(self.curve_months()).map_err(|_| wrong())?;
+                let steps = curves.entry(labels).or_insert_with(|| vec![RawStep::default(); months]);
+                let followed = number(followed)?.ok_or_else(wrong)?.min(months);
+                let count = group.counts.first().ok_or_else(wrong)?;
+                // An event in a month of age that the client has not ended is not yet seen.
+                match number(event)?.filter(|event| *event < followed) {
+                    Some(event) => steps[event].events += count,
+                    None if followed < months => steps[followed].censored += count,
+                    // Followed to the end of the curve without an event: at risk in all steps.
+                    None => steps.last_mut().ok_or_else(wrong)?.at_risk += count,
                 }
             }
-            (Level::Year, _) => match value.parse() {
-                Ok(year) => filter.values.push(Value::Integer(year)),
-                Err(_) if is_unknown => {}
-                Err(_) => return Err(wrong(value, "write a year, for example 2021".to_owned())),
+        }
+        Ok(())
+    }
+
+    fn plan(&self, attribution: Attribution) -> Result<AggregatePlan> {
+        let mut group_by: Vec<_> = self.by.iter().map(|axis| axis.expression(attribution)).collect();
+        let mut conditions: Vec<_> = self.filters.iter().map(|filter| filter.condition(attribution)).collect();
+        let (rows, counts) = match self.measure {
+            None => {
+                let by_group = self.axes().any(Axis::is_vaccine_group);
+                conditions.push(Condition::NotAfter(Column::Dose(names::VACCINATION_DATE.to_owned()), self.as_of));
+                let counted = if by_group { "group_dose" } else { "dose" };
+                conditions.push(Condition::True(Column::Dose(counted.to_owned())));
+                (Rows::Doses, vec![Count::Rows(Vec::new()), Count::Clients])
+            }
+            Some(measure) => {
+                let (from, to) = self.born();
+                conditions.push(Condition::NotBefore(birth(), from));
+                conditions.push(Condition::NotAfter(birth(), to));
+                let of_clients = Rows::Clients;
+                let rows = if attribution == Attribution::Any { Rows::ClientsByOrganization } else { of_clients };
+                match self.indicator {
+                    Indicator::Curve => {
+                        group_by.extend(self.times(measure));
+                        (rows, vec![Count::Rows(Vec::new())])
+                    }
+                    Indicator::Missing => {
+                        let parts = self.context.measures.deciding(measure);
+                        group_by.extend(parts.iter().map(|part| Expression::Holds(Box::new(self.in_time(&[*part], measure)))));
+                        (rows, vec![Count::Rows(Vec::new())])
+                    }
+                    _ => (rows, self.shares(measure)?),
+                }
+            }
+        };
+        Ok(AggregatePlan { rows, group_by, conditions, counts })
+    }
+
+    /// Denominator and numerator for each denominator that is asked for.
+    fn shares(&self, measure: usize) -> Result<Vec<Count>> {
+        let (of_whom, who) = self.share(measure)?;
+        let counts = self.denominators.iter().flat_map(|denominator| {
+            let among = match denominator {
+                Denominator::Clients | Denominator::Population(_) => None,
+                Denominator::Resident => self.resident.as_ref().map(|filter| filter.condition(Attribution::Last)),
+                Denominator::Active(years) => {
+                    let since = calendar::born_by(calendar::day(self.as_of), years * 12);
+                    let last = Column::Client("last_vaccination".to_owned());
+                    Some(Condition::NotBefore(last, calendar::date(since + 1)))
+                }
+            };
+            let all: Vec<_> = of_whom.iter().cloned().chain(among).collect();
+            let some = all.iter().cloned().chain([who.clone()]).collect();
+            [Count::Rows(all), Count::Rows(some)]
+        });
+        Ok(counts.collect())
+    }
+
+    /// Beyond the cohort, whom the indicator is about; and of these, those whom it counts.
+    fn share(&self, measure: usize) -> Result<(Vec<Condition>, Condition)> {
+        let measures = self.context.measures;
+        let parts = measures.deciding(measure);
+        let missing = || Error::internal("a measure lacks what its indicator needs");
+        let in_time = self.in_time(&parts, measure);
+        let by_now = || {
+            let met = parts.iter().map(|part| Condition::NotAfter(self.met(*part), self.as_of));
+            Condition::All(met.collect())
+        };
+        Ok(match self.indicator {
+            Indicator::Late => (Vec::new(), Condition::All(vec![by_now(), in_time.not()])),
+            Indicator::OnTime => {
+                let each = parts.iter().map(|part| {
+                    let age = self.measure_at(*part).late_after.ok_or_else(missing)?;
+                    let months = i32::try_from(age.months()).map_err(|_| missing())?;
+                    let age_then = Expression::Months { birth: birth(), day: self.met(*part), less: age.days() };
+                    Ok(Condition::Less(age_then, months))
+                });
+                (Vec::new(), Condition::All(each.collect::<Result<_>>()?))
+            }
+            Indicator::Dropout => {
+                let from = measures.deciding(self.from.ok_or_else(missing)?);
+                (vec![self.in_time(&from, measure)], in_time.not())
+            }
+            Indicator::Potential | Indicator::Missed => {
+                let could = parts.iter().map(|part| {
+                    let column = measures.potential(*part).ok_or_else(missing)?;
+                    Ok(self.reached(Column::Client(column), measure))
+                });
+                let could = Condition::All(could.collect::<Result<_>>()?);
+                let missed = self.indicator == Indicator::Missed;
+                (Vec::new(), if missed { Condition::All(vec![could, in_time.not()]) } else { could })
+            }
+            Indicator::OneVisit => {
+                let near = Column::Client(measures.near(measure).ok_or_else(missing)?);
+                (vec![by_now().not()], Condition::NotAfter(near, self.as_of))
+            }
+            _ => match &measures.requirements()[measure] {
+                Requirement::Series(_) | Requirement::AllOf(_) => (Vec::new(), in_time),
+                Requirement::NoneOf(_) => {
+                    let each = parts.iter().map(|part| self.in_time(&[*part], measure).not());
+                    (Vec::new(), Condition::All(each.collect()))
+                }
             },
-            _ if field.has_form(value.as_bytes()) => {
-                field.kept(value).clone_into(&mut label);
-                filter.values.push(Value::Text(label.clone()));
-            }
-            _ if is_unknown => {}
-            _ => return Err(wrong(value, format!("what the field holds: {}", field.description))),
+        })
+    }
+
+    /// The column with the day on which a series was complete.
+    fn met(&self, part: usize) -> Column {
+        Column::Client(self.measure_at(part).column())
+    }
+
+    /// All of these series are complete by the age and the cutoff of a measure.
+    fn in_time(&self, parts: &[usize], measure: usize) -> Condition {
+        Condition::All(parts.iter().map(|part| self.reached(self.met(*part), measure)).collect())
+    }
+
+    /// A day is in time by the age and the cutoff of a measure.
+    fn reached(&self, day: Column, measure: usize) -> Condition {
+        let measure = self.measure_at(measure);
+        let age = Column::Client(age_column(measure.by_age_months));
+        match measure.cutoff {
+            Cutoff::BeforeBirthday => Condition::Before(day, age),
+            Cutoff::ThroughBirthday => Condition::Through(day, age),
         }
-        filter.labels.push(if is_unknown { UNKNOWN.to_owned() } else { label });
     }
-    filter.labels.sort();
-    filter.labels.dedup();
-    if filter.labels.is_empty() {
-        return Err(Error::usage(format!("the filter on `{}` names no value", dimension.id)));
+
+    /// For a curve: the month of age to which a client is followed, and the one in which all parts were complete.
+    fn times(&self, measure: usize) -> [Expression; 2] {
+        let parts = self.context.measures.deciding(measure);
+        let complete = parts.iter().map(|part| Condition::NotAfter(self.met(*part), self.as_of)).collect();
+        let months = parts.iter().map(|part| Expression::Months { birth: birth(), day: self.met(*part), less: 0 });
+        [
+            Expression::MonthsBy { birth: birth(), day: self.as_of },
+            Expression::Where(Box::new(Condition::All(complete)), Box::new(Expression::Largest(months.collect()))),
+        ]
     }
-    Ok(filter)
+}
+
+fn birth() -> Column {
+    Column::Client(names::BIRTH_DATE.to_owned())
+}
+
+/// Who is at risk in each step, from the events and the censored of all steps. The last step holds those who were
+/// followed to the end without an event.
+fn follow(steps: &mut [RawStep]) {
+    let mut later = steps.last_mut().map_or(0, |last| std::mem::take(&mut last.at_risk));
+    for step in steps.iter_mut().rev() {
+        step.at_risk = later + step.events;
+        later = step.at_risk + step.censored;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn those_at_risk_are_all_who_are_seen_in_a_step_and_not_complete_before() {
+        let step = |events, censored, at_risk| RawStep { at_risk, events, censored };
+        // Ten clients: 2 + 1 complete, 3 not followed to the end of a step, 4 to the end of the curve.
+        let mut steps = [step(0, 1, 0), step(2, 2, 0), step(1, 0, 4)];
+        follow(&mut steps);
+        assert!(steps == [step(0, 1, 9), step(2, 2, 7), step(1, 0, 5)]);
+    }
 }

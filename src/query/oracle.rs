@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
-use super::Coverage;
+use super::ask::{Ask, Indicator};
 use super::engine::DuckDb;
+use super::{Context, Question, RawCounts};
 use crate::check::Checker;
 use crate::convert::Staging;
 use crate::fetch::Delivery;
@@ -66,15 +67,19 @@ fn the_oracle_agrees_cell_for_cell() {
     std::fs::write(folder.path().join("rejected.csv"), rejected).unwrap();
     let partition = staging.commit(&report.accept().unwrap(), &Silent).unwrap();
 
+    let (dictionary, measures) = (&settings.dictionary, &settings.measures);
+    let context = Context { dictionary, measures, partition: &partition, counties: &[] };
+    let mut engine = DuckDb::new(&partition, 2);
     // Those that its author was told of.
     let known = ["dtap4", "polio3", "mmr1", "hib_full", "hepb3", "var1", "pcv4", "4313314"];
     for measure in known.map(|name| format!("nis.{name}")) {
-        let by = ["county".to_owned(), "birth_year".to_owned()];
-        let question =
-            Coverage::new(&settings.dictionary, &settings.measures, &partition, &measure, &by, &[], None).unwrap();
-        let raw = question.count(&mut DuckDb::new(2)).unwrap();
+        let mut ask = Ask::of(Indicator::Coverage);
+        ask.by = vec!["county".to_owned(), "birth_year".to_owned()];
+        ask.measure = Some(measure.clone());
+        let question = Question::bind(&ask, context).unwrap();
+        let RawCounts::Shares(shares) = question.count(&mut engine).unwrap().counts else { panic!("no shares") };
         let ours: Counts =
-            raw.rows.into_iter().map(|(labels, count)| (labels, (count.numerator, count.denominator))).collect();
+            shares.into_iter().map(|(labels, share)| (labels, (share.numerator, share.denominator))).collect();
         assert!(ours.len() > 300, "the month is too small to tell anything");
         assert_eq!(ours, by_oracle(folder.path(), &measure, "county,birth_year"), "{measure}");
     }

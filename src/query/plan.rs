@@ -2,8 +2,17 @@
 
 use chrono::NaiveDate;
 
+/// A column of one of a month's tables. Names come from the dictionary and the measures, never from the command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Column {
+    /// Of `clients`.
+    Client(String),
+    /// Of `immunizations`, or of what stands in its place in [`Rows`].
+    Dose(String),
+}
+
 /// A value to compare with.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Value {
     /// Text.
     Text(String),
@@ -11,56 +20,113 @@ pub enum Value {
     Integer(i32),
 }
 
-/// A condition on a row of `clients`. Columns come from the dictionary and the measures, never from the command line.
+/// A value that a row has: a column, or a number that follows from its days.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Expression {
+    /// The column itself.
+    Of(Column),
+    /// The calendar year of a day.
+    Year(Column),
+    /// Four times the calendar year of a day, and its quarter, 0 to 3.
+    Quarter(Column),
+    /// Twelve times the calendar year of a day, and its month, 0 to 11.
+    Month(Column),
+    /// The calendar year in which the season of a day begins, on the first of July.
+    Season(Column),
+    /// Completed months of age on a day; an age is reached as `CDSi` counts, where an impossible day rolls forward. Not
+    /// known when the day is not.
+    Months {
+        /// Day of birth.
+        birth: Column,
+        /// The day, so many days earlier.
+        day: Column,
+        /// Days to take off.
+        less: i32,
+    },
+    /// Completed months of age on one day for all.
+    MonthsBy {
+        /// Day of birth.
+        birth: Column,
+        /// The day.
+        day: NaiveDate,
+    },
+    /// The position of the class of a number: how many of the rising bounds it has reached.
+    Class(Box<Expression>, Vec<i32>),
+    /// The largest of several numbers that are all known.
+    Largest(Vec<Expression>),
+    /// 1 where a condition holds, 0 where not.
+    Holds(Box<Condition>),
+    /// The first number where a condition holds, nothing elsewhere.
+    Where(Box<Condition>, Box<Expression>),
+}
+
+/// A condition on a row. What cannot be told, because a value is missing, does not hold.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Condition {
     /// The day is on or after a day.
-    NotBefore {
-        /// Column of days.
-        column: String,
-        /// The day.
-        day: NaiveDate,
-    },
+    NotBefore(Column, NaiveDate),
     /// The day is on or before a day.
-    NotAfter {
-        /// Column of days.
-        column: String,
-        /// The day.
-        day: NaiveDate,
-    },
-    /// A series is complete before the day on which an age is reached; never so when it is not complete.
-    Met(Series),
-    /// The opposite.
-    NotMet(Series),
+    NotAfter(Column, NaiveDate),
+    /// One day is before another.
+    Before(Column, Column),
+    /// One day is before another, or the same.
+    Through(Column, Column),
+    /// A number is less than another.
+    Less(Expression, i32),
     /// The value is one of these.
     In {
-        /// Column.
-        column: String,
-        /// Values.
+        /// The value.
+        of: Expression,
+        /// Those that are wanted.
         values: Vec<Value>,
         /// Whether a missing value is one of them.
         or_null: bool,
     },
+    /// The column, of true and false, is true.
+    True(Column),
+    /// All of these hold.
+    All(Vec<Condition>),
+    /// This does not hold.
+    Not(Box<Condition>),
 }
 
-/// A series, and the age by which it is asked.
+impl Condition {
+    /// The opposite.
+    #[expect(clippy::should_implement_trait, reason = "a condition is data and has no truth of its own")]
+    pub fn not(self) -> Self {
+        Self::Not(Box::new(self))
+    }
+}
+
+/// The rows that are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rows {
+    /// One for each client.
+    Clients,
+    /// One for each client and organization with a visit: `clients` with the column `org_id` beside it.
+    ClientsByOrganization,
+    /// One for each row of `immunizations`, with the client's row beside it.
+    Doses,
+}
+
+/// What is counted of the rows of a group.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Series {
-    /// Column of the day on which the series is complete.
-    pub met: String,
-    /// Column of the day on which the age is reached.
-    pub reached: String,
-    /// Whether that day counts, too.
-    pub through: bool,
+pub enum Count {
+    /// Rows that hold these conditions.
+    Rows(Vec<Condition>),
+    /// Distinct clients among the rows.
+    Clients,
 }
 
-/// Rows that hold all conditions, counted by group; and among them, those that hold all conditions of the numerator.
+/// Rows that hold all conditions, counted by group.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AggregatePlan {
-    /// Columns of the groups.
-    pub group_by: Vec<String>,
-    /// Who is in the cohort.
+    /// Which rows.
+    pub rows: Rows,
+    /// What tells the groups apart.
+    pub group_by: Vec<Expression>,
+    /// Which rows are in any group.
     pub conditions: Vec<Condition>,
-    /// Who is in the numerator.
-    pub numerator: Vec<Condition>,
+    /// What is counted of each group.
+    pub counts: Vec<Count>,
 }

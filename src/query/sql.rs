@@ -2,10 +2,14 @@
 //!
 //! The text keeps to what DuckDB, Spark and Sail read alike: identifiers are lower case, qualified and never quoted (a
 //! quoted name is a *string* in Spark), `AS` is always written, groups are named by their place, counts are cast to
-//! BIGINT, values are bound.
+//! BIGINT, values are bound. Numbers that the program itself knows (an age, a bound) are written out: an expression may be
+//! repeated in the text, and a bound value could not.
 
-use super::plan::{AggregatePlan, Condition, Series, Value};
+use chrono::Datelike as _;
+
+use super::plan::{AggregatePlan, Column, Condition, Count, Expression, Rows, Value};
 use crate::calendar;
+use crate::dictionary::names;
 use crate::error::{Error, Result};
 
 /// A parameter of a statement.
@@ -19,113 +23,230 @@ pub enum Parameter {
     Day(i32),
 }
 
-/// The statement: one row a group with its key columns, then `denominator` and `numerator`.
-///
-/// `table` is the engine's own expression for the rows of `clients`.
-pub fn render(plan: &AggregatePlan, table: &str) -> Result<(String, Vec<Parameter>)> {
-    let mut parameters = Vec::new();
-    let keys = plan.group_by.iter().map(|name| column(name)).collect::<Result<Vec<_>>>()?;
-    let select: String =
-        keys.iter().enumerate().fold(String::new(), |text, (at, key)| text + &format!("{key} AS g{at}, "));
-    let places = (1..=keys.len()).map(|place| place.to_string()).collect::<Vec<_>>().join(", ");
-    let mut all = |conditions: &[Condition]| {
-        let each = conditions.iter().map(|one| condition(one, &mut parameters)).collect::<Result<Vec<_>>>();
-        Ok::<_, Error>(each?.join(" AND "))
-    };
-    let numerator = all(&plan.numerator)?;
-    let conditions = all(&plan.conditions)?;
-    let text = format!(
-        "SELECT {select}CAST(count(*) AS BIGINT) AS denominator, \
-         CAST(count(*) FILTER (WHERE {numerator}) AS BIGINT) AS numerator \
-         FROM {table} AS c WHERE {conditions} GROUP BY {places}"
-    );
-    Ok((text, parameters))
+/// The engine's own expressions for the rows of a month's tables.
+#[derive(Clone, Copy, Debug)]
+pub struct Tables<'a> {
+    /// Rows of `clients`.
+    pub clients: &'a str,
+    /// Rows of `immunizations`.
+    pub immunizations: &'a str,
 }
 
-fn condition(condition: &Condition, parameters: &mut Vec<Parameter>) -> Result<String> {
-    Ok(match condition {
-        Condition::NotBefore { column: name, day } => {
-            parameters.push(Parameter::Day(calendar::day(*day)));
-            format!("{} >= ?", column(name)?)
-        }
-        Condition::NotAfter { column: name, day } => {
-            parameters.push(Parameter::Day(calendar::day(*day)));
-            format!("{} <= ?", column(name)?)
-        }
-        Condition::Met(Series { met, reached, through }) => {
-            format!("{} {} {}", column(met)?, if *through { "<=" } else { "<" }, column(reached)?)
-        }
-        Condition::NotMet(Series { met, reached, through }) => {
-            let met = column(met)?;
-            format!("({met} IS NULL OR {met} {} {})", if *through { ">" } else { ">=" }, column(reached)?)
-        }
-        Condition::In { column: name, values, or_null } => {
-            let name = column(name)?;
-            let mut parts = Vec::new();
-            if !values.is_empty() {
-                parts.push(format!("{name} IN ({})", vec!["?"; values.len()].join(", ")));
+/// The statement: one row a group with its key columns, then its counts in their order.
+pub fn render(plan: &AggregatePlan, tables: Tables<'_>) -> Result<(String, Vec<Parameter>)> {
+    let mut writer = Writer { parameters: Vec::new() };
+    let mut select = Vec::new();
+    for (at, key) in plan.group_by.iter().enumerate() {
+        select.push(format!("{} AS g{at}", writer.expression(key)?));
+    }
+    for (at, count) in plan.counts.iter().enumerate() {
+        let counted = match count {
+            Count::Rows(conditions) if conditions.is_empty() => "count(*)".to_owned(),
+            Count::Rows(conditions) => format!("count(*) FILTER (WHERE {})", writer.all(conditions)?),
+            Count::Clients => "count(DISTINCT c.client_key)".to_owned(),
+        };
+        select.push(format!("CAST({counted} AS BIGINT) AS n{at}"));
+    }
+    let Tables { clients, immunizations } = tables;
+    let from = match plan.rows {
+        Rows::Clients => format!("{clients} AS c"),
+        Rows::ClientsByOrganization => format!(
+            "{clients} AS c INNER JOIN (SELECT DISTINCT i.client_key, i.{org} FROM {immunizations} AS i WHERE i.dose) \
+             AS i ON i.client_key = c.client_key",
+            org = names::ORGANIZATION
+        ),
+        Rows::Doses => format!("{immunizations} AS i INNER JOIN {clients} AS c ON c.client_key = i.client_key"),
+    };
+    let conditions = writer.all(&plan.conditions)?;
+    let groups = (1..=plan.group_by.len()).map(|place| place.to_string()).collect::<Vec<_>>().join(", ");
+    let text = format!("SELECT {} FROM {from} WHERE {conditions} GROUP BY {groups}", select.join(", "));
+    Ok((text, writer.parameters))
+}
+
+struct Writer {
+    parameters: Vec<Parameter>,
+}
+
+impl Writer {
+    /// A placeholder for a value. Call it in the order in which the text is read.
+    fn bind(&mut self, parameter: Parameter) -> &'static str {
+        self.parameters.push(parameter);
+        "?"
+    }
+
+    fn all(&mut self, conditions: &[Condition]) -> Result<String> {
+        let each = conditions.iter().map(|one| self.condition(one)).collect::<Result<Vec<_>>>()?;
+        Ok(if each.is_empty() { "TRUE".to_owned() } else { each.join(" AND ") })
+    }
+
+    fn expression(&mut self, expression: &Expression) -> Result<String> {
+        Ok(match expression {
+            Expression::Of(of) => column(of)?,
+            Expression::Year(day) => format!("year({})", column(day)?),
+            Expression::Quarter(day) => format!("(year({day}) * 4 + quarter({day}) - 1)", day = column(day)?),
+            Expression::Month(day) => format!("(year({day}) * 12 + month({day}) - 1)", day = column(day)?),
+            Expression::Season(day) => {
+                format!("(year({day}) - CASE WHEN month({day}) < 7 THEN 1 ELSE 0 END)", day = column(day)?)
             }
-            if *or_null {
-                parts.push(format!("{name} IS NULL"));
+            Expression::Months { birth, day, less } => {
+                let day = match less {
+                    0 => column(day)?,
+                    less => format!("({} - {less})", column(day)?),
+                };
+                let birth = column(birth)?;
+                format!(
+                    "(year({day}) * 12 + month({day}) - year({birth}) * 12 - month({birth}) \
+                     - CASE WHEN day({day}) < day({birth}) THEN 1 ELSE 0 END)"
+                )
             }
-            parameters.extend(values.iter().map(|value| match value {
-                Value::Text(text) => Parameter::Text(text.clone()),
-                Value::Integer(number) => Parameter::Integer(*number),
-            }));
-            format!("({})", parts.join(" OR "))
-        }
-    })
+            Expression::MonthsBy { birth, day } => format!(
+                "({} - year({birth}) * 12 - month({birth}) - CASE WHEN {} < day({birth}) THEN 1 ELSE 0 END)",
+                i64::from(day.year()) * 12 + i64::from(day.month()),
+                day.day(),
+                birth = column(birth)?
+            ),
+            Expression::Class(number, bounds) => {
+                let number = self.expression(number)?;
+                let mut text = "CASE".to_owned();
+                for (at, bound) in bounds.iter().enumerate() {
+                    text += &format!(" WHEN {number} < {bound} THEN {at}");
+                }
+                text + &format!(" WHEN {number} IS NOT NULL THEN {} END", bounds.len())
+            }
+            Expression::Largest(numbers) => match numbers.as_slice() {
+                [number] => self.expression(number)?,
+                _ => {
+                    let each = numbers.iter().map(|number| self.expression(number)).collect::<Result<Vec<_>>>()?;
+                    format!("greatest({})", each.join(", "))
+                }
+            },
+            Expression::Holds(condition) => format!("CASE WHEN {} THEN 1 ELSE 0 END", self.condition(condition)?),
+            Expression::Where(condition, then) => {
+                let condition = self.condition(condition)?;
+                format!("CASE WHEN {condition} THEN {} END", self.expression(then)?)
+            }
+        })
+    }
+
+    fn condition(&mut self, condition: &Condition) -> Result<String> {
+        Ok(match condition {
+            Condition::NotBefore(day, other) => {
+                format!("{} >= {}", column(day)?, self.bind(Parameter::Day(calendar::day(*other))))
+            }
+            Condition::NotAfter(day, other) => {
+                format!("{} <= {}", column(day)?, self.bind(Parameter::Day(calendar::day(*other))))
+            }
+            Condition::Before(day, other) => format!("{} < {}", column(day)?, column(other)?),
+            Condition::Through(day, other) => format!("{} <= {}", column(day)?, column(other)?),
+            Condition::Less(number, bound) => {
+                format!("{} < {bound}", self.expression(number)?)
+            }
+            Condition::In { of, values, or_null } => {
+                let of = self.expression(of)?;
+                let mut parts = Vec::new();
+                if !values.is_empty() {
+                    let places = values.iter().map(|value| {
+                        self.bind(match value {
+                            Value::Text(text) => Parameter::Text(text.clone()),
+                            Value::Integer(number) => Parameter::Integer(*number),
+                        })
+                    });
+                    parts.push(format!("{of} IN ({})", places.collect::<Vec<_>>().join(", ")));
+                }
+                if *or_null {
+                    parts.push(format!("{of} IS NULL"));
+                }
+                if parts.is_empty() { "FALSE".to_owned() } else { format!("({})", parts.join(" OR ")) }
+            }
+            Condition::True(of) => column(of)?,
+            Condition::All(conditions) => format!("({})", self.all(conditions)?),
+            Condition::Not(condition) => format!("({}) IS NOT TRUE", self.condition(condition)?),
+        })
+    }
 }
 
 /// A qualified column; the loaders have proved these names, and a last look costs nothing.
-fn column(name: &str) -> Result<String> {
+fn column(column: &Column) -> Result<String> {
+    let (table, name) = match column {
+        Column::Client(name) => ('c', name),
+        Column::Dose(name) => ('i', name),
+    };
     let plain = name.starts_with(|c: char| c.is_ascii_lowercase())
         && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
-    if plain { Ok(format!("c.{name}")) } else { Err(Error::internal("a column name is not plain")) }
+    if plain { Ok(format!("{table}.{name}")) } else { Err(Error::internal("a column name is not plain")) }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use chrono::NaiveDate;
 
-    fn series(met: &str, through: bool) -> Series {
-        Series { met: met.into(), reached: "reaches_24_months".into(), through }
+    use super::*;
+
+    const TABLES: Tables<'_> = Tables { clients: "clients", immunizations: "immunizations" };
+
+    fn client(name: &str) -> Column {
+        Column::Client(name.into())
+    }
+
+    fn plan(rows: Rows, group_by: Vec<Expression>, conditions: Vec<Condition>, counts: Vec<Count>) -> AggregatePlan {
+        AggregatePlan { rows, group_by, conditions, counts }
     }
 
     #[test]
     fn a_coverage_plan_as_sql() {
         let day = |text: &str| text.parse::<NaiveDate>().unwrap();
-        let mut plan = AggregatePlan {
-            group_by: vec!["county".into(), "birth_year".into()],
-            conditions: vec![
-                Condition::NotBefore { column: "birth_date".into(), day: day("1970-01-11") },
-                Condition::NotAfter { column: "birth_date".into(), day: day("1970-02-01") },
-                Condition::In { column: "sex".into(), values: vec![Value::Text("F'; --".into())], or_null: true },
-            ],
-            numerator: vec![Condition::Met(series("met_nis_mmr1", false))],
-        };
-        let (text, parameters) = render(&plan, "clients").unwrap();
-        insta::assert_snapshot!(text, @"SELECT c.county AS g0, c.birth_year AS g1, CAST(count(*) AS BIGINT) AS denominator, CAST(count(*) FILTER (WHERE c.met_nis_mmr1 < c.reaches_24_months) AS BIGINT) AS numerator FROM clients AS c WHERE c.birth_date >= ? AND c.birth_date <= ? AND (c.sex IN (?) OR c.sex IS NULL) GROUP BY 1, 2");
+        let met = Condition::Before(client("met_nis_mmr1"), client("reaches_24_months"));
+        let (text, parameters) = render(
+            &plan(
+                Rows::Clients,
+                vec![Expression::Of(client("county")), Expression::Quarter(client("birth_date"))],
+                vec![
+                    Condition::NotBefore(client("birth_date"), day("1970-01-11")),
+                    Condition::NotAfter(client("birth_date"), day("1970-02-01")),
+                    Condition::In {
+                        of: Expression::Of(client("sex")),
+                        values: vec![Value::Text("F'; --".into())],
+                        or_null: true,
+                    },
+                ],
+                vec![Count::Rows(Vec::new()), Count::Rows(vec![met.clone()]), Count::Rows(vec![met.not()])],
+            ),
+            TABLES,
+        )
+        .unwrap();
+        insta::assert_snapshot!(text, @"SELECT c.county AS g0, (year(c.birth_date) * 4 + quarter(c.birth_date) - 1) AS g1, CAST(count(*) AS BIGINT) AS n0, CAST(count(*) FILTER (WHERE c.met_nis_mmr1 < c.reaches_24_months) AS BIGINT) AS n1, CAST(count(*) FILTER (WHERE (c.met_nis_mmr1 < c.reaches_24_months) IS NOT TRUE) AS BIGINT) AS n2 FROM clients AS c WHERE c.birth_date >= ? AND c.birth_date <= ? AND (c.sex IN (?) OR c.sex IS NULL) GROUP BY 1, 2");
         assert_eq!(parameters, [Parameter::Day(10), Parameter::Day(31), Parameter::Text("F'; --".into())]);
+    }
 
-        plan.group_by.truncate(1);
-        plan.conditions.truncate(1);
-        plan.numerator = vec![Condition::Met(series("met_a", true)), Condition::NotMet(series("met_b", false))];
-        let (text, _) = render(&plan, "clients").unwrap();
-        insta::assert_snapshot!(text, @"SELECT c.county AS g0, CAST(count(*) AS BIGINT) AS denominator, CAST(count(*) FILTER (WHERE c.met_a <= c.reaches_24_months AND (c.met_b IS NULL OR c.met_b >= c.reaches_24_months)) AS BIGINT) AS numerator FROM clients AS c WHERE c.birth_date >= ? GROUP BY 1");
+    #[test]
+    fn ages_and_seasons_follow_from_days() {
+        let day = || Column::Dose("vaccination_date".into());
+        let age = Expression::Months { birth: client("birth_date"), day: day(), less: 3 };
+        let (text, parameters) = render(
+            &plan(
+                Rows::Doses,
+                vec![Expression::Season(day()), Expression::Class(Box::new(age), vec![12, 24])],
+                vec![Condition::True(Column::Dose("dose".into()))],
+                vec![Count::Rows(Vec::new()), Count::Clients],
+            ),
+            TABLES,
+        )
+        .unwrap();
+        insta::assert_snapshot!(text, @"");
+        assert!(parameters.is_empty());
     }
 
     #[test]
     fn no_other_name_becomes_sql() {
         for name in ["", "1a", "a b", "a;", "A", "a\"", "a.b", "count(*)"] {
             for (group, met) in [(name, "met_a"), ("county", name)] {
-                let plan = AggregatePlan {
-                    group_by: vec![group.into()],
-                    conditions: Vec::new(),
-                    numerator: vec![Condition::Met(series(met, false))],
-                };
-                assert!(render(&plan, "clients").is_err(), "{name}");
+                let plan = plan(
+                    Rows::Clients,
+                    vec![Expression::Of(client(group))],
+                    Vec::new(),
+                    vec![Count::Rows(vec![Condition::Before(client(met), client("reaches_1_month"))])],
+                );
+                assert!(render(&plan, TABLES).is_err(), "{name}");
             }
         }
     }

@@ -30,6 +30,7 @@ struct Document {
     accounts: BTreeMap<String, AccountDocument>,
     dictionary: DictionaryDocument,
     check: CheckDocument,
+    query: QueryDocument,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -44,6 +45,12 @@ struct CheckDocument {
     max_rejected_share: Option<f64>,
     jurisdiction: Vec<String>,
     severity: BTreeMap<String, Override>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct QueryDocument {
+    counties: Vec<String>,
 }
 
 /// Everything that was meant, with its knowledge files loaded.
@@ -61,6 +68,8 @@ pub struct Settings {
     pub max_rejected_share: f64,
     /// The responsible entities whose rows are expected; none when nobody has said.
     pub jurisdiction: Vec<String>,
+    /// The counties of the department, for the denominator `resident`.
+    pub counties: Vec<String>,
     accounts: BTreeMap<String, AccountDocument>,
     /// Paths in the file are relative to this.
     folder: PathBuf,
@@ -98,6 +107,7 @@ impl Settings {
             folder: folder.to_owned(),
             max_rejected_share,
             jurisdiction: document.check.jurisdiction,
+            counties: document.query.counties,
             store: document.store.map(|store| folder.join(store)),
         })
     }

@@ -1,0 +1,322 @@
+//! Which numbers of a table may be seen, and what follows from those.
+
+use std::collections::BTreeMap;
+
+use super::release::{Cell, Number, Status};
+use super::Policy;
+use crate::query::{RawDoses, RawShare, RawStep};
+use crate::statistics;
+
+/// Whether a number of clients may be seen: none, or k and more.
+fn may_be_seen(clients: u64, policy: &Policy) -> bool {
+    !(1..policy.k()).contains(&clients)
+}
+
+/// Whether numerator, complement and denominator may be seen.
+fn share_may_be_seen(share: RawShare, policy: &Policy) -> bool {
+    let RawShare { numerator, denominator } = share;
+    [numerator, denominator.saturating_sub(numerator), denominator].iter().all(|count| may_be_seen(*count, policy))
+}
+
+/// Whether what one share has and another, which is a part of it, has not may be seen.
+fn difference_may_be_seen(a: RawShare, b: RawShare, policy: &Policy) -> bool {
+    let other = |share: RawShare| share.denominator.saturating_sub(share.numerator);
+    [
+        a.numerator.abs_diff(b.numerator),
+        other(a).abs_diff(other(b)),
+        a.denominator.abs_diff(b.denominator),
+    ]
+    .iter()
+    .all(|count| may_be_seen(*count, policy))
+}
+
+/// Shares of clients. Where rows differ in their last label alone and are `nested` (several denominators, several rules
+/// of attribution), one is suppressed when it differs from a shown one by 1 to k - 1 clients.
+pub(super) fn shares(
+    shares: BTreeMap<Vec<String>, RawShare>,
+    nested: bool,
+    ranked: bool,
+    policy: &Policy,
+) -> Vec<Cell> {
+    let mut cells: Vec<Cell> = Vec::new();
+    let mut beside: Vec<(Vec<String>, RawShare)> = Vec::new();
+    for (labels, share) in shares {
+        let group = &labels[..labels.len() - usize::from(nested || ranked)];
+        if beside.first().is_some_and(|(first, _)| first != group) {
+            beside.clear();
+        }
+        let differs = |(_, other): &(Vec<String>, RawShare)| difference_may_be_seen(share, *other, policy);
+        if !share_may_be_seen(share, policy) || !beside.iter().all(differs) {
+            cells.push(Cell::withheld(labels, Status::Suppressed));
+            continue;
+        }
+        if nested || ranked {
+            beside.push((group.to_vec(), share));
+        }
+        cells.push(shown(labels, share, policy));
+    }
+    if ranked {
+        rank(&mut cells);
+    }
+    cells
+}
+
+/// A share whose counts may be seen.
+fn shown(labels: Vec<String>, share: RawShare, policy: &Policy) -> Cell {
+    let RawShare { numerator, denominator } = share;
+    if denominator == 0 {
+        return Cell::withheld(labels, Status::NotApplicable);
+    }
+    let interval = statistics::share_interval(numerator, denominator, policy.confidence());
+    let status = if numerator == 0 {
+        Status::Zero
+    } else if statistics::unreliable(numerator, denominator, (interval.low, interval.high)) {
+        Status::Unreliable
+    } else {
+        Status::Shown
+    };
+    let numbers = [
+        Number::Count(numerator),
+        Number::Count(denominator),
+        Number::Share(statistics::ratio(numerator, denominator)),
+        Number::Share(interval.low),
+        Number::Share(interval.high),
+    ];
+    Cell::shown(labels, status, numbers.map(Some).to_vec())
+}
+
+/// Adds to each shown share its rank among those of the same last label, the highest first. Equal ones share a rank.
+fn rank(cells: &mut [Cell]) {
+    let rates: Vec<_> = cells.iter().map(|cell| (cell.labels.last().cloned(), cell.rate())).collect();
+    for cell in cells {
+        let Some(rate) = cell.rate() else { continue };
+        let above = rates.iter().filter(|(rule, other)| {
+            rule.as_ref() == cell.labels.last() && other.is_some_and(|other| other > rate)
+        });
+        let rank = above.count() as u64 + 1;
+        cell.add(Number::Count(rank));
+    }
+}
+
+/// The sets of missing parts of each group. Sets with too few clients are pooled as `other sets`, with as many further
+/// ones, the smallest first, as are needed for k clients.
+pub(super) fn sets(groups: BTreeMap<Vec<String>, BTreeMap<String, u64>>, policy: &Policy) -> Vec<Cell> {
+    let mut cells = Vec::new();
+    for (labels, sets) in groups {
+        let denominator = sets.values().sum();
+        let mut by_size: Vec<_> = sets.into_iter().filter(|(_, count)| *count > 0).collect();
+        by_size.sort_by(|(a, x), (b, y)| (x, a).cmp(&(y, b)));
+        let mut pooled = 0;
+        let mut rest = by_size.into_iter().peekable();
+        while rest.next_if(|(_, count)| !may_be_seen(*count, policy) || !may_be_seen(pooled, policy)).is_some_and(
+            |(_, count)| {
+                pooled += count;
+                true
+            },
+        ) {}
+        let mut rows: Vec<_> = rest.collect();
+        rows.extend((pooled > 0).then(|| ("other sets".to_owned(), pooled)));
+        rows.sort_by(|(a, x), (b, y)| (y, a).cmp(&(x, b)));
+        for (set, numerator) in rows {
+            let labels = labels.iter().cloned().chain([set]).collect();
+            let share = RawShare { numerator, denominator };
+            cells.push(if share_may_be_seen(share, policy) {
+                shown(labels, share, policy)
+            } else {
+                Cell::withheld(labels, Status::Suppressed)
+            });
+        }
+    }
+    cells
+}
+
+/// Doses are shown where enough persons had them.
+pub(super) fn doses(doses: BTreeMap<Vec<String>, RawDoses>, policy: &Policy) -> Vec<Cell> {
+    let cells = doses.into_iter().map(|(labels, RawDoses { persons, doses })| {
+        if may_be_seen(persons, policy) {
+            let status = if persons == 0 { Status::Zero } else { Status::Shown };
+            Cell::shown(labels, status, [persons, doses].map(Number::Count).map(Some).to_vec())
+        } else {
+            Cell::withheld(labels, Status::Suppressed)
+        }
+    });
+    cells.collect()
+}
+
+/// Months of age taken together until what happened in them may be seen.
+#[derive(Clone, Copy)]
+struct Stretch {
+    /// Months of age in it.
+    months: u32,
+    /// The age at its end.
+    until: u32,
+    at_risk: u64,
+    events: u64,
+    /// Left before the next stretch began.
+    censored: u64,
+}
+
+/// The share that was up to date by each age. Months are taken together until those who became up to date, those who
+/// left, and those who remain are none or at least k. What is left at the end of a curve is not told.
+pub(super) fn curves(curves: BTreeMap<Vec<String>, Vec<RawStep>>, policy: &Policy) -> Vec<Cell> {
+    let mut cells = Vec::new();
+    for (labels, steps) in curves {
+        let stretches = stretches(&steps, policy);
+        if stretches.is_empty() {
+            cells.push(Cell::withheld(labels, Status::Suppressed));
+            continue;
+        }
+        let steps = stretches.iter().map(|stretch| {
+            // Life table (Cutler and Ederer 1958): those who left within a stretch count for half of it. Those of its last
+            // month left when it had ended. With a month each, this is Kaplan and Meier's estimate.
+            let within = f64::from(stretch.months - 1) / f64::from(stretch.months);
+            let at_risk = statistics::real(stretch.at_risk) - statistics::real(stretch.censored) * within / 2.0;
+            (at_risk, statistics::real(stretch.events))
+        });
+        let points = statistics::got_there(steps, statistics::z(policy.confidence()));
+        for (stretch, (share, interval)) in stretches.iter().zip(points) {
+            let counts = [u64::from(stretch.until), stretch.at_risk, stretch.events, stretch.censored];
+            let shares = [Some(share), interval.map(|ends| ends.0), interval.map(|ends| ends.1)];
+            let numbers = counts.map(|count| Some(Number::Count(count))).into_iter();
+            let numbers = numbers.chain(shares.map(|share| share.map(Number::Share)));
+            cells.push(Cell::shown(labels.clone(), Status::Shown, numbers.collect()));
+        }
+    }
+    cells
+}
+
+fn stretches(steps: &[RawStep], policy: &Policy) -> Vec<Stretch> {
+    let mut stretches: Vec<Stretch> = Vec::new();
+    let mut open: Option<Stretch> = None;
+    for (at, step) in (1u32..).zip(steps) {
+        let stretch = open.get_or_insert(Stretch { months: 0, until: 0, at_risk: step.at_risk, events: 0, censored: 0 });
+        stretch.months += 1;
+        stretch.until = at;
+        stretch.events += step.events;
+        let remain = steps.get(at as usize).map_or(step.at_risk - step.events, |next| next.at_risk);
+        stretch.censored = stretch.at_risk.saturating_sub(stretch.events + remain);
+        let Stretch { at_risk, events, censored, .. } = *stretch;
+        let seen = [at_risk, events, censored, at_risk - events, remain];
+        if at_risk > 0 && seen.iter().all(|count| may_be_seen(*count, policy)) {
+            stretches.extend(open.take());
+        }
+    }
+    stretches
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy() -> Policy {
+        Policy::built_in().unwrap()
+    }
+
+    fn labels(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    fn share(numerator: u64, denominator: u64) -> RawShare {
+        RawShare { numerator, denominator }
+    }
+
+    #[test]
+    fn a_cell_is_shown_from_eleven_on() {
+        for (numerator, denominator, expected) in [
+            (10, 100, Status::Suppressed),
+            (11, 100, Status::Unreliable),
+            (30, 100, Status::Shown),
+            (1, 100, Status::Suppressed),
+            (89, 100, Status::Shown),
+            (90, 100, Status::Suppressed),
+            (99, 100, Status::Suppressed),
+            (100, 100, Status::Shown),
+            (0, 100, Status::Zero),
+            (0, 10, Status::Suppressed),
+            (10, 10, Status::Suppressed),
+            (0, 11, Status::Zero),
+            (11, 11, Status::Unreliable),
+            (11, 21, Status::Suppressed),
+            (11, 22, Status::Unreliable),
+            (0, 0, Status::NotApplicable),
+        ] {
+            let cells = shares([(Vec::new(), share(numerator, denominator))].into(), false, false, &policy());
+            assert_eq!(cells[0].status, expected, "{numerator} of {denominator}");
+            let withheld = matches!(expected, Status::Suppressed | Status::NotApplicable);
+            assert_eq!(cells[0].values().is_none(), withheld);
+        }
+    }
+
+    #[test]
+    fn what_two_denominators_differ_by_is_a_number_of_clients_too() {
+        for (wide, narrow, expected) in [
+            ((50, 100), (50, 100), Status::Shown),
+            ((50, 100), (39, 78), Status::Shown),
+            // Ten clients fewer in the denominator, in the numerator, outside of it.
+            ((50, 100), (30, 90), Status::Suppressed),
+            ((50, 100), (40, 70), Status::Suppressed),
+            ((50, 100), (30, 70), Status::Suppressed),
+        ] {
+            let rows = [
+                (labels(&["Travis", "active_5"]), share(narrow.0, narrow.1)),
+                (labels(&["Travis", "clients"]), share(wide.0, wide.1)),
+            ];
+            let cells = shares(rows.into(), true, false, &policy());
+            assert_eq!(cells[1].status, expected, "{wide:?} {narrow:?}");
+            // Another county is another group.
+            let rows = [
+                (labels(&["Hays", "active_5"]), share(narrow.0, narrow.1)),
+                (labels(&["Travis", "clients"]), share(wide.0, wide.1)),
+            ];
+            assert_eq!(shares(rows.into(), true, false, &policy())[1].status, Status::Shown);
+        }
+    }
+
+    #[test]
+    fn ranks_are_of_shown_rates_by_rule() {
+        let rows = [
+            (labels(&["A", "last"]), share(90, 300)),
+            (labels(&["B", "last"]), share(150, 300)),
+            (labels(&["C", "last"]), share(90, 300)),
+            (labels(&["D", "last"]), share(295, 300)),
+            (labels(&["D", "most"]), share(150, 300)),
+        ];
+        let cells = shares(rows.into(), false, true, &policy());
+        let ranks: Vec<_> = cells.iter().map(|cell| cell.values().and_then(|values| values.get(5).copied().flatten())).collect();
+        let rank = |rank| Some(Number::Count(rank));
+        assert_eq!(ranks, [rank(2), rank(1), rank(2), None, rank(1)]);
+    }
+
+    #[test]
+    fn small_sets_are_pooled_until_there_are_enough() {
+        for (counts, expected) in [
+            (&[("none", 80), ("DTaP", 20)][..], &[("none", 80), ("DTaP", 20)][..]),
+            (&[("none", 80), ("DTaP", 20), ("MMR", 3)], &[("none", 80), ("other sets", 23)]),
+            (&[("none", 80), ("DTaP", 20), ("MMR", 6), ("PCV", 5)], &[("none", 80), ("DTaP", 20), ("other sets", 11)]),
+            (&[("none", 80), ("DTaP", 4)], &[("other sets", 84)]),
+        ] {
+            let sets_of = counts.iter().map(|(set, count)| ((*set).to_owned(), *count)).collect();
+            let cells = sets([(Vec::new(), sets_of)].into(), &policy());
+            let shown: Vec<_> = cells
+                .iter()
+                .map(|cell| match cell.values() {
+                    Some([Some(Number::Count(count)), ..]) => (cell.labels[0].as_str(), *count),
+                    _ => (cell.labels[0].as_str(), 0),
+                })
+                .collect();
+            assert_eq!(shown, expected);
+        }
+    }
+
+    #[test]
+    fn months_are_taken_together_until_they_may_be_seen() {
+        let step = |at_risk, events, censored| RawStep { at_risk, events, censored };
+        // 100 clients: none in the first month, 4 and 9 in the next two, then 20 leave and 30 become up to date.
+        let steps = [step(100, 0, 0), step(100, 4, 0), step(96, 9, 0), step(67, 30, 20), step(37, 5, 0)];
+        let found: Vec<_> = stretches(&steps, &policy())
+            .iter()
+            .map(|s| (s.months, s.until, s.at_risk, s.events, s.censored))
+            .collect();
+        assert_eq!(found, [(1, 1, 100, 0, 0), (2, 3, 100, 13, 20), (1, 4, 67, 30, 0)]);
+    }
+}

@@ -1,0 +1,263 @@
+//! Dimensions: what a table is grouped and filtered by, from what is typed to what is stored, and back to labels.
+
+use super::UNKNOWN;
+use super::ask::Attribution;
+use super::plan::{Column, Condition, Expression, Value};
+use crate::dictionary::{Codelist, Dictionary, Dimension, Field, FieldType, Level, StoredIn, names, nearest};
+use crate::error::{Error, Result};
+
+/// A dimension and the field that it is made from.
+#[derive(Clone, Copy, Debug)]
+pub struct Axis<'a> {
+    pub dimension: &'a Dimension,
+    field: &'a Field,
+    codelist: Option<&'a Codelist>,
+}
+
+/// A filter whose values are known to be possible.
+#[derive(Clone, Debug)]
+pub struct Filter<'a> {
+    pub axis: Axis<'a>,
+    values: Vec<Value>,
+    unknown: bool,
+    /// As the values read in a table, in their order.
+    pub labels: Vec<String>,
+}
+
+impl<'a> Axis<'a> {
+    /// Finds a dimension; the error names the nearest one.
+    pub fn find(dictionary: &'a Dictionary, id: &str) -> Result<Self> {
+        let dimension = dictionary.dimension(id)?;
+        let field =
+            dictionary.field(&dimension.field).ok_or_else(|| Error::internal("a dimension without a field"))?;
+        let codelist = (field.field_type == FieldType::Code).then(|| dictionary.codelist(field)).flatten();
+        Ok(Self { dimension, field, codelist })
+    }
+
+    /// Whether it tells of doses, and not of clients.
+    pub fn is_of_doses(&self) -> bool {
+        self.field.table == Some(StoredIn::Immunizations) && self.dimension.level != Level::Attributed
+    }
+
+    /// Whether it takes the parts of a combination vaccine apart.
+    pub fn is_vaccine_group(&self) -> bool {
+        self.field.name == names::VACCINE_GROUP
+    }
+
+    /// What a row has of it.
+    pub fn expression(&self, attribution: Attribution) -> Expression {
+        let column = |name: &str| {
+            if self.is_of_doses() { Column::Dose(name.to_owned()) } else { Column::Client(name.to_owned()) }
+        };
+        let field = column(&self.field.name);
+        match self.dimension.level {
+            Level::Value => Expression::Of(field),
+            Level::Parent => Expression::Of(column(&self.dimension.id)),
+            Level::Year if self.is_of_doses() => Expression::Year(field),
+            Level::Year => Expression::Of(column(&self.dimension.id)),
+            Level::Quarter => Expression::Quarter(field),
+            Level::Month => Expression::Month(field),
+            Level::Season => Expression::Season(field),
+            Level::Age => {
+                let birth = Column::Client(names::BIRTH_DATE.to_owned());
+                let age = Expression::Months { birth, day: field, less: 0 };
+                Expression::Class(Box::new(age), self.dimension.from_months.clone())
+            }
+            Level::Attributed => Expression::Of(match attribution {
+                Attribution::Any => Column::Dose(names::ORGANIZATION.to_owned()),
+                rule => Column::Client(format!("organization_{}", rule.name())),
+            }),
+        }
+    }
+
+    /// The label of a value as it is stored.
+    pub fn label(&self, value: Option<&str>) -> String {
+        let Some(value) = value else { return UNKNOWN.to_owned() };
+        let label = match self.dimension.level {
+            Level::Value => self.code_label(value),
+            Level::Parent | Level::Year | Level::Attributed => None,
+            Level::Quarter | Level::Month | Level::Season | Level::Age => {
+                value.parse().ok().map(|number| self.number_label(number))
+            }
+        };
+        label.unwrap_or_else(|| value.to_owned())
+    }
+
+    fn code_label(&self, value: &str) -> Option<String> {
+        let codelist = self.codelist?;
+        let code = &codelist.codes()[usize::from(codelist.find(value.as_bytes(), false)?)];
+        // Among vaccines the code is what people look for.
+        Some(if self.field.name == names::CVX { format!("{} {}", code.code, code.label) } else { code.label.clone() })
+    }
+
+    fn number_label(&self, number: i32) -> String {
+        match self.dimension.level {
+            Level::Quarter => format!("{}-Q{}", number.div_euclid(4), number.rem_euclid(4) + 1),
+            Level::Month => format!("{}-{:02}", number.div_euclid(12), number.rem_euclid(12) + 1),
+            Level::Season => format!("{number}-{:02}", (number + 1).rem_euclid(100)),
+            Level::Age => class_label(&self.dimension.from_months, number),
+            _ => number.to_string(),
+        }
+    }
+
+    /// The number that a label stands for.
+    fn number(&self, label: &str) -> Option<i32> {
+        let pair = |separator: &str| {
+            let (year, rest) = label.split_once(separator)?;
+            Some((year.parse::<i32>().ok()?, rest.parse::<i32>().ok()?))
+        };
+        let number = match self.dimension.level {
+            Level::Year => label.parse().ok(),
+            Level::Quarter => pair("-Q").map(|(year, quarter)| year * 4 + quarter - 1),
+            Level::Month => pair("-").map(|(year, month)| year * 12 + month - 1),
+            Level::Season => pair("-").map(|(year, _)| year),
+            Level::Age => (0..=i32::try_from(self.dimension.from_months.len()).ok()?)
+                .find(|class| class_label(&self.dimension.from_months, *class) == label),
+            _ => None,
+        };
+        // A label that does not read back is a slip: 2024-13, 2024-26.
+        number.filter(|number| self.number_label(*number) == label)
+    }
+
+    /// Typed values → what is stored. Every error names the nearest thing that exists.
+    pub fn filter(self, typed: &[String]) -> Result<Filter<'a>> {
+        let id = &self.dimension.id;
+        let wrong = |value: &str, hint: String| Error::usage(format!("`{value}` is no value of `{id}`")).hint(hint);
+        let mut filter = Filter { axis: self, values: Vec::new(), unknown: false, labels: Vec::new() };
+        for value in typed.iter().map(|value| value.trim()) {
+            let mut label = value.to_owned();
+            let is_unknown = value.eq_ignore_ascii_case(UNKNOWN);
+            filter.unknown |= is_unknown;
+            match (self.dimension.level, self.codelist) {
+                (Level::Value, Some(codelist)) => match codelist.find(value.as_bytes(), true) {
+                    Some(at) => {
+                        let code = &codelist.codes()[usize::from(at)];
+                        filter.values.push(Value::Text(code.code.clone()));
+                        label = self.label(Some(&code.code));
+                        filter.unknown |= code.label == UNKNOWN;
+                    }
+                    None if is_unknown => {}
+                    None => {
+                        let known = codelist.codes().iter().map(|code| code.label.as_str());
+                        return Err(wrong(value, nearest(value, known, "phds dictionary --json")));
+                    }
+                },
+                (Level::Parent, Some(codelist)) => {
+                    let column = self.dimension.parent.as_deref().unwrap_or_default();
+                    let known = (0u16..).take(codelist.codes().len()).map(|at| codelist.value(at, column));
+                    if known.clone().any(|known| known == value) {
+                        filter.values.push(Value::Text(value.to_owned()));
+                    } else if !is_unknown {
+                        return Err(wrong(value, nearest(value, known, "phds dictionary --json")));
+                    }
+                }
+                (Level::Value | Level::Parent | Level::Attributed, _) => {
+                    if self.field.has_form(value.as_bytes()) && !is_unknown {
+                        self.field.kept(value).clone_into(&mut label);
+                        filter.values.push(Value::Text(label.clone()));
+                    } else if !is_unknown {
+                        return Err(wrong(value, format!("what the field holds: {}", self.field.description)));
+                    }
+                }
+                (level, _) => match self.number(value) {
+                    Some(number) => filter.values.push(Value::Integer(number)),
+                    None if is_unknown => {}
+                    None => return Err(wrong(value, self.example(level))),
+                },
+            }
+            filter.labels.push(if is_unknown { UNKNOWN.to_owned() } else { label });
+        }
+        filter.labels.sort();
+        filter.labels.dedup();
+        if filter.labels.is_empty() {
+            return Err(Error::usage(format!("the filter on `{id}` names no value")));
+        }
+        Ok(filter)
+    }
+
+    fn example(&self, level: Level) -> String {
+        match level {
+            Level::Quarter => "write a quarter, for example 2021-Q3".to_owned(),
+            Level::Month => "write a month, for example 2021-07".to_owned(),
+            Level::Season => "write a season, for example 2023-24".to_owned(),
+            Level::Age => {
+                let classes = (0..).take(self.dimension.from_months.len() + 1);
+                let labels = classes.map(|class| class_label(&self.dimension.from_months, class));
+                format!("one of: {}", labels.collect::<Vec<_>>().join("; "))
+            }
+            _ => "write a year, for example 2021".to_owned(),
+        }
+    }
+}
+
+impl Filter<'_> {
+    /// The rows that are meant.
+    pub fn condition(&self, attribution: Attribution) -> Condition {
+        Condition::In { of: self.axis.expression(attribution), values: self.values.clone(), or_null: self.unknown }
+    }
+}
+
+/// A class of ages in words: `under 6 months`, `12 to 23 months`, `5 to 10 years`, `65 years and older`. Ages below two
+/// years are told in months.
+fn class_label(from_months: &[i32], class: i32) -> String {
+    let bound = |at: i32| usize::try_from(at).ok().and_then(|at| from_months.get(at)).copied();
+    let in_years = |months: i32| months >= 24 && months % 12 == 0;
+    match (bound(class - 1), bound(class)) {
+        (None, Some(end)) if in_years(end) => format!("under {} years", end / 12),
+        (None, Some(end)) => format!("under {end} months"),
+        (Some(begin), Some(end)) if in_years(begin) && in_years(end) => match (begin / 12, end / 12 - 1) {
+            (first, last) if first == last => format!("{first} years"),
+            (first, last) => format!("{first} to {last} years"),
+        },
+        (Some(begin), Some(end)) => format!("{begin} to {} months", end - 1),
+        (Some(begin), None) if in_years(begin) => format!("{} years and older", begin / 12),
+        (Some(begin), None) => format!("{begin} months and older"),
+        (None, None) => UNKNOWN.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn axis(id: &str) -> Axis<'static> {
+        let dictionary = Box::leak(Box::new(Dictionary::built_in().unwrap()));
+        Axis::find(dictionary, id).unwrap()
+    }
+
+    #[test]
+    fn labels_read_back_as_the_numbers_that_they_stand_for() {
+        for (id, stored, label) in [
+            ("birth_quarter", 2021 * 4 + 2, "2021-Q3"),
+            ("vaccination_month", 2024 * 12, "2024-01"),
+            ("vaccination_month", 2023 * 12 + 11, "2023-12"),
+            ("season", 2023, "2023-24"),
+            ("season", 1999, "1999-00"),
+            ("age_at_dose", 0, "under 6 months"),
+            ("age_at_dose", 2, "12 to 23 months"),
+            ("age_at_dose", 3, "2 years"),
+            ("age_at_dose", 4, "3 to 4 years"),
+            ("age_at_dose", 8, "65 years and older"),
+        ] {
+            let axis = axis(id);
+            assert_eq!(axis.label(Some(&stored.to_string())), label);
+            let filter = axis.filter(&[label.to_owned()]).unwrap();
+            assert_eq!(filter.values, [Value::Integer(stored)], "{label}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_value_is_refused_with_an_example() {
+        for (id, typed) in [
+            ("birth_quarter", "2021-Q5"),
+            ("birth_quarter", "2021"),
+            ("vaccination_month", "2024-13"),
+            ("season", "2023-25"),
+            ("age_at_dose", "2 to 3 years"),
+            ("organization", "St. Mary's"),
+            ("county", "Traviss"),
+        ] {
+            assert!(axis(id).filter(&[typed.to_owned()]).is_err(), "{id}={typed}");
+        }
+    }
+}
