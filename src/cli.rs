@@ -352,6 +352,8 @@ impl Question {
             | Self::Dropout(Dropout { share: typed, .. }) => {
                 ask.measure = Some(typed.measure.clone());
                 ask.denominators.clone_from(&typed.denominators);
+                ask.standardize.clone_from(&typed.standardize);
+                ask.funnel = typed.funnel;
             }
             Self::Missing(typed) | Self::Curve(typed) => ask.measure = Some(typed.measure.clone()),
             Self::Doses(_) => {}
@@ -380,10 +382,15 @@ pub struct Share {
     /// The measure, such as nis.mmr1; `phds measures` lists them
     #[arg(long, value_name = "ID")]
     pub measure: String,
-    /// Of whom: clients (the default), resident, active_1, active_2, active_5, active_10, population:NAME; several side by
-    /// side with commas
+    /// What the rates are shares of; several side by side with commas [default: clients]
     #[arg(long = "denominator", value_name = "NAME,…", value_delimiter = ',')]
     pub denominators: Vec<String>,
+    /// Rates as if all groups had the same make-up by this dimension of the table
+    #[arg(long, value_name = "DIM")]
+    pub standardize: Option<String>,
+    /// With `--by organization`: limits between which organizations lie that differ by chance alone
+    #[arg(long)]
+    pub funnel: bool,
     /// The table.
     #[command(flatten)]
     pub table: Table,

@@ -100,7 +100,10 @@ impl<'a> Writer<'a> {
         for dimension in dictionary.dimensions() {
             let at = place(&dimension.field)?;
             match dimension.level {
-                Level::Year if dictionary.field(&dimension.field).is_none_or(|field| field.table != Some(StoredIn::Clients)) => {}
+                Level::Year
+                    if dictionary
+                        .field(&dimension.field)
+                        .is_none_or(|field| field.table != Some(StoredIn::Clients)) => {}
                 Level::Year => derived.push((ArrowField::new(&dimension.id, DataType::Int32, true), From::Year(at))),
                 Level::Parent => {
                     let field = dictionary.field(&dimension.field);

@@ -195,7 +195,9 @@ impl Dictionary {
                 Level::Attributed if field.name != names::ORGANIZATION => {
                     return wrong("only organizations are attributed");
                 }
-                Level::Parent if table != StoredIn::Clients => return wrong("level `parent` needs a field of the client"),
+                Level::Parent if table != StoredIn::Clients => {
+                    return wrong("level `parent` needs a field of the client");
+                }
                 Level::Parent => {
                     let parent = dimension.parent.as_deref().unwrap_or_default();
                     if !self.codelist(field).is_some_and(|codelist| codelist.has_column(parent)) {

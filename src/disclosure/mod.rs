@@ -2,6 +2,7 @@
 //!
 //! Every cell is treated first; shares, intervals, ranks and curves are computed from what is left, never before.
 
+mod adjust;
 mod policy;
 pub mod release;
 mod treat;
@@ -19,11 +20,22 @@ use release::{Document, Kind};
 /// table follows from the others.
 pub fn protect(raw: RawTable, question: &Question<'_>, policy: &Policy) -> Release {
     let RawTable { mut columns, counts } = raw;
+    let mut funnel = None;
     let (kind, cells) = match counts {
         RawCounts::Shares(shares) => {
             let ranked = question.attributions().len() > 1;
             let nested = question.denominators().len() > 1;
-            (Kind::Shares { ranked }, treat::shares(shares, nested, ranked, policy))
+            let cells = treat::shares(shares, nested, ranked, policy);
+            if let Some(at) = question.standardized() {
+                columns.remove(at);
+                (Kind::Standardized, adjust::standardize(&cells, at, policy))
+            } else if question.has_funnel() {
+                let (note, cells) = adjust::funnel(cells);
+                funnel = Some(note);
+                (Kind::Funnel, cells)
+            } else {
+                (Kind::Shares { ranked }, cells)
+            }
         }
         RawCounts::Sets(groups) => {
             columns.push("missing".to_owned());
@@ -32,5 +44,7 @@ pub fn protect(raw: RawTable, question: &Question<'_>, policy: &Policy) -> Relea
         RawCounts::Doses(doses) => (Kind::Doses, treat::doses(doses, policy)),
         RawCounts::Curves(curves) => (Kind::Curve, treat::curves(curves, policy)),
     };
-    Release::new(Document::of(question, policy, kind), columns, kind, cells)
+    let mut document = Document::of(question, &columns, policy, kind);
+    document.funnel = funnel;
+    Release::new(document, kind, cells)
 }

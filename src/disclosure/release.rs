@@ -4,6 +4,7 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 use super::Policy;
+use crate::dictionary::Dimension;
 use crate::knowledge::Fingerprint;
 use crate::measure::Measures;
 use crate::period::ReportingPeriod;
@@ -58,10 +59,24 @@ pub enum Kind {
         /// Whether there is a rank.
         ranked: bool,
     },
+    /// Shares with the limits between which they lie by chance alone.
+    Funnel,
+    /// Shares as if all groups were made up alike, with the plain one beside.
+    Standardized,
     /// Persons and doses.
     Doses,
     /// A share that grows with age: one row for each stretch of months.
     Curve,
+}
+
+/// What a number is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// A whole number.
+    Count,
+    /// A share, 0 to 1.
+    Share,
 }
 
 /// A column of numbers.
@@ -71,22 +86,29 @@ pub struct NumberColumn {
     pub name: &'static str,
     /// Its title for people.
     pub title: &'static str,
-    /// Whether it has shares, and not counts.
-    pub is_share: bool,
+    /// What its numbers are.
+    pub unit: Unit,
 }
 
 impl Kind {
     /// The columns of numbers, in their order.
     pub fn columns(self) -> Vec<NumberColumn> {
-        let count = |name, title| NumberColumn { name, title, is_share: false };
-        let share = |name, title| NumberColumn { name, title, is_share: true };
+        let count = |name, title| NumberColumn { name, title, unit: Unit::Count };
+        let share = |name, title| NumberColumn { name, title, unit: Unit::Share };
         let rate = [share("rate", "Rate"), share("ci_low", "From"), share("ci_high", "To")];
+        let counts = [count("numerator", "Numerator"), count("denominator", "Denominator")];
+        let shares = counts.into_iter().chain(rate);
         match self {
-            Self::Shares { ranked } => [count("numerator", "Numerator"), count("denominator", "Denominator")]
-                .into_iter()
-                .chain(rate)
-                .chain(ranked.then(|| count("rank", "Rank")))
+            Self::Shares { ranked } => shares.chain(ranked.then(|| count("rank", "Rank"))).collect(),
+            Self::Funnel => shares
+                .chain([
+                    share("limit_998_low", "99.8 % from"),
+                    share("limit_95_low", "95 % from"),
+                    share("limit_95_high", "95 % to"),
+                    share("limit_998_high", "99.8 % to"),
+                ])
                 .collect(),
+            Self::Standardized => shares.chain([share("crude_rate", "Crude rate")]).collect(),
             Self::Doses => vec![count("persons", "Persons"), count("doses", "Doses")],
             Self::Curve => [
                 count("age_months", "Age in months"),
@@ -231,6 +253,12 @@ pub struct DimensionNote {
     pub title: String,
 }
 
+impl DimensionNote {
+    fn of(dimension: &Dimension) -> Self {
+        Self { id: dimension.id.clone(), title: dimension.title.clone() }
+    }
+}
+
 /// A filter.
 #[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct FilterNote {
@@ -238,6 +266,23 @@ pub struct FilterNote {
     pub dimension: String,
     /// The labels that are in.
     pub values: Vec<String>,
+}
+
+/// What the limits of organizations come from: shown rows only.
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct FunnelNote {
+    /// The share of all shown rows together, 0 to 1.
+    pub target: f64,
+    /// How many rows are shown.
+    pub organizations: u64,
+    /// How much more they differ than by chance, 1 for not at all; the mean square of winsorized z scores.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overdispersion: Option<f64>,
+    /// The probability of so much by chance.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub p_value: Option<f64>,
+    /// The factor by whose root the limits are widened; 1 unless the overdispersion is significant.
+    pub factor_applied: f64,
 }
 
 /// How intervals are made.
@@ -260,6 +305,17 @@ pub struct DisclosureNote {
     pub reason: String,
     /// Changes with the policy.
     pub fingerprint: Fingerprint,
+}
+
+/// A column of numbers of the table.
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct NumberNote {
+    /// Name of the column.
+    pub name: String,
+    /// A few words.
+    pub title: String,
+    /// What its numbers are.
+    pub unit: Unit,
 }
 
 /// A table file that a release was written to.
@@ -307,14 +363,24 @@ pub struct Document {
     /// By which rule clients belong to organizations, in tables of organizations. With several, each row names its own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attributions: Vec<AttributionNote>,
-    /// The columns that come first.
+    /// What the rows are told apart by: the first of the label columns.
     pub dimensions: Vec<DimensionNote>,
+    /// The columns of labels, which come first. Behind them is `measure`, except for doses.
+    pub labels: Vec<String>,
+    /// The columns of numbers, which come next. Behind them are `status` and `audience`.
+    pub numbers: Vec<NumberNote>,
     /// The filters.
     #[serde(rename = "where")]
     pub filters: Vec<FilterNote>,
     /// How intervals are made, where there are any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interval: Option<IntervalNote>,
+    /// What the limits of organizations come from, where there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub funnel: Option<FunnelNote>,
+    /// The dimension whose make-up was made alike, where one was: as all shown rows together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standardized_by: Option<DimensionNote>,
     /// The month, `YYYY-MM`.
     #[schemars(with = "String")]
     pub reporting_period: ReportingPeriod,
@@ -334,7 +400,7 @@ pub struct Document {
 }
 
 impl Document {
-    pub(super) fn of(question: &Question<'_>, policy: &Policy, kind: Kind) -> Self {
+    pub(super) fn of(question: &Question<'_>, labels: &[String], policy: &Policy, kind: Kind) -> Self {
         let manifest = question.partition().manifest();
         let policy_edition = policy.edition();
         let audience = Audience::Internal;
@@ -352,7 +418,7 @@ impl Document {
             from_measure,
             cohort: cohort_note(question),
             denominators: match kind {
-                Kind::Shares { .. } => {
+                Kind::Shares { .. } | Kind::Funnel | Kind::Standardized => {
                     let described = |source: &Denominator| DenominatorNote {
                         source: source.name(),
                         description: denominator_in_words(source, question),
@@ -368,14 +434,27 @@ impl Document {
                 .collect(),
             dimensions: question
                 .by()
-                .map(|dimension| DimensionNote { id: dimension.id.clone(), title: dimension.title.clone() })
+                .enumerate()
+                .filter(|(at, _)| question.standardized() != Some(*at))
+                .map(|(_, dimension)| DimensionNote::of(dimension))
+                .collect(),
+            labels: labels.to_vec(),
+            numbers: kind
+                .columns()
+                .into_iter()
+                .map(|NumberColumn { name, title, unit }| NumberNote {
+                    name: name.to_owned(),
+                    title: title.to_owned(),
+                    unit,
+                })
                 .collect(),
             filters: question
                 .filters()
                 .map(|(dimension, labels)| FilterNote { dimension: dimension.id.clone(), values: labels.to_vec() })
                 .collect(),
-            interval: interval_method(kind)
-                .map(|method| IntervalNote { method, level: policy.confidence() }),
+            interval: interval_method(kind).map(|method| IntervalNote { method, level: policy.confidence() }),
+            funnel: None,
+            standardized_by: question.standardized().and_then(|at| question.by().nth(at)).map(DimensionNote::of),
             reporting_period: manifest.reporting_period,
             delivery: manifest.delivery.clone(),
             dictionary: manifest.dictionary.clone(),
@@ -423,14 +502,14 @@ fn measure_note(measures: &Measures, at: usize) -> MeasureNote {
 fn definition(indicator: Indicator) -> &'static str {
     match indicator {
         Indicator::Coverage => "Share of clients who met the measure in time.",
-        Indicator::Late => {
-            "Share of clients who were not up to date in time, and were by the as-of date."
-        }
+        Indicator::Late => "Share of clients who were not up to date in time, and were by the as-of date.",
         Indicator::OnTime => "Share of clients who had each last dose before the schedule calls it late.",
         Indicator::Dropout => {
             "Share of clients up to date with the earlier measure, by the age of the later one, who were not with the later one."
         }
-        Indicator::Potential => "Share of clients who would have been up to date in time, had no opportunity been missed.",
+        Indicator::Potential => {
+            "Share of clients who would have been up to date in time, had no opportunity been missed."
+        }
         Indicator::Missed => {
             "Share of clients who were not up to date in time, and would have been, had no opportunity been missed."
         }
@@ -457,9 +536,9 @@ fn cohort_note(question: &Question<'_>) -> CohortNote {
             format!("Clients born on or after {born_from} who have reached {months} months of age by {as_of}")
         }
     };
-    let filters = question.filters().map(|(dimension, labels)| {
-        format!("; only {}: {}", dimension.title.to_lowercase(), labels.join(", "))
-    });
+    let filters = question
+        .filters()
+        .map(|(dimension, labels)| format!("; only {}: {}", dimension.title.to_lowercase(), labels.join(", ")));
     CohortNote { description: who + &filters.collect::<String>(), born_from, born_to, age_months: age, as_of }
 }
 
@@ -467,7 +546,10 @@ fn denominator_in_words(denominator: &Denominator, question: &Question<'_>) -> S
     match denominator {
         Denominator::Clients => "Clients of the cohort with at least one accepted immunization in the file".to_owned(),
         Denominator::Resident => {
-            format!("Of these, those whose latest county is {}", question.resident_counties().unwrap_or_default().join(", "))
+            format!(
+                "Of these, those whose latest county is {}",
+                question.resident_counties().unwrap_or_default().join(", ")
+            )
         }
         Denominator::Active(1) => format!("Of these, those with a visit in the year up to {}", question.as_of()),
         Denominator::Active(years) => {
@@ -479,9 +561,10 @@ fn denominator_in_words(denominator: &Denominator, question: &Question<'_>) -> S
 
 fn interval_method(kind: Kind) -> Option<String> {
     match kind {
-        Kind::Shares { .. } => {
+        Kind::Shares { .. } | Kind::Funnel => {
             Some(format!("Wilson's score; exact (Clopper and Pearson) up to {} clients", statistics::EXACT_UP_TO))
         }
+        Kind::Standardized => Some("Wilson's score of the strata, weighted (Yan and Su 2010)".to_owned()),
         Kind::Curve => Some("Greenwood's variance on the scale of log(-log S)".to_owned()),
         Kind::Doses => None,
     }
@@ -494,17 +577,24 @@ fn caveats(question: &Question<'_>, policy: &Policy, kind: Kind) -> Vec<String> 
     let mut caveats = vec!["The Texas registry is opt-in: clients without consent are absent, and so is a child with no recorded dose. Rates among clients in the file tend to overstate coverage of the population.".to_owned()];
     caveats.push(match kind {
         Kind::Doses => format!("Vaccinations before {year} are not in the file."),
-        _ => format!("Vaccinations before {year} are not in the file, so clients born before {} are not in the cohort.", question.complete_from()),
+        _ => format!(
+            "Vaccinations before {year} are not in the file, so clients born before {} are not in the cohort.",
+            question.complete_from()
+        ),
     });
-    caveats.push("Recorded doses count as the definition says, valid or not; the file does not tell validity.".to_owned());
+    caveats
+        .push("Recorded doses count as the definition says, valid or not; the file does not tell validity.".to_owned());
     caveats.push("County, sex and the like are those of the client's latest vaccination in the file.".to_owned());
     caveats.push(match kind {
-        Kind::Shares { .. } => format!("Rows with a numerator, a complement or a denominator of 1 to {small} are suppressed; suppressed is not zero."),
+        Kind::Shares { .. } | Kind::Funnel => format!("Rows with a numerator, a complement or a denominator of 1 to {small} are suppressed; suppressed is not zero."),
+        Kind::Standardized => format!("A rate is suppressed when one of its strata has a numerator, a complement or a denominator of 1 to {small}, or nobody."),
         Kind::Doses => format!("Rows with 1 to {small} persons are suppressed; suppressed is not zero."),
         Kind::Curve => format!("Months of age are taken together until no number of 1 to {small} is left; what is left at the end of a curve is not told."),
     });
     if question.denominators().len() > 1 || question.attributions().len() > 1 {
-        caveats.push(format!("A row is suppressed, too, when it differs from another one of its group by 1 to {small} clients."));
+        caveats.push(format!(
+            "A row is suppressed, too, when it differs from another one of its group by 1 to {small} clients."
+        ));
     }
     match question.indicator() {
         Indicator::Potential | Indicator::Missed => caveats.push("Why a dose was not given, the file does not tell: contraindications, refusals and shortages are in it, too. Minimum ages and intervals are those of CDSi.".to_owned()),
@@ -513,9 +603,15 @@ fn caveats(question: &Question<'_>, policy: &Policy, kind: Kind) -> Vec<String> 
         _ => {}
     }
     if !question.attributions().is_empty() {
-        caveats.push("The file does not say whose patient a client is: `--attribution all` shows how much the rule matters.".to_owned());
+        caveats.push(
+            "The file does not say whose patient a client is: `--attribution all` shows how much the rule matters."
+                .to_owned(),
+        );
     }
-    if matches!(kind, Kind::Shares { .. }) {
+    if kind == Kind::Funnel {
+        caveats.push("Limits tell what chance alone explains, not why: organizations differ in whom they see, and in which clients the rule gives them.".to_owned());
+    }
+    if matches!(kind, Kind::Shares { .. } | Kind::Funnel) {
         caveats.push("A rate is marked unreliable as in the National Immunization Surveys: fewer than 30 clients, or an interval whose half-width is more than 0.588 of the rate.".to_owned());
     }
     caveats.extend(question.measure_caveats());
@@ -526,14 +622,13 @@ fn caveats(question: &Question<'_>, policy: &Policy, kind: Kind) -> Vec<String> 
 #[derive(Clone, Debug)]
 pub struct Release {
     document: Document,
-    label_columns: Vec<String>,
     kind: Kind,
     cells: Vec<Cell>,
 }
 
 impl Release {
-    pub(super) fn new(document: Document, label_columns: Vec<String>, kind: Kind, cells: Vec<Cell>) -> Self {
-        Self { document, label_columns, kind, cells }
+    pub(super) fn new(document: Document, kind: Kind, cells: Vec<Cell>) -> Self {
+        Self { document, kind, cells }
     }
 
     /// The content of `release.json`, without a table file.
@@ -543,7 +638,7 @@ impl Release {
 
     /// The names of the columns of labels: the dimensions, and what tells rows of several rules apart.
     pub fn label_columns(&self) -> &[String] {
-        &self.label_columns
+        &self.document.labels
     }
 
     /// What the rows tell.

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::release::{Cell, Number, Status};
 use super::Policy;
+use super::release::{Cell, Number, Status};
 use crate::query::{RawDoses, RawShare, RawStep};
 use crate::statistics;
 
@@ -21,13 +21,9 @@ fn share_may_be_seen(share: RawShare, policy: &Policy) -> bool {
 /// Whether what one share has and another, which is a part of it, has not may be seen.
 fn difference_may_be_seen(a: RawShare, b: RawShare, policy: &Policy) -> bool {
     let other = |share: RawShare| share.denominator.saturating_sub(share.numerator);
-    [
-        a.numerator.abs_diff(b.numerator),
-        other(a).abs_diff(other(b)),
-        a.denominator.abs_diff(b.denominator),
-    ]
-    .iter()
-    .all(|count| may_be_seen(*count, policy))
+    [a.numerator.abs_diff(b.numerator), other(a).abs_diff(other(b)), a.denominator.abs_diff(b.denominator)]
+        .iter()
+        .all(|count| may_be_seen(*count, policy))
 }
 
 /// Shares of clients. Where rows differ in their last label alone and are `nested` (several denominators, several rules
@@ -90,9 +86,9 @@ fn rank(cells: &mut [Cell]) {
     let rates: Vec<_> = cells.iter().map(|cell| (cell.labels.last().cloned(), cell.rate())).collect();
     for cell in cells {
         let Some(rate) = cell.rate() else { continue };
-        let above = rates.iter().filter(|(rule, other)| {
-            rule.as_ref() == cell.labels.last() && other.is_some_and(|other| other > rate)
-        });
+        let above = rates
+            .iter()
+            .filter(|(rule, other)| rule.as_ref() == cell.labels.last() && other.is_some_and(|other| other > rate));
         let rank = above.count() as u64 + 1;
         cell.add(Number::Count(rank));
     }
@@ -189,7 +185,8 @@ fn stretches(steps: &[RawStep], policy: &Policy) -> Vec<Stretch> {
     let mut stretches: Vec<Stretch> = Vec::new();
     let mut open: Option<Stretch> = None;
     for (at, step) in (1u32..).zip(steps) {
-        let stretch = open.get_or_insert(Stretch { months: 0, until: 0, at_risk: step.at_risk, events: 0, censored: 0 });
+        let stretch =
+            open.get_or_insert(Stretch { months: 0, until: 0, at_risk: step.at_risk, events: 0, censored: 0 });
         stretch.months += 1;
         stretch.until = at;
         stretch.events += step.events;
@@ -282,7 +279,8 @@ mod tests {
             (labels(&["D", "most"]), share(150, 300)),
         ];
         let cells = shares(rows.into(), false, true, &policy());
-        let ranks: Vec<_> = cells.iter().map(|cell| cell.values().and_then(|values| values.get(5).copied().flatten())).collect();
+        let ranks: Vec<_> =
+            cells.iter().map(|cell| cell.values().and_then(|values| values.get(5).copied().flatten())).collect();
         let rank = |rank| Some(Number::Count(rank));
         assert_eq!(ranks, [rank(2), rank(1), rank(2), None, rank(1)]);
     }
@@ -313,10 +311,8 @@ mod tests {
         let step = |at_risk, events, censored| RawStep { at_risk, events, censored };
         // 100 clients: none in the first month, 4 and 9 in the next two, then 20 leave and 30 become up to date.
         let steps = [step(100, 0, 0), step(100, 4, 0), step(96, 9, 0), step(67, 30, 20), step(37, 5, 0)];
-        let found: Vec<_> = stretches(&steps, &policy())
-            .iter()
-            .map(|s| (s.months, s.until, s.at_risk, s.events, s.censored))
-            .collect();
+        let found: Vec<_> =
+            stretches(&steps, &policy()).iter().map(|s| (s.months, s.until, s.at_risk, s.events, s.censored)).collect();
         assert_eq!(found, [(1, 1, 100, 0, 0), (2, 3, 100, 13, 20), (1, 4, 67, 30, 0)]);
     }
 }

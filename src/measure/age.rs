@@ -21,9 +21,13 @@ impl Age {
     }
 
     /// Whole months.
-    pub fn months(self) -> u32 { self.months }
+    pub fn months(self) -> u32 {
+        self.months
+    }
     /// Days
-    pub fn days(self) -> i32 { 7 * self.weeks + self.days }
+    pub fn days(self) -> i32 {
+        7 * self.weeks + self.days
+    }
     /// The day on which so much time has gone by since a day.
     pub fn after(self, day: i32) -> i32 {
         let month = if self.months == 0 { day } else { add_months(day, self.months) };

@@ -523,9 +523,13 @@ impl Measures {
     }
 
     /// stub
-    pub fn potential(&self, _at: usize) -> Option<String> { None }
+    pub fn potential(&self, _at: usize) -> Option<String> {
+        None
+    }
     /// stub
-    pub fn near(&self, _at: usize) -> Option<String> { None }
+    pub fn near(&self, _at: usize) -> Option<String> {
+        None
+    }
     /// The position of a measure; the error names the nearest one.
     pub fn position(&self, id: &str) -> Result<usize> {
         self.list.iter().position(|measure| measure.id == id).ok_or_else(|| {

@@ -14,7 +14,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
-use crate::disclosure::release::{Document, Number, TableNote};
+use crate::disclosure::release::{Document, Number, TableNote, Unit};
 use crate::disclosure::{Cell, Release};
 use crate::error::{Error, Result};
 use crate::fs;
@@ -160,7 +160,7 @@ fn batch(release: &Release) -> Result<RecordBatch> {
     arrays.extend(document.measure_label().map(|measure| text(vec![&measure; cells.len()])));
     for (at, column) in release.kind().columns().into_iter().enumerate() {
         let values = cells.iter().map(|cell| cell.values().and_then(|values| values[at]));
-        arrays.push(if column.is_share {
+        arrays.push(if column.unit == Unit::Share {
             let shares = values.map(|value| match value {
                 Some(Number::Share(share)) => Some(share),
                 _ => None,

@@ -41,7 +41,9 @@ pub fn render(release: &Release) -> String {
         }
     }
     let title = match (&document.measure, &document.from_measure) {
-        (Some(measure), Some(from)) => format!("{}, then {} ({} to {})", from.title, measure.title, from.id, measure.id),
+        (Some(measure), Some(from)) => {
+            format!("{}, then {} ({} to {})", from.title, measure.title, from.id, measure.id)
+        }
         (Some(measure), None) => format!("{} ({})", measure.title, measure.id),
         (None, _) => "All vaccines".to_owned(),
     };
@@ -78,7 +80,7 @@ pub fn render(release: &Release) -> String {
         &document.delivery.sha256[..16],
         document.dictionary.fingerprint,
         document.rules.fingerprint,
-        measures.map(|measure| format!(" · measure {}", measure.fingerprint)).collect::<String>(),
+        measures.fold(String::new(), |text, measure| text + " · measure " + &measure.fingerprint.to_string()),
         document.disclosure.fingerprint,
         document.disclosure.k,
         document.tool.name,

@@ -154,10 +154,8 @@ impl Denominator {
                 let years = name.strip_prefix("active_").and_then(|years| years.parse().ok());
                 match years.filter(|years| Self::YEARS.contains(years)) {
                     Some(years) => Ok(Self::Active(years)),
-                    None => Err(Error::usage(format!("there is no denominator `{name}`")).hint(format!(
-                        "one of {}, or population:NAME",
-                        known().collect::<Vec<_>>().join(", ")
-                    ))),
+                    None => Err(Error::usage(format!("there is no denominator `{name}`"))
+                        .hint(format!("one of {}, or population:NAME", known().collect::<Vec<_>>().join(", ")))),
                 }
             }
         }
@@ -251,6 +249,12 @@ pub struct Ask {
     /// Whose client is whose.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attribution: Option<AttributionChoice>,
+    /// A dimension of the table whose make-up is to be made alike.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standardize: Option<String>,
+    /// Limits for organizations that differ by chance alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub funnel: bool,
 }
 
 impl Ask {
@@ -266,6 +270,8 @@ impl Ask {
             as_of: None,
             denominators: Vec::new(),
             attribution: None,
+            standardize: None,
+            funnel: false,
         }
     }
 }

@@ -28,8 +28,7 @@ impl<'a> Axis<'a> {
     /// Finds a dimension; the error names the nearest one.
     pub fn find(dictionary: &'a Dictionary, id: &str) -> Result<Self> {
         let dimension = dictionary.dimension(id)?;
-        let field =
-            dictionary.field(&dimension.field).ok_or_else(|| Error::internal("a dimension without a field"))?;
+        let field = dictionary.field(&dimension.field).ok_or_else(|| Error::internal("a dimension without a field"))?;
         let codelist = (field.field_type == FieldType::Code).then(|| dictionary.codelist(field)).flatten();
         Ok(Self { dimension, field, codelist })
     }
@@ -52,9 +51,8 @@ impl<'a> Axis<'a> {
         let field = column(&self.field.name);
         match self.dimension.level {
             Level::Value => Expression::Of(field),
-            Level::Parent => Expression::Of(column(&self.dimension.id)),
             Level::Year if self.is_of_doses() => Expression::Year(field),
-            Level::Year => Expression::Of(column(&self.dimension.id)),
+            Level::Year | Level::Parent => Expression::Of(column(&self.dimension.id)),
             Level::Quarter => Expression::Quarter(field),
             Level::Month => Expression::Month(field),
             Level::Season => Expression::Season(field),

@@ -57,6 +57,9 @@ pub struct Question<'a> {
     attributions: Vec<Attribution>,
     /// The department's counties, where a denominator needs them.
     resident: Option<Filter<'a>>,
+    /// Position in `by` of the dimension to standardize.
+    standardize: Option<usize>,
+    funnel: bool,
 }
 
 /// Integer counts before disclosure control. Only `disclosure` reads them: the fields are this crate's own, there is no
@@ -147,11 +150,14 @@ impl<'a> Question<'a> {
             denominators: Vec::new(),
             attributions: vec![Attribution::Last],
             resident: None,
+            standardize: None,
+            funnel: ask.funnel,
         };
         question.bind_measures(ask)?;
         question.bind_dimensions(ask)?;
         question.bind_denominators(ask)?;
         question.bind_attribution(ask)?;
+        question.bind_adjustment(ask)?;
         Ok(question)
     }
 
@@ -159,7 +165,9 @@ impl<'a> Question<'a> {
         let name = ask.indicator.name();
         let named = |id: &Option<String>, flag: &str| match id {
             Some(id) => self.context.measures.position(id),
-            None => Err(Error::usage(format!("`{name}` needs a measure in `{flag}`")).hint("`phds measures` lists them")),
+            None => {
+                Err(Error::usage(format!("`{name}` needs a measure in `{flag}`")).hint("`phds measures` lists them"))
+            }
         };
         match ask.indicator {
             Indicator::Doses if ask.measure.is_some() => {
@@ -179,7 +187,8 @@ impl<'a> Question<'a> {
         for at in self.from.into_iter().chain(self.measure) {
             let measure = self.measure_at(at);
             let fingerprint = &self.context.measures.fingerprints()[at];
-            if !manifest.measures.iter().any(|edition| edition.id == measure.id && edition.fingerprint == *fingerprint) {
+            if !manifest.measures.iter().any(|edition| edition.id == measure.id && edition.fingerprint == *fingerprint)
+            {
                 return Err(Error::usage(format!(
                     "the month {} was loaded with another definition of `{}`",
                     manifest.reporting_period, measure.id
@@ -228,8 +237,11 @@ impl<'a> Question<'a> {
             let axis = Axis::find(self.context.dictionary, id)?;
             if axis.is_of_doses() && self.indicator != Indicator::Doses {
                 let id = &axis.dimension.id;
-                return Err(Error::usage(format!("`{id}` is of doses, and `{}` counts clients", self.indicator.name()))
-                    .hint("`phds query doses` takes it"));
+                return Err(Error::usage(format!(
+                    "`{id}` is of doses, and `{}` counts clients",
+                    self.indicator.name()
+                ))
+                .hint("`phds query doses` takes it"));
             }
             Ok(axis)
         };
@@ -257,10 +269,13 @@ impl<'a> Question<'a> {
     }
 
     fn bind_denominators(&mut self, ask: &Ask) -> Result<()> {
-        let mut denominators = ask.denominators.iter().map(|name| Denominator::parse(name)).collect::<Result<Vec<_>>>()?;
+        let mut denominators =
+            ask.denominators.iter().map(|name| Denominator::parse(name)).collect::<Result<Vec<_>>>()?;
         denominators.sort();
         denominators.dedup();
-        if !denominators.is_empty() && matches!(self.indicator, Indicator::Doses | Indicator::Curve | Indicator::Missing) {
+        if !denominators.is_empty()
+            && matches!(self.indicator, Indicator::Doses | Indicator::Curve | Indicator::Missing)
+        {
             return Err(Error::usage(format!("`{}` takes no `--denominator`", self.indicator.name())));
         }
         if denominators.is_empty() {
@@ -281,8 +296,9 @@ impl<'a> Question<'a> {
         let used = self.axes().any(|axis| axis.dimension.level == crate::dictionary::Level::Attributed);
         match ask.attribution {
             Some(_) if !used => {
-                return Err(Error::usage("`--attribution` is for tables of organizations")
-                    .hint("add `--by organization`"));
+                return Err(
+                    Error::usage("`--attribution` is for tables of organizations").hint("add `--by organization`")
+                );
             }
             Some(AttributionChoice::Any | AttributionChoice::All) if self.indicator == Indicator::Doses => {
                 return Err(Error::usage("a dose is of one organization")
@@ -290,6 +306,28 @@ impl<'a> Question<'a> {
             }
             Some(choice) => self.attributions = choice.rules().to_vec(),
             None => {}
+        }
+        Ok(())
+    }
+
+    fn bind_adjustment(&mut self, ask: &Ask) -> Result<()> {
+        let one_rule = self.attributions.len() == 1 && self.denominators.len() == 1;
+        if let Some(id) = &ask.standardize {
+            let wrong = |what: &str, hint: &str| Err(Error::usage(what).hint(hint));
+            let Some(at) = self.by.iter().position(|axis| axis.dimension.id == *id) else {
+                return wrong("`--standardize` takes a dimension of the table", &format!("add `{id}` to `--by`"));
+            };
+            if self.by.len() < 2 || !one_rule || self.funnel {
+                return wrong(
+                    "`--standardize` needs another dimension, one denominator and one rule of attribution",
+                    "for example `--by county,birth_year --standardize birth_year`",
+                );
+            }
+            self.standardize = Some(at);
+        }
+        if self.funnel && (self.by.len() != 1 || self.attributions().is_empty() || !one_rule) {
+            return Err(Error::usage("`--funnel` is for a table of organizations and nothing else")
+                .hint("use `--by organization`, with one denominator and one rule of attribution"));
         }
         Ok(())
     }
@@ -351,6 +389,16 @@ impl<'a> Question<'a> {
     pub fn attributions(&self) -> &[Attribution] {
         let used = self.axes().any(|axis| axis.dimension.level == crate::dictionary::Level::Attributed);
         if used { &self.attributions } else { &[] }
+    }
+
+    /// The position of the dimension whose make-up is to be made alike.
+    pub fn standardized(&self) -> Option<usize> {
+        self.standardize
+    }
+
+    /// Whether limits are wanted between which organizations lie by chance alone.
+    pub fn has_funnel(&self) -> bool {
+        self.funnel
     }
 
     /// What the measures are not, and what must be known of them.
@@ -416,7 +464,9 @@ impl<'a> Question<'a> {
             }
         }
         if let RawCounts::Curves(curves) = &mut counts {
-            curves.values_mut().for_each(|steps| follow(steps));
+            for steps in curves.values_mut() {
+                follow(steps);
+            }
         }
         Ok(RawTable { columns, counts })
     }
@@ -504,7 +554,9 @@ impl<'a> Question<'a> {
                     }
                     Indicator::Missing => {
                         let parts = self.context.measures.deciding(measure);
-                        group_by.extend(parts.iter().map(|part| Expression::Holds(Box::new(self.in_time(&[*part], measure)))));
+                        group_by.extend(
+                            parts.iter().map(|part| Expression::Holds(Box::new(self.in_time(&[*part], measure)))),
+                        );
                         (rows, vec![Count::Rows(Vec::new())])
                     }
                     _ => (rows, self.shares(measure)?),

@@ -92,6 +92,7 @@ pub enum Condition {
 
 impl Condition {
     /// The opposite.
+    #[must_use]
     #[expect(clippy::should_implement_trait, reason = "a condition is data and has no truth of its own")]
     pub fn not(self) -> Self {
         Self::Not(Box::new(self))

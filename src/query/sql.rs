@@ -113,13 +113,10 @@ impl Writer {
                 }
                 text + &format!(" WHEN {number} IS NOT NULL THEN {} END", bounds.len())
             }
-            Expression::Largest(numbers) => match numbers.as_slice() {
-                [number] => self.expression(number)?,
-                _ => {
-                    let each = numbers.iter().map(|number| self.expression(number)).collect::<Result<Vec<_>>>()?;
-                    format!("greatest({})", each.join(", "))
-                }
-            },
+            Expression::Largest(numbers) => {
+                let each = numbers.iter().map(|number| self.expression(number)).collect::<Result<Vec<_>>>()?;
+                if each.len() == 1 { each.concat() } else { format!("greatest({})", each.join(", ")) }
+            }
             Expression::Holds(condition) => format!("CASE WHEN {} THEN 1 ELSE 0 END", self.condition(condition)?),
             Expression::Where(condition, then) => {
                 let condition = self.condition(condition)?;

@@ -187,8 +187,7 @@ mod tests {
         let cases: std::collections::BTreeSet<u64> = rows.iter().map(|row| whole(row("case"))).collect();
         for case in cases {
             let rows: Vec<_> = rows.iter().filter(|row| whole(row("case")) == case).collect();
-            let counts: Vec<_> =
-                rows.iter().map(|row| (whole(row("numerator")), whole(row("denominator")))).collect();
+            let counts: Vec<_> = rows.iter().map(|row| (whole(row("numerator")), whole(row("denominator")))).collect();
             let found = overdispersion(&counts, rows[0]("target")).unwrap();
             same(found.factor, rows[0]("factor"), &format!("case {case}"));
             same(found.p_value, rows[0]("p_value"), &format!("case {case}"));

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use phds::convert::Partition;
+use phds::query::ask::{Ask, Indicator};
 use phds::query::engine::DuckDb;
-use phds::query::{Coverage, RawTable};
+use phds::query::{Context, Question, RawTable};
 use phds::settings::Settings;
 use phds::store::Store;
 use regex::Regex;
@@ -17,7 +18,7 @@ use crate::support::{Month, TestContext, sources};
 const STAGES: [&str; 7] = ["fetch", "check", "history", "convert", "query", "disclosure", "output"];
 
 /// What every stage may use: what is known, the store's places, and small things.
-const SHARED: [&str; 16] = [
+const SHARED: [&str; 17] = [
     "calendar",
     "encoding",
     "dictionary",
@@ -32,6 +33,7 @@ const SHARED: [&str; 16] = [
     "provenance",
     "secret",
     "spill",
+    "statistics",
     "store",
     "volume",
 ];
@@ -218,10 +220,12 @@ fn raw_counts_show_nothing_of_themselves() {
     let settings = Settings::resolve(Some(&context.put("phds.toml", ""))).unwrap();
     let store = Store::open(&context.path("store")).unwrap();
     let partition = Partition::open(&store, "2024-12".parse().unwrap()).unwrap();
-    let by = ["county".to_owned()];
-    let question =
-        Coverage::new(&settings.dictionary, &settings.measures, &partition, "nis.mmr1", &by, &[], None).unwrap();
-    let raw: RawTable = question.count(&mut DuckDb::new(1)).unwrap();
+    let (dictionary, measures) = (&settings.dictionary, &settings.measures);
+    let context = Context { dictionary, measures, partition: &partition, counties: &[] };
+    let mut ask = Ask::of(Indicator::Coverage);
+    (ask.measure, ask.by) = (Some("nis.mmr1".to_owned()), vec!["county".to_owned()]);
+    let question = Question::bind(&ask, context).unwrap();
+    let raw: RawTable = question.count(&mut DuckDb::new(&partition, 1)).unwrap();
     for shown in [format!("{raw:?}"), format!("{raw:#?}")] {
         assert_eq!(shown, "RawTable");
     }
