@@ -230,7 +230,7 @@ impl Registry {
     fn coverage(&self, id: &str, by: &str) -> BTreeMap<String, (usize, usize)> {
         let ask = format!("query coverage --store store --measure {id} --by {by} --format csv");
         let rows = csv_rows(&self.context.phds(&ask).done().stdout);
-        let shown = rows.into_iter().skip(1).filter(|row| row[7] == "shown" || row[7] == "zero");
+        let shown = rows.into_iter().skip(1).filter(|row| ["shown", "zero", "unreliable"].contains(&row[7].as_str()));
         shown.map(|row| (row[0].clone(), (row[2].parse().unwrap(), row[3].parse().unwrap()))).collect()
     }
 }

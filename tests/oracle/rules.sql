@@ -259,6 +259,10 @@ SELECT 'PHDS-F06', header, line, if(value IS NULL, NULL, code IS NULL) FROM mean
 -- PHDS-F07 Value does not have the form of its field
 UNION ALL
 SELECT 'PHDS-F07', header, line, if(value IS NULL, NULL, zip IS NULL) FROM meanings WHERE type = 'zip'
+UNION ALL
+SELECT 'PHDS-F07', header, line, if(value IS NULL, NULL, NOT regexp_full_match(value, '[0-9A-Za-z][0-9A-Za-z._-]*'))
+FROM meanings
+WHERE name = 'org_id'
 
 -- PHDS-F08 Value is too long
 UNION ALL
