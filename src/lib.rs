@@ -54,4 +54,5 @@ pub mod progress;
 pub mod provenance;
 pub mod secret;
 pub mod spill;
+pub mod statistics;
 pub mod volume;

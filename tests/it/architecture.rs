@@ -17,7 +17,7 @@ use crate::support::{Month, TestContext, sources};
 const STAGES: [&str; 7] = ["fetch", "check", "history", "convert", "query", "disclosure", "output"];
 
 /// What every stage may use: what is known, the store's places, and small things.
-const SHARED: [&str; 16] = [
+const SHARED: [&str; 17] = [
     "calendar",
     "encoding",
     "dictionary",
@@ -32,6 +32,7 @@ const SHARED: [&str; 16] = [
     "provenance",
     "secret",
     "spill",
+    "statistics",
     "store",
     "volume",
 ];
