@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Policy;
-use super::release::{Cell, FunnelNote, Number, Status};
+use super::release::{Cell, CurveNote, FunnelNote, Number, Status};
 use crate::statistics::{self, Stratum};
 
 /// Numerator and denominator of a shown share.
@@ -79,6 +79,24 @@ pub(super) fn funnel(mut cells: Vec<Cell>) -> (FunnelNote, Vec<Cell>) {
         factor_applied: factor,
     };
     (note, cells)
+}
+
+/// The ages before which half, and nine in ten, of the clients of each shown curve were up to date.
+pub(super) fn ages(cells: &[Cell]) -> Vec<CurveNote> {
+    let curves = cells.chunk_by(|a, b| a.labels == b.labels).filter_map(|rows| {
+        let point = |cell: &Cell| match cell.values()?.first()? {
+            Some(Number::Count(months)) => Some((*months, cell.rate()?)),
+            _ => None,
+        };
+        let points: Vec<_> = rows.iter().filter_map(point).collect();
+        let by = |share| statistics::age_when(share, points.iter().copied());
+        (!points.is_empty()).then(|| CurveNote {
+            labels: rows[0].labels.clone(),
+            half_by_months: by(0.5),
+            ninety_by_months: by(0.9),
+        })
+    });
+    curves.collect()
 }
 
 #[cfg(test)]

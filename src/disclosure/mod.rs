@@ -46,5 +46,8 @@ pub fn protect(raw: RawTable, question: &Question<'_>, policy: &Policy) -> Relea
     };
     let mut document = Document::of(question, &columns, policy, kind);
     document.funnel = funnel;
+    if kind == Kind::Curve {
+        document.curves = adjust::ages(&cells);
+    }
     Release::new(document, kind, cells)
 }

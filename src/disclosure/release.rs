@@ -285,6 +285,18 @@ pub struct FunnelNote {
     pub factor_applied: f64,
 }
 
+/// When the clients of one curve were up to date: the ages in months before which half of them, and nine in ten, were. From
+/// shown rows only; none where the curve does not get there.
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct CurveNote {
+    /// The labels of the curve's rows.
+    pub labels: Vec<String>,
+    /// Before which age half of them were.
+    pub half_by_months: Option<u64>,
+    /// Before which age 90 % were.
+    pub ninety_by_months: Option<u64>,
+}
+
 /// How intervals are made.
 #[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct IntervalNote {
@@ -378,6 +390,9 @@ pub struct Document {
     /// What the limits of organizations come from, where there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub funnel: Option<FunnelNote>,
+    /// When the clients of each curve were up to date, where there are any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub curves: Vec<CurveNote>,
     /// The dimension whose make-up was made alike, where one was: as all shown rows together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub standardized_by: Option<DimensionNote>,
@@ -454,6 +469,7 @@ impl Document {
                 .collect(),
             interval: interval_method(kind).map(|method| IntervalNote { method, level: policy.confidence() }),
             funnel: None,
+            curves: Vec::new(),
             standardized_by: question.standardized().and_then(|at| question.by().nth(at)).map(DimensionNote::of),
             reporting_period: manifest.reporting_period,
             delivery: manifest.delivery.clone(),

@@ -63,6 +63,15 @@ pub fn render(release: &Release) -> String {
         text += &format!("{UNRELIABLE} unreliable: too few clients, or too wide an interval\n");
     }
     text += "\n";
+    for curve in &document.curves {
+        let months = |age: Option<u64>| age.map_or("not within the curve".to_owned(), |age| format!("before {age} months"));
+        text += &format!(
+            "{}: half up to date {}, 90 % {}\n",
+            curve.labels.join(", "),
+            months(curve.half_by_months),
+            months(curve.ninety_by_months)
+        );
+    }
     for denominator in &document.denominators {
         text += &format!("Denominator {}: {}\n", denominator.source, denominator.description);
     }

@@ -7,7 +7,7 @@ mod funnel;
 mod share;
 mod standard;
 
-pub use curve::{Point, Step, age_when, got_there, kaplan_meier};
+pub use curve::{age_when, got_there};
 pub use funnel::{Limits, Overdispersion, funnel_limits, overdispersion};
 pub use share::{EXACT_UP_TO, Method, ShareInterval, exact, share_interval, unreliable, wilson};
 pub use standard::{Standardized, Stratum, standardize};

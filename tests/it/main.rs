@@ -49,6 +49,8 @@ mod sftp;
 mod sql_oracle;
 /// The SFTP client against real servers of others.
 mod ssh_servers;
+/// The formulas of `src/statistics` and R agree.
+mod statistics;
 /// Severities of a department, and the rejected rows themselves, for those who may have them.
 mod steward;
 /// A store keeps its last good state, whatever happens to it.
