@@ -66,9 +66,11 @@ pub fn schema(name: &str) -> Result<()> {
         "status" => schema_for!(crate::status::Status),
         "planted" => schema_for!(synth::Planted),
         "measures" => schema_for!(crate::measure::Document),
+        "opportunities" => schema_for!(crate::measure::opportunity::Document),
         _ => {
-            return Err(Error::usage(format!("there is no schema `{name}`"))
-                .hint("receipt, report, manifest, release, listing, doctor, status, planted, measures"));
+            return Err(Error::usage(format!("there is no schema `{name}`")).hint(
+                "receipt, report, manifest, release, listing, doctor, status, planted, measures, opportunities",
+            ));
         }
     };
     super::lookup::print_json(&json!(schema))

@@ -53,7 +53,7 @@ pub struct PartFile {
 pub struct Column {
     /// Name.
     pub name: String,
-    /// `int64`, `int32`, `date32` or `string`.
+    /// `int64`, `int32`, `date32`, `boolean` or `string`.
     #[serde(rename = "type")]
     pub column_type: String,
 }
@@ -90,6 +90,10 @@ pub struct Manifest {
     pub rules: Edition,
     /// The measures whose days are in `clients`.
     pub measures: Vec<Edition>,
+    /// By what it was told which rows are doses, and when doses could have been given. Nothing in a month that an earlier
+    /// version loaded, which has no such columns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opportunities: Option<Edition>,
     /// The first calendar year whose vaccinations are in the file.
     pub first_inclusion_year: i32,
     /// Rows of the file.

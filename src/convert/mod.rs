@@ -119,6 +119,7 @@ impl<'a> Staging<'a> {
                     fingerprint: fingerprint.clone(),
                 })
                 .collect(),
+            opportunities: Some(measures.opportunities().edition().clone()),
             first_inclusion_year: dictionary.first_inclusion_year(),
             totals: report.totals,
             immunizations: writer.describe(Table::Immunizations, immunizations)?,

@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, AsArray, Date32Array, DictionaryArray, Int32Array, Int64Array, RecordBatch, StringArray, UInt16Array,
+    Array, ArrayRef, AsArray, BooleanArray, Date32Array, DictionaryArray, Int32Array, Int64Array, RecordBatch,
+    StringArray, UInt16Array, UInt32Array, new_null_array,
 };
+use arrow::compute::take;
 use arrow::datatypes::{DataType, Date32Type, Field as ArrowField, Schema, SchemaRef, UInt16Type};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
@@ -22,11 +24,14 @@ use crate::check::NO_CODE;
 use crate::dictionary::{Dictionary, FieldType, Level, StoredIn, names};
 use crate::error::{Error, Result};
 use crate::fs::{self, Sha256Writer};
-use crate::history::{Dose, Evaluator};
+use crate::history::{Attribution, Distinct, Dose, Evaluator, ORGANIZATIONS};
 use crate::measure::{Measures, age_column};
 
 /// Name of the column that holds a row's client key in both tables.
 const CLIENT_KEY: &str = "client_key";
+/// The columns of `immunizations` that tell whether a row is the first of its client, day and CVX code; and of these and
+/// its vaccine group. Rows that tell of no dose are neither.
+const DOSE: [&str; 2] = ["dose", "group_dose"];
 
 const ZSTD_LEVEL: i32 = 3;
 
@@ -45,8 +50,12 @@ enum From {
     Year(usize),
     /// The day on which the client reaches an age in months.
     Age(u32),
-    /// The day on which the client completed a series.
-    Met(usize),
+    /// One of the days that a history gives.
+    Day(usize),
+    /// The organization by one of the rules of attribution.
+    Organization(usize),
+    /// Whether the row is a dose by one of the ways to count them.
+    Dose(usize),
 }
 
 #[derive(Debug)]
@@ -61,10 +70,14 @@ struct Plan {
 pub struct Writer<'a> {
     measures: &'a Measures,
     evaluator: Evaluator,
-    /// Places of the birth date, the vaccination date and the CVX code in a bucket.
+    /// Places of the birth date, the vaccination date and the CVX code in a bucket; of the vaccine group, and the number
+    /// of groups, where it is stored as a code.
     birth: usize,
     vaccination: usize,
     cvx: usize,
+    group: Option<(usize, usize)>,
+    /// Place of the organization among the columns of `immunizations`, where it is stored.
+    organization: Option<usize>,
     immunizations: Plan,
     clients: Plan,
 }
@@ -94,7 +107,7 @@ impl<'a> Writer<'a> {
             columns.extend(derived);
             let (fields, columns): (Vec<_>, Vec<_>) = columns.into_iter().unzip();
             let schema = Arc::new(Schema::new(fields));
-            Ok(Plan { properties: properties(dictionary, &schema)?, schema, columns })
+            Ok(Plan { properties: properties(&schema)?, schema, columns })
         };
         let mut derived = Vec::new();
         for dimension in dictionary.dimensions() {
@@ -122,16 +135,28 @@ impl<'a> Writer<'a> {
         for months in measures.ages() {
             derived.push((ArrowField::new(age_column(months), DataType::Date32, false), From::Age(months)));
         }
-        for (at, (column, _)) in measures.series().enumerate() {
-            derived.push((ArrowField::new(column, DataType::Date32, true), From::Met(at)));
+        let evaluator = Evaluator::new(measures)?;
+        for (at, column) in evaluator.columns().iter().enumerate() {
+            derived.push((ArrowField::new(column, DataType::Date32, true), From::Day(at)));
         }
+        let dose = |(at, name): (usize, &&str)| (ArrowField::new(*name, DataType::Boolean, false), From::Dose(at));
+        let immunizations = plan(StoredIn::Immunizations, DOSE.iter().enumerate().map(dose).collect())?;
+        let organization = immunizations.schema.index_of(names::ORGANIZATION).ok();
+        let text = organization.map_or(&DataType::Utf8, |at| immunizations.schema.field(at).data_type());
+        for (at, name) in ORGANIZATIONS.iter().enumerate() {
+            derived.push((ArrowField::new(*name, text.clone(), true), From::Organization(at)));
+        }
+        let group = dictionary.field(names::VACCINE_GROUP).filter(|field| field.field_type == FieldType::Code);
+        let group = group.and_then(|field| dictionary.codelist(field));
         Ok(Self {
             measures,
-            evaluator: Evaluator::new(measures)?,
+            evaluator,
             birth: place(names::BIRTH_DATE)?,
             vaccination: place(names::VACCINATION_DATE)?,
             cvx: place(names::CVX)?,
-            immunizations: plan(StoredIn::Immunizations, Vec::new())?,
+            group: place(names::VACCINE_GROUP).ok().zip(group.map(|group| group.codes().len())),
+            organization,
+            immunizations,
             clients: plan(StoredIn::Clients, derived)?,
         })
     }
@@ -146,46 +171,86 @@ impl<'a> Writer<'a> {
     /// The rows of both tables, in the order of [`Table::ALL`]. A client is described by the row with the latest
     /// vaccination date; among several of that date, by the one that comes last in the file.
     pub fn tables(&self, bucket: &Bucket<'_>) -> Result<[RecordBatch; 2]> {
-        let histories = self.histories(bucket)?;
+        let organizations = match self.organization {
+            Some(at) => Some(stored(&self.immunizations.columns[at], bucket)?),
+            None => None,
+        };
+        let histories = self.histories(bucket, organizations.as_ref())?;
         let last = bucket.only(&histories.last_rows);
         let build = |plan: &Plan, rows: &Bucket<'_>| {
-            let columns = plan.columns.iter().map(|from| column(from, rows, &histories)).collect::<Result<Vec<_>>>()?;
+            let columns = plan.columns.iter().map(|from| histories.column(from, rows)).collect::<Result<Vec<_>>>()?;
             RecordBatch::try_new(Arc::clone(&plan.schema), columns)
                 .map_err(|_| Error::internal("a table does not fit its schema"))
         };
         Ok([build(&self.immunizations, bucket)?, build(&self.clients, &last)?])
     }
 
-    fn histories(&self, bucket: &Bucket<'_>) -> Result<Histories> {
+    fn histories(&self, bucket: &Bucket<'_>, organizations: Option<&ArrayRef>) -> Result<Histories> {
         let (keys, births) = (bucket.keys(), bucket.numbers(self.birth));
         let (days, codes) = (bucket.numbers(self.vaccination), bucket.codes(self.cvx));
+        let (groups, group_count) = match self.group {
+            Some((group, count)) => (bucket.codes(group), count),
+            None => (vec![NO_CODE; keys.len()], 0),
+        };
+        let organization_of = numbered(organizations);
+        let is_dose = self.measures.opportunities().doses();
+        let mut of_code = Distinct::new(is_dose.len());
+        let mut of_group = Distinct::new(is_dose.len() * (group_count + 1));
+        let mut first_told = [(); 2].map(|()| Vec::with_capacity(keys.len()));
+
         let mut last_rows = Vec::new();
         let mut ages: Vec<_> = self.measures.ages().into_iter().map(|months| (months, Vec::new())).collect();
         let mut evaluator = self.evaluator.clone();
-        let mut met = vec![Vec::new(); evaluator.series()];
-        let mut doses = Vec::new();
+        let mut attribution = Attribution::default();
+        let mut found = vec![Vec::new(); evaluator.columns().len()];
+        let mut attributed = ORGANIZATIONS.map(|_| Vec::new());
+        let (mut doses, mut rows_of_doses) = (Vec::new(), Vec::new());
+        let mut day_begins = 0;
         for row in 0..keys.len() {
-            if codes[row] != NO_CODE {
-                doses.push(Dose { day: days[row], cvx: codes[row] });
+            let number = u32::try_from(row).map_err(|_| Error::internal("a bucket has too many rows"))?;
+            if row > 0 && (keys[row - 1] != keys[row] || days[row - 1] != days[row]) {
+                day_begins = row;
+            }
+            let code = usize::from(codes[row]);
+            let tells = is_dose.get(code).is_some_and(|is_dose| *is_dose);
+            // A group that is missing is a group, too.
+            let group = usize::from(groups[row]).min(group_count);
+            first_told[0].push(tells && of_code.is_first(code, row, day_begins));
+            first_told[1].push(tells && of_group.is_first(code * (group_count + 1) + group, row, day_begins));
+            if tells {
+                doses.push(Dose { day: days[row], cvx: codes[row], organization: organization_of(row) });
+                rows_of_doses.push(number);
             }
             if row + 1 == keys.len() || keys[row + 1] != keys[row] {
-                last_rows.push(u32::try_from(row).map_err(|_| Error::internal("a bucket has too many rows"))?);
+                last_rows.push(number);
                 for (months, column) in &mut ages {
                     column.push(calendar::add_months(births[row], *months));
                 }
-                for (column, day) in met.iter_mut().zip(evaluator.met(births[row], &doses)) {
-                    column.push(day);
+                for (column, day) in found.iter_mut().zip(evaluator.days(births[row], &doses)) {
+                    column.push(*day);
+                }
+                for (column, place) in attributed.iter_mut().zip(attribution.of(&doses)) {
+                    column.push(place.map(|place| rows_of_doses[place]));
                 }
                 doses.clear();
+                rows_of_doses.clear();
             }
         }
+        let clients = last_rows.len();
+        let attributed = attributed.map(|rows| match organizations {
+            Some(organizations) => take(organizations, &UInt32Array::from(rows), None),
+            None => Ok(new_null_array(&DataType::Utf8, clients)),
+        });
+        let [first, last, most] = attributed.map(|column| column.map_err(|_| wrong()));
         Ok(Histories {
             last_rows,
             ages: ages
                 .into_iter()
                 .map(|(months, days)| (months, Arc::new(Date32Array::from(days)) as ArrayRef))
                 .collect(),
-            met: met.into_iter().map(|days| Arc::new(Date32Array::from(days)) as ArrayRef).collect(),
+            days: found.into_iter().map(|days| Arc::new(Date32Array::from(days)) as ArrayRef).collect(),
+            organizations: [first?, last?, most?],
+            doses: first_told.map(|told| Arc::new(BooleanArray::from(told)) as ArrayRef),
         })
     }
 
@@ -206,6 +271,7 @@ impl<'a> Writer<'a> {
                 DataType::Int64 => "int64",
                 DataType::Int32 => "int32",
                 DataType::Date32 => "date32",
+                DataType::Boolean => "boolean",
                 DataType::Utf8 | DataType::Dictionary(..) => "string",
                 _ => return Err(Error::internal("a table has a column of an unexpected type")),
             };
@@ -253,18 +319,36 @@ fn write_failed(path: &Path, error: ParquetError) -> Error {
     }
 }
 
-/// What is known of every client of a bucket, in the order of their keys.
+/// What is known of a bucket besides what was set aside.
 struct Histories {
-    /// The row that describes the client.
+    /// The row that describes each client, in the order of their keys; so are all columns of `clients`.
     last_rows: Vec<u32>,
     /// By age in months, the day on which it is reached.
     ages: Vec<(u32, ArrayRef)>,
-    /// By series, the day on which it was completed.
-    met: Vec<ArrayRef>,
+    /// By column of the evaluator.
+    days: Vec<ArrayRef>,
+    /// In the order of [`ORGANIZATIONS`].
+    organizations: [ArrayRef; 3],
+    /// For every row, in the order of [`DOSE`].
+    doses: [ArrayRef; 2],
 }
 
-fn column(from: &From, rows: &Bucket<'_>, histories: &Histories) -> Result<ArrayRef> {
-    let wrong = || Error::internal("a bucket has a column of another type");
+impl Histories {
+    fn column(&self, from: &From, rows: &Bucket<'_>) -> Result<ArrayRef> {
+        Ok(match from {
+            From::Age(months) => {
+                self.ages.iter().find(|(age, _)| age == months).map(|(_, days)| Arc::clone(days)).ok_or_else(wrong)?
+            }
+            From::Day(at) => Arc::clone(&self.days[*at]),
+            From::Organization(at) => Arc::clone(&self.organizations[*at]),
+            From::Dose(at) => Arc::clone(&self.doses[*at]),
+            From::Key | From::Same(_) | From::Code(..) | From::Parent(..) | From::Year(_) => stored(from, rows)?,
+        })
+    }
+}
+
+/// A column that needs nothing but what was set aside.
+fn stored(from: &From, rows: &Bucket<'_>) -> Result<ArrayRef> {
     Ok(match from {
         From::Key => Arc::new(Int64Array::from(rows.keys())),
         From::Same(slot) => rows.column(*slot)?,
@@ -279,11 +363,23 @@ fn column(from: &From, rows: &Bucket<'_>, histories: &Histories) -> Result<Array
             let days = column.as_primitive_opt::<Date32Type>().ok_or_else(wrong)?;
             Arc::new(days.iter().map(|day| day.map(|day| calendar::civil(day).0)).collect::<Int32Array>())
         }
-        From::Age(months) => {
-            histories.ages.iter().find(|(age, _)| age == months).map(|(_, days)| Arc::clone(days)).ok_or_else(wrong)?
-        }
-        From::Met(at) => Arc::clone(&histories.met[*at]),
+        From::Age(_) | From::Day(_) | From::Organization(_) | From::Dose(_) => return Err(wrong()),
     })
+}
+
+/// The number of the text of each row of a dictionary.
+fn numbered(column: Option<&ArrayRef>) -> impl Fn(usize) -> Option<u32> {
+    let texts = column.and_then(|column| column.as_any_dictionary_opt()).filter(|texts| !texts.values().is_empty());
+    let numbers = texts.map(|texts| (texts.normalized_keys(), texts.nulls().cloned()));
+    move |row| {
+        let (numbers, nulls) = numbers.as_ref()?;
+        let is_there = nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row));
+        u32::try_from(numbers[row]).ok().filter(|_| is_there)
+    }
+}
+
+fn wrong() -> Error {
+    Error::internal("a bucket has a column of another type")
 }
 
 fn coded(name: &str) -> ArrowField {
@@ -291,18 +387,16 @@ fn coded(name: &str) -> ArrowField {
 }
 
 /// zstd, plain data pages that every reader knows, and no smallest or largest value of keys and free text in the footer.
-fn properties(dictionary: &Dictionary, schema: &Schema) -> Result<WriterProperties> {
+fn properties(schema: &Schema) -> Result<WriterProperties> {
     let level = ZstdLevel::try_new(ZSTD_LEVEL).map_err(|_| Error::internal("zstd does not know its level"))?;
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(level))
         .set_created_by(concat!("phds ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_column_dictionary_enabled(ColumnPath::from(CLIENT_KEY), false);
     for field in schema.fields() {
-        let safe = match dictionary.field(field.name()) {
-            Some(field) => field.field_type != FieldType::Text,
-            None => field.name() != CLIENT_KEY,
-        };
-        if !safe {
+        // A free text is a dictionary of its own, with wider numbers than a codelist needs.
+        let is_text = matches!(field.data_type(), DataType::Dictionary(number, _) if **number == DataType::UInt32);
+        if is_text || field.name() == CLIENT_KEY {
             let path = ColumnPath::from(field.name().as_str());
             properties = properties.set_column_statistics_enabled(path, EnabledStatistics::None);
         }

@@ -1,6 +1,7 @@
 //! The different texts of one column of a file, each with a number: a provider's name is there a million times and is
 //! written down once.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -105,8 +106,8 @@ impl Texts {
         Ok(number)
     }
 
-    /// The texts that numbers stand for. Only when all have been told; numbers of texts on disk are changed to what they
-    /// are in the result.
+    /// The texts that numbers stand for, each once. Only when all have been told; numbers of texts on disk are changed to
+    /// what they are in the result, where equal texts have one number.
     pub fn values(&self, numbers: &mut [u32]) -> Result<ArrayRef> {
         let all = self.all.get_or_init(|| {
             let seen = lock(&self.seen);
@@ -118,7 +119,8 @@ impl Texts {
         }
         let mut seen = lock(&self.seen);
         let mut here: Vec<String> = Vec::new();
-        let mut places: std::collections::HashMap<u32, u32> = std::collections::HashMap::new();
+        let mut places: HashMap<u32, u32> = HashMap::new();
+        let mut place_of: HashMap<String, u32> = HashMap::new();
         for number in numbers.iter_mut().filter(|number| **number != NO_TEXT) {
             if let Some(place) = places.get(number) {
                 *number = *place;
@@ -128,8 +130,10 @@ impl Texts {
                 (Some(on_disk), ON_DISK) => on_disk.read(*number & !ON_DISK, &self.folder)?,
                 _ => text(of(&seen.bytes, &seen.ends, *number)).to_owned(),
             };
-            let place = u32::try_from(here.len()).unwrap_or(NO_TEXT);
-            here.push(text);
+            let place = *place_of.entry(text).or_insert_with_key(|text| {
+                here.push(text.clone());
+                u32::try_from(here.len() - 1).unwrap_or(NO_TEXT)
+            });
             places.insert(std::mem::replace(number, place), place);
         }
         Ok(Arc::new(StringArray::from(here)))
@@ -173,6 +177,9 @@ mod tests {
             let texts = Texts::new(folder.path(), in_memory).unwrap();
             let first = texts.numbers(&StringArray::from(vec!["clinic", "", "school"])).unwrap();
             let again = texts.numbers(&StringArray::from(vec!["school", "clinic", "Größe"])).unwrap();
+            let mut twice = [again[0], again[1], first[2]];
+            texts.values(&mut twice).unwrap();
+            assert!(twice[0] == twice[2] && twice[0] != twice[1], "equal texts have one number");
             assert_eq!(first[1], NO_TEXT);
             assert_eq!(in_memory == 1 << 20, again[..2] == [first[2], first[0]], "in memory, a text is there once");
             for (mut numbers, expected) in [

@@ -1,17 +1,32 @@
-//! One client's doses → for each series, the day on which the client completed it.
+//! One client's doses → for each series, the day on which the client completed it, and on which it could have been; the
+//! visits; the organizations.
 //!
-//! That day makes every later question a comparison: by which age, as of which date.
+//! A day makes every later question a comparison: by which age, as of which date.
+
+mod distinct;
+mod organizations;
 
 use crate::error::{Error, Result};
-use crate::measure::{Age, Given, Measures, Rule};
+use crate::measure::opportunity::Due;
+use crate::measure::{Age, Given, Measures, Requirement, Rule};
 
-/// One dose: the day, as a count from 1970-01-01, and the position of its code in the CVX codelist.
+pub use distinct::Distinct;
+pub use organizations::{Attribution, COLUMNS as ORGANIZATIONS};
+
+/// The column of `clients` with the day of the first visit.
+pub const FIRST_VACCINATION: &str = "first_vaccination";
+/// The column of `clients` with the day of the latest visit.
+pub const LAST_VACCINATION: &str = "last_vaccination";
+
+/// One row that tells of a dose. (A row may also tell that there was none: see [`crate::measure::Opportunities::doses`].)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Dose {
-    /// Day of vaccination.
+    /// Day of vaccination, as a count from 1970-01-01.
     pub day: i32,
-    /// Position of the CVX code.
+    /// Position of the CVX code in its codelist.
     pub cvx: u16,
+    /// Who gave it: a number that two doses share when one organization gave both.
+    pub organization: Option<u32>,
 }
 
 /// The ways of all series, made ready once, with room for one client that is used again for the next.
@@ -19,25 +34,48 @@ pub struct Dose {
 /// Doses are sorted into the code sets of the measures once; each way then looks at the few distinct days of its set.
 #[derive(Clone, Debug)]
 pub struct Evaluator {
+    columns: Vec<String>,
     /// For every CVX code, the code sets that it is in, one bit each.
     sets_of: Vec<u64>,
-    /// For every series, its ways.
-    series: Vec<Vec<Prepared>>,
+    series: Vec<Series>,
+    /// For every measure whose last visit is asked for, its column and the series of its parts.
+    combinations: Vec<(usize, Vec<usize>)>,
     /// The ages of all windows, each once.
     ages: Vec<Age>,
-    /// The days on which this client reaches them.
-    reached: Vec<i32>,
-    /// For every code set, the distinct days on which this client had a code of it.
-    days: Vec<Vec<i32>>,
+    /// This client.
+    client: Client,
     /// The days that count for one way with two windows.
     merged: Vec<i32>,
+    /// By series, the day from which on it lacks no more than one dose; of those that are part of a combination.
+    near: Vec<Option<i32>>,
+    /// The answers, by column.
+    answers: Vec<Option<i32>>,
 }
 
-/// Where the ages of a rule are in [`Evaluator::ages`].
+/// What is asked of one series. Columns are positions in [`Evaluator::columns`].
 #[derive(Clone, Debug)]
-struct Prepared {
-    /// Bits of the code sets of which at least one must have days.
-    sets: u64,
+struct Series {
+    ways: Vec<Way>,
+    met: usize,
+    /// And the oldest age by which any measure asks for the series: its place in [`Evaluator::ages`].
+    could: Option<(usize, usize)>,
+    is_part: bool,
+}
+
+/// What the ways look at.
+#[derive(Clone, Debug)]
+struct Client {
+    /// The days on which the client reaches [`Evaluator::ages`].
+    reached: Vec<i32>,
+    /// For every code set, the distinct days with a code of it.
+    days: Vec<Vec<i32>>,
+    /// The distinct days with any dose.
+    visits: Vec<i32>,
+}
+
+/// One way of a series. An age is its place in [`Evaluator::ages`].
+#[derive(Clone, Debug)]
+struct Way {
     doses: usize,
     given: Window,
     also: Option<Window>,
@@ -46,6 +84,8 @@ struct Prepared {
     first_before: Option<usize>,
     last_from: Option<usize>,
     apart: Option<Age>,
+    /// When each dose may be given; nothing where that is not asked.
+    opportunities: Vec<Opportunity>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +93,15 @@ struct Window {
     set: usize,
     from: Option<usize>,
     through: Option<usize>,
+}
+
+/// A [`Due`]. An age is its place in [`Evaluator::ages`].
+#[derive(Clone, Copy, Debug)]
+struct Opportunity {
+    from: Option<usize>,
+    before: Option<usize>,
+    after: Option<Age>,
+    after_first: Option<Age>,
 }
 
 impl Evaluator {
@@ -64,70 +113,127 @@ impl Evaluator {
         }
         let codes = sets.first().map_or(0, Vec::len);
         let bits = |cvx: usize| sets.iter().enumerate().fold(0, |bits, (at, set)| bits | u64::from(set[cvx]) << at);
+        let mut columns = vec![FIRST_VACCINATION.to_owned(), LAST_VACCINATION.to_owned()];
+        let mut column = |name: String| {
+            columns.push(name);
+            columns.len() - 1
+        };
         let mut ages: Vec<Age> = Vec::new();
-        let series =
-            measures.series().map(|(_, rules)| rules.iter().map(|rule| Prepared::of(rule, &mut ages)).collect());
-        let series = series.collect();
+        let mut series = Vec::new();
+        for (at, rules) in measures.series() {
+            let dues = |rule: &Rule| measures.opportunities().dues(at, rule).unwrap_or_default();
+            let ways = rules.iter().map(|rule| Way::of(rule, &dues(rule), &mut ages)).collect();
+            let met = column(measures.measures()[at].column());
+            let oldest = Age::of_months(measures.oldest_age(at));
+            let could = measures.potential(at).map(|name| (column(name), place(oldest, &mut ages)));
+            series.push(Series { ways, met, could, is_part: false });
+        }
+        let mut combinations = Vec::new();
+        for (at, requirement) in measures.requirements().iter().enumerate() {
+            if let (Requirement::AllOf(parts), Some(near)) = (requirement, measures.near(at)) {
+                let parts = measures.series().enumerate().filter(|(_, (part, _))| parts.contains(part));
+                let parts: Vec<_> = parts.map(|(place, _)| place).collect();
+                parts.iter().for_each(|part| series[*part].is_part = true);
+                combinations.push((column(near), parts));
+            }
+        }
+        let client = Client { reached: vec![0; ages.len()], days: vec![Vec::new(); sets.len()], visits: Vec::new() };
         Ok(Self {
             sets_of: (0..codes).map(bits).collect(),
+            near: vec![None; series.len()],
+            answers: vec![None; columns.len()],
+            columns,
             series,
-            reached: vec![0; ages.len()],
+            combinations,
             ages,
-            days: vec![Vec::new(); sets.len()],
+            client,
             merged: Vec::new(),
         })
     }
 
-    /// How many series there are.
-    pub fn series(&self) -> usize {
-        self.series.len()
+    /// The names of the columns.
+    pub fn columns(&self) -> &[String] {
+        &self.columns
     }
 
-    /// For each series, the day on which a client born on `birth` completed it, if ever; in the order of
-    /// [`Measures::series`]. `doses` must be sorted by day.
+    /// The days of a client born on `birth`, in the order of [`Evaluator::columns`]. `doses` must be sorted by day.
     ///
-    /// A dose of a day counts once, whatever number of rows or codes tell of it; whether a dose was valid is not asked
-    /// beyond what a series says. The age by which a measure is asked for does not matter here: later doses can only
-    /// come later.
-    pub fn met<'a>(&'a mut self, birth: i32, doses: &[Dose]) -> impl Iterator<Item = Option<i32>> + use<'a> {
-        self.days.iter_mut().for_each(Vec::clear);
-        let mut seen = 0;
-        for dose in doses {
-            let mut sets = self.sets_of[usize::from(dose.cvx)];
-            seen |= sets;
-            while sets != 0 {
-                let days = &mut self.days[sets.trailing_zeros() as usize];
-                if days.last() != Some(&dose.day) {
-                    days.push(dose.day);
+    /// - The first visit and the latest one.
+    /// - For each series, when it was complete. A dose of a day counts once, whatever number of rows or codes tell of it;
+    ///   whether a dose was valid is not asked beyond what a series says. The age by which a measure is asked for does
+    ///   not matter: later doses can only come later.
+    /// - For some, when it would have been, had no visit been a missed opportunity: never later than it was, and not looked
+    ///   for beyond the oldest age by which any measure asks for the series.
+    /// - For some combinations, from when on no part lacked more than one dose.
+    pub fn days(&mut self, birth: i32, doses: &[Dose]) -> &[Option<i32>] {
+        let Self { sets_of, series, combinations, ages, client, merged, near, answers, .. } = self;
+        client.take(sets_of, doses);
+        client.reached.iter_mut().zip(ages).for_each(|(day, age)| *day = age.after(birth));
+        answers[0] = client.visits.first().copied();
+        answers[1] = client.visits.last().copied();
+        for (series, near) in series.iter().zip(near.iter_mut()) {
+            let (mut met, mut could) = (None, None);
+            *near = None;
+            for way in &series.ways {
+                let given = way.given(client, merged);
+                met = earliest(met, way.met(given, client));
+                if let Some((_, oldest)) = series.could {
+                    could = earliest(could, way.could(given, client, client.reached[oldest]));
                 }
-                sets &= sets - 1;
+                if series.is_part {
+                    *near = earliest(*near, way.near(given, client, birth));
+                }
+            }
+            answers[series.met] = met;
+            if let Some((column, _)) = series.could {
+                answers[column] = earliest(could, met);
             }
         }
-        if seen != 0 {
-            self.reached.iter_mut().zip(&self.ages).for_each(|(day, age)| *day = age.after(birth));
+        for (column, parts) in combinations {
+            let latest = parts.iter().try_fold(birth, |latest, part| near[*part].map(|day| latest.max(day)));
+            answers[*column] = latest;
         }
-        let Self { series, reached, days, merged, .. } = self;
-        series.iter().map(move |ways| {
-            let ways = ways.iter().filter(|way| way.sets & seen != 0);
-            ways.filter_map(|way| way.day(days, reached, merged)).min()
-        })
+        answers
     }
 }
 
-impl Prepared {
-    fn of(rule: &Rule, ages: &mut Vec<Age>) -> Self {
-        let mut place = |age: Option<Age>| {
-            age.map(|age| {
-                ages.iter().position(|known| *known == age).unwrap_or_else(|| {
-                    ages.push(age);
-                    ages.len() - 1
-                })
-            })
+impl Client {
+    /// Takes the doses of another client.
+    fn take(&mut self, sets_of: &[u64], doses: &[Dose]) {
+        let note = |days: &mut Vec<i32>, day: i32| {
+            if days.last() != Some(&day) {
+                days.push(day);
+            }
         };
+        self.days.iter_mut().for_each(Vec::clear);
+        self.visits.clear();
+        for dose in doses {
+            note(&mut self.visits, dose.day);
+            let mut sets = sets_of[usize::from(dose.cvx)];
+            while sets != 0 {
+                note(&mut self.days[sets.trailing_zeros() as usize], dose.day);
+                sets &= sets - 1;
+            }
+        }
+    }
+
+    /// The day on which the client reaches an age, if one is asked for.
+    fn from(&self, age: Option<usize>) -> i32 {
+        age.map_or(i32::MIN, |age| self.reached[age])
+    }
+
+    /// The same as the end of a time.
+    fn until(&self, age: Option<usize>) -> i32 {
+        age.map_or(i32::MAX, |age| self.reached[age])
+    }
+}
+
+impl Way {
+    fn of(rule: &Rule, dues: &[Due], ages: &mut Vec<Age>) -> Self {
+        let mut place = |age: Option<Age>| age.map(|age| place(age, ages));
         let mut window =
             |given: Given| Window { set: given.set, from: place(given.from), through: place(given.through) };
         Self {
-            sets: 1 << rule.given.set | rule.also.map_or(0, |also| 1 << also.set),
             doses: rule.doses,
             given: window(rule.given),
             also: rule.also.map(&mut window),
@@ -136,61 +242,152 @@ impl Prepared {
             first_before: place(rule.first_before),
             last_from: place(rule.last_from),
             apart: rule.apart,
+            opportunities: dues
+                .iter()
+                .map(|due| Opportunity {
+                    from: place(due.from),
+                    before: place(due.before),
+                    after: due.after,
+                    after_first: due.after_first,
+                })
+                .collect(),
         }
     }
 
+    /// The days on which a vaccine of the way was given in its windows.
+    fn given<'a>(&self, client: &'a Client, merged: &'a mut Vec<i32>) -> &'a [i32] {
+        let given = self.given.cut(client);
+        let Some(also) = self.also else { return given };
+        merged.clear();
+        merged.extend_from_slice(given);
+        merged.extend_from_slice(also.cut(client));
+        merged.sort_unstable();
+        merged.dedup();
+        merged
+    }
+
     /// The day on which this way is complete.
-    fn day(&self, days: &[Vec<i32>], reached: &[i32], merged: &mut Vec<i32>) -> Option<i32> {
+    fn met(&self, given: &[i32], client: &Client) -> Option<i32> {
+        self.nth(self.doses, client.from(self.last_from), given, client)
+    }
+
+    /// The day from which on this way lacks no more than one dose, whenever that one is given.
+    fn near(&self, given: &[i32], client: &Client, birth: i32) -> Option<i32> {
+        if self.doses > 1 {
+            return self.nth(self.doses - 1, i32::MIN, given, client);
+        }
+        // The one dose would be the first, unless there is one that came too early.
+        let open = client.from(self.first_from);
+        given.first().is_none_or(|first| *first >= open).then_some(birth.max(open))
+    }
+
+    /// The first day that is a given number of doses into the way, and no earlier than a floor.
+    fn nth(&self, doses: usize, floor: i32, given: &[i32], client: &Client) -> Option<i32> {
         // Most ways fail here, before any date is compared.
-        if self.also.is_none() && days[self.given.set].len() < self.doses {
+        if given.len() < doses {
             return None;
         }
-        let mut counted = self.given.cut(days, reached);
-        if self.also.is_some() || self.apart.is_some() {
-            merged.clear();
-            merged.extend_from_slice(counted);
-            if let Some(also) = self.also {
-                merged.extend_from_slice(also.cut(days, reached));
-                merged.sort_unstable();
-                merged.dedup();
+        let mut next = i32::MIN;
+        let mut counted = given.iter().copied().filter(|day| {
+            let counts = *day >= next;
+            if let (true, Some(apart)) = (counts, self.apart) {
+                next = apart.after(*day);
             }
-            if let Some(apart) = self.apart {
-                let mut next = i32::MIN;
-                merged.retain(|day| {
-                    let counts = *day >= next;
-                    if counts {
-                        next = apart.after(*day);
-                    }
-                    counts
-                });
-            }
-            counted = merged;
-        }
-        let first = counted.first()?;
-        if self.first_from.is_some_and(|age| *first < reached[age])
-            || self.first_before.is_some_and(|age| *first >= reached[age])
+            counts
+        });
+        let first = counted.next().filter(|first| self.may_begin(*first, client))?;
+        // A way that asks for a product asks for no interval: every day that was given counts.
+        if let Some((firsts, others)) = self.without
+            && others.cut(client).first().is_some_and(|other| *other <= given[firsts.min(doses) - 1])
         {
             return None;
         }
-        if let Some((first, others)) = self.without {
-            let last_of_first = counted.get(first - 1)?;
-            if others.cut(days, reached).first().is_some_and(|other| other <= last_of_first) {
+        std::iter::once(first).chain(counted).skip(doses - 1).find(|day| *day >= floor)
+    }
+
+    fn may_begin(&self, first: i32, client: &Client) -> bool {
+        client.from(self.first_from) <= first && first < client.until(self.first_before)
+    }
+
+    /// The day on which this way would have been complete, had no visit been a missed opportunity: WHO's coverage had
+    /// there been none (VCQI, `RI_QUAL_07B`, crude). Not looked for after a last day: of adults it would be known, and
+    /// never asked.
+    ///
+    /// A dose counts on the day on which it was given, or on an earlier visit on which it might have been.
+    fn could(&self, given: &[i32], client: &Client, until: i32) -> Option<i32> {
+        let visits = client.visits.as_slice();
+        if visits.get(self.doses - 1).is_none_or(|visit| *visit > until) {
+            return None;
+        }
+        let (last_of_product, others) = match self.without {
+            // Doses that were not given are taken to be of the product that was given first.
+            Some((firsts, others)) => {
+                let other = others.cut(client).first();
+                let product = given.first().filter(|first| other.is_none_or(|other| *first < other));
+                product?;
+                (firsts, other.copied())
+            }
+            None => (0, None),
+        };
+        let floor = client.from(self.last_from);
+        let (mut first, mut counted, mut number) = (i32::MIN, i32::MIN, 0);
+        loop {
+            number += 1;
+            let due = self.opportunities[number.min(self.doses) - 1];
+            // What was given counts however early, if the way itself asks for no interval.
+            let mut since = i32::MIN;
+            let mut from = client.from(due.from).max(client.from(self.given.from));
+            if number > 1 {
+                since = self.apart.map_or(i32::MIN, |apart| apart.after(counted)).max(counted + 1);
+                from = from.max(since);
+                from = from.max(due.after.map_or(from, |after| after.after(counted)));
+                from = from.max(due.after_first.map_or(from, |after| after.after(first)));
+            }
+            if number >= self.doses {
+                from = from.max(floor);
+            }
+            let was_given = given[given.partition_point(|day| *day < since)..].first();
+            let might_be = visits[visits.partition_point(|day| *day < from)..].first();
+            let might_be =
+                might_be.filter(|day| **day < client.until(due.before) && **day <= client.until(self.given.through));
+            counted = earliest(was_given.copied(), might_be.copied()).filter(|day| *day <= until)?;
+            if number == 1 {
+                first = counted;
+                if !self.may_begin(first, client) {
+                    return None;
+                }
+            }
+            if number == last_of_product && others.is_some_and(|other| other <= counted) {
                 return None;
             }
+            if number >= self.doses && counted >= floor {
+                return Some(counted);
+            }
         }
-        let floor = self.last_from.map_or(i32::MIN, |age| reached[age]);
-        counted.get(self.doses - 1..)?.iter().find(|day| **day >= floor).copied()
     }
 }
 
 impl Window {
     /// The days of the set that lie in the window.
-    fn cut<'a>(&self, days: &'a [Vec<i32>], reached: &[i32]) -> &'a [i32] {
-        let days = &days[self.set];
-        let begin = self.from.map_or(0, |age| days.partition_point(|day| *day < reached[age]));
-        let end = self.through.map_or(days.len(), |age| days.partition_point(|day| *day <= reached[age]));
+    fn cut<'a>(&self, client: &'a Client) -> &'a [i32] {
+        let days = client.days[self.set].as_slice();
+        let begin = self.from.map_or(0, |age| days.partition_point(|day| *day < client.reached[age]));
+        let end = self.through.map_or(days.len(), |age| days.partition_point(|day| *day <= client.reached[age]));
         &days[begin..end.max(begin)]
     }
+}
+
+/// The place of an age in a list that has each age once.
+fn place(age: Age, ages: &mut Vec<Age>) -> usize {
+    ages.iter().position(|known| *known == age).unwrap_or_else(|| {
+        ages.push(age);
+        ages.len() - 1
+    })
+}
+
+/// The earlier of two days, of which either may be missing.
+fn earliest(one: Option<i32>, other: Option<i32>) -> Option<i32> {
+    one.into_iter().chain(other).min()
 }
 
 #[cfg(test)]
@@ -211,17 +408,20 @@ mod tests {
         let mut doses: Vec<_> = doses
             .iter()
             .map(|dose| dose.split_once(' ').unwrap())
-            .map(|(date, code)| Dose { day: day(date), cvx: cvx.find(code.as_bytes(), false).unwrap() })
+            .map(|(date, code)| Dose {
+                day: day(date),
+                cvx: cvx.find(code.as_bytes(), false).unwrap(),
+                organization: None,
+            })
             .collect();
         doses.sort_unstable();
         let column = measures.measures()[measures.position(measure).unwrap()].column();
-        let at = measures.series().position(|(name, _)| name == column).unwrap();
         let mut evaluator = Evaluator::new(&measures).unwrap();
+        let at = evaluator.columns().iter().position(|name| *name == column).unwrap();
         // Another client before this one leaves nothing behind.
-        let many: Vec<_> = (0u16..280).map(|cvx| Dose { day: 19_000 + i32::from(cvx), cvx }).collect();
-        evaluator.met(18_900, &many).for_each(drop);
-        let met = evaluator.met(day(birth), &doses).nth(at).unwrap();
-        met.map(|day| calendar::date(day).to_string())
+        let many = (0u16..280).map(|cvx| Dose { day: 19_000 + i32::from(cvx), cvx, organization: None });
+        evaluator.days(18_900, &many.collect::<Vec<_>>());
+        evaluator.days(day(birth), &doses)[at].map(|day| calendar::date(day).to_string())
     }
 
     #[test]

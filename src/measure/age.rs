@@ -1,4 +1,4 @@
-//! Ages and intervals as CDC's `CDSi` writes them: `24 months`, `180 days`, `4 years - 4 days`.
+//! Ages and intervals as CDC's `CDSi` writes them: `24 months`, `4 years - 4 days`, `19 months + 4 weeks`.
 
 use serde::{Deserialize, Serialize};
 
@@ -20,36 +20,49 @@ impl Age {
         Self { months, weeks: 0, days: 0 }
     }
 
-    /// Whole months.
+    /// The whole months in it; they are added before [`Age::days`].
     pub fn months(self) -> u32 {
         self.months
     }
-    /// Days
+
+    /// The days in it besides its months, weeks as seven days each; negative when days are taken off.
     pub fn days(self) -> i32 {
         7 * self.weeks + self.days
     }
+
     /// The day on which so much time has gone by since a day.
     pub fn after(self, day: i32) -> i32 {
         let month = if self.months == 0 { day } else { add_months(day, self.months) };
-        month + 7 * self.weeks + self.days
+        month + self.days()
     }
 
     fn parse(text: &str) -> Option<Self> {
-        let (first, rest) = match text.split_once(" - ") {
-            Some((first, rest)) => (first, Some(rest)),
+        let (sum, less) = match text.split_once(" - ") {
+            Some((sum, less)) => (sum, Some(less)),
             None => (text, None),
         };
-        let mut age = Self::of_months(0);
-        for (part, sign) in std::iter::once((first, 1)).chain(rest.map(|rest| (rest, -1))) {
+        let counted = |part: &str| {
             let (number, unit) = part.split_once(' ')?;
-            let number: i32 = number.parse().ok().filter(|number| (0..=2_000).contains(number))?;
-            match (unit.trim_end_matches('s'), sign) {
-                ("year", 1) => age.months += 12 * number.unsigned_abs(),
-                ("month", 1) => age.months += number.unsigned_abs(),
-                ("week", 1) => age.weeks += number,
-                ("day", _) => age.days += sign * number,
+            let number: u32 = number.parse().ok().filter(|number| *number <= 2_000)?;
+            Some((number, unit.trim_end_matches('s').to_owned()))
+        };
+        let mut age = Self::of_months(0);
+        for part in sum.split(" + ") {
+            let (number, unit) = counted(part)?;
+            match unit.as_str() {
+                "year" => age.months += 12 * number,
+                "month" => age.months += number,
+                "week" => age.weeks += number.cast_signed(),
+                "day" => age.days += number.cast_signed(),
                 _ => return None,
             }
+        }
+        if let Some(less) = less {
+            let (number, unit) = counted(less)?;
+            if unit != "day" {
+                return None;
+            }
+            age.days -= number.cast_signed();
         }
         Some(age)
     }
@@ -59,7 +72,9 @@ impl TryFrom<String> for Age {
     type Error = Error;
 
     fn try_from(text: String) -> Result<Self> {
-        Self::parse(&text).ok_or_else(|| Error::usage("an age is written like `24 months` or `4 years - 4 days`"))
+        Self::parse(&text).ok_or_else(|| {
+            Error::usage("an age is written like `24 months`, `4 years - 4 days` or `19 months + 4 weeks`")
+        })
     }
 }
 
@@ -96,7 +111,7 @@ impl schemars::JsonSchema for Age {
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({
             "type": "string",
-            "description": "An age or an interval as CDSi writes it: `24 months`, `180 days`, `4 years - 4 days`."
+            "description": "An age or an interval as CDSi writes it: `24 months`, `4 years - 4 days`, `19 months + 4 weeks`."
         })
     }
 }
@@ -121,10 +136,16 @@ mod tests {
             ("15 years", "15 years", "2020-02-29", "2035-03-01"),
             ("0 days", "0 days", "2020-02-29", "2020-02-29"),
             ("1 month", "1 month", "2021-01-31", "2021-03-01"),
+            ("19 months + 4 weeks", "19 months + 4 weeks", "2021-01-31", "2022-09-28"),
+            ("8 months + 1 day", "8 months + 1 day", "2020-06-30", "2021-03-02"),
+            ("1 year + 6 months + 2 weeks - 4 days", "18 months + 2 weeks - 4 days", "2020-01-01", "2021-07-11"),
         ] {
             let age = Age::parse(text).unwrap();
             assert_eq!((age.to_string().as_str(), age.after(day(from))), (printed, day(reached)), "{text}");
+            assert_eq!(Age::parse(printed), Some(age), "what is printed can be read");
         }
+        let age = Age::parse("19 months + 4 weeks - 4 days").unwrap();
+        assert_eq!((age.months(), age.days()), (19, 24));
         for text in [
             "",
             "24",
@@ -133,6 +154,9 @@ mod tests {
             "4 days - 1 month",
             "4 days - 1 week",
             "1 month - 1 day - 1 day",
+            "1 month + ",
+            "1 month + 1 moon",
+            "1 month - 1 day + 1 week",
             "2001 days",
         ] {
             assert_eq!(Age::parse(text), None, "{text}");

@@ -5,6 +5,7 @@
 //! found once, when a month is loaded, and stored. Measures that are made of others (`all_of`, `none_of`) store nothing.
 
 mod age;
+pub mod opportunity;
 mod words;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use age::Age;
+pub use opportunity::Opportunities;
 
 use crate::dictionary::{Codelist, Dictionary, names, nearest};
 use crate::error::{Error, Result};
@@ -136,7 +138,7 @@ pub struct Measure {
     /// The age in months before which no dose counts or is given; younger clients need not be in the file's years.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub history_from_months: Option<u32>,
-    /// stub
+    /// The age after which the schedule calls the last dose late.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub late_after: Option<Age>,
     /// The edition of the schedule, where the measure belongs to one.
@@ -151,6 +153,9 @@ pub struct Measure {
     /// Measures whose series must all be complete by the age and the cutoff of this one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub all_of: Vec<String>,
+    /// Whether the day is stored from which on no part of `all_of` lacks more than one dose.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub one_visit: bool,
     /// Measures of whose series none may be complete by the age and the cutoff of this one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub none_of: Vec<String>,
@@ -159,7 +164,11 @@ pub struct Measure {
 impl Measure {
     /// Name of the column of `clients` that holds the day on which the client completed the series of the measure.
     pub fn column(&self) -> String {
-        format!("met_{}", self.id.replace('.', "_"))
+        self.named("met")
+    }
+
+    fn named(&self, what: &str) -> String {
+        format!("{what}_{}", self.id.replace('.', "_"))
     }
 }
 
@@ -248,6 +257,7 @@ pub struct Measures {
     versions: Vec<String>,
     /// Sets of CVX codes: for every code, whether it is in.
     code_sets: Vec<Vec<bool>>,
+    opportunities: Opportunities,
 }
 
 impl Measures {
@@ -256,10 +266,10 @@ impl Measures {
         let cvx = dictionary.field(names::CVX).and_then(|field| dictionary.codelist(field));
         let cvx = cvx.ok_or_else(|| Error::usage("the dictionary has no codelist of CVX codes"))?;
         let files = knowledge::folder("measures").map(|(name, text)| Ok((name, knowledge::parse(name, text)?)));
-        Self::of(files.collect::<Result<_>>()?, cvx)
+        Self::of(files.collect::<Result<_>>()?, opportunity::Document::built_in()?, cvx)
     }
 
-    fn of(files: Vec<(&str, Document)>, cvx: &Codelist) -> Result<Self> {
+    fn of(files: Vec<(&str, Document)>, opportunities: opportunity::Document, cvx: &Codelist) -> Result<Self> {
         let mut names = BTreeMap::new();
         for (file, document) in &files {
             if document.schema_version != SCHEMA_VERSION {
@@ -287,6 +297,7 @@ impl Measures {
             fingerprints: Vec::new(),
             versions: Vec::new(),
             code_sets: Vec::new(),
+            opportunities: Opportunities::of(opportunities, cvx)?,
         };
         for (at, (file, document)) in files.into_iter().enumerate() {
             for measure in &document.measures {
@@ -299,6 +310,8 @@ impl Measures {
             }
             all.families.push(document);
         }
+        let ids: Vec<_> = all.list.iter().map(|measure| measure.id.as_str()).collect();
+        all.opportunities.bind(&ids, &all.requirements)?;
         all.fingerprints = (0..all.list.len()).map(|at| all.fingerprint(at)).collect::<Result<_>>()?;
         Ok(all)
     }
@@ -324,12 +337,26 @@ impl Measures {
         if measure.under_age_months.is_some_and(|under| under <= measure.by_age_months) {
             return Err("`under_age_months` must be more than `by_age_months`".to_owned());
         }
+        // The rule of months and days that make an age is the calendar's: any birth tells which of two comes first.
+        let is_of_age = |age: Age| age.after(0) > Age::of_months(measure.by_age_months).after(0);
+        if measure.late_after.is_some_and(is_of_age) {
+            return Err("`late_after` must not be after `by_age_months`".to_owned());
+        }
+        if measure.one_visit && measure.all_of.is_empty() {
+            return Err("`one_visit` goes with `all_of`".to_owned());
+        }
         match (measure.series.as_slice(), measure.all_of.as_slice(), measure.none_of.as_slice()) {
             (ways @ [_, ..], [], []) => {
                 let rules = ways.iter().map(|way| self.rule(way, family, names));
                 Ok(Requirement::Series(rules.collect::<std::result::Result<_, _>>()?))
             }
-            ([], parts @ [_, ..], []) => Ok(Requirement::AllOf(self.parts(parts, 0)?)),
+            ([], parts @ [_, ..], []) => {
+                let positions = self.parts(parts, 0)?;
+                if measure.late_after.is_some() && positions.len() > 1 {
+                    return Err("`late_after` speaks of one series: its parts have their own".to_owned());
+                }
+                Ok(Requirement::AllOf(positions))
+            }
             ([], [], parts @ [_, ..]) => {
                 // None of a combined measure would be none of its parts, which is more than not all of them.
                 let positions = self.parts(parts, 0)?;
@@ -422,7 +449,8 @@ impl Measures {
         Ok(parts)
     }
 
-    /// Changes with the definition, the codes of its sets, and the measures that it is made of.
+    /// Changes with the definition, the codes of its sets, the earliest days of its doses, and the measures that it is
+    /// made of.
     fn fingerprint(&self, at: usize) -> Result<Fingerprint> {
         let no_json = |_| Error::internal("a measure has no JSON form");
         let mut parts = vec![serde_json::to_vec(&self.list[at]).map_err(no_json)?];
@@ -437,6 +465,7 @@ impl Measures {
                 parts.push(self.codes_of(given.set).join(" ").into_bytes());
             }
         }
+        parts.extend(self.opportunities.part_of(at)?);
         Ok(Fingerprint::of(parts.iter().map(|part| ("", part.as_slice()))))
     }
 
@@ -465,12 +494,36 @@ impl Measures {
         &self.code_sets
     }
 
-    /// Column and ways of every series whose day is stored, in the order of the measures.
-    pub fn series(&self) -> impl Iterator<Item = (String, &[Rule])> {
-        self.list.iter().zip(&self.requirements).filter_map(|(measure, requirement)| match requirement {
-            Requirement::Series(rules) => Some((measure.column(), rules.as_slice())),
+    /// Position and ways of every measure with a series of its own, whose day is stored.
+    pub fn series(&self) -> impl Iterator<Item = (usize, &[Rule])> {
+        self.requirements.iter().enumerate().filter_map(|(at, requirement)| match requirement {
+            Requirement::Series(rules) => Some((at, rules.as_slice())),
             Requirement::AllOf(_) | Requirement::NoneOf(_) => None,
         })
+    }
+
+    /// The column of `clients` with the day on which the series of a measure would have been complete, had no visit been
+    /// a missed opportunity; for measures with a series of their own that `opportunities.toml` names. Never later than the
+    /// day on which it was complete; where it was not, no day after [`Measures::oldest_age`] is looked for.
+    pub fn potential(&self, at: usize) -> Option<String> {
+        self.opportunities.vaccine(at).map(|_| self.list[at].named("could"))
+    }
+
+    /// The oldest age in months by which the series of a measure is asked for, by itself or as a part of another measure.
+    pub fn oldest_age(&self, at: usize) -> u32 {
+        let asking = (0..self.list.len()).filter(|other| self.deciding(*other).contains(&at));
+        asking.map(|other| self.list[other].by_age_months).max().unwrap_or_default()
+    }
+
+    /// The column of `clients` with the day from which on no part of a measure lacks more than one dose; for measures
+    /// with `one_visit`.
+    pub fn near(&self, at: usize) -> Option<String> {
+        self.list[at].one_visit.then(|| self.list[at].named("near"))
+    }
+
+    /// When doses could have been given, and what is a dose at all.
+    pub fn opportunities(&self) -> &Opportunities {
+        &self.opportunities
     }
 
     fn rules(&self, at: usize) -> &[Rule] {
@@ -522,14 +575,6 @@ impl Measures {
         &self.versions
     }
 
-    /// stub
-    pub fn potential(&self, _at: usize) -> Option<String> {
-        None
-    }
-    /// stub
-    pub fn near(&self, _at: usize) -> Option<String> {
-        None
-    }
     /// The position of a measure; the error names the nearest one.
     pub fn position(&self, id: &str) -> Result<usize> {
         self.list.iter().position(|measure| measure.id == id).ok_or_else(|| {
@@ -563,7 +608,10 @@ mod tests {
             "schema_version = 2\nfamily = 'f'\nversion = '1'\ntitle = ''\nabout = ''\nsource = ''\nsource_date = ''\n\
              caveats = []\n[code_sets]\nmmr = ['03', '94']\nmmrv = ['94']\nnone = []\n{measures}"
         );
-        Measures::of(vec![("f.toml", knowledge::parse("f.toml", &text)?)], cvx)
+        let opportunities = "schema_version = 1\nversion = ''\ntitle = ''\nsource = ''\nsource_date = ''\nbasis = 'read'\n\
+             no_dose = []\nvaccine = []";
+        let opportunities = knowledge::parse("opportunities.toml", opportunities)?;
+        Measures::of(vec![("f.toml", knowledge::parse("f.toml", &text)?)], opportunities, cvx)
     }
 
     fn measure(id: &str, needs: &str) -> String {
@@ -613,6 +661,14 @@ mod tests {
                 "a series of their own",
             ),
             (one.replace("by_age", "under_age_months = 24\nby_age"), "`under_age_months` must be more"),
+            (one.clone() + "late_after = '24 months + 1 day'", "`late_after` must not be after"),
+            (
+                one.clone()
+                    + &measure("f.b", series)
+                    + &measure("f.c", "all_of = ['f.a', 'f.b']\nlate_after = '19 months + 4 weeks'"),
+                "`late_after` speaks of one series",
+            ),
+            (one.clone() + "one_visit = true", "`one_visit` goes with `all_of`"),
         ] {
             let error = loaded(&measures).unwrap_err();
             assert!(error.message().contains(said), "{measures}\n{}", error.message());
@@ -627,7 +683,7 @@ mod tests {
             loaded(&(parts + &measure("f.a", &series))).unwrap()
         };
         let measures = combined(1);
-        assert_eq!(measures.series().map(|(column, _)| column).collect::<Vec<_>>(), ["met_f_a"]);
+        assert_eq!(measures.series().map(|(at, _)| measures.measures()[at].column()).collect::<Vec<_>>(), ["met_f_a"]);
         assert_eq!(measures.deciding(0), [2]);
         assert_eq!(measures.ages(), [24]);
         let other = combined(2);

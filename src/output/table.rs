@@ -64,7 +64,8 @@ pub fn render(release: &Release) -> String {
     }
     text += "\n";
     for curve in &document.curves {
-        let months = |age: Option<u64>| age.map_or("not within the curve".to_owned(), |age| format!("before {age} months"));
+        let months =
+            |age: Option<u64>| age.map_or("not within the curve".to_owned(), |age| format!("before {age} months"));
         text += &format!(
             "{}: half up to date {}, 90 % {}\n",
             curve.labels.join(", "),
