@@ -115,7 +115,7 @@ mod tests {
                 (vec![(*county).to_owned(), (*year).to_owned()], share)
             })
             .collect();
-        treat::shares(rows, false, false, &Policy::built_in().unwrap())
+        treat::shares(rows, &treat::Beside::Nothing, &Policy::built_in().unwrap())
     }
 
     #[test]

@@ -10,8 +10,10 @@ mod treat;
 pub use policy::Policy;
 pub use release::{Cell, Release, Status};
 
+use crate::query::ask::Denominator;
 use crate::query::{Question, RawCounts, RawTable};
 use release::{Document, Kind};
+use treat::Beside;
 
 /// Treats every row of a table and makes the release of it.
 ///
@@ -24,8 +26,12 @@ pub fn protect(raw: RawTable, question: &Question<'_>, policy: &Policy) -> Relea
     let (kind, cells) = match counts {
         RawCounts::Shares(shares) => {
             let ranked = question.attributions().len() > 1;
-            let nested = question.denominators().len() > 1;
-            let cells = treat::shares(shares, nested, ranked, policy);
+            let beside = match question.denominators() {
+                [_, _, ..] => Beside::Denominators(question.denominators().iter().map(Denominator::name).collect()),
+                _ if ranked => Beside::Attributions,
+                _ => Beside::Nothing,
+            };
+            let cells = treat::shares(shares, &beside, policy);
             if let Some(at) = question.standardized() {
                 columns.remove(at);
                 (Kind::Standardized, adjust::standardize(&cells, at, policy))

@@ -1,5 +1,7 @@
 //! A table that may leave the program, with everything that is needed to understand it.
 
+use std::cmp::Reverse;
+
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
@@ -567,8 +569,10 @@ fn denominator_in_words(denominator: &Denominator, question: &Question<'_>) -> S
                 question.resident_counties().unwrap_or_default().join(", ")
             )
         }
-        Denominator::Active(1) => format!("Of these, those with a visit in the year up to {}", question.as_of()),
-        Denominator::Active(years) => {
+        Denominator::Active(Reverse(1)) => {
+            format!("Of these, those with a visit in the year up to {}", question.as_of())
+        }
+        Denominator::Active(Reverse(years)) => {
             format!("Of these, those with a visit in the {years} years up to {}", question.as_of())
         }
         Denominator::Population(name) => format!("The population file `{name}`"),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Policy;
 use super::release::{Cell, Number, Status};
+use crate::query::ask::Attribution;
 use crate::query::{RawDoses, RawShare, RawStep};
 use crate::statistics;
 
@@ -26,32 +27,62 @@ fn difference_may_be_seen(a: RawShare, b: RawShare, policy: &Policy) -> bool {
         .all(|count| may_be_seen(*count, policy))
 }
 
-/// Shares of clients. Where rows differ in their last label alone and are `nested` (several denominators, several rules
-/// of attribution), one is suppressed when it differs from a shown one by 1 to k - 1 clients.
-pub(super) fn shares(
-    shares: BTreeMap<Vec<String>, RawShare>,
-    nested: bool,
-    ranked: bool,
-    policy: &Policy,
-) -> Vec<Cell> {
-    let mut cells: Vec<Cell> = Vec::new();
-    let mut beside: Vec<(Vec<String>, RawShare)> = Vec::new();
-    for (labels, share) in shares {
-        let group = &labels[..labels.len() - usize::from(nested || ranked)];
-        if beside.first().is_some_and(|(first, _)| first != group) {
-            beside.clear();
-        }
-        let differs = |(_, other): &(Vec<String>, RawShare)| difference_may_be_seen(share, *other, policy);
-        if !share_may_be_seen(share, policy) || !beside.iter().all(differs) {
-            cells.push(Cell::withheld(labels, Status::Suppressed));
-            continue;
-        }
-        if nested || ranked {
-            beside.push((group.to_vec(), share));
-        }
-        cells.push(shown(labels, share, policy));
+/// What rows are told apart by that are otherwise of one group: the last of their labels.
+pub(super) enum Beside {
+    /// By nothing.
+    Nothing,
+    /// By denominators, of which one may be a part of another; the first is shown before the others.
+    Denominators(Vec<String>),
+    /// By rules of attribution, in their order: the last has the clients of each of the others, and more.
+    Attributions,
+}
+
+impl Beside {
+    /// The place of a row among those of its group.
+    fn place(&self, labels: &[String]) -> usize {
+        let last = labels.last();
+        let found = match self {
+            Self::Nothing => None,
+            Self::Denominators(names) => names.iter().position(|name| Some(name) == last),
+            Self::Attributions => Attribution::ALL.iter().position(|rule| last.is_some_and(|name| name == rule.name())),
+        };
+        found.unwrap_or_default()
     }
-    if ranked {
+
+    /// Whether what a row has more than an earlier one is a number of clients.
+    fn compares(&self, later: usize) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Denominators(_) => true,
+            Self::Attributions => later + 1 == Attribution::ALL.len(),
+        }
+    }
+}
+
+/// Shares of clients. A row is suppressed, too, when it differs from a shown one of its group by 1 to k - 1 clients.
+pub(super) fn shares(shares: BTreeMap<Vec<String>, RawShare>, beside: &Beside, policy: &Policy) -> Vec<Cell> {
+    let mut cells: Vec<Cell> = Vec::with_capacity(shares.len());
+    let group = |labels: &[String]| match beside {
+        Beside::Nothing => labels.len(),
+        Beside::Denominators(_) | Beside::Attributions => labels.len() - 1,
+    };
+    let rows: Vec<_> = shares.into_iter().collect();
+    for rows in rows.chunk_by(|(a, _), (b, _)| a[..group(a)] == b[..group(b)]) {
+        let mut rows: Vec<_> = rows.iter().map(|(labels, share)| (beside.place(labels), labels, *share)).collect();
+        rows.sort_by_key(|(place, ..)| *place);
+        let mut seen: Vec<RawShare> = Vec::new();
+        for (place, labels, share) in rows {
+            let compared = beside.compares(place);
+            let differs = |other: &RawShare| difference_may_be_seen(share, *other, policy);
+            cells.push(if share_may_be_seen(share, policy) && (!compared || seen.iter().all(differs)) {
+                seen.push(share);
+                shown(labels.clone(), share, policy)
+            } else {
+                Cell::withheld(labels.clone(), Status::Suppressed)
+            });
+        }
+    }
+    if matches!(beside, Beside::Attributions) {
         rank(&mut cells);
     }
     cells
@@ -237,7 +268,7 @@ mod tests {
             (11, 22, Status::Unreliable),
             (0, 0, Status::NotApplicable),
         ] {
-            let cells = shares([(Vec::new(), share(numerator, denominator))].into(), false, false, &policy());
+            let cells = shares([(Vec::new(), share(numerator, denominator))].into(), &Beside::Nothing, &policy());
             assert_eq!(cells[0].status, expected, "{numerator} of {denominator}");
             let withheld = matches!(expected, Status::Suppressed | Status::NotApplicable);
             assert_eq!(cells[0].values().is_none(), withheld);
@@ -246,6 +277,7 @@ mod tests {
 
     #[test]
     fn what_two_denominators_differ_by_is_a_number_of_clients_too() {
+        let beside = Beside::Denominators(labels(&["clients", "active_5"]));
         for (wide, narrow, expected) in [
             ((50, 100), (50, 100), Status::Shown),
             ((50, 100), (39, 78), Status::Shown),
@@ -254,19 +286,28 @@ mod tests {
             ((50, 100), (40, 70), Status::Suppressed),
             ((50, 100), (30, 70), Status::Suppressed),
         ] {
-            let rows = [
-                (labels(&["Travis", "active_5"]), share(narrow.0, narrow.1)),
-                (labels(&["Travis", "clients"]), share(wide.0, wide.1)),
-            ];
-            let cells = shares(rows.into(), true, false, &policy());
-            assert_eq!(cells[1].status, expected, "{wide:?} {narrow:?}");
+            let rows = |county| {
+                [
+                    (labels(&[county, "active_5"]), share(narrow.0, narrow.1)),
+                    (labels(&["Travis", "clients"]), share(wide.0, wide.1)),
+                ]
+            };
+            let cells = shares(rows("Travis").into(), &beside, &policy());
+            assert_eq!([cells[0].status, cells[1].status], [Status::Shown, expected], "{wide:?} {narrow:?}");
             // Another county is another group.
-            let rows = [
-                (labels(&["Hays", "active_5"]), share(narrow.0, narrow.1)),
-                (labels(&["Travis", "clients"]), share(wide.0, wide.1)),
-            ];
-            assert_eq!(shares(rows.into(), true, false, &policy())[1].status, Status::Shown);
+            let cells = shares(rows("Hays").into(), &beside, &policy());
+            assert_eq!([cells[0].status, cells[1].status], [Status::Shown; 2]);
         }
+    }
+
+    #[test]
+    fn of_rules_of_attribution_the_widest_is_compared_with_each() {
+        let rows = [("any", 60, 120), ("first", 55, 115), ("last", 50, 110), ("most", 30, 70)];
+        let rows = rows.map(|(rule, n, d)| (labels(&["A", rule]), share(n, d)));
+        let cells = shares(rows.into(), &Beside::Attributions, &policy());
+        let statuses: Vec<_> = cells.iter().map(|cell| (cell.labels[1].as_str(), cell.status)).collect();
+        let shown = Status::Shown;
+        assert_eq!(statuses, [("last", shown), ("most", shown), ("first", shown), ("any", Status::Suppressed)]);
     }
 
     #[test]
@@ -278,7 +319,7 @@ mod tests {
             (labels(&["D", "last"]), share(295, 300)),
             (labels(&["D", "most"]), share(150, 300)),
         ];
-        let cells = shares(rows.into(), false, true, &policy());
+        let cells = shares(rows.into(), &Beside::Attributions, &policy());
         let ranks: Vec<_> =
             cells.iter().map(|cell| cell.values().and_then(|values| values.get(5).copied().flatten())).collect();
         let rank = |rank| Some(Number::Count(rank));

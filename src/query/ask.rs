@@ -1,5 +1,6 @@
 //! What is asked, as it is typed or written in a file, before anything of it is looked up.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
@@ -129,7 +130,7 @@ pub enum Denominator {
     /// Those of the department's counties.
     Resident,
     /// Those with a visit in the last so many years.
-    Active(u32),
+    Active(Reverse<u32>),
     /// A population file.
     Population(String),
 }
@@ -153,7 +154,7 @@ impl Denominator {
                 }
                 let years = name.strip_prefix("active_").and_then(|years| years.parse().ok());
                 match years.filter(|years| Self::YEARS.contains(years)) {
-                    Some(years) => Ok(Self::Active(years)),
+                    Some(years) => Ok(Self::Active(Reverse(years))),
                     None => Err(Error::usage(format!("there is no denominator `{name}`"))
                         .hint(format!("one of {}, or population:NAME", known().collect::<Vec<_>>().join(", ")))),
                 }
@@ -166,7 +167,7 @@ impl Denominator {
         match self {
             Self::Clients => "clients".to_owned(),
             Self::Resident => "resident".to_owned(),
-            Self::Active(years) => format!("active_{years}"),
+            Self::Active(Reverse(years)) => format!("active_{years}"),
             Self::Population(name) => format!("population:{name}"),
         }
     }

@@ -8,6 +8,7 @@ mod oracle;
 pub mod plan;
 mod sql;
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use chrono::{Datelike, NaiveDate};
@@ -271,6 +272,7 @@ impl<'a> Question<'a> {
     fn bind_denominators(&mut self, ask: &Ask) -> Result<()> {
         let mut denominators =
             ask.denominators.iter().map(|name| Denominator::parse(name)).collect::<Result<Vec<_>>>()?;
+        // The widest first: it is the one that is shown when another differs from it by few clients.
         denominators.sort();
         denominators.dedup();
         if !denominators.is_empty()
@@ -303,6 +305,12 @@ impl<'a> Question<'a> {
             Some(AttributionChoice::Any | AttributionChoice::All) if self.indicator == Indicator::Doses => {
                 return Err(Error::usage("a dose is of one organization")
                     .hint("use `--by given_by`, or another rule of attribution"));
+            }
+            Some(choice) if choice.rules().len() > 1 && self.denominators.len() > 1 => {
+                return Err(Error::usage(
+                    "several rules of attribution and several denominators are too much for one table",
+                )
+                .hint("ask twice"));
             }
             Some(choice) => self.attributions = choice.rules().to_vec(),
             None => {}
@@ -573,7 +581,7 @@ impl<'a> Question<'a> {
             let among = match denominator {
                 Denominator::Clients | Denominator::Population(_) => None,
                 Denominator::Resident => self.resident.as_ref().map(|filter| filter.condition(Attribution::Last)),
-                Denominator::Active(years) => {
+                Denominator::Active(Reverse(years)) => {
                     let since = calendar::born_by(calendar::day(self.as_of), years * 12);
                     let last = Column::Client("last_vaccination".to_owned());
                     Some(Condition::NotBefore(last, calendar::date(since + 1)))
