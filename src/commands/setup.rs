@@ -66,6 +66,7 @@ pub fn schema(name: &str) -> Result<()> {
         "status" => schema_for!(crate::status::Status),
         "planted" => schema_for!(synth::Planted),
         "measures" => schema_for!(crate::measure::Document),
+        "questions" => schema_for!(crate::query::ask::Asks),
         "opportunities" => schema_for!(crate::measure::opportunity::Document),
         _ => {
             return Err(Error::usage(format!("there is no schema `{name}`")).hint(

@@ -252,8 +252,8 @@ mod tests {
     fn a_cell_is_shown_from_eleven_on() {
         for (numerator, denominator, expected) in [
             (10, 100, Status::Suppressed),
-            (11, 100, Status::Unreliable),
-            (30, 100, Status::Shown),
+            (11, 100, Status::Shown),
+            (11, 200, Status::Unreliable),
             (1, 100, Status::Suppressed),
             (89, 100, Status::Shown),
             (90, 100, Status::Suppressed),

@@ -283,7 +283,7 @@ fn a_measure_dimension_or_value_that_is_not_there() {
     insta::assert_snapshot!(ask("--measure nis.mmr1 --by county --where birth_date=2021-06-15"), @r"
     error: there is no dimension `birth_date`
 
-    hint: `phds dimensions` lists all
+    hint: did you mean `birth_quarter`? `phds dimensions` lists all
     ");
     insta::assert_snapshot!(ask("--measure nis.mmr1 --by county --where birth_year=young"), @r"
     error: `young` is no value of `birth_year`
@@ -312,6 +312,48 @@ fn a_measure_dimension_or_value_that_is_not_there() {
 
     hint: did you mean `nis.4313314`? `phds measures` lists all
     ");
+}
+
+#[test]
+fn a_question_that_does_not_hold_together() {
+    let context = loaded();
+    let ask = |rest: &str| fails(&context, &format!("query {rest} --store store"), 2);
+    insta::assert_snapshot!(ask("coverage --measure nis.mmr1 --by season"), @"");
+    insta::assert_snapshot!(ask("late --measure nis.none --by county"), @"");
+    insta::assert_snapshot!(ask("missing --measure nis.mmr1 --by county"), @"");
+    insta::assert_snapshot!(ask("on-time --measure nis.flu2 --by county"), @"");
+    insta::assert_snapshot!(ask("potential --measure nis.flu2 --by county"), @"");
+    insta::assert_snapshot!(ask("one-visit --measure nis.mmr1 --by county"), @"");
+    insta::assert_snapshot!(ask("dropout --measure nis.dtap3 --to nis.dtap5 --by county"), @"");
+    insta::assert_snapshot!(ask("coverage --measure nis.mmr1 --by county --denominator active_3"), @"");
+    insta::assert_snapshot!(ask("coverage --measure nis.mmr1 --by county --denominator resident"), @"");
+    insta::assert_snapshot!(ask("coverage --measure nis.mmr1 --by county --attribution most"), @"");
+    insta::assert_snapshot!(ask("doses --by organization --attribution any"), @"");
+    insta::assert_snapshot!(ask("coverage --measure nis.mmr1 --by county --funnel"), @"");
+    insta::assert_snapshot!(ask("coverage --measure nis.mmr1 --by county --standardize birth_year"), @"");
+    insta::assert_snapshot!(ask("coverage --measure nis.mmr1 --by county --where birth_quarter=2021-Q5"), @"");
+    insta::assert_snapshot!(ask("doses --by cvx_code --where age_at_dose=baby"), @"");
+}
+
+#[test]
+fn a_file_of_questions_that_is_wrong() {
+    let context = loaded();
+    let ask = |text: &str| {
+        context.put("monthly.toml", text);
+        let outcome = fails(&context, "query monthly.toml --store store --out releases", 2);
+        assert!(!context.path("releases").exists(), "nothing is written");
+        outcome
+    };
+    let one =
+        "schema_version = 1\n[[release]]\nname = 'a'\nindicator = 'coverage'\nmeasure = 'nis.mmr1'\nby = ['county']\n";
+    insta::assert_snapshot!(ask("schema_version = 1\nrelease = []"), @"");
+    insta::assert_snapshot!(ask(&one.replace("'a'", "'../a'")), @"");
+    insta::assert_snapshot!(ask(&one.replace("coverage", "covrage")), @"");
+    insta::assert_snapshot!(ask(&one.replace("measure =", "mesure =")), @"");
+    insta::assert_snapshot!(ask(&format!("{one}{}", one.replace("schema_version = 1", ""))), @"");
+    insta::assert_snapshot!(ask(&format!("{one}{}", one.replace("schema_version = 1", "").replace("'a'", "'b'").replace("mmr1", "mmr9"))), @"");
+    insta::assert_snapshot!(fails(&context, "query monthly.toml --store store", 2), @"");
+    insta::assert_snapshot!(fails(&context, "query", 2), @"");
 }
 
 #[test]

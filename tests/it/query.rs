@@ -1,13 +1,11 @@
-//! `tests/cases/measures/*.toml`: a tiny month, questions, and the answers that can be counted by hand; then the formats.
+//! `tests/cases/{measures,indicators}/*.toml`: a tiny month, questions, and the answers that can be counted by hand; then
+//! the formats.
 
 use arrow::array::RecordBatch;
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::support::{Month, Table, TestContext, csv_rows, parquet_file, sources, texts};
-
-/// The columns after the dimensions.
-const COLUMNS: [&str; 8] = ["measure", "numerator", "denominator", "rate", "ci_low", "ci_high", "status", "audience"];
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -17,6 +15,9 @@ struct Case {
     _what: String,
     /// The rows, as [`Month`] reads them.
     month: String,
+    /// What is in phds.toml.
+    #[serde(default)]
+    settings: String,
     #[serde(rename = "question")]
     questions: Vec<Question>,
 }
@@ -24,7 +25,7 @@ struct Case {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Question {
-    /// What is typed after `phds query coverage`.
+    /// What is typed after `phds query coverage`, or, of indicators, after `phds query`.
     ask: String,
     /// The rows of the answer, and those of its columns that matter.
     answer: String,
@@ -32,7 +33,8 @@ struct Question {
 
 /// The CSV answer to a question: its columns, and its rows.
 fn answer(context: &TestContext, ask: &str) -> (Vec<String>, Vec<Vec<String>>) {
-    let outcome = context.phds(&format!("query coverage --store store {ask} --format csv")).done();
+    let indicator = if ask.starts_with("--") { "coverage " } else { "" };
+    let outcome = context.phds(&format!("query {indicator}{ask} --store store --format csv")).done();
     assert_eq!(outcome.stderr, "");
     let mut rows = csv_rows(&outcome.stdout);
     (rows.remove(0), rows)
@@ -40,11 +42,13 @@ fn answer(context: &TestContext, ask: &str) -> (Vec<String>, Vec<Vec<String>>) {
 
 #[test]
 fn every_question_has_the_answer_that_was_counted_by_hand() {
-    for (path, text) in sources("tests/cases/measures", "toml") {
+    let folders = ["tests/cases/measures", "tests/cases/indicators"];
+    for (path, text) in folders.into_iter().flat_map(|folder| sources(folder, "toml")) {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         let case: Case = toml::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
         let context = TestContext::new();
         context.load(&Month::of(&case.month));
+        context.put("phds.toml", &case.settings);
         for Question { ask, answer: expected } in &case.questions {
             let expected = Table::parse(expected);
             let (columns, rows) = answer(&context, ask);
@@ -56,26 +60,28 @@ fn every_question_has_the_answer_that_was_counted_by_hand() {
             let shown: Vec<Vec<_>> =
                 (0..table.rows.len()).map(|row| kept.iter().map(|column| column[row]).collect()).collect();
             assert_eq!(shown, expected.rows, "{name}: {ask}");
-            holds_together(&table);
+            if table.column("numerator").is_some() {
+                holds_together(&table);
+            }
         }
     }
 }
 
-/// What holds for every table: the columns, rates that follow from counts, and nothing beside a withheld one.
+/// What holds for every table of shares: rates that follow from counts, and nothing beside a withheld one.
 fn holds_together(table: &Table) {
-    let dimensions = table.columns.len() - COLUMNS.len();
-    assert_eq!(table.columns[dimensions..], COLUMNS);
+    let place = |name: &str| table.columns.iter().position(|column| column == name).unwrap();
+    let numbers = place("numerator")..place("status");
+    assert_eq!(table.columns[numbers.clone()][..5], ["numerator", "denominator", "rate", "ci_low", "ci_high"]);
     for row in &table.rows {
-        let [_, numerator, denominator, rate, low, high, status, _] = &row[dimensions..] else { panic!("{row:?}") };
+        let [numerator, denominator, rate, low, high, ..] = &row[numbers.clone()] else { panic!("{row:?}") };
         let number = |text: &str| text.parse::<f64>().unwrap();
-        match status.as_str() {
+        match row[place("status")].as_str() {
             "shown" | "zero" | "unreliable" => {
-                assert_eq!(*rate, format!("{:.6}", number(numerator) / number(denominator)));
+                let crude = table.columns.iter().position(|column| column == "crude_rate").map_or(rate, |at| &row[at]);
+                assert_eq!(*crude, format!("{:.6}", number(numerator) / number(denominator)));
                 assert!(number(low) <= number(rate) && number(rate) <= number(high), "{row:?}");
             }
-            "suppressed" | "not_applicable" => {
-                assert_eq!([numerator, denominator, rate, low, high], [""; 5]);
-            }
+            "suppressed" | "not_applicable" => assert!(row[numbers.clone()].iter().all(String::is_empty), "{row:?}"),
             _ => panic!("{row:?}"),
         }
     }
