@@ -47,9 +47,9 @@ pub struct Part {
     pub measure: &'static str,
     vaccine: usize,
     doses: usize,
-    /// The last age of a visit at which the last dose is not late: CDSi's latest recommended age comes after it.
+    /// The last age of a visit at which the last dose is not late: CDC's latest recommended age comes after it.
     on_time: u32,
-    /// The age of the visit at which the last dose could be given at the earliest, by CDSi's minimum ages and intervals.
+    /// The age of the visit at which the last dose could be given at the earliest, by CDC's minimum ages and intervals.
     soonest: u32,
 }
 
