@@ -57,3 +57,5 @@ mod steward;
 mod store;
 /// What the other modules share: a folder with the program in it, small months, tables of cases.
 mod support;
+/// A registry drawn by lot from stated chances: the program finds the chances again.
+mod truth;

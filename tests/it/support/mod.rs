@@ -4,6 +4,7 @@
 pub mod disk;
 mod month;
 pub mod proxy;
+pub mod registry;
 pub mod servers;
 mod table;
 pub mod transfer;
