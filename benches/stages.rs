@@ -13,8 +13,9 @@ use phds::fetch::Delivery;
 use phds::parallel::Resources;
 use phds::period::ReportingPeriod;
 use phds::progress::Silent;
-use phds::query::Coverage;
+use phds::query::ask::{Ask, Indicator};
 use phds::query::engine::DuckDb;
+use phds::query::{Context, Question};
 use phds::settings::Settings;
 use phds::store::Store;
 use phds::synth::{self, Options};
@@ -73,12 +74,15 @@ fn stages(criterion: &mut Criterion) {
     group.finish();
 
     let partition = load(2);
-    let by = ["county".to_owned(), "birth_year".to_owned()];
+    let mut ask = Ask::of(Indicator::Coverage);
+    ask.measure = Some("nis.4313314".to_owned());
+    ask.by = vec!["county".to_owned(), "birth_year".to_owned()];
     criterion.bench_function("coverage by county and birth year", |bench| {
         bench.iter(|| {
             let (dictionary, measures) = (&settings.dictionary, &settings.measures);
-            let question = Coverage::new(dictionary, measures, &partition, "nis.4313314", &by, &[], None).unwrap();
-            black_box(question.count(&mut DuckDb::new(2)).unwrap());
+            let context = Context { dictionary, measures, partition: &partition, counties: &[] };
+            let question = Question::bind(&ask, context).unwrap();
+            black_box(question.count(&mut DuckDb::new(&partition, 2)).unwrap());
         });
     });
 }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::cli::{self, DictionaryFormat};
-use crate::dictionary::{Dictionary, Field, Presence};
+use crate::dictionary::{Dictionary, Dimension, Field, Presence};
 use crate::error::{Error, Result};
 use crate::measure::Measures;
 use crate::settings::Settings;
@@ -123,14 +123,25 @@ fn measures_as_markdown(measures: &Measures) -> String {
 /// `phds dimensions`
 pub fn dimensions(typed: &cli::Listing, settings: &Settings) -> Result<()> {
     let dimensions = settings.dictionary.dimensions();
+    let of = |dimension: &Dimension| if settings.dictionary.is_of_doses(dimension) { "doses" } else { "clients" };
     if typed.json {
-        return print_json(&json!(dimensions));
+        let object = |dimension| {
+            let mut value = json!(dimension);
+            value["of"] = json!(of(dimension));
+            value
+        };
+        return print_json(&json!(dimensions.iter().map(object).collect::<Vec<_>>()));
     }
-    let lines = dimensions.iter().map(|dimension| {
-        let within = dimension.within.as_ref().map(|within| format!(" (within {within})")).unwrap_or_default();
-        format!("{:<14}  {}{within}\n", dimension.id, dimension.title)
-    });
-    terminal::print_data(lines.collect::<String>().as_bytes())
+    let mut text = String::new();
+    for (what, about) in [("clients", "Of clients: for every question"), ("doses", "Of doses: for `phds query doses`")]
+    {
+        text += &format!("{about}\n");
+        for dimension in dimensions.iter().filter(|dimension| of(dimension) == what) {
+            let within = dimension.within.as_ref().map(|within| format!(" (within {within})")).unwrap_or_default();
+            text += &format!("  {:<17}  {}{within}\n", dimension.id, dimension.title);
+        }
+    }
+    terminal::print_data(text.as_bytes())
 }
 
 /// `phds dictionary`

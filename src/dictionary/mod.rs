@@ -363,6 +363,12 @@ impl Dictionary {
         })
     }
 
+    /// Whether a dimension tells of doses, and not of clients.
+    pub fn is_of_doses(&self, dimension: &Dimension) -> bool {
+        let field = self.field(&dimension.field);
+        dimension.level != Level::Attributed && field.is_some_and(|field| field.table == Some(StoredIn::Immunizations))
+    }
+
     /// The codelist of a field of type code.
     pub fn codelist(&self, field: &Field) -> Option<&Codelist> {
         self.named_codelist(field.codelist.as_deref()?)

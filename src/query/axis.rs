@@ -3,7 +3,7 @@
 use super::UNKNOWN;
 use super::ask::Attribution;
 use super::plan::{Column, Condition, Expression, Value};
-use crate::dictionary::{Codelist, Dictionary, Dimension, Field, FieldType, Level, StoredIn, names, nearest};
+use crate::dictionary::{Codelist, Dictionary, Dimension, Field, FieldType, Level, names, nearest};
 use crate::error::{Error, Result};
 
 /// A dimension and the field that it is made from.
@@ -12,6 +12,7 @@ pub struct Axis<'a> {
     pub dimension: &'a Dimension,
     field: &'a Field,
     codelist: Option<&'a Codelist>,
+    is_of_doses: bool,
 }
 
 /// A filter whose values are known to be possible.
@@ -30,12 +31,12 @@ impl<'a> Axis<'a> {
         let dimension = dictionary.dimension(id)?;
         let field = dictionary.field(&dimension.field).ok_or_else(|| Error::internal("a dimension without a field"))?;
         let codelist = (field.field_type == FieldType::Code).then(|| dictionary.codelist(field)).flatten();
-        Ok(Self { dimension, field, codelist })
+        Ok(Self { dimension, field, codelist, is_of_doses: dictionary.is_of_doses(dimension) })
     }
 
     /// Whether it tells of doses, and not of clients.
     pub fn is_of_doses(&self) -> bool {
-        self.field.table == Some(StoredIn::Immunizations) && self.dimension.level != Level::Attributed
+        self.is_of_doses
     }
 
     /// Whether it takes the parts of a combination vaccine apart.

@@ -203,29 +203,42 @@ impl<'a> Question<'a> {
 
     /// Whether a measure has what the indicator needs.
     fn suits(&self, at: usize) -> Result<()> {
-        let (indicator, measures) = (self.indicator, self.context.measures);
-        let id = &self.measure_at(at).id;
+        let (name, id) = (self.indicator.name(), &self.measure_at(at).id);
+        let Some(why) = self.lacking(at) else { return Ok(()) };
+        let others = (0..self.context.measures.measures().len()).filter(|other| self.lacking(*other).is_none());
+        let others = others.map(|other| self.measure_at(other).id.as_str()).collect::<Vec<_>>().join(", ");
+        Err(Error::usage(format!("`{name}` cannot be asked of `{id}`: {why}"))
+            .hint(format!("it can be asked of: {others}")))
+    }
+
+    /// What a measure lacks that the indicator needs.
+    fn lacking(&self, at: usize) -> Option<String> {
+        let measures = self.context.measures;
         let requirement = &measures.requirements()[at];
-        let wrong = |why: &str| Err(Error::usage(format!("`{}` cannot be asked of `{id}`: {why}", indicator.name())));
-        if indicator != Indicator::Coverage && matches!(requirement, Requirement::NoneOf(_)) {
-            return wrong("it counts those without a vaccine");
+        if self.indicator != Indicator::Coverage && matches!(requirement, Requirement::NoneOf(_)) {
+            return Some("it counts those without a vaccine".to_owned());
         }
-        if indicator == Indicator::Missing && !matches!(requirement, Requirement::AllOf(_)) {
-            return wrong("it is no combination of measures");
-        }
-        let without = |has: &dyn Fn(usize) -> bool| {
+        let without = |has: &dyn Fn(usize) -> bool, what: &str| {
             let parts = measures.deciding(at).into_iter().filter(|part| !has(*part));
-            parts.map(|part| self.measure_at(part).id.clone()).collect::<Vec<_>>().join(", ")
+            let parts = parts.map(|part| self.measure_at(part).id.clone()).collect::<Vec<_>>().join(", ");
+            (!parts.is_empty()).then(|| format!("{what} ({parts})"))
         };
-        let (lacking, what) = match indicator {
-            Indicator::OnTime => (without(&|part| self.measure_at(part).late_after.is_some()), "`late_after`"),
-            Indicator::Potential | Indicator::Missed => {
-                (without(&|part| measures.potential(part).is_some()), "minimum ages and intervals (opportunities.toml)")
+        match self.indicator {
+            Indicator::Missing => {
+                let combined = matches!(requirement, Requirement::AllOf(_));
+                (!combined).then(|| "it is no combination of measures".to_owned())
             }
-            Indicator::OneVisit if measures.near(at).is_none() => (id.clone(), "`one_visit`"),
-            _ => return Ok(()),
-        };
-        if lacking.is_empty() { Ok(()) } else { wrong(&format!("{lacking} has no {what}")) }
+            Indicator::OnTime => {
+                without(&|part| self.measure_at(part).late_after.is_some(), "from when on a dose is late is not known")
+            }
+            Indicator::Potential | Indicator::Missed => {
+                without(&|part| measures.potential(part).is_some(), "minimum ages and intervals are not known")
+            }
+            Indicator::OneVisit if measures.near(at).is_none() => {
+                Some("it is no combination of which the last visit is looked for".to_owned())
+            }
+            _ => None,
+        }
     }
 
     fn bind_dimensions(&mut self, ask: &Ask) -> Result<()> {

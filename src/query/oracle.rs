@@ -1,15 +1,15 @@
-//! Raw counts against an independent oracle: `tests/oracle/coverage.py`, written from the definitions alone, which reads
-//! nothing but the CSV. Raw counts may be seen here and nowhere else, so this test lives inside the crate.
+//! Raw counts against independent oracles: `tests/oracle/{coverage,indicators}.py`, written from the definitions alone, which
+//! read nothing but the CSV. Raw counts may be seen here and nowhere else, so these tests live inside the crate.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::ask::{Ask, Indicator};
+use super::ask::{Ask, AttributionChoice, Indicator, Where};
 use super::engine::DuckDb;
 use super::{Context, Question, RawCounts};
 use crate::check::Checker;
-use crate::convert::Staging;
+use crate::convert::{Partition, Staging};
 use crate::fetch::Delivery;
 use crate::parallel::Resources;
 use crate::progress::Silent;
@@ -17,74 +17,226 @@ use crate::settings::Settings;
 use crate::store::Store;
 use crate::synth::{self, Options};
 
-/// Label of each group → numerator and denominator.
-type Counts = BTreeMap<Vec<String>, (u64, u64)>;
+/// Labels of each row → its counts. Rows of nothing but zeros are left out: one side may have them.
+type Counts = BTreeMap<Vec<String>, Vec<u64>>;
 
-fn by_oracle(folder: &Path, measure: &str, by: &str) -> Counts {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let output = Command::new("python3")
-        .arg(root.join("tests/oracle/coverage.py"))
-        .arg(folder.join("month.csv"))
-        .args(["--period", "2024-12", "--measure", measure, "--by", by, "--skip-lines"])
-        .arg(folder.join("rejected.csv"))
-        .arg("--counties")
-        .arg(root.join("dictionaries/phds/codelists/county.csv"))
-        .output()
-        .expect("python3 is needed for the oracle");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let mut reader = csv::Reader::from_reader(output.stdout.as_slice());
-    let rows = reader.records().map(|row| {
-        let row: Vec<String> = row.unwrap().iter().map(str::to_owned).collect();
-        let [labels @ .., numerator, denominator] = row.as_slice() else { panic!("a row is too short") };
-        (labels.to_vec(), (numerator.parse().unwrap(), denominator.parse().unwrap()))
-    });
-    rows.collect()
+/// A month that is loaded, beside the CSV that it was made from.
+struct Loaded {
+    folder: tempfile::TempDir,
+    month: PathBuf,
+    settings: Settings,
+    partition: Partition,
+}
+
+impl Loaded {
+    /// Writes a month and loads it. The lines that the check rejects are kept for the oracle.
+    fn of(write: impl FnOnce(&Path)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let month = folder.path().join("month.csv");
+        write(&month);
+        let mut settings = Settings::resolve(Some(&root("src/commands/phds.toml"))).unwrap();
+        settings.counties = vec!["Travis".to_owned()];
+        let store = Store::open_or_create(&folder.path().join("store")).unwrap();
+        let delivery = Delivery::in_place(&month, "2024-12".parse().unwrap()).unwrap();
+        let checker = Checker {
+            dictionary: &settings.dictionary,
+            rules: &settings.rules,
+            max_rejected_share: settings.max_rejected_share,
+            jurisdiction: &settings.jurisdiction,
+            k: settings.policy.k(),
+            previous: None,
+            scratch: folder.path(),
+            resources: Resources::default(),
+        };
+        let (dictionary, measures) = (&settings.dictionary, &settings.measures);
+        let staging = Staging::begin(&store, &delivery, dictionary, measures, Resources::default()).unwrap();
+        let mut rejected = Vec::new();
+        let report = checker.check(&delivery, &staging, &mut rejected, &Silent).unwrap();
+        std::fs::write(folder.path().join("rejected.csv"), rejected).unwrap();
+        let partition = staging.commit(&report.accept().unwrap(), &Silent).unwrap();
+        Self { folder, month, settings, partition }
+    }
+
+    /// What the program counts.
+    fn ours(&self, ask: &Ask) -> Counts {
+        let Self { settings, partition, .. } = self;
+        let context = Context {
+            dictionary: &settings.dictionary,
+            measures: &settings.measures,
+            partition,
+            counties: &settings.counties,
+        };
+        let raw = Question::bind(ask, context).unwrap().count(&mut DuckDb::new(partition, 2)).unwrap();
+        let rows: Counts = match raw.counts {
+            RawCounts::Shares(rows) => {
+                rows.into_iter().map(|(labels, share)| (labels, vec![share.numerator, share.denominator])).collect()
+            }
+            RawCounts::Doses(rows) => {
+                rows.into_iter().map(|(labels, count)| (labels, vec![count.persons, count.doses])).collect()
+            }
+            RawCounts::Sets(groups) => {
+                let rows = groups.into_iter().flat_map(|(labels, sets)| {
+                    let all = sets.values().sum();
+                    sets.into_iter().map(move |(set, count)| ([labels.clone(), vec![set]].concat(), vec![count, all]))
+                });
+                rows.collect()
+            }
+            RawCounts::Curves(curves) => {
+                let rows = curves.into_iter().flat_map(|(labels, steps)| {
+                    (1..).zip(steps).map(move |(age, step): (u32, _)| {
+                        (
+                            [labels.clone(), vec![age.to_string()]].concat(),
+                            vec![step.at_risk, step.events, step.censored],
+                        )
+                    })
+                });
+                rows.collect()
+            }
+        };
+        rows.into_iter().filter(|(_, counts)| counts.iter().any(|count| *count > 0)).collect()
+    }
+
+    /// What an oracle counts, from the columns that are named.
+    fn theirs(&self, script: &str, arguments: &[&str], columns: &[&str]) -> Counts {
+        let output = Command::new("python3")
+            .arg(root("tests/oracle").join(script))
+            .arg(&self.month)
+            .args(["--period", "2024-12", "--skip-lines"])
+            .arg(self.folder.path().join("rejected.csv"))
+            .args(arguments)
+            .output()
+            .expect("python3 is needed for the oracle");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let mut reader = csv::Reader::from_reader(output.stdout.as_slice());
+        let header: Vec<String> = reader.headers().unwrap().iter().map(str::to_owned).collect();
+        let numbers = ["numerator", "denominator", "persons", "doses", "at_risk", "events", "censored", "rate"];
+        let rows = reader.records().map(|row| {
+            let row = row.unwrap();
+            let cell = |name: &str| &row[header.iter().position(|column| column == name).unwrap()];
+            let labels = header.iter().zip(&row).filter(|(column, _)| !numbers.contains(&column.as_str()));
+            let counts = columns.iter().map(|column| cell(column).parse().unwrap()).collect::<Vec<u64>>();
+            (labels.map(|(_, label)| label.to_owned()).collect(), counts)
+        });
+        rows.filter(|(_, counts)| counts.iter().any(|count| *count > 0)).collect()
+    }
+}
+
+#[track_caller]
+fn same(what: &str, ours: &Counts, theirs: &Counts, at_least: usize) {
+    assert!(theirs.len() >= at_least, "{what}: {} rows are too few to tell anything", theirs.len());
+    let differing: Vec<_> = ours
+        .iter()
+        .filter(|(labels, counts)| theirs.get(*labels) != Some(counts))
+        .map(|(labels, counts)| format!("{labels:?}: ours {counts:?}, theirs {:?}", theirs.get(labels)))
+        .chain(
+            theirs.iter().filter(|(labels, _)| !ours.contains_key(*labels)).map(|row| format!("theirs only: {row:?}")),
+        )
+        .collect();
+    let first = differing.iter().take(8).cloned().collect::<Vec<_>>().join("\n");
+    assert!(differing.is_empty(), "{what}: {} rows differ\n{first}", differing.len());
+}
+
+fn ask(indicator: Indicator, measure: Option<&str>, by: &str) -> Ask {
+    let mut ask = Ask::of(indicator);
+    ask.measure = measure.map(str::to_owned);
+    ask.by = by.split(',').map(str::to_owned).collect();
+    ask
 }
 
 #[test]
 fn the_oracle_agrees_cell_for_cell() {
-    let folder = tempfile::tempdir().unwrap();
-    let month = folder.path().join("month.csv");
-    let period = "2024-12".parse().unwrap();
-    synth::write_month(&Options { clients: 20_000, period, seed: 11, faults: 0.02 }, &month, &Silent).unwrap();
-    let settings = Settings::resolve(Some(&root("src/commands/phds.toml"))).unwrap();
-    let store = Store::open_or_create(&folder.path().join("store")).unwrap();
-    let delivery = Delivery::in_place(&month, period).unwrap();
-    let checker = Checker {
-        dictionary: &settings.dictionary,
-        rules: &settings.rules,
-        max_rejected_share: settings.max_rejected_share,
-        jurisdiction: &settings.jurisdiction,
-        k: settings.policy.k(),
-        previous: None,
-        scratch: folder.path(),
-        resources: Resources::default(),
-    };
-    let staging =
-        Staging::begin(&store, &delivery, &settings.dictionary, &settings.measures, Resources::default()).unwrap();
-    let mut rejected = Vec::new();
-    let report = checker.check(&delivery, &staging, &mut rejected, &Silent).unwrap();
-    std::fs::write(folder.path().join("rejected.csv"), rejected).unwrap();
-    let partition = staging.commit(&report.accept().unwrap(), &Silent).unwrap();
-
-    let (dictionary, measures) = (&settings.dictionary, &settings.measures);
-    let context = Context { dictionary, measures, partition: &partition, counties: &[] };
-    let mut engine = DuckDb::new(&partition, 2);
+    let loaded = Loaded::of(|month| {
+        let period = "2024-12".parse().unwrap();
+        synth::write_month(&Options { clients: 20_000, period, seed: 11, faults: 0.02 }, month, &Silent).unwrap();
+    });
+    let counties = root("dictionaries/phds/codelists/county.csv");
     // Those that its author was told of.
     let known = ["dtap4", "polio3", "mmr1", "hib_full", "hepb3", "var1", "pcv4", "4313314"];
     for measure in known.map(|name| format!("nis.{name}")) {
-        let mut ask = Ask::of(Indicator::Coverage);
-        ask.by = vec!["county".to_owned(), "birth_year".to_owned()];
-        ask.measure = Some(measure.clone());
-        let question = Question::bind(&ask, context).unwrap();
-        let RawCounts::Shares(shares) = question.count(&mut engine).unwrap().counts else { panic!("no shares") };
-        let ours: Counts =
-            shares.into_iter().map(|(labels, share)| (labels, (share.numerator, share.denominator))).collect();
-        assert!(ours.len() > 300, "the month is too small to tell anything");
-        assert_eq!(ours, by_oracle(folder.path(), &measure, "county,birth_year"), "{measure}");
+        let by = "county,birth_year";
+        let arguments = ["--measure", &measure, "--by", by, "--counties", counties.to_str().unwrap()];
+        let theirs = loaded.theirs("coverage.py", &arguments, &["numerator", "denominator"]);
+        same(&measure, &loaded.ours(&ask(Indicator::Coverage, Some(&measure), by)), &theirs, 300);
     }
 }
 
-fn root(file: &str) -> std::path::PathBuf {
+/// Histories around the days on which something turns, client by client (each has a ZIP code of its own), and in the
+/// groups of every kind of dimension.
+#[test]
+fn the_second_author_agrees_on_every_indicator() {
+    let loaded = Loaded::of(|month| {
+        let edges = Command::new("python3")
+            .arg(root("tests/oracle/edges.py"))
+            .args(["--period", "2024-12", "--clients", "1500", "--seed", "5"])
+            .output()
+            .expect("python3 is needed for the oracle");
+        assert!(edges.status.success(), "{}", String::from_utf8_lossy(&edges.stderr));
+        std::fs::write(month, edges.stdout).unwrap();
+    });
+    let codelists = root("dictionaries/phds/codelists");
+    let compare = |asked: &Ask, columns: &[&str], at_least: usize| {
+        let mut arguments = vec!["--indicator", asked.indicator.name(), "--codelists", codelists.to_str().unwrap()];
+        let by = asked.by.join(",");
+        arguments.extend(["--by", &by]);
+        let denominators = asked.denominators.join(",");
+        let filters: Vec<_> =
+            asked.filters.iter().map(|filter| format!("{}={}", filter.dimension, filter.values.join(","))).collect();
+        let as_of = asked.as_of.map(|day| day.to_string());
+        arguments.extend(asked.measure.iter().flat_map(|measure| ["--measure", measure]));
+        arguments.extend(asked.to.iter().flat_map(|measure| ["--to", measure]));
+        arguments.extend(filters.iter().flat_map(|filter| ["--where", filter]));
+        arguments.extend(as_of.iter().flat_map(|day| ["--as-of", day]));
+        if !asked.denominators.is_empty() {
+            arguments.extend(["--denominator", &denominators, "--resident", "Travis"]);
+        }
+        let attribution = match asked.attribution {
+            Some(AttributionChoice::All) => Some("all"),
+            Some(choice) => Some(choice.rules()[0].name()),
+            None => None,
+        };
+        arguments.extend(attribution.iter().flat_map(|rule| ["--attribution", rule]));
+        let theirs = loaded.theirs("indicators.py", &arguments, columns);
+        same(&arguments.join(" "), &loaded.ours(asked), &theirs, at_least);
+    };
+
+    let measures = ["dtap3", "dtap4", "polio3", "mmr1", "hib_full", "hepb3", "var1", "pcv4", "4313314"];
+    let shares = ["numerator", "denominator"];
+    let combined = Some("nis.4313314");
+    for measure in measures.map(|name| format!("nis.{name}")) {
+        use Indicator::{Coverage, Late, Missed, OnTime, Potential};
+        for indicator in [Coverage, Late, OnTime, Potential, Missed] {
+            compare(&ask(indicator, Some(&measure), "zip"), &shares, 300);
+        }
+    }
+    let mut dropout = ask(Indicator::Dropout, Some("nis.dtap3"), "zip");
+    dropout.to = Some("nis.dtap4".to_owned());
+    compare(&dropout, &shares, 100);
+    compare(&ask(Indicator::OneVisit, combined, "zip"), &shares, 300);
+    compare(&ask(Indicator::Missing, combined, "birth_quarter"), &shares, 30);
+    for measure in ["nis.mmr1", "nis.4313314"] {
+        compare(&ask(Indicator::Curve, Some(measure), "sex"), &["at_risk", "events", "censored"], 36);
+    }
+    let doses = ["persons", "doses"];
+    for by in
+        ["vaccine_group", "vaccination_month", "season,county", "provider_zip", "given_by", "vaccination_year,sex"]
+    {
+        compare(&ask(Indicator::Doses, None, by), &doses, 4);
+    }
+    let mut filtered = ask(Indicator::Doses, None, "season");
+    filtered.filters = vec![Where { dimension: "vaccine_group".to_owned(), values: vec!["DTAP".to_owned()] }];
+    filtered.as_of = "2024-06-30".parse().ok();
+    compare(&filtered, &doses, 4);
+    let mut several = ask(Indicator::Coverage, combined, "birth_year");
+    several.denominators = ["clients", "resident", "active_1", "active_2"].map(str::to_owned).to_vec();
+    several.as_of = "2024-06-30".parse().ok();
+    compare(&several, &shares, 8);
+    for rule in [AttributionChoice::Last, AttributionChoice::Most, AttributionChoice::First, AttributionChoice::Any] {
+        let mut attributed = ask(Indicator::Coverage, Some("nis.mmr1"), "organization,zip");
+        attributed.attribution = Some(rule);
+        compare(&attributed, &shares, 300);
+    }
+}
+
+fn root(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(file)
 }

@@ -39,8 +39,10 @@ mod tests {
     use super::super::{real, z};
     use super::*;
 
+    type Point = (u64, u64, f64, Option<(f64, f64)>);
+
     /// The curve of people of whom so many got there at an age, and so many left at it: age, at risk, share, interval.
-    fn curve(steps: &[(u64, u64, u64)]) -> Vec<(u64, u64, f64, Option<(f64, f64)>)> {
+    fn curve(steps: &[(u64, u64, u64)]) -> Vec<Point> {
         let later = |at: usize| steps[at..].iter().map(|(_, events, censored)| events + censored).sum::<u64>();
         let at_risk: Vec<_> = (0..steps.len()).map(later).collect();
         let pairs = at_risk.iter().zip(steps).map(|(n, (_, d, _))| (real(*n), real(*d)));

@@ -318,21 +318,61 @@ fn a_measure_dimension_or_value_that_is_not_there() {
 fn a_question_that_does_not_hold_together() {
     let context = loaded();
     let ask = |rest: &str| fails(&context, &format!("query {rest} --store store"), 2);
-    insta::assert_snapshot!(ask("coverage --measure nis.mmr1 --by season"), @"");
+    insta::assert_snapshot!(ask("coverage --measure nis.mmr1 --by season"), @r"
+    error: `season` is of doses, and `coverage` counts clients
+
+    hint: `phds query doses` takes it
+    ");
     insta::assert_snapshot!(ask("late --measure nis.none --by county"), @"");
     insta::assert_snapshot!(ask("missing --measure nis.mmr1 --by county"), @"");
     insta::assert_snapshot!(ask("on-time --measure nis.flu2 --by county"), @"");
     insta::assert_snapshot!(ask("potential --measure nis.flu2 --by county"), @"");
     insta::assert_snapshot!(ask("one-visit --measure nis.mmr1 --by county"), @"");
-    insta::assert_snapshot!(ask("dropout --measure nis.dtap3 --to nis.dtap5 --by county"), @"");
-    insta::assert_snapshot!(ask("coverage --measure nis.mmr1 --by county --denominator active_3"), @"");
-    insta::assert_snapshot!(ask("coverage --measure nis.mmr1 --by county --denominator resident"), @"");
-    insta::assert_snapshot!(ask("coverage --measure nis.mmr1 --by county --attribution most"), @"");
-    insta::assert_snapshot!(ask("doses --by organization --attribution any"), @"");
-    insta::assert_snapshot!(ask("coverage --measure nis.mmr1 --by county --funnel"), @"");
-    insta::assert_snapshot!(ask("coverage --measure nis.mmr1 --by county --standardize birth_year"), @"");
-    insta::assert_snapshot!(ask("coverage --measure nis.mmr1 --by county --where birth_quarter=2021-Q5"), @"");
-    insta::assert_snapshot!(ask("doses --by cvx_code --where age_at_dose=baby"), @"");
+    insta::assert_snapshot!(ask("dropout --measure nis.dtap3 --to nis.dtap5 --by county"), @r"
+    error: there is no measure `nis.dtap5`
+
+    hint: did you mean `nis.dtap3`? `phds measures` lists all
+    ");
+    insta::assert_snapshot!(ask("coverage --measure nis.mmr1 --by county --denominator active_3"), @r"
+    error: there is no denominator `active_3`
+
+    hint: one of clients, resident, active_1, active_2, active_5, active_10, or population:NAME
+    ");
+    insta::assert_snapshot!(ask("coverage --measure nis.mmr1 --by county --denominator resident"), @r"
+    error: the denominator `resident` needs the counties of the department
+
+    hint: set `counties` in the section [query] of phds.toml
+    ");
+    insta::assert_snapshot!(ask("coverage --measure nis.mmr1 --by county --attribution most"), @r"
+    error: `--attribution` is for tables of organizations
+
+    hint: add `--by organization`
+    ");
+    insta::assert_snapshot!(ask("doses --by organization --attribution any"), @r"
+    error: a dose is of one organization
+
+    hint: use `--by given_by`, or another rule of attribution
+    ");
+    insta::assert_snapshot!(ask("coverage --measure nis.mmr1 --by county --funnel"), @r"
+    error: `--funnel` is for a table of organizations and nothing else
+
+    hint: use `--by organization`, with one denominator and one rule of attribution
+    ");
+    insta::assert_snapshot!(ask("coverage --measure nis.mmr1 --by county --standardize birth_year"), @r"
+    error: `--standardize` takes a dimension of the table
+
+    hint: add `birth_year` to `--by`
+    ");
+    insta::assert_snapshot!(ask("coverage --measure nis.mmr1 --by county --where birth_quarter=2021-Q5"), @r"
+    error: `2021-Q5` is no value of `birth_quarter`
+
+    hint: write a quarter, for example 2021-Q3
+    ");
+    insta::assert_snapshot!(ask("doses --by cvx_code --where age_at_dose=baby"), @r"
+    error: `baby` is no value of `age_at_dose`
+
+    hint: one of: under 6 months; 6 to 11 months; 12 to 23 months; 2 years; 3 to 4 years; 5 to 10 years; 11 to 17 years; 18 to 64 years; 65 years and older
+    ");
 }
 
 #[test]
@@ -346,14 +386,33 @@ fn a_file_of_questions_that_is_wrong() {
     };
     let one =
         "schema_version = 1\n[[release]]\nname = 'a'\nindicator = 'coverage'\nmeasure = 'nis.mmr1'\nby = ['county']\n";
-    insta::assert_snapshot!(ask("schema_version = 1\nrelease = []"), @"");
-    insta::assert_snapshot!(ask(&one.replace("'a'", "'../a'")), @"");
-    insta::assert_snapshot!(ask(&one.replace("coverage", "covrage")), @"");
-    insta::assert_snapshot!(ask(&one.replace("measure =", "mesure =")), @"");
-    insta::assert_snapshot!(ask(&format!("{one}{}", one.replace("schema_version = 1", ""))), @"");
-    insta::assert_snapshot!(ask(&format!("{one}{}", one.replace("schema_version = 1", "").replace("'a'", "'b'").replace("mmr1", "mmr9"))), @"");
-    insta::assert_snapshot!(fails(&context, "query monthly.toml --store store", 2), @"");
-    insta::assert_snapshot!(fails(&context, "query", 2), @"");
+    insta::assert_snapshot!(ask("schema_version = 1\nrelease = []"), @"error: `monthly.toml`: it has no [[release]]");
+    insta::assert_snapshot!(ask(&one.replace("'a'", "'../a'")), @"error: `monthly.toml`: release 1 needs a `name` of letters, digits, _ and -");
+    insta::assert_snapshot!(ask(&one.replace("coverage", "covrage")), @"error: `monthly.toml`, line 4: unknown variant `covrage`, expected one of `coverage`, `late`, `on-time`, `dropout`, `potential`, `missed`, `one-visit`, `missing`, `curve`, `doses`");
+    insta::assert_snapshot!(ask(&one.replace("measure =", "mesure =")), @"error: `monthly.toml`, line 5: unknown field `mesure`, expected one of `name`, `indicator`, `measure`, `to`, `by`, `where`, `as_of`, `denominator`, `attribution`, `standardize`, `funnel`");
+    insta::assert_snapshot!(ask(&format!("{one}{}", one.replace("schema_version = 1", ""))), @"error: `monthly.toml`: the name `a` is there twice");
+    insta::assert_snapshot!(ask(&format!("{one}{}", one.replace("schema_version = 1", "").replace("'a'", "'b'").replace("mmr1", "mmr9"))), @r"
+    error: release `b`: there is no measure `nis.mmr9`
+
+    hint: did you mean `nis.mmr1`? `phds measures` lists all
+    ");
+    insta::assert_snapshot!(fails(&context, "query monthly.toml --store store", 2), @r"
+    error: the following required arguments were not provided:
+      --out <DIR>
+
+    Usage: phds query --out <DIR> --store <DIR> <FILE>
+
+    For more information, try '--help'.
+    ");
+    insta::assert_snapshot!(fails(&context, "query", 2), @r"
+    error: the following required arguments were not provided:
+      --out <DIR>
+      <FILE>
+
+    Usage: phds query --out <DIR> <FILE>
+
+    For more information, try '--help'.
+    ");
 }
 
 #[test]
