@@ -39,6 +39,11 @@ impl<'a> Axis<'a> {
         self.is_of_doses
     }
 
+    /// Whether nothing of the client is needed for it, not even the birth date.
+    pub fn is_of_doses_alone(&self) -> bool {
+        self.is_of_doses && self.dimension.level != Level::Age
+    }
+
     /// Whether it takes the parts of a combination vaccine apart.
     pub fn is_vaccine_group(&self) -> bool {
         self.field.name == names::VACCINE_GROUP

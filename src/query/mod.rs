@@ -560,7 +560,8 @@ impl<'a> Question<'a> {
                 conditions.push(Condition::NotAfter(Column::Dose(names::VACCINATION_DATE.to_owned()), self.as_of));
                 let counted = if by_group { "group_dose" } else { "dose" };
                 conditions.push(Condition::True(Column::Dose(counted.to_owned())));
-                (Rows::Doses, vec![Count::Rows(Vec::new()), Count::Clients])
+                let rows = if self.axes().all(Axis::is_of_doses_alone) { Rows::Doses } else { Rows::DosesOfClients };
+                (rows, vec![Count::Rows(Vec::new()), Count::Clients])
             }
             Some(measure) => {
                 let (from, to) = self.born();

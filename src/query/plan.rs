@@ -106,8 +106,10 @@ pub enum Rows {
     Clients,
     /// One for each client and organization with a visit: `clients` with the column `org_id` beside it.
     ClientsByOrganization,
-    /// One for each row of `immunizations`, with the client's row beside it.
+    /// One for each row of `immunizations`.
     Doses,
+    /// One for each row of `immunizations`, with the client's row beside it.
+    DosesOfClients,
 }
 
 /// What is counted of the rows of a group.

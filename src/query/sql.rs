@@ -43,7 +43,10 @@ pub fn render(plan: &AggregatePlan, tables: Tables<'_>) -> Result<(String, Vec<P
         let counted = match count {
             Count::Rows(conditions) if conditions.is_empty() => "count(*)".to_owned(),
             Count::Rows(conditions) => format!("count(*) FILTER (WHERE {})", writer.all(conditions)?),
-            Count::Clients => "count(DISTINCT c.client_key)".to_owned(),
+            Count::Clients => match plan.rows {
+                Rows::Clients | Rows::ClientsByOrganization => "count(DISTINCT c.client_key)".to_owned(),
+                Rows::Doses | Rows::DosesOfClients => "count(DISTINCT i.client_key)".to_owned(),
+            },
         };
         select.push(format!("CAST({counted} AS BIGINT) AS n{at}"));
     }
@@ -55,7 +58,8 @@ pub fn render(plan: &AggregatePlan, tables: Tables<'_>) -> Result<(String, Vec<P
              AS i ON i.client_key = c.client_key",
             org = names::ORGANIZATION
         ),
-        Rows::Doses => format!("{immunizations} AS i INNER JOIN {clients} AS c ON c.client_key = i.client_key"),
+        Rows::Doses => format!("{immunizations} AS i"),
+        Rows::DosesOfClients => format!("{immunizations} AS i INNER JOIN {clients} AS c ON c.client_key = i.client_key"),
     };
     let conditions = writer.all(&plan.conditions)?;
     let groups = (1..=plan.group_by.len()).map(|place| place.to_string()).collect::<Vec<_>>().join(", ");
@@ -221,7 +225,7 @@ mod tests {
         let age = Expression::Months { birth: client("birth_date"), day: day(), less: 3 };
         let (text, parameters) = render(
             &plan(
-                Rows::Doses,
+                Rows::DosesOfClients,
                 vec![Expression::Season(day()), Expression::Class(Box::new(age), vec![12])],
                 vec![Condition::True(Column::Dose("dose".into()))],
                 vec![Count::Rows(Vec::new()), Count::Clients],
@@ -229,7 +233,7 @@ mod tests {
             TABLES,
         )
         .unwrap();
-        insta::assert_snapshot!(text, @"SELECT (year(i.vaccination_date) - CASE WHEN month(i.vaccination_date) < 7 THEN 1 ELSE 0 END) AS g0, CASE WHEN (year((i.vaccination_date - 3)) * 12 + month((i.vaccination_date - 3)) - year(c.birth_date) * 12 - month(c.birth_date) - CASE WHEN day((i.vaccination_date - 3)) < day(c.birth_date) THEN 1 ELSE 0 END) < 12 THEN 0 WHEN (year((i.vaccination_date - 3)) * 12 + month((i.vaccination_date - 3)) - year(c.birth_date) * 12 - month(c.birth_date) - CASE WHEN day((i.vaccination_date - 3)) < day(c.birth_date) THEN 1 ELSE 0 END) IS NOT NULL THEN 1 END AS g1, CAST(count(*) AS BIGINT) AS n0, CAST(count(DISTINCT c.client_key) AS BIGINT) AS n1 FROM immunizations AS i INNER JOIN clients AS c ON c.client_key = i.client_key WHERE i.dose GROUP BY 1, 2");
+        insta::assert_snapshot!(text, @"SELECT (year(i.vaccination_date) - CASE WHEN month(i.vaccination_date) < 7 THEN 1 ELSE 0 END) AS g0, CASE WHEN (year((i.vaccination_date - 3)) * 12 + month((i.vaccination_date - 3)) - year(c.birth_date) * 12 - month(c.birth_date) - CASE WHEN day((i.vaccination_date - 3)) < day(c.birth_date) THEN 1 ELSE 0 END) < 12 THEN 0 WHEN (year((i.vaccination_date - 3)) * 12 + month((i.vaccination_date - 3)) - year(c.birth_date) * 12 - month(c.birth_date) - CASE WHEN day((i.vaccination_date - 3)) < day(c.birth_date) THEN 1 ELSE 0 END) IS NOT NULL THEN 1 END AS g1, CAST(count(*) AS BIGINT) AS n0, CAST(count(DISTINCT i.client_key) AS BIGINT) AS n1 FROM immunizations AS i INNER JOIN clients AS c ON c.client_key = i.client_key WHERE i.dose GROUP BY 1, 2");
         assert!(parameters.is_empty());
     }
 
