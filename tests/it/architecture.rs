@@ -16,8 +16,8 @@ use crate::support::{Month, TestContext, sources};
 /// the month is converted, so `history` stands before `convert`.
 const STAGES: [&str; 7] = ["fetch", "check", "history", "convert", "query", "disclosure", "output"];
 
-/// What every stage may use: what is known, the store's places, and small things.
-const SHARED: [&str; 17] = [
+/// What every stage may use: what is known, the store's places, populations, and small things.
+const SHARED: [&str; 18] = [
     "calendar",
     "encoding",
     "dictionary",
@@ -28,6 +28,7 @@ const SHARED: [&str; 17] = [
     "measure",
     "parallel",
     "period",
+    "population",
     "progress",
     "provenance",
     "secret",
