@@ -80,7 +80,7 @@ fn stages(criterion: &mut Criterion) {
     criterion.bench_function("coverage by county and birth year", |bench| {
         bench.iter(|| {
             let (dictionary, measures) = (&settings.dictionary, &settings.measures);
-            let context = Context { dictionary, measures, partition: &partition, counties: &[] };
+            let context = Context { dictionary, measures, partition: &partition, store: &store, counties: &[] };
             let question = Question::bind(&ask, context).unwrap();
             black_box(question.count(&mut DuckDb::new(&partition, 2)).unwrap());
         });

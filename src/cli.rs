@@ -61,6 +61,9 @@ pub enum Verb {
     Load(Load),
     /// Write the rejected rows of a loaded month, as they came, into a private file
     Rejects(Rejects),
+    /// Take in counts of people, for shares of a population
+    #[command(subcommand)]
+    Population(Population),
     /// Ask a loaded month
     Query(Query),
     /// List the measures, or explain one
@@ -275,6 +278,45 @@ pub struct Rejects {
     /// The store [default: `store` of the settings]
     #[arg(long, value_name = "DIR")]
     pub store: Option<PathBuf>,
+}
+
+/// `phds population`
+#[derive(Debug, Subcommand)]
+pub enum Population {
+    /// Take a CSV of counts by birth year or age, and county, ZIP code, sex or race and ethnicity into the store
+    Import(PopulationImport),
+    /// List what has been taken in
+    List(PopulationList),
+}
+
+/// `phds population import`
+#[derive(Debug, Args)]
+pub struct PopulationImport {
+    /// The CSV: a count, the year of birth or the age, and any of county, ZIP code, sex, race and ethnicity; no totals
+    pub file: PathBuf,
+    /// How questions will name it: lower-case letters, digits, hyphens and underscores; replaces one of that name
+    #[arg(long, value_name = "NAME")]
+    pub name: String,
+    /// Where the counts are from; goes into every release that divides by them
+    #[arg(long, value_name = "TEXT")]
+    pub source: String,
+    /// The year of which ages are those of 31 December; needed with ages
+    #[arg(long, value_name = "YYYY")]
+    pub year: Option<i32>,
+    /// The store; a missing or empty folder becomes one [default: `store` of the settings]
+    #[arg(long, value_name = "DIR")]
+    pub store: Option<PathBuf>,
+}
+
+/// `phds population list`
+#[derive(Debug, Args)]
+pub struct PopulationList {
+    /// The store [default: `store` of the settings]
+    #[arg(long, value_name = "DIR")]
+    pub store: Option<PathBuf>,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `phds query`

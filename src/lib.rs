@@ -29,6 +29,7 @@ pub mod output;
 pub mod dictionary;
 pub mod knowledge;
 pub mod measure;
+pub mod population;
 
 // Invented months, and a server for them.
 pub mod demo;

@@ -8,6 +8,7 @@
 //!   reports/2026-11/report.json, rejected.csv
 //!   releases/<id>/table.csv, release.json
 //!   dictionaries/<name>, receipt.json           the state's data dictionaries, as they came
+//!   populations/<name>.json, <name>.<fingerprint>.csv   counts of people to take shares of
 //!   mirror/<account>/<folder>/<name>, receipts  copies of what the server will remove
 //! ```
 
@@ -105,6 +106,11 @@ impl Store {
         self.root.join("dictionaries")
     }
 
+    /// The folder of the counts of people.
+    pub fn populations(&self) -> PathBuf {
+        self.root.join("populations")
+    }
+
     /// The folder of the copies, a folder for each account.
     pub fn mirror(&self) -> PathBuf {
         self.root.join("mirror")
@@ -132,7 +138,7 @@ impl Store {
     /// Removes what killed runs left behind.
     fn sweep(&self) -> Result<()> {
         fs::remove_drafts(&self.root)?;
-        for room in ["deliveries", "reports", "partitions", "dictionaries", "mirror"] {
+        for room in ["deliveries", "reports", "partitions", "dictionaries", "populations", "mirror"] {
             sweep_below(&self.root.join(room))?;
         }
         Ok(())

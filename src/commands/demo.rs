@@ -63,7 +63,7 @@ pub fn run(typed: &cli::Demo, reporter: &dyn Reporter) -> Result<()> {
         (ask.by, ask.filters) = (vec![dimension.to_owned()], region.into_iter().collect());
         ask
     });
-    let releases = super::query::answer(&asks, &partition, &settings)?;
+    let releases = super::query::answer(&asks, &store, &partition, &settings)?;
     for ((dimension, _), release) in TABLES.iter().zip(&releases) {
         super::query::keep(release, &store)?;
         let folder = dir.join("releases").join(format!("by_{dimension}"));

@@ -6,6 +6,7 @@ mod fetch;
 mod import;
 mod load;
 mod lookup;
+mod population;
 mod query;
 mod rejects;
 mod setup;
@@ -32,6 +33,7 @@ pub fn run(cli: &Cli) -> Result<()> {
         Verb::Check(typed) => load::check(typed, &settings()?, reporter),
         Verb::Load(typed) => load::load(typed, &settings()?, reporter),
         Verb::Rejects(typed) => rejects::run(typed, &settings()?),
+        Verb::Population(typed) => population::run(typed, &settings()?, reporter),
         Verb::Query(typed) => query::run(typed, &settings()?),
         Verb::Measures(typed) => lookup::measures(typed, &settings()?),
         Verb::Dimensions(typed) => lookup::dimensions(typed, &settings()?),

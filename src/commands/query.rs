@@ -29,7 +29,7 @@ fn one(question: &cli::Question, settings: &Settings) -> Result<()> {
         return Err(Error::usage("this format is not for a screen").hint("add `--out FILE`"));
     }
     let (store, partition) = month(&table.month, settings)?;
-    let releases = answer(&[ask], &partition, settings)?;
+    let releases = answer(&[ask], &store, &partition, settings)?;
     for release in &releases {
         keep(release, &store)?;
         match &table.out {
@@ -50,7 +50,7 @@ fn many(typed: &cli::Query, settings: &Settings) -> Result<()> {
     };
     let asks = Asks::read(file)?;
     let (store, partition) = month(&typed.month, settings)?;
-    let releases = answer(&asks.releases, &partition, settings)?;
+    let releases = answer(&asks.releases, &store, &partition, settings)?;
     let table = format!("table.{}", typed.format.name());
     for (ask, release) in asks.releases.iter().zip(&releases) {
         keep(release, &store)?;
@@ -75,11 +75,12 @@ fn month(typed: &cli::Month, settings: &Settings) -> Result<(Store, Partition)> 
 }
 
 /// Binds all questions, counts, and lets out what disclosure control lets out.
-pub fn answer(asks: &[Ask], partition: &Partition, settings: &Settings) -> Result<Vec<Release>> {
+pub fn answer(asks: &[Ask], store: &Store, partition: &Partition, settings: &Settings) -> Result<Vec<Release>> {
     let context = Context {
         dictionary: &settings.dictionary,
         measures: &settings.measures,
         partition,
+        store,
         counties: &settings.counties,
     };
     let questions = asks.iter().map(|ask| {

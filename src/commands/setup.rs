@@ -65,12 +65,14 @@ pub fn schema(name: &str) -> Result<()> {
         "doctor" => schema_for!(crate::doctor::Examination),
         "status" => schema_for!(crate::status::Status),
         "planted" => schema_for!(synth::Planted),
+        "population" => schema_for!(crate::population::Note),
         "measures" => schema_for!(crate::measure::Document),
         "questions" => schema_for!(crate::query::ask::Asks),
         "opportunities" => schema_for!(crate::measure::opportunity::Document),
         _ => {
             return Err(Error::usage(format!("there is no schema `{name}`")).hint(
-                "receipt, report, manifest, release, listing, doctor, status, planted, measures, opportunities",
+                "receipt, report, manifest, release, listing, doctor, status, planted, population, measures, questions, \
+                 opportunities",
             ));
         }
     };

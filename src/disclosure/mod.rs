@@ -10,7 +10,6 @@ mod treat;
 pub use policy::Policy;
 pub use release::{Cell, Release, Status};
 
-use crate::query::ask::Denominator;
 use crate::query::{Question, RawCounts, RawTable};
 use release::{Document, Kind};
 use treat::Beside;
@@ -27,7 +26,7 @@ pub fn protect(raw: RawTable, question: &Question<'_>, policy: &Policy) -> Relea
         RawCounts::Shares(shares) => {
             let ranked = question.attributions().len() > 1;
             let beside = match question.denominators() {
-                [_, _, ..] => Beside::Denominators(question.denominators().iter().map(Denominator::name).collect()),
+                [_, _, ..] => Beside::Denominators(question.denominators().to_vec()),
                 _ if ranked => Beside::Attributions,
                 _ => Beside::Nothing,
             };

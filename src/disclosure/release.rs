@@ -1,6 +1,7 @@
 //! A table that may leave the program, with everything that is needed to understand it.
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
@@ -10,6 +11,7 @@ use crate::dictionary::Dimension;
 use crate::knowledge::Fingerprint;
 use crate::measure::Measures;
 use crate::period::ReportingPeriod;
+use crate::population::Population;
 use crate::provenance::{DeliveryId, Edition, Tool};
 use crate::query::Question;
 use crate::query::ask::{Attribution, Denominator, Indicator};
@@ -235,6 +237,9 @@ pub struct DenominatorNote {
     pub source: String,
     /// In a sentence.
     pub description: String,
+    /// The population file, where it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub population: Option<crate::population::Note>,
 }
 
 /// A rule by which a client belongs to an organization.
@@ -439,6 +444,7 @@ impl Document {
                     let described = |source: &Denominator| DenominatorNote {
                         source: source.name(),
                         description: denominator_in_words(source, question),
+                        population: population_of(source, question).map(|(population, _)| population.note().clone()),
                     };
                     question.denominators().iter().map(described).collect()
                 }
@@ -575,8 +581,20 @@ fn denominator_in_words(denominator: &Denominator, question: &Question<'_>) -> S
         Denominator::Active(Reverse(years)) => {
             format!("Of these, those with a visit in the {years} years up to {}", question.as_of())
         }
-        Denominator::Population(name) => format!("The population file `{name}`"),
+        Denominator::Population(name) => {
+            let Some((population, years)) = population_of(denominator, question) else { return name.clone() };
+            let years = years.iter().map(i32::to_string).collect::<Vec<_>>().join(", ");
+            format!(
+                "People of {}, born in {years}; the numerator is of clients in the file born in these years",
+                population.note().source
+            )
+        }
     }
+}
+
+fn population_of<'a>(source: &Denominator, question: &'a Question<'_>) -> Option<&'a (Population, BTreeSet<i32>)> {
+    let Denominator::Population(name) = source else { return None };
+    question.populations().iter().find(|(population, _)| population.note().name == *name)
 }
 
 fn interval_method(kind: Kind) -> Option<String> {
@@ -615,6 +633,9 @@ fn caveats(question: &Question<'_>, policy: &Policy, kind: Kind) -> Vec<String> 
         caveats.push(format!(
             "A row is suppressed, too, when it differs from another one of its group by 1 to {small} clients."
         ));
+    }
+    if !question.populations().is_empty() {
+        caveats.push("A population has everybody, also children without consent, whose doses are not in the file: rates of it understate coverage. Clients who moved away count where they were last seen, so a rate may be above 100 %.".to_owned());
     }
     match question.indicator() {
         Indicator::Potential | Indicator::Missed => caveats.push("Why a dose was not given, the file does not tell: contraindications, refusals and shortages are in it, too. Minimum ages and intervals are those of CDSi.".to_owned()),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Policy;
 use super::release::{Cell, Number, Status};
-use crate::query::ask::Attribution;
+use crate::query::ask::{Attribution, Denominator};
 use crate::query::{RawDoses, RawShare, RawStep};
 use crate::statistics;
 
@@ -32,7 +32,7 @@ pub(super) enum Beside {
     /// By nothing.
     Nothing,
     /// By denominators, of which one may be a part of another; the first is shown before the others.
-    Denominators(Vec<String>),
+    Denominators(Vec<Denominator>),
     /// By rules of attribution, in their order: the last has the clients of each of the others, and more.
     Attributions,
 }
@@ -43,7 +43,9 @@ impl Beside {
         let last = labels.last();
         let found = match self {
             Self::Nothing => None,
-            Self::Denominators(names) => names.iter().position(|name| Some(name) == last),
+            Self::Denominators(sources) => {
+                sources.iter().position(|source| last.is_some_and(|name| *name == source.name()))
+            }
             Self::Attributions => Attribution::ALL.iter().position(|rule| last.is_some_and(|name| name == rule.name())),
         };
         found.unwrap_or_default()
@@ -56,6 +58,11 @@ impl Beside {
             Self::Denominators(_) => true,
             Self::Attributions => later + 1 == Attribution::ALL.len(),
         }
+    }
+
+    /// Whether the denominator of a row is known to everybody.
+    fn is_public(&self, place: usize) -> bool {
+        matches!(self, Self::Denominators(sources) if matches!(sources.get(place), Some(Denominator::Population(_))))
     }
 }
 
@@ -70,12 +77,17 @@ pub(super) fn shares(shares: BTreeMap<Vec<String>, RawShare>, beside: &Beside, p
     for rows in rows.chunk_by(|(a, _), (b, _)| a[..group(a)] == b[..group(b)]) {
         let mut rows: Vec<_> = rows.iter().map(|(labels, share)| (beside.place(labels), labels, *share)).collect();
         rows.sort_by_key(|(place, ..)| *place);
-        let mut seen: Vec<RawShare> = Vec::new();
+        let mut seen: Vec<(usize, RawShare)> = Vec::new();
         for (place, labels, share) in rows {
-            let compared = beside.compares(place);
-            let differs = |other: &RawShare| difference_may_be_seen(share, *other, policy);
-            cells.push(if share_may_be_seen(share, policy) && (!compared || seen.iter().all(differs)) {
-                seen.push(share);
+            let differ = |(other, shown): &(usize, RawShare)| {
+                if beside.is_public(place) || beside.is_public(*other) {
+                    may_be_seen(share.numerator.abs_diff(shown.numerator), policy)
+                } else {
+                    difference_may_be_seen(share, *shown, policy)
+                }
+            };
+            cells.push(if share_may_be_seen(share, policy) && (!beside.compares(place) || seen.iter().all(differ)) {
+                seen.push((place, share));
                 shown(labels.clone(), share, policy)
             } else {
                 Cell::withheld(labels.clone(), Status::Suppressed)
@@ -102,14 +114,17 @@ fn shown(labels: Vec<String>, share: RawShare, policy: &Policy) -> Cell {
     } else {
         Status::Shown
     };
+    // Of a population there may be more clients than people: the rate says so, and has no interval.
+    let ends = (numerator <= denominator).then_some([interval.low, interval.high]);
+    let rate = statistics::real(numerator) / statistics::real(denominator);
     let numbers = [
-        Number::Count(numerator),
-        Number::Count(denominator),
-        Number::Share(statistics::ratio(numerator, denominator)),
-        Number::Share(interval.low),
-        Number::Share(interval.high),
+        Some(Number::Count(numerator)),
+        Some(Number::Count(denominator)),
+        Some(Number::Share(rate)),
+        ends.map(|[low, _]| Number::Share(low)),
+        ends.map(|[_, high]| Number::Share(high)),
     ];
-    Cell::shown(labels, status, numbers.map(Some).to_vec())
+    Cell::shown(labels, status, numbers.to_vec())
 }
 
 /// Adds to each shown share its rank among those of the same last label, the highest first. Equal ones share a rank.
@@ -277,7 +292,8 @@ mod tests {
 
     #[test]
     fn what_two_denominators_differ_by_is_a_number_of_clients_too() {
-        let beside = Beside::Denominators(labels(&["clients", "active_5"]));
+        let beside =
+            Beside::Denominators(["clients", "active_5"].map(|name| Denominator::parse(name).unwrap()).to_vec());
         for (wide, narrow, expected) in [
             ((50, 100), (50, 100), Status::Shown),
             ((50, 100), (39, 78), Status::Shown),
@@ -297,6 +313,26 @@ mod tests {
             // Another county is another group.
             let cells = shares(rows("Hays").into(), &beside, &policy());
             assert_eq!([cells[0].status, cells[1].status], [Status::Shown; 2]);
+        }
+    }
+
+    #[test]
+    fn of_a_population_only_the_numerator_is_a_secret() {
+        let sources = ["clients", "population:census"].map(|name| Denominator::parse(name).unwrap());
+        for (clients, people, expected) in [
+            ((50, 100), (50, 105), Status::Shown),
+            ((50, 100), (45, 300), Status::Suppressed),
+            // Hardly anybody of the population is left, and that is told by its complement.
+            ((150, 300), (150, 155), Status::Suppressed),
+            // More clients than people.
+            ((150, 300), (150, 140), Status::Shown),
+        ] {
+            let rows = [
+                (labels(&["Travis", "clients"]), share(clients.0, clients.1)),
+                (labels(&["Travis", "population:census"]), share(people.0, people.1)),
+            ];
+            let cells = shares(rows.into(), &Beside::Denominators(sources.to_vec()), &policy());
+            assert_eq!(cells[1].status, expected, "{people:?}");
         }
     }
 

@@ -9,7 +9,7 @@ pub mod plan;
 mod sql;
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{Datelike, NaiveDate};
 
@@ -18,10 +18,12 @@ use crate::convert::Partition;
 use crate::dictionary::{Dictionary, Dimension, names};
 use crate::error::{Error, Result};
 use crate::measure::{Basis, Cutoff, Measure, Measures, Requirement, age_column};
+use crate::population::Population;
+use crate::store::Store;
 use ask::{Ask, Attribution, AttributionChoice, Denominator, Indicator};
 use axis::{Axis, Filter};
 use engine::{Engine, Group};
-use plan::{AggregatePlan, Column, Condition, Count, Expression, Rows};
+use plan::{AggregatePlan, Column, Condition, Count, Expression, Rows, Value};
 
 /// What stands for "not known" in tables and filters.
 pub const UNKNOWN: &str = "Unknown";
@@ -38,6 +40,8 @@ pub struct Context<'a> {
     pub measures: &'a Measures,
     /// The month.
     pub partition: &'a Partition,
+    /// The store, which has the population files.
+    pub store: &'a Store,
     /// The counties of the department, as its settings name them.
     pub counties: &'a [String],
 }
@@ -55,6 +59,8 @@ pub struct Question<'a> {
     filters: Vec<Filter<'a>>,
     as_of: NaiveDate,
     denominators: Vec<Denominator>,
+    /// The population files among the denominators, with the years of birth that are counted.
+    populations: Vec<(Population, BTreeSet<i32>)>,
     attributions: Vec<Attribution>,
     /// The department's counties, where a denominator needs them.
     resident: Option<Filter<'a>>,
@@ -149,6 +155,7 @@ impl<'a> Question<'a> {
             filters: Vec::new(),
             as_of,
             denominators: Vec::new(),
+            populations: Vec::new(),
             attributions: vec![Attribution::Last],
             resident: None,
             standardize: None,
@@ -303,8 +310,46 @@ impl<'a> Question<'a> {
             }
             self.resident = Some(Axis::find(self.context.dictionary, names::COUNTY)?.filter(self.context.counties)?);
         }
+        for denominator in &denominators {
+            if let Denominator::Population(name) = denominator {
+                self.populations.push(self.population(name)?);
+            }
+        }
         self.denominators = denominators;
         Ok(())
+    }
+
+    /// A population file, and the years of birth that it has and that are wholly in the cohort.
+    fn population(&self, name: &str) -> Result<(Population, BTreeSet<i32>)> {
+        let none_of = |at| matches!(self.context.measures.requirements()[at], Requirement::NoneOf(_));
+        if matches!(self.indicator, Indicator::Dropout | Indicator::OneVisit) || self.measure.is_some_and(none_of) {
+            return Err(Error::usage(format!(
+                "`population:{name}` is of all people, and the question of those in the file"
+            ))
+            .hint("leave the denominator away"));
+        }
+        let population = Population::open(self.context.store, self.context.dictionary, name)?;
+        let (from, to) = self.born();
+        let wholly = |year: &i32| {
+            let day = |month, day| NaiveDate::from_ymd_opt(*year, month, day);
+            day(1, 1).is_some_and(|first| first >= from) && day(12, 31).is_some_and(|last| last <= to)
+        };
+        let years: BTreeSet<i32> = population.birth_years().into_iter().filter(wholly).collect();
+        if years.is_empty() {
+            return Err(Error::usage(format!("`population:{name}` has no year of birth that is wholly in the cohort"))
+                .hint(format!("the cohort is born from {from} to {to}")));
+        }
+        // Whether it has the dimensions is known before anything is counted.
+        self.people(&population, &years)?;
+        Ok((population, years))
+    }
+
+    /// The people of a population file by the labels of the table.
+    fn people(&self, population: &Population, years: &BTreeSet<i32>) -> Result<BTreeMap<Vec<String>, u64>> {
+        let by: Vec<_> = self.by().map(|dimension| dimension.id.clone()).collect();
+        let filters: Vec<_> =
+            self.filters().map(|(dimension, labels)| (dimension.id.clone(), labels.to_vec())).collect();
+        population.counts(&by, &filters, |year| years.contains(&year))
     }
 
     fn bind_attribution(&mut self, ask: &Ask) -> Result<()> {
@@ -401,6 +446,11 @@ impl<'a> Question<'a> {
         &self.denominators
     }
 
+    /// The population files among the denominators, with the years of birth that are counted.
+    pub fn populations(&self) -> &[(Population, BTreeSet<i32>)] {
+        &self.populations
+    }
+
     /// The department's counties, where they matter.
     pub fn resident_counties(&self) -> Option<&[String]> {
         self.resident.as_ref().map(|filter| filter.labels.as_slice())
@@ -484,6 +534,14 @@ impl<'a> Question<'a> {
                 self.add(&mut counts, labels, &group)?;
             }
         }
+        if let RawCounts::Shares(shares) = &mut counts {
+            for (population, years) in &self.populations {
+                for (mut labels, people) in self.people(population, years)? {
+                    labels.extend(several.1.then(|| format!("population:{}", population.note().name)));
+                    shares.entry(labels).or_default().denominator = people;
+                }
+            }
+        }
         if let RawCounts::Curves(curves) = &mut counts {
             for steps in curves.values_mut() {
                 follow(steps);
@@ -512,7 +570,8 @@ impl<'a> Question<'a> {
                     labels.extend((self.denominators.len() > 1).then(|| denominator.name()));
                     let share = shares.entry(labels).or_default();
                     share.numerator += some;
-                    share.denominator += all;
+                    // People of a population file are not among the clients that are counted.
+                    share.denominator += if matches!(denominator, Denominator::Population(_)) { 0 } else { all };
                 }
             }
             RawCounts::Sets(groups) => {
@@ -593,7 +652,15 @@ impl<'a> Question<'a> {
         let (of_whom, who) = self.share(measure)?;
         let counts = self.denominators.iter().flat_map(|denominator| {
             let among = match denominator {
-                Denominator::Clients | Denominator::Population(_) => None,
+                Denominator::Clients => None,
+                Denominator::Population(name) => {
+                    let mut years = self.populations.iter().filter(|(population, _)| population.note().name == *name);
+                    years.next().map(|(_, years)| Condition::In {
+                        of: Expression::Year(birth()),
+                        values: years.iter().map(|year| Value::Integer(*year)).collect(),
+                        or_null: false,
+                    })
+                }
                 Denominator::Resident => self.resident.as_ref().map(|filter| filter.condition(Attribution::Last)),
                 Denominator::Active(Reverse(years)) => {
                     let since = calendar::born_by(calendar::day(self.as_of), years * 12);

@@ -25,6 +25,7 @@ struct Loaded {
     folder: tempfile::TempDir,
     month: PathBuf,
     settings: Settings,
+    store: Store,
     partition: Partition,
 }
 
@@ -54,7 +55,7 @@ impl Loaded {
         let report = checker.check(&delivery, &staging, &mut rejected, &Silent).unwrap();
         std::fs::write(folder.path().join("rejected.csv"), rejected).unwrap();
         let partition = staging.commit(&report.accept().unwrap(), &Silent).unwrap();
-        Self { folder, month, settings, partition }
+        Self { folder, month, settings, store, partition }
     }
 
     /// What the program counts.
@@ -64,6 +65,7 @@ impl Loaded {
             dictionary: &settings.dictionary,
             measures: &settings.measures,
             partition,
+            store: &self.store,
             counties: &settings.counties,
         };
         let raw = Question::bind(ask, context).unwrap().count(&mut DuckDb::new(partition, 2)).unwrap();

@@ -59,7 +59,9 @@ pub fn render(plan: &AggregatePlan, tables: Tables<'_>) -> Result<(String, Vec<P
             org = names::ORGANIZATION
         ),
         Rows::Doses => format!("{immunizations} AS i"),
-        Rows::DosesOfClients => format!("{immunizations} AS i INNER JOIN {clients} AS c ON c.client_key = i.client_key"),
+        Rows::DosesOfClients => {
+            format!("{immunizations} AS i INNER JOIN {clients} AS c ON c.client_key = i.client_key")
+        }
     };
     let conditions = writer.all(&plan.conditions)?;
     let groups = (1..=plan.group_by.len()).map(|place| place.to_string()).collect::<Vec<_>>().join(", ");

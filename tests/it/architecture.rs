@@ -17,8 +17,8 @@ use crate::support::{Month, TestContext, sources};
 /// the month is converted, so `history` stands before `convert`.
 const STAGES: [&str; 7] = ["fetch", "check", "history", "convert", "query", "disclosure", "output"];
 
-/// What every stage may use: what is known, the store's places, and small things.
-const SHARED: [&str; 17] = [
+/// What every stage may use: what is known, the store's places, populations, and small things.
+const SHARED: [&str; 18] = [
     "calendar",
     "encoding",
     "dictionary",
@@ -29,6 +29,7 @@ const SHARED: [&str; 17] = [
     "measure",
     "parallel",
     "period",
+    "population",
     "progress",
     "provenance",
     "secret",
@@ -221,7 +222,7 @@ fn raw_counts_show_nothing_of_themselves() {
     let store = Store::open(&context.path("store")).unwrap();
     let partition = Partition::open(&store, "2024-12".parse().unwrap()).unwrap();
     let (dictionary, measures) = (&settings.dictionary, &settings.measures);
-    let context = Context { dictionary, measures, partition: &partition, counties: &[] };
+    let context = Context { dictionary, measures, partition: &partition, store: &store, counties: &[] };
     let mut ask = Ask::of(Indicator::Coverage);
     (ask.measure, ask.by) = (Some("nis.mmr1".to_owned()), vec!["county".to_owned()]);
     let question = Question::bind(&ask, context).unwrap();

@@ -7,7 +7,7 @@ use phds::fetch::local::LocalSource;
 use phds::fetch::{Link, Retry, mirror};
 use phds::progress::Silent;
 
-const VERBS: [&str; 17] = [
+const VERBS: [&str; 18] = [
     "demo",
     "init",
     "doctor",
@@ -17,6 +17,7 @@ const VERBS: [&str; 17] = [
     "check",
     "load",
     "rejects",
+    "population",
     "query",
     "measures",
     "dimensions",
@@ -28,12 +29,13 @@ const VERBS: [&str; 17] = [
 ];
 
 /// Name of each schema, and a file of that form that [`everything`] makes.
-const SCHEMAS: [(&str, &str); 9] = [
+const SCHEMAS: [(&str, &str); 10] = [
     ("receipt", "store/deliveries/2024-12/receipt.json"),
     ("report", "store/reports/2024-12/report.json"),
     ("manifest", "store/partitions/2024-12/manifest.json"),
     ("release", "release.json"),
     ("planted", "month.planted.json"),
+    ("population", "store/populations/births.json"),
     ("listing", "copies/.listing.json"),
     ("status", "status.json"),
     ("doctor", "doctor.json"),
@@ -49,7 +51,8 @@ fn help_texts() {
     settings.set_omit_expression(true);
     settings.bind(|| {
         insta::assert_snapshot!("help", context.phds("--help").done().text());
-        for verb in VERBS.iter().chain(&["query coverage", "dictionary import"]) {
+        for verb in VERBS.iter().chain(&["query coverage", "dictionary import", "population import", "population list"])
+        {
             let help = context.phds(&format!("{verb} --help")).done().text();
             insta::assert_snapshot!(format!("help_{}", verb.replace(' ', "_")), help);
         }
@@ -152,6 +155,8 @@ fn everything() -> TestContext {
     let mut link = Link::new(|| Ok(Box::new(LocalSource::new(&folder))), Retry::default(), &Silent);
     let copies = context.path("copies");
     mirror::mirror(&mut link, ".", std::time::Duration::ZERO, &copies, chrono::Utc::now(), &Silent).unwrap();
+    context.put("population.csv", include_str!("../fixtures/population.csv"));
+    context.phds("population import population.csv --name births --source invented --store store").done();
     context.put("status.json", context.phds("status --store store --json").done().stdout);
     let measures = include_str!("../../dictionaries/phds/measures/cms117.toml").parse::<toml::Table>().unwrap();
     context.put("measures.json", serde_json::to_vec(&measures).unwrap());

@@ -37,6 +37,8 @@ mod oracle;
 mod planted;
 /// Files in every shape that CSV files have been seen in: read right, or refused or rejected by name.
 mod pollution;
+/// Counts of people: taken in whole and right, or refused by line; and the groups that they make.
+mod population;
 /// Tiny months with known coverage, from CSV to table, and the formats of tables.
 mod query;
 /// Kills, stops, full disks and months of a shape that nobody expects: the last good state stays, memory is bounded.
