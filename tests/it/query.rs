@@ -18,6 +18,9 @@ struct Case {
     /// What is in phds.toml.
     #[serde(default)]
     settings: String,
+    /// A population file, taken in as `census`.
+    #[serde(default)]
+    population: Option<String>,
     #[serde(rename = "question")]
     questions: Vec<Question>,
 }
@@ -49,6 +52,10 @@ fn every_question_has_the_answer_that_was_counted_by_hand() {
         let context = TestContext::new();
         context.load(&Month::of(&case.month));
         context.put("phds.toml", &case.settings);
+        if let Some(counts) = &case.population {
+            context.put("census.csv", counts.trim_start());
+            context.phds("population import census.csv --name census --source Invented --store store").done();
+        }
         for Question { ask, answer: expected } in &case.questions {
             let expected = Table::parse(expected);
             let (columns, rows) = answer(&context, ask);
