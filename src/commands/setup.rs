@@ -68,8 +68,9 @@ pub fn schema(name: &str) -> Result<()> {
         "measures" => schema_for!(crate::measure::Document),
         "opportunities" => schema_for!(crate::measure::opportunity::Document),
         _ => {
-            return Err(Error::usage(format!("there is no schema `{name}`"))
-                .hint("receipt, report, manifest, release, listing, doctor, status, planted, measures, opportunities"));
+            return Err(Error::usage(format!("there is no schema `{name}`")).hint(
+                "receipt, report, manifest, release, listing, doctor, status, planted, measures, opportunities",
+            ));
         }
     };
     super::lookup::print_json(&json!(schema))

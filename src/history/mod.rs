@@ -137,8 +137,7 @@ impl Evaluator {
                 combinations.push((column(near), parts));
             }
         }
-        let client =
-            Client { reached: vec![0; ages.len()], days: vec![Vec::new(); sets.len()], visits: Vec::new() };
+        let client = Client { reached: vec![0; ages.len()], days: vec![Vec::new(); sets.len()], visits: Vec::new() };
         Ok(Self {
             sets_of: (0..codes).map(bits).collect(),
             near: vec![None; series.len()],

@@ -72,7 +72,9 @@ impl TryFrom<String> for Age {
     type Error = Error;
 
     fn try_from(text: String) -> Result<Self> {
-        Self::parse(&text).ok_or_else(|| Error::usage("an age is written like `24 months`, `4 years - 4 days` or `19 months + 4 weeks`"))
+        Self::parse(&text).ok_or_else(|| {
+            Error::usage("an age is written like `24 months`, `4 years - 4 days` or `19 months + 4 weeks`")
+        })
     }
 }
 

@@ -28,7 +28,7 @@ const VERBS: [&str; 17] = [
 ];
 
 /// Name of each schema, and a file of that form that [`everything`] makes.
-const SCHEMAS: [(&str, &str); 9] = [
+const SCHEMAS: [(&str, &str); 10] = [
     ("receipt", "store/deliveries/2024-12/receipt.json"),
     ("report", "store/reports/2024-12/report.json"),
     ("manifest", "store/partitions/2024-12/manifest.json"),
@@ -38,6 +38,7 @@ const SCHEMAS: [(&str, &str); 9] = [
     ("status", "status.json"),
     ("doctor", "doctor.json"),
     ("measures", "measures.json"),
+    ("opportunities", "opportunities.json"),
 ];
 
 #[test]
@@ -153,8 +154,12 @@ fn everything() -> TestContext {
     let copies = context.path("copies");
     mirror::mirror(&mut link, ".", std::time::Duration::ZERO, &copies, chrono::Utc::now(), &Silent).unwrap();
     context.put("status.json", context.phds("status --store store --json").done().stdout);
-    let measures = include_str!("../../dictionaries/phds/measures/cms117.toml").parse::<toml::Table>().unwrap();
-    context.put("measures.json", serde_json::to_vec(&measures).unwrap());
+    for (name, text) in [
+        ("measures.json", include_str!("../../dictionaries/phds/measures/cms117.toml")),
+        ("opportunities.json", include_str!("../../dictionaries/phds/opportunities.toml")),
+    ] {
+        context.put(name, serde_json::to_vec(&text.parse::<toml::Table>().unwrap()).unwrap());
+    }
     context
         .put("phds.toml", "[accounts.phds]\nprotocol = \"sftp\"\nhost = \"127.0.0.1\"\nport = 1\nuser = \"clinic\"\n");
     context.put("doctor.json", context.phds("doctor --store store --json").ended(1).stdout);
