@@ -604,7 +604,8 @@ fn invented(count: usize, last: NaiveDate, definitions: &Definitions) -> Vec<(Na
                 2 => eve(after(day, chance.of::<&str>(&GAPS)), chance.below(3)),
                 _ => eve(after(birth, chance.of::<&str>(turns)), chance.below(3)),
             };
-            let of_favourite = chance.of(&sets[*chance.of(&favourites)]).as_str();
+            let favourite = *chance.of(&favourites);
+            let of_favourite = chance.of(&sets[favourite]).as_str();
             let code = if has_all { *chance.of(&["146", "133", "48", "49", "94", "83", "165"]) } else { of_favourite };
             if (birth..=last).contains(&day) {
                 let code = if chance.below(20) == 0 { "998" } else { code };
