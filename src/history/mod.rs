@@ -133,7 +133,9 @@ impl Evaluator {
             if let (Requirement::AllOf(parts), Some(near)) = (requirement, measures.near(at)) {
                 let parts = measures.series().enumerate().filter(|(_, (part, _))| parts.contains(part));
                 let parts: Vec<_> = parts.map(|(place, _)| place).collect();
-                parts.iter().for_each(|part| series[*part].is_part = true);
+                for part in &parts {
+                    series[*part].is_part = true;
+                }
                 combinations.push((column(near), parts));
             }
         }

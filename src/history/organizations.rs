@@ -71,7 +71,7 @@ mod tests {
         ] {
             let doses: Vec<Dose> = doses
                 .split_whitespace()
-                .map(|dose| dose.as_bytes())
+                .map(str::as_bytes)
                 .map(|dose| Dose {
                     day: i32::from(dose[0]),
                     cvx: 0,
