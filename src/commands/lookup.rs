@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::cli::{self, DictionaryFormat};
 use crate::dictionary::{Dictionary, Dimension, Field, Presence};
 use crate::error::{Error, Result};
-use crate::measure::Measures;
+use crate::measure::{Measures, opportunity};
 use crate::settings::Settings;
 use crate::terminal;
 
@@ -57,6 +57,14 @@ fn measure_in_words(measures: &Measures, at: usize) -> String {
     if let Some(schedule) = measures.edition_of_schedule(at) {
         text += &format!("Schedule: {schedule}\n");
     }
+    if let Some(on_time) = measures.on_time(at) {
+        text += &format!("On time: {on_time}\n");
+    }
+    let earliest = measures.earliest_doses(at);
+    if !earliest.is_empty() {
+        text += "\nMissed opportunity: a visit at which the next dose was not given, and could have been:\n";
+        text += &bullets(earliest.iter().map(String::as_str));
+    }
     let vaccines = measures.vaccines(at).into_iter().map(|(code, name)| format!("{code:<3}  {name}\n"));
     text += &format!("\nVaccines that count (CVX):\n{}\n", vaccines.collect::<String>());
     text += &format!("What to know:\n{}\n", bullets(measures.caveats(at)));
@@ -104,18 +112,34 @@ fn measures_as_markdown(measures: &Measures) -> String {
                 [] => "As all of the family: see above.".to_owned(),
                 caveats => caveats.join(" "),
             };
-            let schedule = measures.edition_of_schedule(at).map(|schedule| format!(" {schedule}")).unwrap_or_default();
+            let more = [measures.edition_of_schedule(at).map(str::to_owned), measures.on_time(at)];
+            let definition =
+                more.into_iter().flatten().fold(measure.definition.clone(), |text, more| text + " " + &more);
             text += &format!(
-                "| `{}`: {} | {}{schedule} | {}. {} | {} |\n",
+                "| `{}`: {} | {definition} | {}. {} | {} |\n",
                 measure.id,
                 measure.title,
-                measure.definition,
                 measure.source,
                 measures.trust(at),
                 caveats
             );
             at += 1;
         }
+    }
+    text + &opportunities_as_markdown(measures.opportunities().document())
+}
+
+fn opportunities_as_markdown(document: &opportunity::Document) -> String {
+    let mut text = format!(
+        "\n## {}\n\nFor `potential` and `missed` (see [indicators.md](indicators.md)): a visit on such a day, at which the dose was \
+         not given, is a missed opportunity. From `dictionaries/phds/opportunities.toml`, version {}.\n\n\
+         Source: {} ({}).\n\n| vaccine | measures | doses |\n| --- | --- | --- |\n",
+        document.title, document.version, document.source, document.source_date
+    );
+    for vaccine in &document.vaccines {
+        let measures: Vec<_> = vaccine.measures.iter().map(|id| format!("`{id}`")).collect();
+        text +=
+            &format!("| {} | {} | {} |\n", vaccine.name, measures.join(", "), vaccine.in_words(usize::MAX).join("; "));
     }
     text
 }

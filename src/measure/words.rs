@@ -1,5 +1,6 @@
 //! A measure in words that are made from what is counted, so that they cannot say anything else.
 
+use super::opportunity::{Due, Vaccine};
 use super::{Age, Basis, Cutoff, Measures, Requirement, Rule, Schedule, Way};
 
 impl Measures {
@@ -61,6 +62,19 @@ impl Measures {
         })
     }
 
+    /// Up to when the last dose is on time, a sentence.
+    pub fn on_time(&self, at: usize) -> Option<String> {
+        let late = self.list[at].late_after?;
+        Some(format!("The schedule calls the last dose late after {late}."))
+    }
+
+    /// When the doses that a measure with a series needs could have been given at the earliest, a phrase for each; nothing
+    /// where missed opportunities are not known.
+    pub fn earliest_doses(&self, at: usize) -> Vec<String> {
+        let needed = self.rules(at).iter().map(|way| way.doses).max().unwrap_or_default();
+        self.opportunities.vaccine(at).map(|vaccine| vaccine.in_words(needed)).unwrap_or_default()
+    }
+
     /// What the measure is not, and what must be known of it: its own words, then those of its family.
     pub fn caveats(&self, at: usize) -> impl Iterator<Item = &str> {
         self.list[at].caveats.iter().chain(&self.family(at).caveats).map(String::as_str)
@@ -93,6 +107,28 @@ impl Measures {
         add("one of them at ", way.last_from, " or later");
         add("each ", way.apart, " or more after the one that counted before");
         text
+    }
+}
+
+impl Vaccine {
+    /// Each dose of a series of no more than so many, with its earliest day.
+    pub fn in_words(&self, doses: usize) -> Vec<String> {
+        let numbered = self.doses.iter().enumerate().map(|(at, due)| format!("dose {}: {}", at + 1, due.in_words()));
+        let last = self.last.iter().map(|due| format!("the last dose: {}", due.in_words()));
+        numbered.take(doses - last.len()).chain(last).collect()
+    }
+}
+
+impl Due {
+    fn in_words(&self) -> String {
+        let add = |age: Option<Age>, before: &str, after: &str| age.map(|age| format!("{before}{}{after}", less(age)));
+        let facts = [
+            add(self.from, "from ", " of age"),
+            add(self.before, "before ", " of age"),
+            add(self.after, "", " or more after the one before"),
+            add(self.after_first, "", " or more after the first"),
+        ];
+        facts.into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
 }
 

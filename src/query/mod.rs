@@ -135,6 +135,14 @@ impl<'a> Question<'a> {
             ))
             .hint("name the same dictionary file in phds.toml, or load the month again"));
         }
+        // What is a dose, and when one was due, is of this file and of no measure.
+        if manifest.opportunities.as_ref() != Some(context.measures.opportunities().edition()) {
+            return Err(Error::usage(format!(
+                "the month {} was loaded with other opportunities",
+                manifest.reporting_period
+            ))
+            .hint("load the month again: histories are evaluated then"));
+        }
         let period_end = manifest.reporting_period.last_day();
         let as_of = ask.as_of.unwrap_or(period_end);
         if as_of > period_end {

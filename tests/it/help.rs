@@ -40,6 +40,7 @@ const SCHEMAS: [(&str, &str); 10] = [
     ("status", "status.json"),
     ("doctor", "doctor.json"),
     ("measures", "measures.json"),
+    ("opportunities", "opportunities.json"),
 ];
 
 #[test]
@@ -158,8 +159,12 @@ fn everything() -> TestContext {
     context.put("population.csv", include_str!("../fixtures/population.csv"));
     context.phds("population import population.csv --name births --source invented --store store").done();
     context.put("status.json", context.phds("status --store store --json").done().stdout);
-    let measures = include_str!("../../dictionaries/phds/measures/cms117.toml").parse::<toml::Table>().unwrap();
-    context.put("measures.json", serde_json::to_vec(&measures).unwrap());
+    for (name, text) in [
+        ("measures.json", include_str!("../../dictionaries/phds/measures/cms117.toml")),
+        ("opportunities.json", include_str!("../../dictionaries/phds/opportunities.toml")),
+    ] {
+        context.put(name, serde_json::to_vec(&text.parse::<toml::Table>().unwrap()).unwrap());
+    }
     context
         .put("phds.toml", "[accounts.phds]\nprotocol = \"sftp\"\nhost = \"127.0.0.1\"\nport = 1\nuser = \"clinic\"\n");
     context.put("doctor.json", context.phds("doctor --store store --json").ended(1).stdout);

@@ -7,7 +7,7 @@ use std::fmt::Write;
 use chrono::{Datelike, Days, NaiveDate};
 use serde::Deserialize;
 
-use crate::support::{Month, Table, TestContext, csv_rows, parquet_table, sources, texts};
+use crate::support::{Month, PERIOD, Table, TestContext, csv_rows, parquet_table, sources, texts};
 
 /// A client as a case writes it: day of birth, and days with codes.
 type Doses = Vec<(NaiveDate, String)>;
@@ -21,15 +21,17 @@ fn date(text: &str) -> NaiveDate {
 
 // ------------------------------------------------------------------ the second evaluator
 
-/// The measure files as they stand, read as plain TOML.
+/// The measure files and the file of opportunities as they stand, read as plain TOML.
 struct Definitions {
     sets: BTreeMap<String, HashSet<String>>,
     measures: BTreeMap<String, toml::Table>,
+    opportunities: toml::Table,
 }
 
 impl Definitions {
     fn read() -> Self {
-        let mut all = Self { sets: BTreeMap::new(), measures: BTreeMap::new() };
+        let opportunities = include_str!("../../dictionaries/phds/opportunities.toml").parse().unwrap();
+        let mut all = Self { sets: BTreeMap::new(), measures: BTreeMap::new(), opportunities };
         for (_, text) in sources("dictionaries/phds/measures", "toml") {
             let file: toml::Table = text.parse().unwrap();
             let family = file["family"].as_str().unwrap();
@@ -83,26 +85,32 @@ impl Definitions {
         measure["series"].as_array().unwrap().iter().any(|way| self.is_done(family, way, birth, doses))
     }
 
-    fn is_done(&self, family: &str, way: &toml::Value, birth: NaiveDate, doses: &Doses) -> bool {
-        let age = |of: &toml::Value, key: &str| of.get(key).map(|age| after(birth, age.as_str().unwrap()));
-        let in_sets = |of: &toml::Value, code: &str| {
-            of["codes"].as_array().unwrap().iter().any(|set| {
-                let set = set.as_str().unwrap();
-                let name = if set.contains(':') { set.to_owned() } else { format!("{family}:{set}") };
-                self.sets[&name].contains(code)
-            })
-        };
+    /// Whether a code is one of those that a way, or a part of it, names.
+    fn in_sets(&self, family: &str, of: &toml::Value, code: &str) -> bool {
+        of["codes"].as_array().unwrap().iter().any(|set| {
+            let set = set.as_str().unwrap();
+            let name = if set.contains(':') { set.to_owned() } else { format!("{family}:{set}") };
+            self.sets[&name].contains(code)
+        })
+    }
+
+    /// The doses that count for a way.
+    fn counted(&self, family: &str, way: &toml::Value, birth: NaiveDate, doses: &Doses) -> Doses {
         let counts = |of: &toml::Value, day: NaiveDate, code: &str| {
-            in_sets(of, code)
-                && age(of, "from").is_none_or(|from| day >= from)
-                && age(of, "through").is_none_or(|through| day <= through)
+            self.in_sets(family, of, code)
+                && age(birth, of, "from").is_none_or(|from| day >= from)
+                && age(birth, of, "through").is_none_or(|through| day <= through)
         };
-        let counted: Vec<&(NaiveDate, String)> = doses
-            .iter()
-            .filter(|(day, code)| {
-                counts(way, *day, code) || way.get("also").is_some_and(|also| counts(also, *day, code))
-            })
-            .collect();
+        let counted = doses.iter().filter(|(day, code)| {
+            counts(way, *day, code) || way.get("also").is_some_and(|also| counts(also, *day, code))
+        });
+        counted.cloned().collect()
+    }
+
+    fn is_done(&self, family: &str, way: &toml::Value, birth: NaiveDate, doses: &Doses) -> bool {
+        let age = |of: &toml::Value, key: &str| age(birth, of, key);
+        let in_sets = |of: &toml::Value, code: &str| self.in_sets(family, of, code);
+        let counted = self.counted(family, way, birth, doses);
         let mut days: Vec<NaiveDate> = Vec::new();
         for day in counted.iter().map(|(day, _)| *day).collect::<BTreeSet<_>>() {
             let apart = way.get("apart").map(|apart| apart.as_str().unwrap());
@@ -132,10 +140,153 @@ impl Definitions {
         })
     }
 
-    /// The measures that have a column of days.
-    fn with_series(&self) -> impl Iterator<Item = &str> {
-        self.measures.iter().filter(|(_, measure)| measure.contains_key("series")).map(|(id, _)| id.as_str())
+    /// The days on which anything was given.
+    fn visits(&self, doses: &Doses) -> BTreeSet<NaiveDate> {
+        doses.iter().filter(|(_, code)| self.is_dose(code)).map(|(day, _)| *day).collect()
     }
+
+    fn is_dose(&self, code: &str) -> bool {
+        !self.opportunities["no_dose"].as_array().unwrap().iter().any(|none| none.as_str() == Some(code))
+    }
+
+    /// The table of the vaccine of a measure.
+    fn vaccine(&self, id: &str) -> Option<&toml::Value> {
+        let mut vaccines = self.opportunities["vaccine"].as_array().unwrap().iter();
+        vaccines.find(|vaccine| vaccine["measures"].as_array().unwrap().iter().any(|named| named.as_str() == Some(id)))
+    }
+
+    /// The measures with series that a measure is made of.
+    fn parts<'a>(&'a self, id: &'a str) -> BTreeSet<&'a str> {
+        let measure = &self.measures[id];
+        let Some(parts) = measure.get("all_of").or(measure.get("none_of")) else { return BTreeSet::from([id]) };
+        parts.as_array().unwrap().iter().flat_map(|part| self.parts(part.as_str().unwrap())).collect()
+    }
+
+    /// The day by which a series would have been complete, had no visit been a missed opportunity.
+    fn could(&self, id: &str, birth: NaiveDate, doses: &Doses) -> Option<NaiveDate> {
+        let vaccine = self.vaccine(id).unwrap();
+        let asking = self.measures.keys().filter(|other| self.parts(other).contains(id));
+        let oldest = asking.map(|other| after(birth, &self.months(other, "by_age_months").unwrap())).max().unwrap();
+        let ways = self.measures[id]["series"].as_array().unwrap().iter();
+        let could = ways.filter_map(|way| self.could_by(id, vaccine, way, birth, doses)).filter(|day| *day <= oldest);
+        could.chain(self.day(id, birth, doses)).min()
+    }
+
+    fn could_by(
+        &self,
+        id: &str,
+        vaccine: &toml::Value,
+        way: &toml::Value,
+        birth: NaiveDate,
+        doses: &Doses,
+    ) -> Option<NaiveDate> {
+        let family = id.split('.').next().unwrap();
+        let needed = usize::try_from(way["doses"].as_integer().unwrap()).unwrap();
+        let mut dues = vaccine["doses"].as_array().unwrap().clone();
+        if let Some(last) = vaccine.get("last") {
+            dues.truncate(needed - 1);
+            dues.push(last.clone());
+        }
+        let given = self.counted(family, way, birth, doses);
+        let of_product = |code: &str| way.get("only").is_none_or(|only| self.in_sets(family, only, code));
+        if way.get("only").is_some() {
+            let first = given.iter().map(|(day, _)| *day).min()?;
+            if !given.iter().filter(|(day, _)| *day == first).all(|(_, code)| of_product(code)) {
+                return None;
+            }
+        }
+        let mut counted: Vec<NaiveDate> = Vec::new();
+        for day in self.visits(doses) {
+            let waited = |since: Option<&NaiveDate>, of: &toml::Value, key: &str| {
+                let wait = of.get(key).map(|wait| wait.as_str().unwrap());
+                since.zip(wait).is_none_or(|(since, wait)| day >= after(*since, wait))
+            };
+            let due = &dues[counted.len().min(needed - 1)];
+            let far_enough = waited(counted.last(), way, "apart");
+            let would_be_last = counted.len() + 1 >= needed;
+            let may_be_given = age(birth, due, "from").is_none_or(|from| day >= from)
+                && age(birth, due, "before").is_none_or(|before| day < before)
+                && waited(counted.last(), due, "after")
+                && waited(counted.first(), due, "after_first")
+                && age(birth, way, "from").is_none_or(|from| day >= from)
+                && age(birth, way, "through").is_none_or(|through| day <= through)
+                && (!would_be_last || age(birth, way, "last_from").is_none_or(|from| day >= from));
+            if far_enough && (may_be_given || given.iter().any(|(given, _)| *given == day)) {
+                counted.push(day);
+            }
+            let begins = counted.first().is_none_or(|first| {
+                age(birth, way, "first_from").is_none_or(|from| *first >= from)
+                    && age(birth, way, "first_before").is_none_or(|before| *first < before)
+            });
+            let firsts =
+                way.get("only").map_or(0, |only| usize::try_from(only["first"].as_integer().unwrap()).unwrap());
+            let firsts = &counted[..firsts.min(counted.len())];
+            let pure = given.iter().all(|(given, code)| !firsts.contains(given) || of_product(code));
+            let late_enough = age(birth, way, "last_from").is_none_or(|from| counted.iter().any(|day| *day >= from));
+            if begins && pure && late_enough && counted.len() >= needed {
+                return Some(day);
+            }
+        }
+        None
+    }
+
+    /// The day from which on no part of a combination lacks more than one dose.
+    fn near(&self, id: &str, birth: NaiveDate, doses: &Doses) -> Option<NaiveDate> {
+        let parts = self.parts(id).into_iter().map(|part| {
+            let family = part.split('.').next().unwrap();
+            let ways = self.measures[part]["series"].as_array().unwrap().iter();
+            ways.filter_map(|way| self.near_by(family, way, birth, doses)).min()
+        });
+        parts.collect::<Option<Vec<_>>>()?.into_iter().max()
+    }
+
+    fn near_by(&self, family: &str, way: &toml::Value, birth: NaiveDate, doses: &Doses) -> Option<NaiveDate> {
+        let needed = way["doses"].as_integer().unwrap();
+        if needed == 1 {
+            let open = age(birth, way, "first_from").unwrap_or(birth);
+            let too_early = self.counted(family, way, birth, doses).into_iter().any(|(day, _)| day < open);
+            return (!too_early || way.get("first_from").is_none()).then_some(open);
+        }
+        let mut less = way.as_table().unwrap().clone();
+        less.insert("doses".to_owned(), (needed - 1).into());
+        less.remove("last_from");
+        if let Some(only) = less.get_mut("only") {
+            let first = only["first"].as_integer().unwrap().min(needed - 1);
+            only.as_table_mut().unwrap().insert("first".to_owned(), first.into());
+        }
+        let less = toml::Value::Table(less);
+        let days: BTreeSet<NaiveDate> = doses.iter().map(|(day, _)| *day).collect();
+        days.into_iter().find(|day| {
+            let until: Doses = doses.iter().filter(|(given, _)| given <= day).cloned().collect();
+            self.is_done(family, &less, birth, &until)
+        })
+    }
+
+    /// The measures that have a column of a kind.
+    fn with(&self, kind: &str) -> Vec<&str> {
+        let has = |id: &str| match kind {
+            "met" => self.measures[id].contains_key("series"),
+            "could" => self.vaccine(id).is_some(),
+            "near" => self.measures[id].contains_key("one_visit"),
+            other => panic!("{other}"),
+        };
+        self.measures.keys().map(String::as_str).filter(|id| has(id)).collect()
+    }
+
+    /// What a column of a kind holds for a measure.
+    fn answer(&self, kind: &str, id: &str, birth: NaiveDate, doses: &Doses) -> Option<NaiveDate> {
+        match kind {
+            "met" => self.day(id, birth, doses),
+            "could" => self.could(id, birth, doses),
+            "near" => self.near(id, birth, doses),
+            other => panic!("{other}"),
+        }
+    }
+}
+
+/// The day of an age that a table may name.
+fn age(birth: NaiveDate, of: &toml::Value, key: &str) -> Option<NaiveDate> {
+    of.get(key).map(|age| after(birth, age.as_str().unwrap()))
 }
 
 /// `CDSi`'s arithmetic, word by word: `4 years - 4 days`. A day that does not exist is the first of the next month.
@@ -189,10 +340,13 @@ struct Registry {
 impl Registry {
     /// `times` clients like each one, in the ZIP code 10001 and so on.
     fn load(period: &str, clients: &[(NaiveDate, Doses)], times: usize) -> Self {
-        let mut month = String::from("clients | ZIP CODE | BIRTH DATE | VACCINATION DATE | CVX CODE | VACCINE GROUP\n");
+        let columns = ["VACCINATION DATE", "CVX CODE", "VACCINE GROUP", "GIVEN BY ORG ID"].join(" | ");
+        let mut month = format!("clients | ZIP CODE | BIRTH DATE | {columns}\n");
         for (at, (birth, doses)) in clients.iter().enumerate() {
-            for (day, code) in doses {
-                writeln!(month, "{times} c{at} | {} | {birth} | {day} | {code} | MMR", 10_001 + at).unwrap();
+            for (dose, (day, code)) in doses.iter().enumerate() {
+                let (group, organization) = (group(at, dose), organization(at, dose));
+                let of_client = format!("{times} c{at} | {} | {birth}", 10_001 + at);
+                writeln!(month, "{of_client} | {day} | {code} | {group} | {organization}").unwrap();
             }
         }
         let context = TestContext::new();
@@ -203,25 +357,49 @@ impl Registry {
         Self { context, period: period.to_owned() }
     }
 
-    /// The day of a measure's column for each client of each ZIP code.
-    fn days(&self, ids: &[&str]) -> BTreeMap<String, Vec<Option<NaiveDate>>> {
+    /// Some columns of `clients` for each client of each ZIP code.
+    fn clients(&self, columns: &[String]) -> BTreeMap<String, Vec<String>> {
         let batches = parquet_table(&self.context.path("store"), &self.period, "clients");
         let zips = texts(&batches, |name| name == "zip");
-        let columns: Vec<_> = ids
+        let columns: Vec<_> = columns
             .iter()
-            .map(|id| {
-                let column = format!("met_{}", id.replace('.', "_"));
-                let days = texts(&batches, |name| name == column);
-                assert_eq!(days.len(), zips.len(), "there is no column {column}");
-                days
+            .map(|column| {
+                let values = texts(&batches, |name| name == column);
+                assert!(values.iter().all(|row| row.len() == 1), "there is no column {column}");
+                values
             })
             .collect();
         let mut of_zip = BTreeMap::new();
         for (row, zip) in zips.iter().enumerate() {
-            let days: Vec<_> = columns.iter().map(|days| days[row][0].parse().ok()).collect();
-            if let Some(other) = of_zip.insert(zip[0].clone(), days.clone()) {
-                assert_eq!(other, days, "clients who are alike differ");
+            let values: Vec<_> = columns.iter().map(|values| values[row][0].clone()).collect();
+            if let Some(other) = of_zip.insert(zip[0].clone(), values.clone()) {
+                assert_eq!(other, values, "clients who are alike differ");
             }
+        }
+        of_zip
+    }
+
+    /// The day of a kind of column of each measure, for each client of each ZIP code.
+    fn days(&self, kind: &str, ids: &[&str]) -> BTreeMap<String, Vec<Option<NaiveDate>>> {
+        let columns: Vec<_> = ids.iter().map(|id| format!("{kind}_{}", id.replace('.', "_"))).collect();
+        let days = |values: Vec<String>| values.iter().map(|day| day.parse().ok()).collect();
+        self.clients(&columns).into_iter().map(|(zip, values)| (zip, days(values))).collect()
+    }
+
+    /// Day, code, whether it is a dose, and whether it is one of its group: of the rows of each ZIP code's client, in the
+    /// order in which they are stored.
+    fn rows(&self) -> BTreeMap<String, Vec<Vec<String>>> {
+        let store = self.context.path("store");
+        let clients = parquet_table(&store, &self.period, "clients");
+        let zip_of: BTreeMap<_, _> = texts(&clients, |name| ["client_key", "zip"].contains(&name))
+            .into_iter()
+            .map(|row| (row[0].clone(), row[1].clone()))
+            .collect();
+        let wanted = ["client_key", "vaccination_date", "cvx_code", "dose", "group_dose"];
+        let immunizations = parquet_table(&store, &self.period, "immunizations");
+        let mut of_zip: BTreeMap<String, Vec<_>> = BTreeMap::new();
+        for row in texts(&immunizations, |name| wanted.contains(&name)) {
+            of_zip.entry(zip_of[&row[0]].clone()).or_default().push(row[1..].to_vec());
         }
         of_zip
     }
@@ -233,6 +411,16 @@ impl Registry {
         let shown = rows.into_iter().skip(1).filter(|row| ["shown", "zero", "unreliable"].contains(&row[7].as_str()));
         shown.map(|row| (row[0].clone(), (row[2].parse().unwrap(), row[3].parse().unwrap()))).collect()
     }
+}
+
+/// The vaccine group of a row, whatever its vaccine is; sometimes missing.
+fn group(client: usize, dose: usize) -> &'static str {
+    ["MMR", "DTAP", "", "MMR"][(client + dose / 2) % 4]
+}
+
+/// The organization of a row; sometimes missing.
+fn organization(client: usize, dose: usize) -> &'static str {
+    ["alpha", "beta", "alpha", "", "gamma"][(client * 7 + dose * dose) % 5]
 }
 
 // ------------------------------------------------------------------ by hand
@@ -253,8 +441,9 @@ struct File {
 #[serde(deny_unknown_fields)]
 struct Case {
     measure: String,
-    /// `birth`; `doses`, such as `2021-03-01 20+48, 2021-05-01 20`; `complete`, the day, for a measure with a series of
-    /// its own; `counted`: yes, no, or out, for who is not in the cohort.
+    /// `birth`; `doses`, such as `2021-03-01 20+48, 2021-05-01 20`; and what is expected, any of: `complete`, the day, for
+    /// a measure with a series of its own; `could`, the day without missed opportunities; `near`, the day from which on
+    /// no part lacks more than one dose; `counted`: yes, no, or out, for who is not in the cohort.
     table: String,
 }
 
@@ -272,31 +461,46 @@ fn every_measure_at_its_boundaries_counted_by_hand() {
             let table = Table::parse(table);
             let column =
                 |name: &str| table.column(name).map(|cells| cells.into_iter().map(str::to_owned).collect::<Vec<_>>());
-            let [births, doses, counted] = ["birth", "doses", "counted"].map(|name| column(name).unwrap());
-            let complete = column("complete");
+            let [births, doses] = ["birth", "doses"].map(|name| column(name).unwrap());
+            let days = [("complete", "met"), ("could", "could"), ("near", "near")];
+            let days = days.map(|(name, kind)| (kind, column(name)));
+            let counted = column("counted");
+            assert!(counted.is_some() || days.iter().any(|(_, days)| days.is_some()), "{name}: nothing is expected");
             for at in 0..births.len() {
                 let visits = doses[at].split(',').map(|visit| visit.trim().split_once(' ').unwrap());
                 let doses: Doses =
                     visits.flat_map(|(day, codes)| codes.split('+').map(|code| (date(day), code.to_owned()))).collect();
                 clients.push((date(&births[at]), doses));
-                expected.push((measure.as_str(), complete.as_ref().map(|days| days[at].clone()), counted[at].clone()));
+                let of_row = |cells: &Option<Vec<String>>| cells.as_ref().map(|cells| cells[at].clone());
+                let days = days.each_ref().map(|(kind, days)| (*kind, of_row(days)));
+                expected.push((measure.as_str(), days, of_row(&counted)));
             }
         }
         let registry = Registry::load(&file.period, &clients, 11);
-        let ids: Vec<_> = definitions.with_series().collect();
-        let days = registry.days(&ids);
+        let stored = ["met", "could", "near"].map(|kind| {
+            let ids = definitions.with(kind);
+            let days = registry.days(kind, &ids);
+            (kind, (ids, days))
+        });
+        let stored = BTreeMap::from(stored);
         let as_of = after(date(&format!("{}-01", file.period)), "1 month").pred_opt().unwrap();
         let mut coverage = BTreeMap::new();
-        for (at, (measure, complete, counted)) in expected.into_iter().enumerate() {
+        for (at, (measure, days, counted)) in expected.into_iter().enumerate() {
             let zip = (10_001 + at).to_string();
             let (birth, doses) = &clients[at];
             let place = format!("{name}: {measure}: born {birth}, {doses:?}");
-            if let Some(complete) = complete {
-                let column = ids.iter().position(|id| *id == measure).unwrap_or_else(|| panic!("{place}: no series"));
-                let complete = complete.parse().ok();
-                assert_eq!(days[&zip][column], complete, "{place}");
-                assert_eq!(definitions.day(measure, *birth, doses), complete, "the second evaluator: {place}");
+            for (kind, day) in days.into_iter().filter_map(|(kind, day)| Some((kind, day?))) {
+                let (ids, stored) = &stored[kind];
+                let column = ids.iter().position(|id| *id == measure).unwrap_or_else(|| panic!("{place}: no {kind}"));
+                let day = (!day.is_empty()).then(|| date(&day));
+                assert_eq!(stored[&zip][column], day, "{kind}: {place}");
+                assert_eq!(
+                    definitions.answer(kind, measure, *birth, doses),
+                    day,
+                    "the second evaluator: {kind}: {place}"
+                );
             }
+            let Some(counted) = counted else { continue };
             let rows = coverage.entry(measure).or_insert_with(|| registry.coverage(measure, "zip"));
             let answer = match rows.get(&zip) {
                 None => "out",
@@ -391,16 +595,21 @@ fn invented(count: usize, last: NaiveDate, definitions: &Definitions) -> Vec<(Na
         let mut day = birth;
         // A few code sets, so that series come about.
         let favourites: Vec<_> = (0..=chance.below(5)).map(|_| chance.below(sets.len())).collect();
-        for _ in 0..=chance.below(14) {
+        // Some have what every child should have, so that combinations come about, too.
+        let has_all = chance.below(6) == 0;
+        for _ in 0..=chance.below(if has_all { 28 } else { 14 }) {
             day = match chance.below(4) {
                 0 => day,
                 1 => after(birth, chance.of::<&str>(turns)),
                 2 => eve(after(day, chance.of::<&str>(&GAPS)), chance.below(3)),
                 _ => eve(after(birth, chance.of::<&str>(turns)), chance.below(3)),
             };
-            let codes = &sets[*chance.of(&favourites)];
+            let favourite = *chance.of(&favourites);
+            let of_favourite = chance.of(&sets[favourite]).as_str();
+            let code = if has_all { *chance.of(&["146", "133", "48", "49", "94", "83", "165"]) } else { of_favourite };
             if (birth..=last).contains(&day) {
-                doses.push((day, (*chance.of(codes)).clone()));
+                let code = if chance.below(20) == 0 { "998" } else { code };
+                doses.push((day, code.to_owned()));
             }
         }
         if !doses.is_empty() {
@@ -415,12 +624,20 @@ fn a_second_evaluator_agrees_on_invented_histories() {
     let definitions = Definitions::read();
     let clients = invented(3_000, date("2026-12-31"), &definitions);
     let registry = Registry::load("2026-12", &clients, 1);
-    let ids: Vec<_> = definitions.with_series().collect();
-    let days = registry.days(&ids);
-    for (at, (birth, doses)) in clients.iter().enumerate() {
-        let ours = &days[&(10_001 + at).to_string()];
-        for (id, day) in ids.iter().zip(ours) {
-            assert_eq!(definitions.day(id, *birth, doses), *day, "{id}: born {birth}, {doses:?}");
+    for kind in ["met", "could", "near"] {
+        let ids = definitions.with(kind);
+        let days = registry.days(kind, &ids);
+        for (at, (birth, doses)) in clients.iter().enumerate() {
+            let ours = &days[&(10_001 + at).to_string()];
+            for (id, day) in ids.iter().zip(ours) {
+                let second = definitions.answer(kind, id, *birth, doses);
+                assert_eq!(second, *day, "{kind} of {id}: born {birth}, {doses:?}");
+            }
+        }
+        // Histories that complete nothing would agree on everything.
+        for (at, id) in ids.iter().enumerate() {
+            let there = days.values().filter(|days| days[at].is_some()).count();
+            assert!((20..2_980).contains(&there), "{kind} of {id}: {there} of 3,000");
         }
     }
     let as_of = date("2026-12-31");
@@ -437,9 +654,100 @@ fn a_second_evaluator_agrees_on_invented_histories() {
             |(met, all): &(usize, usize)| [*met, all - met, *all].iter().all(|number| !(1..11).contains(number));
         assert_eq!(shown.len(), counts.values().filter(|count| could_be(count)).count(), "{id}");
     }
-    // Histories that complete nothing would agree on everything.
-    for (at, id) in ids.iter().enumerate() {
-        let complete = days.values().filter(|days| days[at].is_some()).count();
-        assert!((20..2_980).contains(&complete), "{id} is complete in {complete} of 3,000");
+}
+
+#[test]
+fn a_second_author_agrees_on_visits_organizations_and_doses() {
+    let definitions = Definitions::read();
+    let clients = invented(1_000, date("2026-12-31"), &definitions);
+    let registry = Registry::load("2026-12", &clients, 1);
+    let columns = ["first_vaccination", "last_vaccination", "organization_first", "organization_last"];
+    let columns: Vec<_> = columns.into_iter().chain(["organization_most"]).map(str::to_owned).collect();
+    let stored = registry.clients(&columns);
+    let rows = registry.rows();
+    for (at, (_, doses)) in clients.iter().enumerate() {
+        let zip = (10_001 + at).to_string();
+        // Day, place in the file, organization.
+        let mut given: Vec<(NaiveDate, usize, &str)> = Vec::new();
+        for (dose, (day, code)) in doses.iter().enumerate().filter(|(_, (_, code))| definitions.is_dose(code)) {
+            assert!(!code.is_empty());
+            given.push((*day, dose, organization(at, dose)));
+        }
+        given.sort_unstable();
+        let days: Vec<NaiveDate> = definitions.visits(doses).into_iter().collect();
+        let last_on = |day: &NaiveDate| given.iter().rfind(|(given, ..)| given == day).map_or("", |(.., of)| of);
+        let days_of =
+            |name: &str| given.iter().filter(|(.., of)| *of == name).map(|(day, ..)| day).collect::<BTreeSet<_>>();
+        let latest_of = |name: &str| given.iter().rposition(|(.., of)| *of == name);
+        let most = ["alpha", "beta", "gamma"].into_iter().filter(|name| !days_of(name).is_empty());
+        let most = most.max_by_key(|name| (days_of(name).len(), latest_of(name))).unwrap_or_default();
+        let [first, last] = [days.first(), days.last()];
+        let expected = [
+            first.map(ToString::to_string).unwrap_or_default(),
+            last.map(ToString::to_string).unwrap_or_default(),
+            first.map(last_on).unwrap_or_default().to_owned(),
+            last.map(last_on).unwrap_or_default().to_owned(),
+            most.to_owned(),
+        ];
+        assert_eq!(stored[&zip], expected, "{doses:?}");
+
+        let mut in_order: Vec<(usize, &(NaiveDate, String))> = doses.iter().enumerate().collect();
+        in_order.sort_by_key(|(dose, (day, _))| (*day, *dose));
+        let (mut doses_seen, mut of_groups_seen) = (HashSet::new(), HashSet::new());
+        for ((dose, (day, code)), stored) in in_order.into_iter().zip(&rows[&zip]) {
+            let is_dose = definitions.is_dose(code);
+            let flags = [
+                is_dose && doses_seen.insert((day, code)),
+                is_dose && of_groups_seen.insert((day, code, group(at, dose))),
+            ];
+            let expected = [day.to_string(), code.clone(), flags[0].to_string(), flags[1].to_string()];
+            assert_eq!(stored.as_slice(), expected, "{doses:?}");
+        }
     }
+}
+
+#[test]
+fn which_rows_are_doses_counted_by_hand() {
+    let context = TestContext::new();
+    context.load(&Month::of(
+        "clients | VACCINATION DATE | CVX CODE | VACCINE GROUP | PROVIDER NAME\n\
+         1 a     | 2022-07-01       | 03       | MMR           | First\n\
+         1 a     | 2022-07-01       | 03       | MMR           | Second\n\
+         1 a     | 2022-07-01       | 03       | VARICELLA     | Third\n\
+         1 a     | 2022-07-01       | 120      | DTAP          | Third\n\
+         1 a     | 2022-07-01       | 120      |               | Third\n\
+         1 a     | 2022-07-01       | 998      | MMR           | Third\n\
+         1 a     | 2022-07-01       |          | MMR           | Third\n\
+         1 a     | 2022-07-02       | 03       | MMR           | Third\n\
+         1 b     | 2022-07-02       | 03       | MMR           | Third\n\
+         1 c     | 2022-07-02       | 999      | MMR           | Third\n",
+    ));
+    let table = |name: &str| parquet_table(&context.path("store"), PERIOD, name);
+    let rows = texts(&table("immunizations"), |name| ["provider_name", "dose", "group_dose"].contains(&name));
+    let mut rows: Vec<_> = rows.into_iter().map(|row| row.join(" ")).collect();
+    rows.sort();
+    let expected = [
+        "First true true",
+        "Second false false",
+        "Third false false",
+        "Third false false",
+        "Third false false",
+        "Third false true",
+        "Third false true",
+        "Third true true",
+        "Third true true",
+        "Third true true",
+    ];
+    assert_eq!(rows, expected);
+    let visits = texts(&table("clients"), |name| ["first_vaccination", "last_vaccination"].contains(&name));
+    let mut visits: Vec<_> = visits.into_iter().map(|row| row.join(" ")).collect();
+    visits.sort();
+    assert_eq!(visits, [" ", "2022-07-01 2022-07-02", "2022-07-02 2022-07-02"]);
+    let kinds = context.json(&format!("store/partitions/{PERIOD}/manifest.json"));
+    let column = |table: &str, name: &str| {
+        let mut columns = kinds[table]["columns"].as_array().unwrap().iter();
+        columns.find(|column| column["name"] == name).unwrap()["type"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(column("immunizations", "dose"), "boolean");
+    assert_eq!(column("clients", "organization_most"), "string");
 }
