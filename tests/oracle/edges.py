@@ -16,19 +16,20 @@ from datetime import date, timedelta
 import coverage
 from indicators import after
 
-# Ages at which something may turn, as (months, weeks, days): minimum ages, late days, birthdays.
-AGES = [(0, 0, 0), (0, 6, -4), (0, 10, -4), (0, 14, -4), (0, 24, -4), (3, 0, 0), (3, 4, 0), (5, 4, 0), (7, 4, 0),
+# Ages at which something may turn, as (months, weeks, days): minimum and maximum ages, late days, birthdays.
+AGES = [(0, 0, 0), (0, 6, -4), (0, 10, -4), (0, 14, -4), (0, 15, 0), (0, 24, -4), (7, 4, 0), (8, 0, 0),
         (12, 0, -4), (12, 0, 0), (15, 0, 0), (16, 4, 0), (18, 0, 0), (19, 4, 0), (24, 0, 0), (30, 0, 0)]
 # Intervals since an earlier visit.
 GAPS = [(0, 4, -4), (0, 8, -4), (0, 16, -4), (4, 0, -4), (6, 0, -4), (6, 0, 0)]
 SERIES = [["20", "28", "110", "120", "146"], ["10", "178", "110", "120"], ["03", "94"], ["48", "49", "51", "17"],
-          ["49", "51"], ["08", "110", "51"], ["21", "94"], ["133", "215"]]
+          ["49", "51"], ["08", "110", "51"], ["21", "94"], ["133", "215"],
+          ["119", "116"], ["119"]]
 OTHERS = ["150", "83", "115", "998", "999", "96", ""]
 GROUPS = {"20": ["DTAP"], "28": ["DTAP"], "110": ["DTAP", "HepB", "POLIO"], "120": ["DTAP", "HIB", "POLIO"],
           "146": ["DTAP", "HIB", "HepB", "POLIO"], "10": ["POLIO"], "178": ["POLIO"], "03": ["MMR"], "48": ["HIB"],
           "94": ["MMR", "VARICELLA"], "49": ["HIB"], "51": ["HIB", "HepB"], "17": ["HIB"], "08": ["HepB"],
-          "21": ["VARICELLA"], "133": ["PneumoPCV"], "215": ["PneumoPCV"], "150": ["FLU"], "83": ["HepA"],
-          "115": ["TDAP"]}
+          "21": ["VARICELLA"], "133": ["PneumoPCV"], "215": ["PneumoPCV"], "119": ["ROTAVIRUS"],
+          "116": ["ROTAVIRUS"], "150": ["FLU"], "83": ["HepA"], "115": ["TDAP"]}
 
 
 def birth_of(chance, end):

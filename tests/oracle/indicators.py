@@ -11,47 +11,23 @@ to be believed, not to be fast.  Reading and the rules of dates are those of cov
 
 Where the definition leaves room, this is how it is read here.  Q is the question, A the reading.
 
-Days and doses
- Q1  Is a row without a CVX code a visit, or a dose?  A: a visit (only 998 and 999 are left out), but no dose (a dose is
-     a client, a day and a CVX code).
- Q2  Are antitoxins, skin tests and the like (`nonvaccine`) visits and doses?  A: yes, only 998 and 999 are named.
- Q3  Which day is `late_after`, the last that is on time or the first that is late?  A: the first that is late: CDSi's
-     past due date is the day before the latest recommended age, and the text says `before`.
- Q4  When is a combination on time?  A: when each part is, by its own late_after.
-Missed opportunities
- Q5  Must a counted (not given) dose lie in the window of the measure?  A: no: varicella may be counted from the minimum
-     age on, 12 months less 4 days, although the measure counts given doses from 12 months on.
- Q6  Hib: how many doses are needed, when counted doses have no product?  A: 3 when the first two days on which Hib was
-     truly given are PRP-OMP alone, otherwise 4; the last of them is the booster.
- Q7  HepB 3 has two intervals in CDSi, from dose 2 and from dose 1.  The text says `since the dose before it`.
-     A: both.
- Q8  DTaP 4: the absolute interval is 6 months less 4 days, an `allowable` one 4 months less 4 days.  A: 6 months.
- Q9  A combination?  A: the latest of its parts' days, each part walked by itself.
-Tables
- Q10 `missing`: is there a row for the empty set (in time with all parts)?  A: no.  The parts are written in the order
-     of the definition, with `+` between.
- Q11 `dropout` and `one-visit`: a group of the cohort with nobody in this denominator?  A: no row.
- Q12 `curve`: what is in the row of a month?  A: who is neither up to date nor censored in an earlier completed month is
-     at risk; an event in the completed month m (from the day of m months to the day before m + 1) is in row m, and so
-     in the rate of row m; who is censored in m is at risk in m (events go first).  Rows run from 0 to the last month in
-     which anybody of the group is at risk.
- Q13 `curve`: who is born after the as-of date?  A: not in it.
- Q14 `doses`: do the as-of date, denominators and cohorts apply?  A: doses up to the as-of date, clients of all ages.
-     A denominator limits the clients when it is asked for; `clients` is everybody.
- Q15 `doses`: rows of one day and code that differ in what the table is by (organization, provider ZIP)?  A: one dose in
-     each cell in which it is, so that cells may add up to more than the doses.
-Denominators and organizations
- Q16 Where does `the last N years up to the as-of date` begin?  A: N years before the day after the as-of date, which
+ Q1  Hib and rotavirus: what are `first given doses`?  A: the client's first dose was given of that product alone, and so
+     was each given one among the first two days that are gone through, given or counted.
+ Q2  May a dose be counted when it is too late to give it (rotavirus 1 from 15 weeks on)?  The text has minimum ages and
+     intervals alone, opportunities.toml an age `from which on it is not given any more`.  A: no, it may not.
+ Q3  `one-visit`: how many doses does a client lack where the number goes by product?  A: those of the smaller number when
+     the first two days, as far as given, are of the product alone.
+ Q4  Of which groups is an empty denominator `not_applicable`?  A: of all that a client of the cohort is in, by the same rule
+     of attribution: a row (0, 0) for each denominator with nobody in it.
+ Q5  `missing`: is there a row for a set that nobody lacks?  A: no, nor `none` when nobody is in time for all.
+ Q6  `curve`: which row is the first?  A: that of 1 month. A dose before birth (of two birth dates in a history) is in it.
+ Q7  `curve`: is there a row for an age at which nobody is at risk?  A: no.
+ Q8  Where does `the last N years up to the as-of date` begin?  A: N years before the day after the as-of date, which
      is the first of a month.
- Q17 Visits after the reporting period (PHDS-R03 keeps some): do they decide organization, county and ZIP code?
-     A: yes, they are in the file.
- Q18 The last row of the latest day has 998 or 999: does it decide the organization?  A: no, only rows of vaccinations
-     do.  It does decide county and ZIP code.
- Q19 The organization is missing in the row that decides?  A: `Unknown`, which competes like an organization.
- Q20 A client without any visit?  A: `Unknown`, by each rule.
- Q21 `any`, and a day with rows of two organizations?  A: the last row decides, as for the other rules; the other
-     organization has no visit on that day.
- Q22 The label of an organization?  A: its id.
+ Q9  A row that is no visit (998, 999, no code): does it decide county and ZIP code?  A: yes, when it is the latest.
+ Q10 `any`, and the first row of a dose names no organization?  A: the client is in the row `Unknown`, too.
+ Q11 `most`, and no visit names an organization?  A: `Unknown`.
+ Q12 The label of an organization?  A: its id.
 """
 
 import argparse
@@ -68,6 +44,8 @@ from coverage import InputError, add_months
 
 FIRST_BIRTH_DATE = coverage.FIRST_BIRTH_DATE
 NO_DOSE = {"998", "999"}
+UNKNOWN = "Unknown"
+NEVER = float("inf")
 AGE = 24  # months, of all measures here; the cutoff is `before_birthday`
 
 
@@ -76,8 +54,9 @@ def after(day, months=0, weeks=0, days=0):
     return add_months(day, months) + timedelta(days=7 * weeks + days)
 
 
-# The minimum age of a dose and the minimum interval since the dose before, as (months, weeks, days): CDSi 4.64.
-Step = namedtuple("Step", "age interval", defaults=[None])
+# The minimum age of a dose, the minimum interval since the dose before and the age from which on it is not given any more,
+# as (months, weeks, days): CDSi 4.64.  That of Hib and PCV is 5 years: too late to be in time for a measure here.
+Step = namedtuple("Step", "age interval too_old", defaults=[None, None])
 WEEKS_6, WEEKS_10, WEEKS_14, WEEKS_24 = [(0, weeks, -4) for weeks in (6, 10, 14, 24)]
 YEAR = (12, 0, -4)
 WEEKS_4, WEEKS_8, WEEKS_16 = [(0, weeks, -4) for weeks in (4, 8, 16)]
@@ -88,22 +67,28 @@ BOOSTER = Step(YEAR, WEEKS_8)
 class Series:
     """So many distinct days with one of the codes."""
 
-    def __init__(self, codes, steps, late_after, from_months=None):
+    def __init__(self, codes, steps, late_after=None, window=(None, None)):
         self.codes = codes
         self.steps = steps
-        self.late_after = late_after    # of the last dose: (months, weeks)
-        self.from_months = from_months  # no day before this age counts
+        self.late_after = late_after  # of the last dose: (months, weeks) of the first day that is late
+        self.window = window          # no day before the first age in months counts, nor after the second
+
+    def is_open(self, birth, day):
+        begin, end = self.window
+        return ((begin is None or day >= add_months(birth, begin))
+                and (end is None or day <= add_months(birth, end)))
 
     def days(self, birth, doses):
         """The days that count, in order."""
-        days = coverage.dates_of(doses, self.codes)
-        if self.from_months is not None:
-            days = [day for day in days if day >= add_months(birth, self.from_months)]
-        return days
+        return [day for day in coverage.dates_of(doses, self.codes) if self.is_open(birth, day)]
 
-    def steps_for(self, doses):
+    def steps_for(self, birth, doses):
         """One step for each dose that this client needs."""
         return self.steps
+
+    def ways(self, birth, doses):
+        """(steps, days that may not be among the first two) for each way to complete the series."""
+        return [(self.steps, set())]
 
     def from_first(self, number):
         """An interval that dose `number` (from 0) needs since the first dose, or None."""
@@ -115,25 +100,45 @@ class HepB(Series):
         return WEEKS_16 if number == 2 else None
 
 
-class Hib(Series):
-    def steps_for(self, doses):
-        first_two = coverage.dates_of(doses, self.codes)[:2]
-        others = coverage.dates_of(doses, coverage.HIB_OTHER)
-        if len(first_two) == 2 and not set(first_two) & set(others):
-            return [*self.steps[:2], BOOSTER]
-        return self.steps
+class ByProduct(Series):
+    """Fewer doses are enough when the first two are of one product alone."""
+
+    def __init__(self, product, others, fewer, *rest, **named):
+        super().__init__(product | others, *rest, **named)
+        self.others = others
+        self.fewer = fewer
+
+    def steps_for(self, birth, doses):
+        first = self.days(birth, doses)[:2]
+        return self.fewer if first and not self.of_others(doses) & set(first) else self.steps
+
+    def ways(self, birth, doses):
+        first, others = self.days(birth, doses)[:1], self.of_others(doses)
+        fewer = [(self.fewer, others)] if first and first[0] not in others else []
+        return [(self.steps, set()), *fewer]
+
+    def of_others(self, doses):
+        """The days on which another product was given."""
+        return set(coverage.dates_of(doses, self.others))
 
 
+ROTAVIRUS = [PRIMARY[0]._replace(too_old=(0, 15, 0)), *PRIMARY[1:]]
+
+HEPA = set("31 52 83 84 85 104 193".split())
+RV1, RV_OTHER = {"119"}, set("74 116 122".split())
 DTAP = coverage.DTAP | coverage.DT_PEDIATRIC
 SERIES = {
     "nis.dtap3": Series(DTAP, PRIMARY, (7, 4)),
     "nis.dtap4": Series(DTAP, [*PRIMARY, Step(YEAR, (6, 0, -4))], (19, 4)),
     "nis.polio3": Series(coverage.POLIO | coverage.POLIO_INADVERTENT, PRIMARY, (19, 4)),
     "nis.mmr1": Series(coverage.MMR_FULL, [Step(YEAR)], (16, 4)),
-    "nis.hib_full": Hib(coverage.HIB_PRP_OMP | coverage.HIB_OTHER, [*PRIMARY, BOOSTER], (16, 4)),
+    "nis.hib_full": ByProduct(coverage.HIB_PRP_OMP, coverage.HIB_OTHER, [*PRIMARY[:2], BOOSTER],
+                              [*PRIMARY, BOOSTER], (16, 4)),
     "nis.hepb3": HepB(coverage.HEPB, [Step((0, 0, 0)), Step(WEEKS_4, WEEKS_4), Step(WEEKS_24, WEEKS_8)], (19, 4)),
-    "nis.var1": Series(coverage.VARICELLA, [Step(YEAR)], (16, 4), from_months=12),
+    "nis.var1": Series(coverage.VARICELLA, [Step(YEAR)], (16, 4), window=(12, None)),
     "nis.pcv4": Series(coverage.PCV, [*PRIMARY, BOOSTER], (16, 4)),
+    "nis.hepa1": Series(HEPA, [Step(YEAR)]),
+    "nis.rotavirus": ByProduct(RV1, RV_OTHER, ROTAVIRUS[:2], ROTAVIRUS, (7, 4), window=(None, 8)),
 }
 COMBINED = {
     "nis.4313314": ["nis.dtap4", "nis.polio3", "nis.mmr1", "nis.hib_full", "nis.hepb3", "nis.var1", "nis.pcv4"],
@@ -157,17 +162,17 @@ class Client:
         self.labels = {}
         self.rows = []      # in the order of the file
 
+    def dose_rows(self, as_of=date.max):
+        """The rows that tell of a dose, up to a day, in the order of the file."""
+        return [row for row in self.rows if row.day <= as_of and row.code is not None and row.code not in NO_DOSE]
+
     def doses(self, as_of):
-        """(day, CVX code) of each row that is a dose, up to a day."""
-        return [(row.day, row.code) for row in self.rows
-                if row.day <= as_of and row.code is not None and row.code not in NO_DOSE]
+        """(day, CVX code) of each of these rows."""
+        return [(row.day, row.code) for row in self.dose_rows(as_of)]
 
     def visits(self, as_of=date.max):
         """{day: organization}, the days in order."""
-        visits = {}
-        for row in self.rows:
-            if row.day <= as_of and row.code not in NO_DOSE:
-                visits[row.day] = row.org  # the last row of the day stays
+        visits = {row.day: row.org for row in self.dose_rows(as_of)}  # the last row of the day stays
         return dict(sorted(visits.items()))
 
 
@@ -175,30 +180,37 @@ def up_to_date_day(part, client, as_of):
     """The day of the last dose that was needed, or None."""
     doses = client.doses(as_of)
     days = SERIES[part].days(client.birth, doses)
-    needed = len(SERIES[part].steps_for(doses))
+    needed = len(SERIES[part].steps_for(client.birth, doses))
     return days[needed - 1] if len(days) >= needed else None
 
 
 def potential_day(part, client, as_of):
     """The same had every visit been used, or None."""
     series, doses = SERIES[part], client.doses(as_of)
-    given, steps = series.days(client.birth, doses), series.steps_for(doses)
-    counted = []
+    days = [up_to_date_day(part, client, as_of)]
+    for steps, not_first in series.ways(client.birth, doses):
+        counted = gone_through(series, client, steps, as_of)
+        if len(counted) == len(steps) and not not_first & set(counted[:2]):
+            days.append(counted[-1])
+    return min((day for day in days if day is not None), default=None)
+
+
+def gone_through(series, client, steps, as_of):
+    """The visits at which the vaccine was given or could have been, as many as there are steps."""
+    given, counted = series.days(client.birth, client.doses(as_of)), []
     for visit in client.visits(as_of):
+        if len(counted) == len(steps):
+            break
         number = len(counted)
-        step = steps[number]
-        from_first = series.from_first(number)
-        is_due = (visit >= after(client.birth, *step.age)
+        step, from_first = steps[number], series.from_first(number)
+        is_due = (series.is_open(client.birth, visit)
+                  and visit >= after(client.birth, *step.age)
+                  and (step.too_old is None or visit < after(client.birth, *step.too_old))
                   and (step.interval is None or visit >= after(counted[-1], *step.interval))
                   and (from_first is None or visit >= after(counted[0], *from_first)))
         if visit in given or is_due:
             counted.append(visit)
-        if len(counted) == len(steps):
-            break
-    days = [up_to_date_day(part, client, as_of)]
-    if len(counted) == len(steps):
-        days.append(counted[-1])
-    return min((day for day in days if day is not None), default=None)
+    return counted
 
 
 def latest_of(day_of, measure, client, as_of):
@@ -211,7 +223,7 @@ def lacking(part, client, as_of):
     """How many doses a client lacks."""
     doses = client.doses(as_of)
     given = len(SERIES[part].days(client.birth, doses))
-    return max(0, len(SERIES[part].steps_for(doses)) - given)
+    return max(0, len(SERIES[part].steps_for(client.birth, doses)) - given)
 
 
 def is_in_cohort(client, as_of):
@@ -228,9 +240,7 @@ def is_on_time(part, client, as_of):
 
 
 def judge(indicator, client, measure, to, as_of):
-    """In the numerator (True) or not (False), or not in the denominator (None)."""
-    if not is_in_cohort(client, as_of):
-        return None
+    """Of the cohort: in the numerator (True) or not (False), or not in the denominator (None)."""
     limit = add_months(client.birth, AGE)
     day = latest_of(up_to_date_day, measure, client, as_of)
     in_time = is_before(day, limit)
@@ -258,8 +268,13 @@ def judge(indicator, client, measure, to, as_of):
 
 def missing_parts(client, measure, as_of):
     limit = add_months(client.birth, AGE)
-    return "+".join(part for part in parts_of(measure)
-                    if not is_before(up_to_date_day(part, client, as_of), limit))
+    return tuple(part for part in parts_of(measure)
+                 if not is_before(up_to_date_day(part, client, as_of), limit))
+
+
+def month_of_event(birth, day):
+    """The month of age in which a day lies, from 1 on."""
+    return NEVER if day is None else max(1, completed_months(birth, day) + 1)
 
 
 def completed_months(birth, day):
@@ -269,15 +284,20 @@ def completed_months(birth, day):
 
 def organizations(client, rule):
     """The organizations of a client by a rule: one, or for `any` all."""
+    if rule == "any":
+        first_rows = {}
+        for row in client.dose_rows():
+            first_rows.setdefault((row.day, row.code), row.org)
+        return sorted(set(first_rows.values()))
     orgs = list(client.visits().values())
+    if rule == "most":
+        orgs = [org for org in orgs if org != UNKNOWN]
     if not orgs:
-        return ["Unknown"]
+        return [UNKNOWN]
     if rule == "last":
         return [orgs[-1]]
     if rule == "first":
         return [orgs[0]]
-    if rule == "any":
-        return sorted(set(orgs))
     count = Counter(orgs)
     most = max(count.values())
     return [next(org for org in reversed(orgs) if count[org] == most)]
@@ -315,7 +335,7 @@ def day_of(field):
 def zip_of(field):
     """The first five digits of a ZIP code."""
     text = (text_of(field) or "").replace("-", "")
-    return text[:5] if text.isdigit() and len(text) in (5, 9) else "Unknown"
+    return text[:5] if text.isdigit() and len(text) in (5, 9) else UNKNOWN
 
 
 def read_codelist(lines):
@@ -324,7 +344,7 @@ def read_codelist(lines):
     for row in csv.DictReader(lines):
         for name in [row["code"], row["label"], *row["aliases"].split("|")]:
             if name:
-                known[name.casefold()] = (row["label"], row.get("public_health_region") or "Unknown")
+                known[name.casefold()] = (row["label"], row.get("public_health_region") or UNKNOWN)
     return known
 
 
@@ -332,10 +352,10 @@ def label_of(codelists, name, field):
     """(label, region); without a codelist the text itself."""
     text = text_of(field)
     if text is None:
-        return "Unknown", "Unknown"
+        return UNKNOWN, UNKNOWN
     if name not in codelists:
-        return text, "Unknown"
-    return codelists[name].get(text.casefold(), ("Unknown", "Unknown"))
+        return text, UNKNOWN
+    return codelists[name].get(text.casefold(), (UNKNOWN, UNKNOWN))
 
 
 def read_clients(lines, skip=frozenset(), codelists=None):
@@ -362,21 +382,23 @@ def read_clients(lines, skip=frozenset(), codelists=None):
             county, region = label_of(codelists, "county", row["CLIENT COUNTY"])
             client.labels = {
                 "county": county, "region": region, "zip": zip_of(row["ZIP CODE"]), "birth_year": f"{birth.year:04}",
+                "birth_quarter": f"{birth.year:04}-Q{(birth.month + 2) // 3}",
                 **{name: label_of(codelists, name, row[CODELISTS[name]])[0] for name in ("sex", "race_ethnicity")},
             }
         code = text_of(row["CVX CODE"])
         client.rows.append(Row(
             day, None if code is None else coverage.read_code(code),
             label_of(codelists, "vaccine_group", row["VACCINE GROUP"])[0],
-            zip_of(row["PROVIDER ZIP CODE"]), text_of(row["GIVEN BY ORG ID"]) or "Unknown"))
+            zip_of(row["PROVIDER ZIP CODE"]), text_of(row["GIVEN BY ORG ID"]) or UNKNOWN))
     return clients
 
 
 # ----------------------------------------------------------------- counting
 
-CLIENT_DIMENSIONS = ["county", "region", "zip", "birth_year", "sex", "race_ethnicity", "organization"]
+CLIENT_DIMENSIONS = ["county", "region", "zip", "birth_year", "birth_quarter", "sex", "race_ethnicity", "organization"]
 DOSE_DIMENSIONS = ["vaccine_group", "vaccination_year", "vaccination_month", "season", "provider_zip", "given_by"]
-INDICATORS = ["coverage", "late", "on-time", "dropout", "potential", "missed", "one-visit", "missing", "curve", "doses"]
+SHARES = ["coverage", "late", "on-time", "dropout", "potential", "missed", "one-visit"]
+INDICATORS = [*SHARES, "missing", "curve", "doses"]
 DENOMINATORS = ["clients", "resident", "active_1", "active_2", "active_5", "active_10"]
 RULES = ["last", "most", "first", "any"]
 
@@ -409,11 +431,9 @@ def answer(clients, question):
     for denominator in ask.denominators:
         for rule in ask.attributions:
             for name, client in clients.items():
-                if not is_among(client, denominator, ask.as_of, ask.resident):
-                    continue
                 for organization in organizations(client, rule) if uses_organization else [None]:
                     labels = {**client.labels, "organization": organization}
-                    for labels, what in facts(name, client, labels, ask):
+                    for labels, what in facts(name, client, labels, ask, denominator):
                         if not all(labels[dimension] in values for dimension, values in ask.where.items()):
                             continue
                         key = [labels[dimension] for dimension in ask.by]
@@ -426,46 +446,51 @@ def answer(clients, question):
     return [*names, *extra], [(*key, *cells) for key in sorted(rows) for cells in summary(rows[key])]
 
 
-def facts(name, client, labels, ask):
+def facts(name, client, labels, ask, denominator):
     """What a client brings into the table: (labels, what is counted)."""
     if ask.indicator == "doses":
-        for row in client.rows:
-            if row.day <= ask.as_of and row.code is not None and row.code not in NO_DOSE:
-                dose = (name, row.day, row.code)
-                if "vaccine_group" in [*ask.by, *ask.where]:
-                    dose += (row.group,)
-                yield {**labels, **row_labels(row)}, dose
+        first_rows = {}
+        for row in client.dose_rows(ask.as_of):
+            dose = (name, row.day, row.code)
+            if "vaccine_group" in [*ask.by, *ask.where]:
+                dose += (row.group,)
+            first_rows.setdefault(dose, row)
+        for dose, row in first_rows.items():
+            yield {**labels, **row_labels(row)}, dose
     elif ask.indicator == "curve":
         if FIRST_BIRTH_DATE <= client.birth <= ask.as_of:
             day = latest_of(up_to_date_day, ask.measure, client, ask.as_of)
-            end = ask.as_of if day is None else day
-            yield labels, (completed_months(client.birth, end), day is not None)
-    elif ask.indicator == "missing":
-        if is_in_cohort(client, ask.as_of):
+            yield labels, (completed_months(client.birth, ask.as_of), month_of_event(client.birth, day))
+    elif is_in_cohort(client, ask.as_of):
+        if ask.indicator == "missing":
             yield labels, missing_parts(client, ask.measure, ask.as_of)
-    else:
-        verdict = judge(ask.indicator, client, ask.measure, ask.to, ask.as_of)
-        if verdict is not None:
-            yield labels, verdict
+        elif is_among(client, denominator, ask.as_of, ask.resident):
+            yield labels, judge(ask.indicator, client, ask.measure, ask.to, ask.as_of)
+        else:
+            yield labels, None
 
 
 def shares(verdicts):
-    return [(sum(verdicts), len(verdicts))]
+    asked = [verdict for verdict in verdicts if verdict is not None]
+    return [(sum(asked), len(asked))]
 
 
 def sets(missing):
     count = Counter(missing)
-    return [(parts, count[parts], len(missing)) for parts in sorted(count) if parts]
+    return [(" + ".join(parts) or "none", count[parts], len(missing)) for parts in sorted(count)]
 
 
-def curve(ends):
+def curve(clients):
+    """Of (months that were followed, month of the event); the month of age m ends when m months are reached."""
     rows, share = [], 1.0
-    for month in range(max(month for month, _ in ends) + 1):
-        at_risk = sum(end >= month for end, _ in ends)
-        events = sum(end == month and is_event for end, is_event in ends)
-        censored = sum(end == month and not is_event for end, is_event in ends)
-        share *= 1 - events / at_risk
-        rows.append((month, at_risk, events, censored, f"{1 - share:.6f}"))
+    for month in range(1, AGE + 12 + 1):
+        at_risk = [(followed, event) for followed, event in clients if followed >= month and event >= month]
+        if not at_risk:
+            break
+        events = sum(event == month for _, event in at_risk)
+        left = sum(followed == month and event > month for followed, event in at_risk)
+        share *= 1 - events / len(at_risk)
+        rows.append((month, len(at_risk), events, left, f"{1 - share:.6f}"))
     return rows
 
 
@@ -518,6 +543,10 @@ def main(arguments, out):
         parser.error("every indicator but doses needs --measure")
     if (options.to is None) != (options.indicator != "dropout"):
         parser.error("dropout, and only dropout, needs --to")
+    if options.indicator == "on-time" and any(SERIES[part].late_after is None for part in parts_of(options.measure)):
+        parser.error("this measure has no day from which on it is late")
+    if options.indicator not in SHARES and options.denominator != ["clients"]:
+        parser.error("only shares have a choice of denominators")
     if options.indicator == "missing" and options.measure not in COMBINED:
         parser.error("missing needs a combination")
     used = {*options.by, *(dimension for dimension, _ in options.where)}
@@ -581,7 +610,7 @@ def self_test():
         """(numerator, denominator) of one client."""
         return [row[-2:] for row in ask(f"A {birth} | {doses}", indicator, measure, to, **options)]
 
-    yes, no, out = [(1, 1)], [(0, 1)], []
+    yes, no, nobody, out = [(1, 1)], [(0, 1)], [(0, 0)], []
 
     # Born 2020-06-15: 24 months on 2022-06-15.
     for day, covered, late in [("2022-06-14", yes, no), ("2022-06-15", no, yes), ("2024-12-31", no, yes),
@@ -602,7 +631,9 @@ def self_test():
     check("three are not four", one(three, "dropout", "nis.dtap3", "nis.dtap4"), yes)
     check("four", one(f"{three}, 2021-10-15 20", "dropout", "nis.dtap3", "nis.dtap4"), no)
     check("four, too late", one(f"{three}, 2022-06-15 20", "dropout", "nis.dtap3", "nis.dtap4"), yes)
-    check("who has not A is not asked", one("2020-08-15 20", "dropout", "nis.dtap3", "nis.dtap4"), out)
+    check("who has not A is not asked", one("2020-08-15 20", "dropout", "nis.dtap3", "nis.dtap4"), nobody)
+    check("in a group with others", ask(f"A 2020-06-15 | 2020-08-15 20\nB 2020-06-15 | {three}", "dropout", "nis.dtap3",
+                                        "nis.dtap4"), [("2020", 1, 1)])
 
     # Missed opportunities. 12 months less 4 days are on 2021-06-11.
     check("a visit a day too early", one("2021-06-10 10", "missed", "nis.mmr1"), no)
@@ -613,7 +644,11 @@ def self_test():
     check("given late and missed before", one("2021-06-11 10, 2022-07-01 03", "missed", "nis.mmr1"), yes)
     check("a visit after 24 months is too late", one("2022-06-15 10", "missed", "nis.mmr1"), no)
     check("998 is no visit", one("2021-06-11 998", "missed", "nis.mmr1"), no)
-    check("no code is a visit", one("2021-06-11 -", "missed", "nis.mmr1"), yes)
+    check("no code is no visit", one("2021-06-11 -", "missed", "nis.mmr1"), no)
+    # Varicella counts from 12 months on, 2021-06-15: in the grace of four days nothing is counted.
+    check("a visit before the window", one("2021-06-14 10", "missed", "nis.var1"), no)
+    check("on its first day", one("2021-06-15 10", "missed", "nis.var1"), yes)
+    check("given before it", one("2021-06-14 21", "potential", "nis.var1"), no)
     # DTaP from 6, 10 and 14 weeks less 4 days: 2020-07-23, 2020-08-20 and 2020-09-17, and 24 days between.
     check("three visits at the minimum", one("2020-07-23 08, 2020-08-20 08, 2020-09-17 08", "missed", "nis.dtap3"), yes)
     check("the third a day early", one("2020-07-23 08, 2020-08-20 08, 2020-09-16 08", "missed", "nis.dtap3"), no)
@@ -634,10 +669,33 @@ def self_test():
     check("Hib of another product needs two more", one(f"{other}, 2021-06-11 10", "missed", "nis.hib_full"), no)
     check("at two visits", one(f"{other}, 2020-12-15 10, 2021-06-11 10", "missed", "nis.hib_full"), yes)
 
+    check("PRP-OMP, then another", one("2020-08-15 49, 2020-10-15 48, 2021-06-11 10", "missed", "nis.hib_full"), no)
+    check("a counted one, PRP-OMP, another", one(
+        "2020-08-15 08, 2020-10-15 49, 2020-12-15 48", "missed", "nis.hib_full"), yes)
+    check("first another, then PRP-OMP", one(
+        "2020-08-15 48, 2020-10-15 49, 2021-06-11 10", "missed", "nis.hib_full"), no)
+    check("PRP-OMP once, and a visit", one("2020-08-15 49, 2020-10-15 10, 2021-06-11 10", "missed", "nis.hib_full"), yes)
+    check("no Hib at all needs four", one("2020-08-15 08, 2020-10-15 10, 2021-06-11 10", "missed", "nis.hib_full"), no)
+    check("PRP-OMP and another on a day", one(
+        "2020-08-15 49, 2020-08-15 48, 2020-10-15 10, 2021-06-11 10", "missed", "nis.hib_full"), no)
+
+    # Rotavirus: through the day of 8 months, 2021-02-15; the first is not given from 15 weeks on, 2020-09-28.
+    check("RV1 twice", one("2020-08-15 119, 2021-02-15 119", "coverage", "nis.rotavirus"), yes)
+    check("the second a day after 8 months", one("2020-08-15 119, 2021-02-16 119", "coverage", "nis.rotavirus"), no)
+    check("RV1 and RV5", one("2020-08-15 119, 2020-10-15 116", "coverage", "nis.rotavirus"), no)
+    check("three", one("2020-08-15 119, 2020-10-15 116, 2020-12-15 116", "coverage", "nis.rotavirus"), yes)
+    check("RV1, and a visit", one("2020-08-15 119, 2021-02-15 08", "missed", "nis.rotavirus"), yes)
+    check("a visit too late", one("2020-08-15 119, 2021-02-16 08", "missed", "nis.rotavirus"), no)
+    check("RV5, and a visit", one("2020-08-15 116, 2021-02-15 08", "missed", "nis.rotavirus"), no)
+    check("three visits", one("2020-09-27 08, 2020-10-27 08, 2020-12-15 08", "missed", "nis.rotavirus"), yes)
+    check("the first at 15 weeks", one("2020-09-28 08, 2020-10-27 08, 2020-12-15 08", "missed", "nis.rotavirus"), no)
+    check("hepatitis A, 12 months less 4 days", one("2021-06-11 08", "missed", "nis.hepa1"), yes)
+    check("a day early", one("2021-06-10 08", "missed", "nis.hepa1"), no)
+
     # One visit: no more than one dose of each is lacking on the as-of date.
     check("lacks one", one(three, "one-visit", "nis.dtap4"), yes)
     check("lacks two", one("2020-08-15 20, 2020-10-15 20", "one-visit", "nis.dtap4"), no)
-    check("is up to date, if late", one(f"{three}, 2023-01-01 20", "one-visit", "nis.dtap4"), out)
+    check("is up to date, if late", one(f"{three}, 2023-01-01 20", "one-visit", "nis.dtap4"), nobody)
     check("not yet then", one(f"{three}, 2023-01-01 20", "one-visit", "nis.dtap4", as_of="2022-12-31"), yes)
     check("Hib, PRP-OMP twice", one(omp, "one-visit", "nis.hib_full"), yes)
     check("Hib, another twice", one(other, "one-visit", "nis.hib_full"), no)
@@ -645,8 +703,8 @@ def self_test():
     seven = ("2020-08-15 146, 2020-10-15 146, 2020-12-15 146, 2021-10-15 146, 2020-08-15 133, 2020-10-15 133, "
              "2020-12-15 133, 2021-07-15 133, 2021-06-15 94")
     without = {"pcv": seven.replace("2021-07-15 133", "2022-06-15 133"), "94": seven.replace("94", "115")}
-    for name, doses, wanted in [("all", seven, out), ("pcv", without["pcv"], [("nis.pcv4", 1, 1)]),
-                                ("94", without["94"], [("nis.mmr1+nis.var1", 1, 1)])]:
+    for name, doses, wanted in [("all", seven, [("none", 1, 1)]), ("pcv", without["pcv"], [("nis.pcv4", 1, 1)]),
+                                ("94", without["94"], [("nis.mmr1 + nis.var1", 1, 1)])]:
         check(f"missing: {name}", [row[1:] for row in ask(f"A 2020-06-15 | {doses}", "missing", "nis.4313314")], wanted)
     check("seven", one(seven, "coverage", "nis.4313314"), yes)
     check("Hib came at 16 months, before 16 months and 4 weeks", one(seven, "on-time", "nis.4313314"), yes)
@@ -654,16 +712,29 @@ def self_test():
     check("without MMRV, one visit", one(without["94"], "one-visit", "nis.4313314"), yes)
     check("without MMRV, missed at 13 months", one(without["94"], "missed", "nis.4313314"), yes)
 
-    # Five clients born on 2020-01-15; as of 2020-04-30 they are of 3 completed months, E of 1.
+    # A combination is on time when each part is: DTaP 4 at 18 months is, though 16 months and 4 weeks are over.
+    eighteen = seven.replace("2021-10-15 146", "2021-10-15 48, 2021-12-15 20")
+    check("each part by its own day", one(eighteen, "on-time", "nis.4313314"), yes)
+    check("MMR after its day", one(seven.replace("2021-06-15 94", "2021-12-15 94"), "on-time", "nis.4313314"), no)
+
+    # As of 2020-04-30, A to D were followed through 3 months, to 2020-04-15, and E through 1.
     check("curve", ask("""
         A 2020-01-15 | 2020-02-14 08
         B 2020-01-15 | 2020-03-15 20, 2020-05-01 08
         C 2020-01-15 | 2020-01-15 08, 2020-02-15 08, 2020-04-14 08
         D 2020-01-15 | 2020-01-15 08, 2020-02-15 08, 2020-04-15 08
-        E 2020-03-15 | 2020-03-15 08""", "curve", "nis.hepb3", as_of="2020-04-30"), [
-        # A, B and E never; C at 2 completed months, D at 3; E is censored at 1, A and B at 3.
-        ("2020", 0, 5, 0, 0, "0.000000"), ("2020", 1, 5, 0, 1, "0.000000"),
-        ("2020", 2, 4, 1, 0, "0.250000"), ("2020", 3, 3, 1, 2, "0.500000")])
+        E 2020-03-15 | 2020-03-15 08
+        F 2020-04-01 | 2020-04-01 08""", "curve", "nis.hepb3", as_of="2020-04-30"), [
+        # C is up to date in the third month. D is on the day after it: at its end not yet. F has no whole month.
+        ("2020", 1, 5, 0, 1, "0.000000"), ("2020", 2, 4, 0, 0, "0.000000"), ("2020", 3, 4, 1, 3, "0.250000")])
+    # MMR on the day of 24 months is in month 25. All have reached 24 months: the share there is coverage.
+    old = "A 2020-06-15 | 2022-06-14 03\nB 2020-06-15 | 2022-06-15 03\nC 2020-06-15 | 2024-12-31 08"
+    rows = ask(old, "curve", "nis.mmr1")
+    check("curve at the age of the measure", rows[23:25], [
+        ("2020", 24, 3, 1, 0, "0.333333"), ("2020", 25, 2, 1, 0, "0.666667")])
+    check("is coverage", ask(old, "coverage", "nis.mmr1"), [("2020", 1, 3)])
+    check("and it ends a year later", (len(rows), rows[-1]), (36, ("2020", 36, 1, 0, 0, "0.666667")))
+    check("nobody is at risk any more", len(ask("A 2020-06-15 | 2021-06-15 03", "curve", "nis.mmr1")), 13)
 
     # Doses: day and code; by group, a combination vaccine is in each of its groups.
     doses = """
@@ -675,6 +746,16 @@ def self_test():
     check("doses by group", ask(doses, "doses", by=["vaccine_group"]), [("DTAP", 2, 2), ("POLIO", 1, 1)])
     check("both groups of one year", ask(doses, "doses", by=["vaccination_year"],
           where={"vaccine_group": ["DTAP", "POLIO"]}), [("2021", 3, 2)])
+
+    # Rows of one dose: the first in the file says who gave it and where, the first of the group in a table of groups.
+    twice = """A 2020-06-15 | 2021-07-01 110 GIVEN_BY_ORG_ID=X VACCINE_GROUP=DTAP PROVIDER_ZIP_CODE=78701,
+        2021-07-01 110 GIVEN_BY_ORG_ID=Y VACCINE_GROUP=POLIO PROVIDER_ZIP_CODE=78702,
+        2021-07-01 110 GIVEN_BY_ORG_ID=Z VACCINE_GROUP=POLIO""".replace("\n", "")
+    check("one dose, one giver", ask(twice, "doses", by=["given_by"]), [("X", 1, 1)])
+    check("not of the second", ask(twice, "doses", by=["sex"], where={"given_by": ["Y"]}), [])
+    check("one place", ask(twice, "doses", by=["provider_zip"]), [("78701", 1, 1)])
+    check("a giver for each group", ask(twice, "doses", by=["given_by", "vaccine_group"]), [
+        ("X", "DTAP", 1, 1), ("Y", "POLIO", 1, 1)])
 
     # The last visits are on 2023-12-31 (A) and 2024-01-01 (B), as of 2024-12-31.
     check("denominators", ask("""
@@ -692,6 +773,24 @@ def self_test():
                                attributions=RULES), [
         ("X", "any", 1, 1), ("X", "first", 1, 1), ("X", "most", 1, 1), ("Y", "any", 1, 1),
         ("Z", "any", 1, 1), ("Z", "last", 1, 1)])
+
+    def of(rule, rows):
+        rows = ", ".join("{} {} GIVEN_BY_ORG_ID={}".format(*row.split(" ")) for row in rows)
+        return [row[0] for row in ask(f"A 2020-06-15 | {rows}", "coverage", "nis.mmr1", by=["organization"],
+                                      attributions=[rule])]
+
+    # On each of two days of three, the last row names nobody.
+    nobodys = ["2020-08-01 08 X", "2020-08-01 20 ", "2020-09-01 20 Y", "2020-10-01 20 Z", "2020-10-01 10 "]
+    for rule, wanted in [("first", ["Unknown"]), ("last", ["Unknown"]), ("most", ["Y"]),
+                         ("any", ["Unknown", "X", "Y", "Z"])]:
+        check(f"the row that decides names nobody: {rule}", of(rule, nobodys), wanted)
+    # Two rows of one dose: the last decides whose visit it is, the first who gave it.
+    for rule, wanted in [("first", ["Y"]), ("last", ["Y"]), ("most", ["Y"]), ("any", ["X"])]:
+        check(f"two rows of a dose: {rule}", of(rule, ["2020-08-01 08 X", "2020-08-01 08 Y"]), wanted)
+    for rule, wanted in [("first", ["Unknown"]), ("last", ["Unknown"]), ("most", ["Unknown"]), ("any", [])]:
+        check(f"no dose: {rule}", of(rule, ["2020-08-01 998 X"]), wanted)
+    # The as-of date, 2024-12-31, does not matter.
+    check("after the as-of date", of("last", ["2020-08-01 08 X", "2025-01-05 08 Y"]), ["Y"])
 
     print(f"{passed} passed, {failed} failed")
     return failed == 0

@@ -206,9 +206,9 @@ impl County {
         })
     }
 
-    /// The chance to be up to date before an age in months is completed and one month more.
+    /// The chance to be up to date before an age in months is reached.
     pub fn by_age(&self, parts: &[Part], age: u32) -> f64 {
-        self.share(|ages| self.has(parts, &before(ages, age + 1)))
+        self.share(|ages| self.has(parts, &before(ages, age)))
     }
 
     /// The chance that the second organization has the most visits, the latest one deciding between two.
