@@ -579,7 +579,7 @@ fn denominator_in_words(denominator: &Denominator, question: &Question<'_>) -> S
             format!("Of these, those with a visit in the year up to {}", question.as_of())
         }
         Denominator::Active(Reverse(years)) => {
-            format!("Of these, those with a visit in the {years} years up to {}", question.as_of())
+            format!("Of these, those with a visit in the {years} years up to {}, or later", question.as_of())
         }
         Denominator::Population(name) => {
             let Some((population, years)) = population_of(denominator, question) else { return name.clone() };

@@ -29,7 +29,7 @@ const VERBS: [&str; 18] = [
 ];
 
 /// Name of each schema, and a file of that form that [`everything`] makes.
-const SCHEMAS: [(&str, &str); 10] = [
+const SCHEMAS: [(&str, &str); 12] = [
     ("receipt", "store/deliveries/2024-12/receipt.json"),
     ("report", "store/reports/2024-12/report.json"),
     ("manifest", "store/partitions/2024-12/manifest.json"),
@@ -41,6 +41,7 @@ const SCHEMAS: [(&str, &str); 10] = [
     ("doctor", "doctor.json"),
     ("measures", "measures.json"),
     ("opportunities", "opportunities.json"),
+    ("questions", "questions.json"),
 ];
 
 #[test]
