@@ -113,7 +113,7 @@ figure <- function(plot, release, heading, note, alt, panel, key_rows, width = 9
   texts <- list(
     marking = fold(m$marking, 10.5),
     title = fold(heading, 8.3),
-    subtitle = fold(paste0("As of ", m$cohort$as_of, ". ", m$cohort$description, ". ", note), 12.8),
+    subtitle = fold(paste0("As of ", m$cohort$as_of, ". ", m$cohort$description, ". ", trimws(note)), 12.8),
     caption = paste(
       fold(measure, 14), fold(paste("Denominator:", denominator), 14),
       fold(sprintf("Suppression: k = %s. Release: %s, %s %s", m$disclosure$k, m$release_id, m$tool$name, m$tool$version), 14),
