@@ -1,6 +1,6 @@
-"""Check coverage.ipynb against coverage.py, execute it, and write it as a page.
+"""Check NAME.ipynb against NAME.py, execute it, and write it as a page.
 
-Run from a copy of this folder: python check_notebook.py PAGE.html
+Run from a copy of this folder: python check_notebook.py NAME PAGE.html
 """
 
 import re
@@ -16,20 +16,23 @@ from nbconvert import HTMLExporter
 from traitlets.config import Config
 
 
-def check(name, holds, hint=""):
+name, page_file = sys.argv[1:]
+
+
+def check(what, holds, hint=""):
     if not holds:
-        raise SystemExit(f"failed: {name}" + (f"\nhint: {hint}" if hint else ""))
-    print(f"ok  python notebook: {name}", flush=True)
+        raise SystemExit(f"failed: {name}: {what}" + (f"\nhint: {hint}" if hint else ""))
+    print(f"ok  {name}, python: {what}", flush=True)
 
 
 def cells(notebook):
     return [(cell.cell_type, cell.source) for cell in notebook.cells]
 
 
-notebook = nbformat.read("coverage.ipynb", as_version=4)
-text = jupytext.read("coverage.py")
-sync = "in notebooks/python: jupytext --sync coverage.ipynb, then jupyter nbconvert --clear-output --inplace coverage.ipynb"
-check("coverage.ipynb and coverage.py are the same notebook", cells(notebook) == cells(text), sync)
+notebook = nbformat.read(f"{name}.ipynb", as_version=4)
+text = jupytext.read(f"{name}.py")
+sync = f"in notebooks/python: jupytext --sync {name}.ipynb, then jupyter nbconvert --clear-output --inplace {name}.ipynb"
+check("the notebook and its text are the same", cells(notebook) == cells(text), sync)
 check("its kernel is python3", notebook.metadata.kernelspec.name == text.metadata.kernelspec.name == "python3")
 stored = [cell for cell in notebook.cells if cell.cell_type == "code" and (cell.outputs or cell.execution_count)]
 check("no outputs are stored", not stored, sync)
@@ -40,13 +43,13 @@ client = NotebookClient(notebook, timeout=300, config=Config({"KernelManager": {
 try:
     client.execute()
 except CellExecutionError as error:
-    raise SystemExit(f"failed: python notebook: {error.ename}: {error.evalue}") from None
+    raise SystemExit(f"failed: {name}: {error.ename}: {error.evalue}") from None
 check("runs from top to bottom", True)
 
-page, _ = HTMLExporter(template_name="classic").from_notebook_node(notebook, {"metadata": {"name": "Coverage, from releases"}})
+page, _ = HTMLExporter(template_name="classic").from_notebook_node(notebook, {"metadata": {"name": name}})
 soup = BeautifulSoup(page, "html.parser")
 for script in soup("script"):  # the page shows pictures and text; it needs no script and nothing from the network
     script.decompose()
-Path(sys.argv[1]).write_text(str(soup), encoding="utf-8")
+Path(page_file).write_text(str(soup), encoding="utf-8")
 outside = [tag for tag in soup(src=True) if not tag["src"].startswith("data:")] + soup("link")
 check("the page loads nothing from elsewhere", not outside and not re.search(r"@import|url\(['\"]?https?:", str(soup)))

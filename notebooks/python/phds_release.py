@@ -4,7 +4,9 @@ A release is a table of aggregates that has passed disclosure control. This modu
 releases and nothing else. It refuses, with a `ReleaseError`, whatever is not a whole and
 unaltered release, and its messages name places (file, row, column), never a cell's number.
 
-    frame, metadata = read_release("demo/releases/by_county")
+    table, metadata = read_release("demo/releases/by_county")
+
+The table is a pyarrow.Table of text, int64 and float64. pandas, Polars and DuckDB take it as it is.
 """
 
 import csv
@@ -15,26 +17,25 @@ import math
 import os
 from pathlib import Path
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.ipc
 import pyarrow.parquet
 
-SCHEMA_VERSION = 1
-NUMBERS = ["numerator", "denominator", "rate", "ci_low", "ci_high"]
-COLUMNS = ["measure", *NUMBERS, "status", "audience"]
-WITH_NUMBERS = {"shown", "zero"}
-STATUSES = WITH_NUMBERS | {"suppressed", "not_applicable", "unreliable"}
-AUDIENCES = {"internal", "public"}
+SCHEMA_VERSION = 2
+WITH_NUMBERS = {"shown", "zero", "unreliable"}
+STATUSES = WITH_NUMBERS | {"suppressed", "not_applicable"}
+UNITS = {"count": pa.int64(), "share": pa.float64()}
+INTERVAL = ("ci_low", "ci_high")
+RISING = ("limit_998_low", "limit_95_low", "limit_95_high", "limit_998_high")
 REQUIRED = [
-    "schema_version", "release_id", "audience", "marking", "tool.name", "tool.version",
-    "measure.id", "measure.title", "measure.definition", "measure.version", "measure.fingerprint",
-    "cohort.description", "cohort.as_of", "denominator.source", "denominator.description",
-    "dimensions", "interval.method", "interval.level", "delivery.sha256", "dictionary.fingerprint",
-    "disclosure.k", "disclosure.fingerprint", "caveats",
+    "schema_version", "release_id", "audience", "marking", "tool.name", "tool.version", "indicator", "indicator_definition",
+    "cohort.description", "cohort.as_of", "denominators", "dimensions", "labels", "numbers", "reporting_period",
+    "delivery.sha256", "dictionary.fingerprint", "disclosure.k", "disclosure.fingerprint", "caveats",
     "table.format", "table.file", "table.sha256", "table.rows", "table.columns",
 ]  # fmt: skip
+REQUIRED_OF_RATES = ["measure.id", "measure.title", "measure.definition", "measure.version", "measure.fingerprint", "interval.method", "interval.level"]
 MAKE_DEMO = "cargo run --release -- demo"
+MAKE_MONTH = "phds query notebooks/monthly.toml --store STORE --period YYYY-MM --out RELEASES/YYYY-MM"
 
 
 class ReleaseError(Exception):
@@ -45,25 +46,32 @@ class ReleaseError(Exception):
         return [f"ReleaseError: {self}"]
 
 
-def releases_folder():
-    """The folder of releases: PHDS_RELEASES, else the one that the demonstration makes."""
+def releases_folder(*needed):
+    """The folder of releases: PHDS_RELEASES, else the one that the demonstration makes. `needed`: folders that are in it."""
     named = os.environ.get("PHDS_RELEASES")
     folder = Path(named) if named else Path(__file__).resolve().parents[2] / "demo" / "releases"
-    for name in ("by_county", "by_birth_year"):
+    for name in needed or [""]:
         if not (folder / name).is_dir():
             raise ReleaseError(
                 f"no release folder `{name}` in {folder}\n"
-                f"hint: run `{MAKE_DEMO}` in the top folder of phds, or set PHDS_RELEASES "
-                "to a folder that has by_county/ and by_birth_year/"
+                f"hint: run `{MAKE_DEMO}` in the top folder of phds, or set PHDS_RELEASES to a folder that has it"
             )
     return folder
+
+
+def month_folders():
+    """The folders of the releases of each month, the earliest first: those called YYYY-MM in the folder of releases."""
+    months = sorted(releases_folder().glob("[0-9][0-9][0-9][0-9]-[0-9][0-9]"))
+    if not months:
+        raise ReleaseError(f"no folder of a month in {releases_folder()}\nhint: run `{MAKE_MONTH}`")
+    return months
 
 
 def read_release(path):
     """Return (table, metadata) of the release at `path`: its folder, or its table.
 
-    Suppressed, unreliable and not applicable cells are missing (`<NA>`), never zero. Do not
-    add cells up: a sum skips the missing ones, and so counts them as zero after all.
+    Numbers of suppressed and not applicable rows are null, never zero. Do not add rows up:
+    a sum skips the missing ones, and so counts them as zero after all.
     """
     table_file, metadata_file = _locate(Path(path))
     metadata = _read_metadata(metadata_file)
@@ -80,9 +88,13 @@ def read_release(path):
             f"{table_file} is not the table that {metadata_file.name} describes (its SHA-256 differs)\n"
             "hint: a release is never edited; make it again"
         )
-    frame = _parse(content, metadata["table"]["format"], table_file)
-    _check_columns(frame, metadata, table_file)
-    return _check_cells(frame, metadata, table_file), metadata
+    columns, rows = _parse(content, metadata["table"]["format"], table_file)
+    schema = _schema(metadata, metadata_file)
+    if columns != schema.names:
+        raise ReleaseError(f"{table_file}: columns must be {', '.join(schema.names)}")
+    if metadata["table"]["columns"] != columns or metadata["table"]["rows"] != len(rows):
+        raise ReleaseError(f"{table_file}: release.json tells of other columns or rows than the table has")
+    return pa.Table.from_pylist(_check(rows, metadata, table_file), schema=schema), metadata
 
 
 def _locate(path):
@@ -92,7 +104,7 @@ def _locate(path):
         table = path
         candidates = [path.with_name(path.name + ".release.json"), path.with_name("release.json")]
     else:
-        raise ReleaseError(f"no release at {path}\nhint: `{MAKE_DEMO}` makes the demonstration releases")
+        raise ReleaseError(f"no release at {path}\nhint: `{MAKE_DEMO}` makes the demonstration releases, `{MAKE_MONTH}` those of a month")
     for candidate in candidates:
         if candidate.is_file():
             return table, candidate
@@ -104,14 +116,12 @@ def _read_metadata(file):
         metadata = json.loads(file.read_text(encoding="utf-8"))
     except ValueError:
         raise ReleaseError(f"{file} is not JSON") from None
-    version = metadata.get("schema_version") if isinstance(metadata, dict) else None
-    if str(version).split(".")[0] != str(SCHEMA_VERSION):
+    if _value(metadata, "schema_version") != SCHEMA_VERSION:
         raise ReleaseError(f"{file}: schema_version must be {SCHEMA_VERSION}\nhint: use the notebooks of the phds version that made the release")
-    absent = [key for key in REQUIRED if _value(metadata, key) in (None, "")]
+    required = REQUIRED + (REQUIRED_OF_RATES if metadata.get("indicator") != "doses" else [])
+    absent = [key for key in required if _value(metadata, key) in (None, "")]
     if absent:
         raise ReleaseError(f"{file}: nothing under {', '.join(absent)}")
-    if metadata["audience"] not in AUDIENCES:
-        raise ReleaseError(f"{file}: audience must be internal or public")
     return metadata
 
 
@@ -127,69 +137,106 @@ def _bare_name(name, file):
     return name
 
 
+def _schema(metadata, file):
+    """Labels, measure, numbers, status and audience, as release.json says them."""
+    try:
+        texts = [*metadata["labels"], *(["measure"] if "measure" in metadata else [])]
+        numbers = [(number["name"], UNITS[number["unit"]]) for number in metadata["numbers"]]
+    except (TypeError, KeyError):
+        raise ReleaseError(f"{file}: each entry of numbers needs a name, and count or share as its unit") from None
+    return pa.schema([(name, pa.string()) for name in texts] + numbers + [(name, pa.string()) for name in ("status", "audience")])
+
+
 def _parse(content, form, file):
+    """The names of the columns, and each row by these names."""
     try:
         if form == "csv":
-            header, *rows = csv.reader(io.StringIO(content.decode("utf-8"), newline=""), strict=True)
-            if any(len(row) != len(header) for row in rows):
+            columns, *rows = csv.reader(io.StringIO(content.decode("utf-8"), newline=""), strict=True)
+            if any(len(row) != len(columns) for row in rows):
                 raise ReleaseError(f"{file}: a row has more or fewer fields than the header")
-            return pd.DataFrame(rows, columns=header, dtype=str)
-        buffer = pa.BufferReader(content)
+            return columns, [dict(zip(columns, row)) for row in rows]
         if form == "parquet":
-            return pa.parquet.read_table(buffer).to_pandas()
-        if form == "arrow":
-            try:
-                return pa.ipc.open_file(buffer).read_all().to_pandas()
-            except pa.ArrowInvalid:
-                return pa.ipc.open_stream(pa.BufferReader(content)).read_all().to_pandas()
+            table = pa.parquet.read_table(pa.BufferReader(content))
+        elif form == "arrow":
+            table = pa.ipc.open_file(pa.BufferReader(content)).read_all()
+        else:
+            raise ReleaseError(f"{file}: a table of the format {form} is not for programs\nhint: ask for it with --format csv, parquet or arrow")
     except (ValueError, csv.Error, OSError, pa.ArrowException):
         raise ReleaseError(f"{file} cannot be read as {form}") from None  # their texts may show a row
-    raise ReleaseError(f"{file}: table.format must be csv, parquet or arrow")
+    return table.column_names, table.to_pylist()
 
 
-def _check_columns(frame, metadata, file):
+def _check(rows, metadata, file):
+    """The rows with their numbers as numbers, when all of them can be."""
+    units = {number["name"]: number["unit"] for number in metadata["numbers"]}
+    read, told, ends = [], set(), {}
+    for at, row in enumerate(rows, 1):
+        row = row | {name: _number(row[name], units[name]) for name in units}
+        labels = tuple(row[name] for name in metadata["labels"])
+        faults = list(_faults(row, units, metadata))
+        if "age_months" in units and not faults and row["status"] in WITH_NUMBERS:
+            age, rate = ends.get(labels, (0, 0))
+            if row["age_months"] <= age or row["rate"] < rate:
+                faults.append("is of a curve that does not rise with age")
+            ends[labels] = row["age_months"], row["rate"]
+        elif labels in told:
+            faults.append("repeats an earlier row")
+        told.add(labels)
+        if faults:
+            raise ReleaseError(f"{file}: row {at} {faults[0]}\nhint: do not use this release; report it")
+        read.append(row)
+    return read
+
+
+def _number(value, unit):
+    """None for an empty cell; NaN for one that holds no number of this unit."""
+    if value is None or value == "":
+        return None
     try:
-        expected = [dimension["id"] for dimension in metadata["dimensions"]] + COLUMNS
-    except (TypeError, KeyError):
-        raise ReleaseError(f"{file}: each entry of dimensions in release.json needs an id") from None
-    if list(frame.columns) != expected:
-        raise ReleaseError(f"{file}: columns must be {', '.join(expected)}")
-    if metadata["table"]["columns"] not in (expected, len(expected)):
-        raise ReleaseError(f"{file}: release.json lists other columns than the table has")
-    if metadata["table"]["rows"] != len(frame):
-        raise ReleaseError(f"{file}: release.json counts other rows than the table has")
+        number = float(value)
+    except (TypeError, ValueError):
+        return math.nan
+    if unit == "share":
+        return number if math.isfinite(number) else math.nan
+    return int(number) if number.is_integer() and number >= 0 else math.nan
 
 
-def _check_cells(frame, metadata, file):
-    def refuse(bad, why):
-        if bad.any():
-            raise ReleaseError(f"{file}: row {int(bad.to_numpy().argmax()) + 1} {why}\nhint: do not use this release; report it")
+def _faults(row, units, metadata):
+    """What is wrong with one row, the worst first."""
+    filled = [name for name in units if row[name] is not None]
+    if row["status"] not in STATUSES:
+        yield "has an unknown status"
+    # Before anything is said of a number: a withheld row that carries one is a leak.
+    elif row["status"] not in WITH_NUMBERS and filled:
+        yield f"is withheld (suppressed or not applicable) and carries a number in {filled[0]}"
+    measures = [metadata[key]["id"] for key in ("from_measure", "measure") if key in metadata]
+    for name, one in (("audience", metadata["audience"]), ("measure", " to ".join(measures))):
+        if row.get(name, one) != one:
+            yield f"has another {name} than release.json"
+    yield from (f"has no {name}" for name in metadata["labels"] if row[name] in (None, ""))
+    if row["status"] not in WITH_NUMBERS:
+        return
 
-    keys = [column for column in frame.columns if column not in NUMBERS]
-    frame = frame.reset_index(drop=True).astype({key: "string" for key in keys})
-    for key in keys:
-        refuse(frame[key].isna() | (frame[key] == ""), f"has no {key}")
-    refuse(~frame["status"].isin(STATUSES), "has an unknown status")
-    refuse(frame["audience"] != metadata["audience"], "has another audience than release.json")
-    refuse(frame["measure"] != metadata["measure"]["id"], "has another measure than release.json")
-    refuse(frame.duplicated(keys[:-2]), "repeats an earlier row")
-
-    # First of all, before any number is parsed: a withheld cell that carries anything is a leak.
-    withheld = ~frame["status"].isin(WITH_NUMBERS)
-    for column in NUMBERS:
-        filled = frame[column].notna() & (frame[column].astype("string").fillna("") != "")
-        refuse(withheld & filled, f"is withheld (suppressed, unreliable or not applicable) and carries a number in {column}")
-        numbers = pd.to_numeric(frame[column].where(filled), errors="coerce").astype(float)
-        refuse(filled & ~numbers.map(math.isfinite), f"has no readable number in {column}")
-        frame[column] = numbers
-
-    n, d = frame["numerator"], frame["denominator"]
-    low, rate, high = frame["ci_low"], frame["rate"], frame["ci_high"]
-    refuse(~withheld & n.isna(), "has no numerator")
-    refuse((frame["status"] == "zero") & (n != 0), "has status zero and another numerator")
-    refuse((n % 1 > 0) | (d % 1 > 0) | (n < 0) | (n > d), "has a numerator and denominator that cannot be")
-    for column in ("rate", "ci_low", "ci_high"):
-        refuse((frame[column] < 0) | (frame[column] > 1), f"has a {column} outside 0 to 1")
-    refuse(low.isna() != high.isna(), "has half an interval")
-    refuse((low > rate + 1e-9) | (high < rate - 1e-9), "has a rate outside its interval")
-    return frame.astype({"numerator": "Int64", "denominator": "Int64", "rate": "Float64", "ci_low": "Float64", "ci_high": "Float64"})
+    empty = [name for name in units if row[name] is None and name not in INTERVAL]
+    unread = [name for name in filled if math.isnan(row[name])]
+    if empty or unread:
+        yield f"has no {empty[0]}" if empty else f"has no readable number in {unread[0]}"
+        return
+    source = row.get("denominator_source") or "".join(denominator["source"] for denominator in metadata["denominators"])
+    of_population = source.startswith("population:")  # another source of counts than the file: it may be the smaller one
+    for name in filled:
+        if units[name] == "share" and not (0 <= row[name] <= 1 or (of_population and name == "rate" and row[name] > 1)):
+            yield f"has a {name} outside 0 to 1"
+    for part, whole in (("numerator", "denominator"), ("events", "at_risk"), ("persons", "doses")):
+        if part in units and row[part] > row[whole] and not of_population:
+            yield f"has more {part} than {whole}"
+    if row["status"] == "zero" and row.get("numerator", row.get("persons")) != 0:
+        yield "has status zero and another number"
+    low, high = (row.get(end) for end in INTERVAL)
+    if (low is None) != (high is None):
+        yield "has half an interval"
+    elif low is not None and not low - 1e-9 <= row["rate"] <= high + 1e-9 and not of_population:
+        yield "has a rate outside its interval"
+    limits = [row[name] for name in RISING if name in units]
+    if limits != sorted(limits):
+        yield "has limits that do not rise"

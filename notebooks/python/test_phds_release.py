@@ -7,37 +7,48 @@ import os
 import tempfile
 from pathlib import Path
 
-import pandas as pd
+import pyarrow as pa
+import pyarrow.feather
+import pyarrow.parquet
 
-from phds_release import ReleaseError, read_release, releases_folder
+from phds_release import ReleaseError, month_folders, read_release, releases_folder
 
-HEADER = "county,measure,numerator,denominator,rate,ci_low,ci_high,status,audience\n"
+COUNT, SHARE = "count", "share"
+RATE = {"rate": SHARE, "ci_low": SHARE, "ci_high": SHARE}
+SHARES = {"numerator": COUNT, "denominator": COUNT} | RATE
+FUNNEL = SHARES | {"limit_998_low": SHARE, "limit_95_low": SHARE, "limit_95_high": SHARE, "limit_998_high": SHARE}
+CURVE = {"age_months": COUNT, "at_risk": COUNT, "events": COUNT, "censored": COUNT} | RATE
+DOSES = {"persons": COUNT, "doses": COUNT}
+
 SHOWN = "Travis,m,30,40,0.75,0.6,0.86,shown,internal\n"
 ZERO = "Unknown,m,0,40,0,0,0.09,zero,internal\n"
+UNRELIABLE = "Hays,m,12,12,1,0.73,1,unreliable,internal\n"
 SUPPRESSED = "Loving,m,,,,,,suppressed,internal\n"
-SOUND = HEADER + SHOWN + ZERO + SUPPRESSED
+SOUND = SHOWN + ZERO + UNRELIABLE + SUPPRESSED
+POPULATION = {"denominators": [{"source": "population:p", "description": "d"}]}
 passed = 0
 
 
-def release(folder, table=SOUND, name="table.csv", form="csv", beside=None, **changes):
+def release(folder, rows=SOUND, name="table.csv", form="csv", beside="release.json", numbers=SHARES, labels=("county",), content=None, **changes):
     """Write a release and return its folder. `changes` are to release.json; None takes a key out."""
-    content = table if isinstance(table, bytes) else table.encode()
-    columns = HEADER.strip().split(",")
-    rows = 3 if isinstance(table, bytes) else table.count("\n") - 1
+    doses = numbers is DOSES
+    columns = [*labels, *([] if doses else ["measure"]), *numbers, "status", "audience"]
+    content = content or (",".join(columns) + "\n" + rows).encode()
     metadata = {
-        "schema_version": 1, "release_id": "r", "audience": "internal", "marking": "INTERNAL",
-        "tool": {"name": "phds", "version": "0"},
-        "measure": {"id": "m", "title": "M", "definition": "d", "version": "1", "fingerprint": "f"},
+        "schema_version": 2, "release_id": "r", "audience": "internal", "marking": "INTERNAL",
+        "tool": {"name": "phds", "version": "0"}, "indicator": "doses" if doses else "coverage", "indicator_definition": "d",
+        "measure": None if doses else {"id": "m", "title": "M", "definition": "d", "version": "1", "fingerprint": "f"},
         "cohort": {"description": "c", "as_of": "2026-10-31"},
-        "denominator": {"source": "s", "description": "d"},
-        "dimensions": [{"id": "county", "title": "County"}],
-        "interval": {"method": "wilson", "level": 0.95}, "delivery": {"sha256": "0"},
+        "denominators": [{"source": "clients", "description": "d"}],
+        "dimensions": [{"id": "county", "title": "County"}], "labels": list(labels),
+        "numbers": [{"name": number, "title": number, "unit": unit} for number, unit in numbers.items()],
+        "interval": None if doses else {"method": "wilson", "level": 0.95}, "reporting_period": "2026-10", "delivery": {"sha256": "0"},
         "dictionary": {"fingerprint": "f"}, "disclosure": {"k": 11, "fingerprint": "f"}, "caveats": [],
-        "table": {"format": form, "file": name, "sha256": hashlib.sha256(content).hexdigest(), "rows": rows, "columns": columns},
+        "table": {"format": form, "file": name, "sha256": hashlib.sha256(content).hexdigest(), "rows": rows.count("\n"), "columns": columns},
     }  # fmt: skip
     metadata = {key: value for key, value in (metadata | changes).items() if value is not None}
     (folder / name).write_bytes(content)
-    (folder / (beside or "release.json")).write_text(json.dumps(metadata))
+    (folder / beside).write_text(json.dumps(metadata))
     return folder
 
 
@@ -47,6 +58,12 @@ def check(name, holds):
         raise SystemExit(f"failed: {name}")
     passed += 1
     print(f"ok  python reader: {name}")
+
+
+def accepts(name, *rows, **changes):
+    with tempfile.TemporaryDirectory() as folder:
+        table, _ = read_release(release(Path(folder), "".join(row + "\n" for row in rows), **changes))
+        check(f"accepts {name}", table.num_rows == len(rows))
 
 
 def refuses(name, words, prepare):
@@ -61,12 +78,16 @@ def refuses(name, words, prepare):
 
 
 def with_row(row):
-    return lambda folder: release(folder, HEADER + SHOWN + row + "\n")
+    return lambda folder: release(folder, SHOWN + row + "\n")
+
+
+def of(numbers, *rows, **changes):
+    return lambda folder: release(folder, "".join(row + "\n" for row in rows), numbers=numbers, **changes)
 
 
 def tampered(folder):
     table = release(folder) / "table.csv"
-    table.write_text(SOUND.replace("30,40", "31,40"))
+    table.write_text(table.read_text().replace("30,40", "31,40"))
     return folder
 
 
@@ -84,58 +105,97 @@ def outside(folder):
     return folder
 
 
+def binary(table, form):
+    """A release with `table` in a format that is no text."""
+    buffer = io.BytesIO()
+    if form == "parquet":
+        pa.parquet.write_table(table, buffer)
+    else:
+        pa.feather.write_feather(table, buffer)
+    return lambda folder: release(folder, name=f"table.{form}", form=form, content=buffer.getvalue())
+
+
 with tempfile.TemporaryDirectory() as folder:
     path = release(Path(folder))
-    frame, metadata = read_release(path)
-    hidden = frame[frame["status"] == "suppressed"]
-    check("reads a folder", len(frame) == 3 and metadata["measure"]["id"] == "m")
-    check("keeps a suppressed cell missing", hidden[["numerator", "denominator", "rate", "ci_low", "ci_high"]].isna().all(axis=None))
-    check("keeps a zero a zero", frame.loc[1, "numerator"] == 0 and frame.loc[1, "rate"] == 0)
-    check("reads a table by its path", read_release(path / "table.csv")[0].equals(frame))
+    table, metadata = read_release(path)
+    rows = {row["status"]: row for row in table.to_pylist()}
+    check("reads a folder", table.num_rows == 4 and metadata["measure"]["id"] == "m")
+    check("keeps a suppressed row null", all(rows["suppressed"][name] is None for name in SHARES))
+    check("keeps a zero a zero", rows["zero"]["numerator"] == 0 and rows["zero"]["rate"] == 0)
+    check("reads the rate of an unreliable row", rows["unreliable"]["rate"] == 1)
+    check("reads a table by its path", read_release(path / "table.csv")[0].equals(table))
 
 with tempfile.TemporaryDirectory() as folder:
     release(Path(folder), beside="table.csv.release.json", release_id="own")
     release(Path(folder), release_id="shared")
     check("takes <file>.release.json first", read_release(Path(folder) / "table.csv")[1]["release_id"] == "own")
 
-typed = pd.read_csv(io.StringIO(SOUND)).astype({"numerator": "Int64", "denominator": "Int64"})
-for form, write in (("parquet", typed.to_parquet), ("arrow", typed.to_feather)):
+for form in ("parquet", "arrow"):
     with tempfile.TemporaryDirectory() as folder:
-        buffer = io.BytesIO()
-        write(buffer)
-        path = release(Path(folder), buffer.getvalue(), f"table.{form}", form)
-        check(f"reads {form} as it reads csv", read_release(path)[0].equals(frame))
+        check(f"reads {form} as it reads csv", read_release(binary(table, form)(Path(folder)))[0].equals(table))
 
-typed.loc[2, "numerator"] = 77
-leaking = io.BytesIO()
-typed.to_parquet(leaking)
+leaking = pa.Table.from_pylist(table.to_pylist()[:3] + [table.to_pylist()[3] | {"numerator": 77}], schema=table.schema)
 refuses("a tampered table", "SHA-256 differs", tampered)
-refuses("a suppressed cell with a number", "row 2 is withheld", with_row("Loving,m,77,,,,,suppressed,internal"))
-refuses("a suppressed cell with an interval", "ci_low", with_row("Loving,m,,,,0.77,,suppressed,internal"))
-refuses("a suppressed cell with zero in it", "numerator", with_row("Loving,m,0,,,,,suppressed,internal"))
-refuses("an unreliable cell with a rate", "carries a number in rate", with_row("Loving,m,,,0.77,,,unreliable,internal"))
-refuses("a suppressed cell with a number in parquet", "is withheld", lambda f: release(f, leaking.getvalue(), "table.parquet", "parquet"))
+refuses("a suppressed row with a number", "row 2 is withheld", with_row("Loving,m,77,,,,,suppressed,internal"))
+refuses("a suppressed row with an interval", "ci_low", with_row("Loving,m,,,,0.77,,suppressed,internal"))
+refuses("a suppressed row with zero in it", "numerator", with_row("Loving,m,0,,,,,suppressed,internal"))
+refuses("a row of nobody with a rate", "carries a number in rate", with_row("Loving,m,,,0.77,,,not_applicable,internal"))
+refuses("a suppressed row with a number in parquet", "is withheld", binary(leaking, "parquet"))
 refuses("a missing folder", "no release at", lambda folder: folder / "none")
 refuses("a missing release.json", "no release.json", without("release.json"))
 refuses("a missing table", "no table", without("table.csv"))
 refuses("another table's release.json", "does not describe", lambda f: (release(f) / "table.csv").rename(f / "other.csv"))
 refuses("a table outside the folder", "without a folder", outside)
-refuses("another schema_version", "schema_version", lambda f: release(f, schema_version=2))
+refuses("schema_version 1", "use the notebooks of the phds version", lambda f: release(f, schema_version=1))
 refuses("release.json without a marking", "nothing under marking", lambda f: release(f, marking=None))
-refuses("other columns", "columns must be", lambda f: release(f, SOUND.replace("county,", "zip,", 1)))
+refuses("rates without a measure", "nothing under measure.id", lambda f: release(f, measure=None))
+refuses("a number of another unit", "count or share", lambda f: release(f, numbers=SHARES | {"rate": "percent"}))
+refuses("other columns", "columns must be", lambda f: release(f, labels=["county"], content=b"zip,status\n"))
 refuses("an unknown status", "unknown status", with_row("Loving,m,,,,,,hidden,internal"))
+refuses("a row without a label", "has no county", with_row(",m,30,40,0.75,0.6,0.86,shown,internal"))
 refuses("a row for another audience", "another audience", with_row("Loving,m,,,,,,suppressed,public"))
+refuses("a row of another measure", "another measure", with_row("Loving,n,,,,,,suppressed,internal"))
 refuses("a rate in percent", "outside 0 to 1", with_row("Hays,m,30,40,77,60,86,shown,internal"))
 refuses("a number that is text", "no readable number", with_row("Hays,m,x77,40,0.75,0.6,0.86,shown,internal"))
-refuses("a shown cell without a number", "no numerator", with_row("Hays,m,,,,,,shown,internal"))
+refuses("half a client", "no readable number", with_row("Hays,m,0.77,40,0.75,0.6,0.86,shown,internal"))
+refuses("a shown row without a number", "no numerator", with_row("Hays,m,,,,,,shown,internal"))
+refuses("a numerator above its denominator", "more numerator than denominator", with_row("Hays,m,77,40,0.75,0.6,0.86,shown,internal"))
+refuses("a rate outside its interval", "outside its interval", with_row("Hays,m,30,40,0.77,0.8,0.86,shown,internal"))
+refuses("half an interval", "half an interval", with_row("Hays,m,30,40,0.77,0.6,,shown,internal"))
+refuses("a zero that is none", "status zero", with_row("Hays,m,30,40,0.75,0.6,0.86,zero,internal"))
 refuses("a row told twice", "repeats", with_row(SHOWN.strip()))
 refuses("a row that is cut short", "fewer fields", with_row("Hays,m,30"))
 
-os.environ["PHDS_RELEASES"] = "/nowhere"
-try:
-    releases_folder()
-except ReleaseError as refusal:
-    check("names the command when there are no releases", "cargo run --release -- demo" in str(refusal))
-else:
-    raise SystemExit("failed: finds releases in /nowhere")
+# Each kind has numbers of its own.
+accepts("more of a population than it has", "Hays,m,45,40,1.125,0.91,1,shown,internal", **POPULATION)
+accepts("denominators side by side", "Hays,population:p,m,45,40,1.125,0.91,1,shown,internal", "Hays,clients,m,30,40,0.75,0.6,0.86,shown,internal", labels=["county", "denominator_source"])
+refuses("more than all clients beside a population", "outside 0 to 1", of(SHARES, "Hays,clients,m,45,40,1.125,0.91,1,shown,internal", labels=["county", "denominator_source"]))
+refuses("an interval above 1 of a population", "ci_high outside", of(SHARES, "Hays,m,45,40,1.125,0.91,1.2,shown,internal", **POPULATION))
+accepts("limits", "Hays,m,30,40,0.75,0.6,0.86,0.6,0.7,0.9,0.95,shown,internal", numbers=FUNNEL)
+refuses("limits that cross", "limits that do not rise", of(FUNNEL, "Hays,m,30,40,0.75,0.6,0.86,0.7,0.6,0.9,0.95,shown,internal"))
+CURVE_2021 = "2021,m,12,90,0,0,0,,,shown,internal", "2021,m,13,90,45,0,0.5,0.4,0.6,shown,internal"
+accepts("a curve", *CURVE_2021, "2022,m,,,,,,,,suppressed,internal", numbers=CURVE)
+refuses("a curve that goes back in age", "rise with age", of(CURVE, *reversed(CURVE_2021)))
+refuses("a curve that falls", "rise with age", of(CURVE, *CURVE_2021, "2021,m,14,45,0,0,0.4,0.3,0.5,shown,internal"))
+refuses("more events than are at risk", "more events than at_risk", of(CURVE, "2021,m,13,40,77,0,0.5,0.4,0.6,shown,internal"))
+accepts("doses", "2024-01,30,40,shown,internal", "2024-02,,,suppressed,internal", numbers=DOSES, denominators=[])
+refuses("more persons than doses", "more persons than doses", of(DOSES, "2024-01,77,40,shown,internal", denominators=[]))
+
+
+def says(name, words, ask):
+    try:
+        ask()
+    except ReleaseError as refusal:
+        check(name, words in str(refusal))
+    else:
+        raise SystemExit(f"failed: {name}")
+
+
+with tempfile.TemporaryDirectory() as folder:
+    os.environ["PHDS_RELEASES"] = folder
+    says("names the question file when there is no month", "phds query notebooks/monthly.toml", month_folders)
+    for name in ("2024-12", "2024-11", "by_county"):
+        (Path(folder) / name).mkdir()
+    check("finds the months in their order", [month.name for month in month_folders()] == ["2024-11", "2024-12"])
+says("names the command when there are no releases", "cargo run --release -- demo", lambda: releases_folder("by_county"))
 print(f"{passed} checks passed")

@@ -7,43 +7,53 @@
 #   release <- read_release("demo/releases/by_county")
 #   release$table; release$metadata
 #
-# Needs the packages jsonlite and digest. Reads CSV tables; Parquet and Arrow are for Python.
+# Needs the packages jsonlite and digest; for Parquet nanoparquet or arrow, for Arrow files arrow.
 
-SCHEMA_VERSION <- "1"
-NUMBERS <- c("numerator", "denominator", "rate", "ci_low", "ci_high")
-COLUMNS <- c("measure", NUMBERS, "status", "audience")
-WITH_NUMBERS <- c("shown", "zero")
-STATUSES <- c(WITH_NUMBERS, "suppressed", "not_applicable", "unreliable")
+SCHEMA_VERSION <- "2"
+WITH_NUMBERS <- c("shown", "zero", "unreliable")
+STATUSES <- c(WITH_NUMBERS, "suppressed", "not_applicable")
+INTERVAL <- c("ci_low", "ci_high")
+RISING <- c("limit_998_low", "limit_95_low", "limit_95_high", "limit_998_high")
 REQUIRED <- c(
-  "schema_version", "release_id", "audience", "marking", "tool.name", "tool.version",
-  "measure.id", "measure.title", "measure.definition", "measure.version", "measure.fingerprint",
-  "cohort.description", "cohort.as_of", "denominator.source", "denominator.description",
-  "dimensions", "interval.method", "interval.level", "delivery.sha256", "dictionary.fingerprint",
-  "disclosure.k", "disclosure.fingerprint", "caveats",
+  "schema_version", "release_id", "audience", "marking", "tool.name", "tool.version", "indicator", "indicator_definition",
+  "cohort.description", "cohort.as_of", "denominators", "dimensions", "labels", "numbers", "reporting_period",
+  "delivery.sha256", "dictionary.fingerprint", "disclosure.k", "disclosure.fingerprint", "caveats",
   "table.format", "table.file", "table.sha256", "table.rows", "table.columns"
 )
+REQUIRED_OF_RATES <- c(
+  "measure.id", "measure.title", "measure.definition", "measure.version", "measure.fingerprint", "interval.method", "interval.level"
+)
 MAKE_DEMO <- "cargo run --release -- demo"
+MAKE_MONTH <- "phds query notebooks/monthly.toml --store STORE --period YYYY-MM --out RELEASES/YYYY-MM"
 
 refuse_release <- function(...) stop(paste0(...), call. = FALSE)
 
-# The folder of releases: PHDS_RELEASES, else the one that the demonstration makes.
-releases_folder <- function(here = getwd()) {
+# The folder of releases: PHDS_RELEASES, else the one that the demonstration makes. `needed`: folders that are in it.
+releases_folder <- function(needed = "", here = getwd()) {
   folder <- Sys.getenv("PHDS_RELEASES", file.path(here, "..", "..", "demo", "releases"))
-  for (name in c("by_county", "by_birth_year")) {
+  for (name in needed) {
     if (!dir.exists(file.path(folder, name))) {
       refuse_release(
         "no release folder `", name, "` in ", folder,
-        "\nhint: run `", MAKE_DEMO, "` in the top folder of phds, or set PHDS_RELEASES",
-        " to a folder that has by_county/ and by_birth_year/"
+        "\nhint: run `", MAKE_DEMO, "` in the top folder of phds, or set PHDS_RELEASES to a folder that has it"
       )
     }
   }
   folder
 }
 
+# The folders of the releases of each month, the earliest first: those called YYYY-MM in the folder of releases.
+month_folders <- function() {
+  months <- sort(list.files(releases_folder(), "^[0-9]{4}-[0-9]{2}$", full.names = TRUE))
+  if (length(months) == 0) {
+    refuse_release("no folder of a month in ", releases_folder(), "\nhint: run `", MAKE_MONTH, "`")
+  }
+  months
+}
+
 # Returns list(table, metadata) of the release at `path`: its folder, or its table.
 #
-# Suppressed, unreliable and not applicable cells are NA, never zero. Do not add cells up:
+# Numbers of suppressed and not applicable rows are NA, never zero. Do not add rows up:
 # sum(..., na.rm = TRUE) skips the missing ones, and so counts them as zero after all.
 read_release <- function(path) {
   found <- locate_release(path)
@@ -69,10 +79,7 @@ read_release <- function(path) {
       "\nhint: a release is never edited; make it again"
     )
   }
-  if (metadata$table$format != "csv") {
-    refuse_release(found$table, ": R reads CSV releases\nhint: make the release with the format csv")
-  }
-  table <- parse_release_csv(content, found$table)
+  table <- parse_release(content, metadata$table$format, found$table)
   check_release_columns(table, metadata, found$table)
   list(table = check_release_cells(table, metadata, found$table), metadata = metadata)
 }
@@ -85,7 +92,7 @@ locate_release <- function(path) {
     table <- path
     candidates <- c(paste0(path, ".release.json"), file.path(dirname(path), "release.json"))
   } else {
-    refuse_release("no release at ", path, "\nhint: `", MAKE_DEMO, "` makes the demonstration releases")
+    refuse_release("no release at ", path, "\nhint: `", MAKE_DEMO, "` makes the demonstration releases, `", MAKE_MONTH, "` those of a month")
   }
   candidates <- candidates[file.exists(candidates)]
   if (length(candidates) == 0) {
@@ -110,12 +117,9 @@ read_release_metadata <- function(file) {
   absent <- Filter(function(key) {
     value <- release_value(metadata, key)
     is.null(value) || identical(value, "")
-  }, REQUIRED)
+  }, c(REQUIRED, if (!identical(metadata$indicator, "doses")) REQUIRED_OF_RATES))
   if (length(absent) > 0) {
     refuse_release(file, ": nothing under ", paste(absent, collapse = ", "))
-  }
-  if (!metadata$audience %in% c("internal", "public")) {
-    refuse_release(file, ": audience must be internal or public")
   }
   metadata
 }
@@ -127,38 +131,68 @@ release_value <- function(metadata, dotted) {
   metadata
 }
 
-# Every field as text: "NA" is a word here and an empty field is an empty field.
-parse_release_csv <- function(content, file) {
-  unreadable <- function(e) refuse_release(file, " cannot be read as csv") # R's own text may show a row
-  tryCatch(
-    {
-      text <- rawToChar(content)
-      Encoding(text) <- "UTF-8"
-      stopifnot(validUTF8(text))
-      read.csv(
-        text = text, colClasses = "character", na.strings = character(0), check.names = FALSE,
-        fill = FALSE, comment.char = "", encoding = "UTF-8"
-      )
-    },
-    error = unreadable, warning = unreadable
+# The table as text and numbers; of CSV every field is text.
+parse_release <- function(content, format, file) {
+  unreadable <- function(e) refuse_release(file, " cannot be read as ", format) # R's own text may show a row
+  parse <- if (format == "csv") parse_csv else binary_reader(format)
+  if (is.null(parse)) {
+    refuse_release(
+      file, ": no package here reads ", format,
+      "\nhint: make the release with --format csv, or install nanoparquet (Parquet) or arrow (Parquet and Arrow)"
+    )
+  }
+  tryCatch(parse(content), error = unreadable, warning = unreadable)
+}
+
+# "NA" is a word here and an empty field is an empty field.
+parse_csv <- function(content) {
+  text <- rawToChar(content)
+  Encoding(text) <- "UTF-8"
+  stopifnot(validUTF8(text))
+  read.csv(
+    text = text, colClasses = "character", na.strings = character(0), check.names = FALSE,
+    fill = FALSE, comment.char = "", encoding = "UTF-8"
   )
 }
 
-check_release_columns <- function(table, metadata, file) {
-  ids <- lapply(metadata$dimensions, function(dimension) if (is.list(dimension)) dimension$id)
-  if (any(vapply(ids, is.null, TRUE))) {
-    refuse_release(file, ": each entry of dimensions in release.json needs an id")
+# A function of the bytes of a file, by the package that is there; NULL when there is none.
+binary_reader <- function(format) {
+  has <- function(package) requireNamespace(package, quietly = TRUE)
+  read <- if (format == "parquet" && has("nanoparquet")) {
+    nanoparquet::read_parquet
+  } else if (format == "parquet" && has("arrow")) {
+    arrow::read_parquet
+  } else if (format == "arrow" && has("arrow")) {
+    arrow::read_ipc_file
   }
-  expected <- c(unlist(ids), COLUMNS)
+  if (!is.null(read)) {
+    function(content) {
+      copy <- tempfile() # of the bytes that were verified
+      on.exit(unlink(copy))
+      writeBin(content, copy)
+      as.data.frame(read(copy))
+    }
+  }
+}
+
+# The names and units of the numbers.
+release_units <- function(metadata, file) {
+  units <- lapply(metadata$numbers, function(number) if (isTRUE(number$unit %in% c("count", "share"))) number$unit)
+  names <- lapply(metadata$numbers, function(number) number$name)
+  if (any(lengths(units) == 0 | lengths(names) == 0)) {
+    refuse_release(file, ": each entry of numbers needs a name, and count or share as its unit")
+  }
+  stats::setNames(unlist(units), unlist(names))
+}
+
+check_release_columns <- function(table, metadata, file) {
+  units <- release_units(metadata, file)
+  expected <- c(unlist(metadata$labels), if (!is.null(metadata$measure)) "measure", names(units), "status", "audience")
   if (!identical(names(table), expected)) {
     refuse_release(file, ": columns must be ", paste(expected, collapse = ", "))
   }
-  listed <- unlist(metadata$table$columns)
-  if (!identical(listed, expected) && !identical(as.numeric(length(expected)), suppressWarnings(as.numeric(listed)))) {
-    refuse_release(file, ": release.json lists other columns than the table has")
-  }
-  if (metadata$table$rows != nrow(table)) {
-    refuse_release(file, ": release.json counts other rows than the table has")
+  if (!identical(unlist(metadata$table$columns), expected) || metadata$table$rows != nrow(table)) {
+    refuse_release(file, ": release.json tells of other columns or rows than the table has")
   }
 }
 
@@ -169,38 +203,60 @@ check_release_cells <- function(table, metadata, file) {
       refuse_release(file, ": row ", bad[1], " ", why, "\nhint: do not use this release; report it")
     }
   }
-  keys <- setdiff(names(table), NUMBERS)
-  for (key in keys) refuse(table[[key]] == "", paste("has no", key))
+  units <- release_units(metadata, file)
+  texts <- setdiff(names(table), names(units))
+  for (name in texts) refuse(is.na(table[[name]]) | table[[name]] == "", paste("has no", name))
   refuse(!table$status %in% STATUSES, "has an unknown status")
   refuse(table$audience != metadata$audience, "has another audience than release.json")
-  refuse(table$measure != metadata$measure$id, "has another measure than release.json")
-  refuse(duplicated(table[setdiff(keys, c("status", "audience"))]), "repeats an earlier row")
+  if (!is.null(metadata$measure)) {
+    measure <- paste(c(metadata$from_measure$id, metadata$measure$id), collapse = " to ")
+    refuse(table$measure != measure, "has another measure than release.json")
+  }
+  rows <- c(unlist(metadata$labels), intersect("age_months", names(units)))
+  refuse(duplicated(table[rows]), "repeats an earlier row")
 
-  # First of all, before any number is parsed: a withheld cell that carries anything is a leak.
+  # First of all, before any number is parsed: a withheld row that carries anything is a leak.
   withheld <- !table$status %in% WITH_NUMBERS
-  for (column in NUMBERS) {
-    filled <- table[[column]] != ""
-    refuse(withheld & filled, paste(
-      "is withheld (suppressed, unreliable or not applicable) and carries a number in", column
-    ))
+  for (name in names(units)) {
+    text <- as.character(table[[name]])
+    filled <- !is.na(text) & text != ""
+    refuse(withheld & filled, paste("is withheld (suppressed or not applicable) and carries a number in", name))
     numbers <- rep(NA_real_, nrow(table))
-    numbers[filled] <- suppressWarnings(as.numeric(table[[column]][filled]))
-    refuse(filled & !is.finite(numbers), paste("has no readable number in", column))
-    table[[column]] <- numbers
+    numbers[filled] <- suppressWarnings(as.numeric(table[[name]][filled]))
+    whole <- units[[name]] == "share" | (numbers >= 0 & numbers %% 1 == 0)
+    refuse(filled & !(is.finite(numbers) & whole), paste("has no readable number in", name))
+    if (!name %in% INTERVAL) refuse(!withheld & !filled, paste("has no", name))
+    table[[name]] <- numbers
   }
 
-  with(table, {
-    refuse(!withheld & is.na(numerator), "has no numerator")
-    refuse(status == "zero" & numerator != 0, "has status zero and another numerator")
-    refuse(
-      numerator %% 1 > 0 | denominator %% 1 > 0 | numerator < 0 | numerator > denominator,
-      "has a numerator and denominator that cannot be"
-    )
-    for (column in c("rate", "ci_low", "ci_high")) {
-      refuse(table[[column]] < 0 | table[[column]] > 1, paste("has a", column, "outside 0 to 1"))
+  # A population is another source of counts than the file: it may be the smaller one.
+  sources <- vapply(metadata$denominators, function(denominator) denominator$source, "")
+  source <- if (is.null(table$denominator_source)) rep(paste(sources, collapse = ""), nrow(table)) else table$denominator_source
+  of_population <- startsWith(source, "population:")
+  for (name in names(units)[units == "share"]) {
+    above <- table[[name]] > 1 & !(of_population & name == "rate")
+    refuse(table[[name]] < 0 | above, paste("has a", name, "outside 0 to 1"))
+  }
+  for (pair in list(c("numerator", "denominator"), c("events", "at_risk"), c("persons", "doses"))) {
+    if (pair[1] %in% names(units)) {
+      refuse(table[[pair[1]]] > table[[pair[2]]] & !of_population, paste("has more", pair[1], "than", pair[2]))
     }
-    refuse(is.na(ci_low) != is.na(ci_high), "has half an interval")
-    refuse(ci_low > rate + 1e-9 | ci_high < rate - 1e-9, "has a rate outside its interval")
-  })
+  }
+  first <- intersect(c("numerator", "persons"), names(units))
+  if (length(first)) refuse(table$status == "zero" & table[[first]] != 0, "has status zero and another number")
+  if ("rate" %in% names(units)) {
+    with(table, {
+      refuse(is.na(ci_low) != is.na(ci_high), "has half an interval")
+      refuse((ci_low > rate + 1e-9 | ci_high < rate - 1e-9) & !of_population, "has a rate outside its interval")
+    })
+  }
+  for (at in seq_along(RISING)[-1]) {
+    if (RISING[at] %in% names(units)) refuse(table[[RISING[at - 1]]] > table[[RISING[at]]], "has limits that do not rise")
+  }
+  if ("age_months" %in% names(units)) {
+    curve <- interaction(table[unlist(metadata$labels)], drop = TRUE)
+    back <- function(column) ave(column, curve, FUN = function(x) c(FALSE, diff(x) < 0)) == 1
+    refuse(back(table$age_months) | back(table$rate), "is of a curve that does not rise with age")
+  }
   table
 }

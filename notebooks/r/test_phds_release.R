@@ -2,31 +2,46 @@
 
 source("phds_release.R")
 
-HEADER <- "county,measure,numerator,denominator,rate,ci_low,ci_high,status,audience\n"
-SHOWN <- "Travis,m,30,40,0.75,0.6,0.86,shown,internal\n"
-ZERO <- "Unknown,m,0,40,0,0,0.09,zero,internal\n"
-SUPPRESSED <- "Loving,m,,,,,,suppressed,internal\n"
-SOUND <- paste0(HEADER, SHOWN, ZERO, SUPPRESSED)
+numbers_of <- function(counts, shares = character(0)) {
+  stats::setNames(rep(c("count", "share"), c(length(counts), length(shares))), c(counts, shares))
+}
+RATE <- c("rate", "ci_low", "ci_high")
+SHARES <- numbers_of(c("numerator", "denominator"), RATE)
+FUNNEL <- numbers_of(c("numerator", "denominator"), c(RATE, "limit_998_low", "limit_95_low", "limit_95_high", "limit_998_high"))
+CURVE <- numbers_of(c("age_months", "at_risk", "events", "censored"), RATE)
+DOSES <- numbers_of(c("persons", "doses"))
+
+SHOWN <- "Travis,m,30,40,0.75,0.6,0.86,shown,internal"
+ZERO <- "Unknown,m,0,40,0,0,0.09,zero,internal"
+UNRELIABLE <- "Hays,m,12,12,1,0.73,1,unreliable,internal"
+SUPPRESSED <- "Loving,m,,,,,,suppressed,internal"
+SOUND <- c(SHOWN, ZERO, UNRELIABLE, SUPPRESSED)
+POPULATION <- list(denominators = list(list(source = "population:p", description = "d")))
 passed <- 0
 
 # Write a release and return its folder. `changes` are to release.json.
-release <- function(folder, table = SOUND, name = "table.csv", beside = "release.json", changes = list()) {
+release <- function(folder, rows = SOUND, numbers = SHARES, labels = "county", header = NULL, beside = "release.json", changes = list()) {
+  doses <- identical(numbers, DOSES)
+  columns <- c(labels, if (!doses) "measure", names(numbers), "status", "audience")
+  table <- paste0(paste(c(if (is.null(header)) paste(columns, collapse = ",") else header, rows), collapse = "\n"), "\n")
   metadata <- list(
-    schema_version = 1, release_id = "r", audience = "internal", marking = "INTERNAL",
-    tool = list(name = "phds", version = "0"),
-    measure = list(id = "m", title = "M", definition = "d", version = "1", fingerprint = "f"),
+    schema_version = 2, release_id = "r", audience = "internal", marking = "INTERNAL",
+    tool = list(name = "phds", version = "0"), indicator = if (doses) "doses" else "coverage", indicator_definition = "d",
+    measure = if (!doses) list(id = "m", title = "M", definition = "d", version = "1", fingerprint = "f"),
     cohort = list(description = "c", as_of = "2026-10-31"),
-    denominator = list(source = "s", description = "d"),
-    dimensions = list(list(id = "county", title = "County")),
-    interval = list(method = "wilson", level = 0.95), delivery = list(sha256 = "0"),
+    denominators = list(list(source = "clients", description = "d")),
+    dimensions = list(list(id = "county", title = "County")), labels = as.list(labels),
+    numbers = unname(Map(function(name, unit) list(name = name, title = name, unit = unit), names(numbers), numbers)),
+    interval = if (!doses) list(method = "wilson", level = 0.95), reporting_period = "2026-10", delivery = list(sha256 = "0"),
     dictionary = list(fingerprint = "f"), disclosure = list(k = 11, fingerprint = "f"), caveats = list(),
     table = list(
-      format = "csv", file = name, sha256 = digest::digest(table, algo = "sha256", serialize = FALSE),
-      rows = lengths(regmatches(table, gregexpr("\n", table))) - 1, columns = strsplit(trimws(HEADER), ",")[[1]]
+      format = "csv", file = "table.csv", sha256 = digest::digest(table, algo = "sha256", serialize = FALSE),
+      rows = length(rows), columns = as.list(columns)
     )
   )
-  metadata <- utils::modifyList(metadata, changes) # NULL takes a key out
-  cat(table, file = file.path(folder, name))
+  metadata[names(changes)] <- changes
+  metadata <- Filter(Negate(is.null), metadata) # NULL takes a key out
+  cat(table, file = file.path(folder, "table.csv"))
   cat(jsonlite::toJSON(metadata, auto_unbox = TRUE), file = file.path(folder, beside))
   folder
 }
@@ -43,6 +58,10 @@ check <- function(name, holds) {
   cat("ok  R reader: ", name, "\n", sep = "")
 }
 
+accepts <- function(name, rows, ...) {
+  check(paste("accepts", name), nrow(read_release(release(new_folder(), rows, ...))$table) == length(rows))
+}
+
 # `prepare` gets an empty folder and returns the path to read; the refusal must say `words`.
 refuses <- function(name, words, prepare) {
   folder <- new_folder()
@@ -54,23 +73,24 @@ refuses <- function(name, words, prepare) {
   check(paste("refuses", name), grepl(words, said, fixed = TRUE) && !grepl("77", told))
 }
 
-with_row <- function(row) function(folder) release(folder, paste0(HEADER, SHOWN, row, "\n"))
+of <- function(...) {
+  arguments <- list(...)
+  function(folder) do.call(release, c(folder, arguments))
+}
+with_row <- function(row) of(c(SHOWN, row))
+changed <- function(...) of(changes = list(...))
 
 without <- function(name) function(folder) {
   file.remove(file.path(release(folder), name))
   folder
 }
 
-changed <- function(...) {
-  changes <- list(...)
-  function(folder) release(folder, changes = changes)
-}
-
 folder <- release(new_folder())
 sound <- read_release(folder)
-check("reads a folder", nrow(sound$table) == 3 && sound$metadata$measure$id == "m")
-check("keeps a suppressed cell missing", all(is.na(sound$table[3, NUMBERS])))
+check("reads a folder", nrow(sound$table) == 4 && sound$metadata$measure$id == "m")
+check("keeps a suppressed row missing", all(is.na(sound$table[4, names(SHARES)])))
 check("keeps a zero a zero", sound$table$numerator[2] == 0 && sound$table$rate[2] == 0)
+check("reads the rate of an unreliable row", sound$table$rate[3] == 1)
 check("reads a table by its path", identical(read_release(file.path(folder, "table.csv")), sound))
 
 folder <- release(new_folder(), beside = "table.csv.release.json", changes = list(release_id = "own"))
@@ -78,13 +98,14 @@ invisible(release(folder, changes = list(release_id = "shared")))
 check("takes <file>.release.json first", read_release(file.path(folder, "table.csv"))$metadata$release_id == "own")
 
 refuses("a tampered table", "SHA-256 differs", function(folder) {
-  cat(sub("30,40", "31,40", SOUND), file = file.path(release(folder), "table.csv"))
+  file <- file.path(release(folder), "table.csv")
+  writeLines(sub("30,40", "31,40", readLines(file)), file)
   folder
 })
-refuses("a suppressed cell with a number", "row 2 is withheld", with_row("Loving,m,77,,,,,suppressed,internal"))
-refuses("a suppressed cell with an interval", "ci_low", with_row("Loving,m,,,,0.77,,suppressed,internal"))
-refuses("a suppressed cell with zero in it", "numerator", with_row("Loving,m,0,,,,,suppressed,internal"))
-refuses("an unreliable cell with a rate", "carries a number in rate", with_row("Loving,m,,,0.77,,,unreliable,internal"))
+refuses("a suppressed row with a number", "row 2 is withheld", with_row("Loving,m,77,,,,,suppressed,internal"))
+refuses("a suppressed row with an interval", "ci_low", with_row("Loving,m,,,,0.77,,suppressed,internal"))
+refuses("a suppressed row with zero in it", "numerator", with_row("Loving,m,0,,,,,suppressed,internal"))
+refuses("a row of nobody with a rate", "carries a number in rate", with_row("Loving,m,,,0.77,,,not_applicable,internal"))
 refuses("a missing folder", "no release at", function(folder) file.path(folder, "none"))
 refuses("a missing release.json", "no release.json", without("release.json"))
 refuses("a missing table", "no table", without("table.csv"))
@@ -98,18 +119,68 @@ refuses("a table outside the folder", "without a folder", function(folder) {
   writeLines(text, file)
   folder
 })
-refuses("another schema_version", "schema_version", changed(schema_version = 2))
+refuses("schema_version 1", "use the notebooks of the phds version", changed(schema_version = 1))
 refuses("release.json without a marking", "nothing under marking", changed(marking = NULL))
-refuses("other columns", "columns must be", function(folder) release(folder, sub("county,", "zip,", SOUND)))
+refuses("rates without a measure", "nothing under measure.id", changed(measure = NULL))
+refuses("a number of another unit", "count or share", of(numbers = c(SHARES[-3], rate = "percent")))
+refuses("other columns", "columns must be", of(header = "zip,measure,numerator,denominator,rate,ci_low,ci_high,status,audience"))
 refuses("an unknown status", "unknown status", with_row("Loving,m,,,,,,hidden,internal"))
+refuses("a row without a label", "has no county", with_row(",m,30,40,0.75,0.6,0.86,shown,internal"))
 refuses("a row for another audience", "another audience", with_row("Loving,m,,,,,,suppressed,public"))
+refuses("a row of another measure", "another measure", with_row("Loving,n,,,,,,suppressed,internal"))
 refuses("a rate in percent", "outside 0 to 1", with_row("Hays,m,30,40,77,60,86,shown,internal"))
 refuses("a number that is text", "no readable number", with_row("Hays,m,x77,40,0.75,0.6,0.86,shown,internal"))
-refuses("a shown cell without a number", "no numerator", with_row("Hays,m,,,,,,shown,internal"))
-refuses("a row told twice", "repeats", with_row(trimws(SHOWN)))
+refuses("half a client", "no readable number", with_row("Hays,m,0.77,40,0.75,0.6,0.86,shown,internal"))
+refuses("a shown row without a number", "no numerator", with_row("Hays,m,,,,,,shown,internal"))
+refuses("a numerator above its denominator", "more numerator than denominator", with_row("Hays,m,77,40,0.75,0.6,0.86,shown,internal"))
+refuses("a rate outside its interval", "outside its interval", with_row("Hays,m,30,40,0.77,0.8,0.86,shown,internal"))
+refuses("half an interval", "half an interval", with_row("Hays,m,30,40,0.77,0.6,,shown,internal"))
+refuses("a zero that is none", "status zero", with_row("Hays,m,30,40,0.75,0.6,0.86,zero,internal"))
+refuses("a row told twice", "repeats", with_row(SHOWN))
 refuses("a row that is cut short", "cannot be read as csv", with_row("Hays,m,30"))
 
-Sys.setenv(PHDS_RELEASES = "/nowhere")
-said <- tryCatch(releases_folder(), error = conditionMessage)
+# Each kind has numbers of its own.
+MORE <- "Hays,m,45,40,1.125,0.91,1,shown,internal"
+BESIDE <- c("Hays,population:p,m,45,40,1.125,0.91,1,shown,internal", "Hays,clients,m,30,40,0.75,0.6,0.86,shown,internal")
+accepts("more of a population than it has", MORE, changes = POPULATION)
+accepts("denominators side by side", BESIDE, labels = c("county", "denominator_source"))
+refuses("more than all clients beside a population", "outside 0 to 1", of(sub("population:p", "active_1", BESIDE), labels = c("county", "denominator_source")))
+refuses("an interval above 1 of a population", "ci_high outside", of("Hays,m,45,40,1.125,0.91,1.2,shown,internal", changes = POPULATION))
+accepts("limits", "Hays,m,30,40,0.75,0.6,0.86,0.6,0.7,0.9,0.95,shown,internal", numbers = FUNNEL)
+refuses("limits that cross", "limits that do not rise", of("Hays,m,30,40,0.75,0.6,0.86,0.7,0.6,0.9,0.95,shown,internal", numbers = FUNNEL))
+CURVE_2021 <- c("2021,m,12,90,0,0,0,,,shown,internal", "2021,m,13,90,45,0,0.5,0.4,0.6,shown,internal")
+accepts("a curve", c(CURVE_2021, "2022,m,,,,,,,,suppressed,internal"), numbers = CURVE)
+refuses("a curve that goes back in age", "rise with age", of(rev(CURVE_2021), numbers = CURVE))
+refuses("a curve that falls", "rise with age", of(c(CURVE_2021, "2021,m,14,45,0,0,0.4,0.3,0.5,shown,internal"), numbers = CURVE))
+refuses("more events than are at risk", "more events than at_risk", of("2021,m,13,40,77,0,0.5,0.4,0.6,shown,internal", numbers = CURVE))
+accepts("doses", c("2024-01,30,40,shown,internal", "2024-02,,,suppressed,internal"), numbers = DOSES, changes = list(denominators = list()))
+refuses("more persons than doses", "more persons than doses", of("2024-01,77,40,shown,internal", numbers = DOSES, changes = list(denominators = list())))
+
+# Parquet, when a package for it is there: the same checks, on columns that are numbers already.
+parquet <- function(folder, table) {
+  file <- file.path(folder, "table.parquet")
+  if (requireNamespace("nanoparquet", quietly = TRUE)) nanoparquet::write_parquet(table, file) else arrow::write_parquet(table, file)
+  sha256 <- digest::digest(file = file, algo = "sha256")
+  metadata <- utils::modifyList(sound$metadata, list(table = list(format = "parquet", file = "table.parquet", sha256 = sha256)))
+  cat(jsonlite::toJSON(metadata, auto_unbox = TRUE, digits = NA), file = file.path(folder, "release.json"))
+  folder
+}
+if (!is.null(binary_reader("parquet"))) {
+  check("reads parquet as it reads csv", isTRUE(all.equal(read_release(parquet(new_folder(), sound$table))$table, sound$table)))
+  leaking <- sound$table
+  leaking$numerator[4] <- 77
+  refuses("a suppressed row with a number in parquet", "is withheld", function(folder) parquet(folder, leaking))
+} else {
+  refuses("parquet without a package for it", "install nanoparquet", function(folder) {
+    release(folder, changes = list(table = utils::modifyList(sound$metadata$table, list(format = "parquet"))))
+  })
+}
+
+folder <- new_folder()
+Sys.setenv(PHDS_RELEASES = folder)
+check("names the question file when there is no month", grepl(MAKE_MONTH, tryCatch(month_folders(), error = conditionMessage), fixed = TRUE))
+for (name in c("2024-12", "2024-11", "by_county")) dir.create(file.path(folder, name))
+check("finds the months in their order", identical(basename(month_folders()), c("2024-11", "2024-12")))
+said <- tryCatch(releases_folder("by_birth_year"), error = conditionMessage)
 check("names the command when there are no releases", grepl(MAKE_DEMO, said, fixed = TRUE))
 cat(passed, "checks passed\n")
