@@ -85,11 +85,10 @@ impl Loaded {
             }
             RawCounts::Curves(curves) => {
                 let rows = curves.into_iter().flat_map(|(labels, steps)| {
-                    (1..).zip(steps).map(move |(age, step): (u32, _)| {
-                        (
-                            [labels.clone(), vec![age.to_string()]].concat(),
-                            vec![step.at_risk, step.events, step.censored],
-                        )
+                    // Who leaves at the end of a step is censored at the beginning of the next.
+                    let left: Vec<_> = steps.iter().skip(1).map(|step| step.censored).chain([0]).collect();
+                    (1..).zip(steps.into_iter().zip(left)).map(move |(age, (step, left)): (u32, _)| {
+                        ([labels.clone(), vec![age.to_string()]].concat(), vec![step.at_risk, step.events, left])
                     })
                 });
                 rows.collect()

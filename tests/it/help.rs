@@ -163,6 +163,7 @@ fn everything() -> TestContext {
     for (name, text) in [
         ("measures.json", include_str!("../../dictionaries/phds/measures/cms117.toml")),
         ("opportunities.json", include_str!("../../dictionaries/phds/opportunities.toml")),
+        ("questions.json", include_str!("../../notebooks/monthly.toml")),
     ] {
         context.put(name, serde_json::to_vec(&text.parse::<toml::Table>().unwrap()).unwrap());
     }
