@@ -31,6 +31,9 @@ pub const UNKNOWN: &str = "Unknown";
 /// A curve ends so many months after the age of its measure: late doses are seen, and a tail of few clients is not.
 const CURVE_BEYOND: u32 = 12;
 
+/// So many measures are named where one does not suit.
+const LISTED: usize = 12;
+
 /// What a question is bound to.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
@@ -221,9 +224,14 @@ impl<'a> Question<'a> {
         let (name, id) = (self.indicator.name(), &self.measure_at(at).id);
         let Some(why) = self.lacking(at) else { return Ok(()) };
         let others = (0..self.context.measures.measures().len()).filter(|other| self.lacking(*other).is_none());
-        let others = others.map(|other| self.measure_at(other).id.as_str()).collect::<Vec<_>>().join(", ");
+        let others: Vec<_> = others.map(|other| self.measure_at(other).id.as_str()).collect();
+        let more = match others.len().saturating_sub(LISTED) {
+            0 => String::new(),
+            more => format!(", and {more} more of `phds measures`"),
+        };
+        let listed = others[..others.len().min(LISTED)].join(", ");
         Err(Error::usage(format!("`{name}` cannot be asked of `{id}`: {why}"))
-            .hint(format!("it can be asked of: {others}")))
+            .hint(format!("it can be asked of {listed}{more}")))
     }
 
     /// What a measure lacks that the indicator needs.
@@ -240,7 +248,7 @@ impl<'a> Question<'a> {
         };
         match self.indicator {
             Indicator::Missing => {
-                let combined = matches!(requirement, Requirement::AllOf(_));
+                let combined = matches!(requirement, Requirement::AllOf(parts) if parts.len() > 1);
                 (!combined).then(|| "it is no combination of measures".to_owned())
             }
             Indicator::OnTime => {

@@ -209,6 +209,12 @@ fn the_second_author_agrees_on_every_indicator() {
             compare(&ask(indicator, Some(&measure), "zip"), &shares, 300);
         }
     }
+    // Of these, from when on a dose is late is not asked.
+    for measure in ["nis.hepa1", "nis.rotavirus"] {
+        for indicator in [Indicator::Coverage, Indicator::Potential] {
+            compare(&ask(indicator, Some(measure), "zip"), &shares, 300);
+        }
+    }
     let mut dropout = ask(Indicator::Dropout, Some("nis.dtap3"), "zip");
     dropout.to = Some("nis.dtap4".to_owned());
     compare(&dropout, &shares, 100);
