@@ -46,7 +46,7 @@ print(f"{month.name}: {', '.join(f'{name} ({table.num_rows} rows)' for name, tab
 # %% [markdown]
 # ## What these numbers are
 #
-# Of coverage by county in full, of the others what is different.
+# Of coverage by county in full, of the others what is different and which caveats are new.
 
 # %%
 describe(releases["by_county"])

@@ -33,10 +33,12 @@ MEANINGS = {
 
 
 def describe(release, unlike=None):
-    """Show the facts of a release; beside another release, only those that differ."""
+    """Show the facts of a release; beside another release, only those that differ, and caveats that are new."""
     known = dict(facts(unlike)) if unlike else {}
     rows = ""
     for label, text in facts(release):
+        if unlike and label == "Caveats":
+            label, text = "Further caveats", [caveat for caveat in text if caveat not in known[label]]
         if text and known.get(label) != text:
             lines = text if isinstance(text, list) else [text]
             cell = "<br>".join(html.escape(str(line)) for line in lines)

@@ -59,12 +59,17 @@ interval <- function(m) {
   if (!is.null(m$interval)) sprintf("%g %% (%s)", 100 * m$interval$level, m$interval$method)
 }
 
-# Show the facts of a release; beside another release, only those that differ.
+# Show the facts of a release; beside another release, only those that differ, and caveats that are new.
 describe <- function(release, unlike = NULL) {
   escape <- function(text) paste(htmltools::htmlEscape(text), collapse = "<br>")
   texts <- facts(release)
   known <- if (is.null(unlike)) list() else facts(unlike)
   texts <- texts[!mapply(function(label, text) identical(text, known[[label]]), names(texts), texts)]
+  if (!is.null(unlike)) {
+    texts$Caveats <- setdiff(texts$Caveats, known$Caveats)
+    texts <- texts[lengths(texts) > 0]
+    names(texts)[names(texts) == "Caveats"] <- "Further caveats"
+  }
   rows <- sprintf(
     "<tr><th style='vertical-align:top;white-space:nowrap;padding-right:1em'>%s</th><td style='overflow-wrap:anywhere'>%s</td></tr>",
     names(texts), vapply(texts, escape, "")
