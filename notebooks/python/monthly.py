@@ -33,7 +33,7 @@ import pyarrow.compute as pc
 from matplotlib.lines import Line2D
 
 from phds_figure import *  # the frame of figures, and their marks
-from phds_release import WITH_NUMBERS, month_folders, read_release
+from phds_release import month_folders, read_release
 
 months = month_folders()
 month = months[-1]
@@ -46,7 +46,7 @@ print(f"{month.name}: {', '.join(f'{name} ({table.num_rows} rows)' for name, tab
 # %% [markdown]
 # ## What these numbers are
 #
-# Of coverage by county in full, of the others what is different.
+# Of coverage by county in full, of the others what is different and which caveats are new.
 
 # %%
 describe(releases["by_county"])
@@ -120,6 +120,9 @@ rates_over_time(to_frame(tables["by_birth_quarter"]), releases["by_birth_quarter
 
 # %%
 def draw_funnel(frame, release):
+    heading = f"{release['measure']['title']}, by organization"
+    if all_withheld(frame, release, heading):
+        return
     limits, funnel = frame.dropna(subset="rate").sort_values("denominator"), release["funnel"]
     withheld = (frame["status"] == "suppressed").sum()
     note = f"{withheld} of {len(frame)} organizations are suppressed and have no place in the figure. " \
@@ -131,7 +134,7 @@ def draw_funnel(frame, release):
         Line2D([], [], color=GREY, linewidth=1, label="95 % limits"),
         Line2D([], [], color=GREY, linewidth=1, linestyle="--", label="99.8 % limits"),
     ]
-    figure, axes = canvas(release, f"{release['measure']['title']}, by organization", note, marks)
+    figure, axes = canvas(release, heading, note, marks)
     for name, style in (("limit_95_low", "-"), ("limit_95_high", "-"), ("limit_998_low", "--"), ("limit_998_high", "--")):
         axes.plot(limits["denominator"], 100 * limits[name], color=GREY, linewidth=1, linestyle=style)
     axes.axhline(100 * funnel["target"], color=INK, linewidth=1)
@@ -141,8 +144,9 @@ def draw_funnel(frame, release):
         if is_outside:
             axes.annotate(row["organization"], (row["denominator"], 100 * row["rate"]), (6, -2), textcoords="offset points", size=8)
     percent_axis(axes, "y", 20, "Rate")
-    axes.set(xscale="log", xlabel="Denominator (clients of the organization), on a logarithmic scale")
-    ticks = [n for n in (10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000) if limits["denominator"].min() / 1.3 < n < 1.3 * limits["denominator"].max()]
+    ends = min(10, limits["denominator"].min()), max(20, limits["denominator"].max())
+    axes.set(xscale="log", xlim=(ends[0] / 1.1, ends[1] * 1.1), xlabel="Denominator (clients of the organization), on a logarithmic scale")
+    ticks = [n for n in (10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000) if n <= ends[1]]
     axes.set_xticks(ticks, [f"{n:,}" for n in ticks])
     axes.minorticks_off()
     show(figure, f"Funnel of {len(limits)} organizations with limits.", frame)
@@ -157,6 +161,9 @@ draw_funnel(to_frame(tables["funnel"]), releases["funnel"])
 
 # %%
 def draw_curves(frame, release, by):
+    heading = f"{release['measure']['title']}: up to date by age"
+    if all_withheld(frame, release, heading):
+        return
     told = frame.dropna(subset="rate")
     groups = sorted(told[by].unique())
     note = "Where a curve ends, what follows is not told."
@@ -165,7 +172,7 @@ def draw_curves(frame, release, by):
     marks = [Line2D([], [], color=color, linestyle=dashes[at % 4], label=group) for at, (group, color) in enumerate(zip(groups, colors))]
     withheld = sorted(set(frame[by]) - set(groups))
     marks += [mark("suppressed", f"suppressed: {', '.join(withheld)}")] if withheld else []
-    figure, axes = canvas(release, f"{release['measure']['title']}: up to date by age", note, marks, key_columns=4)
+    figure, axes = canvas(release, heading, note, marks, key_columns=4)
     for at, (group, color) in enumerate(zip(groups, colors)):
         curve = told[told[by] == group]
         axes.step(curve["age_months"], 100 * curve["rate"], where="post", color=color, linestyle=dashes[at % 4], linewidth=1.5)
@@ -180,7 +187,8 @@ def draw_curves(frame, release, by):
 draw_curves(to_frame(tables["curve"]), releases["curve"], "birth_year")
 
 # %%
-pd.DataFrame(releases["curve"]["curves"]).astype({"half_by_months": "Int64", "ninety_by_months": "Int64"})
+ages = {"half_by_months": "Int64", "ninety_by_months": "Int64"}
+pd.DataFrame(releases["curve"].get("curves"), columns=["labels", *ages]).astype(ages)
 
 
 # %% [markdown]
@@ -192,14 +200,15 @@ def draw_missing(frame, release, only, most=14):
     frame = frame[(frame[list(only)] == pd.Series(only)).all(axis=1)]
     complete = frame[frame["missing"] == "none"].to_dict("records")
     sets = frame[frame["missing"] != "none"]
-    drawn = sets.head(most).to_dict("records")  # in a release the largest come first
+    drawn = sets.head(most)  # in a release the largest come first
     parts = list(dict.fromkeys(part for row in sets.sort_values("missing", key=lambda sets: -sets.str.len())["missing"] for part in row.split(" + ") if part != "other sets"))
     chosen = ", ".join(f"{word(name)} {value}" for name, value in only.items())
-    note = f"Only {chosen}. " + "".join(f"In time for all parts: {percent(row['rate'])} ({counts(row)})." for row in complete if row["status"] in WITH_NUMBERS)
+    note = f"Only {chosen}. " + "".join(f"In time for all parts: {percent(row['rate'])} ({counts(row)})." for row in complete if row["status"] not in WITHHELD)
     note += f" Drawn: the first {most} of {len(sets)} sets of missing parts." if len(sets) > most else ""
-    marks = marks_of(pd.DataFrame(drawn), rate_and_interval(release))
+    marks = marks_of(drawn, rate_and_interval(release))
+    drawn = drawn.to_dict("records")
     figure, axes = canvas(release, f"{release['measure']['title']}: what is missing", note, marks, plot_height=0.26 * len(drawn), left=3.7, right=1.75, above=0.75)
-    largest = max([10 / 1.25] + [100 * row["ci_high"] for row in drawn if row["status"] in WITH_NUMBERS])
+    largest = max([10 / 1.25] + [100 * row["ci_high"] for row in drawn if row["status"] not in WITHHELD])
     for position, row in enumerate(drawn):
         draw(axes, position, row, across=True)
         axes.text(1.03, position, counts(row), transform=axes.get_yaxis_transform(), verticalalignment="center_baseline", color=INK)
@@ -232,16 +241,17 @@ draw_missing(missing, releases["missing"], {"birth_year": missing["birth_year"].
 
 # %%
 def draw_attribution(frame, release):
+    heading = f"{release['measure']['title']}: rank of organizations by {len(release['attributions'])} rules"
+    if all_withheld(frame, release, heading):
+        return
     rules = [rule["rule"] for rule in release["attributions"]]
     told = frame.dropna(subset="rank").groupby("organization")["attribution"].count()
     drawn = frame[frame["organization"].isin(told[told >= 2].index)]
     note = f"Drawn: the {drawn['organization'].nunique()} organizations with a rank under two rules or more, of {frame['organization'].nunique()}. " \
            "A line is broken where a rule's row is suppressed."  # fmt: skip
-    last = drawn["rank"].max()
-    figure, axes = canvas(release, f"{release['measure']['title']}: rank of organizations by four rules", note, marks_of(drawn.dropna(subset="rank"), "rank of an organization", GREY), plot_height=4.5, right=0.9)
-    for at, rule in enumerate(rules):
-        shown = frame[(frame["attribution"] == rule) & frame["rank"].notna()]
-        axes.text(at, -0.5, f"{len(shown)} shown", ha="center", va="bottom", size=8, color=INK)
+    last = frame["rank"].max()
+    figure, axes = canvas(release, heading, note, marks_of(drawn.dropna(subset="rank"), "rank of an organization", GREY), plot_height=4.5, right=0.9)
+    shown = [((frame["attribution"] == rule) & frame["rank"].notna()).sum() for rule in rules]
     for organization, rows in drawn.groupby("organization"):
         rows = rows.set_index("attribution").reindex(rules)
         ranks = rows["rank"].astype("Float64").to_numpy(dtype=float, na_value=float("nan"))
@@ -251,7 +261,7 @@ def draw_attribution(frame, release):
         for at, row in enumerate(rows.to_dict("records")):
             if not pd.isna(row["rank"]):
                 axes.plot(at, row["rank"], markersize=5, color=color, zorder=3, **LOOKS[row["status"]])
-    axes.set_xticks(range(len(rules)), rules)
+    axes.set_xticks(range(len(rules)), [f"{rule}\n{count} shown" for rule, count in zip(rules, shown)])
     axes.set_yticks([1, *range(5, int(last) + 1, 5)])
     axes.set(ylim=(last + 1, 0), xlim=(-0.3, len(rules) - 0.7), ylabel="Rank (1: the highest rate)", xlabel="Rule of attribution; thick: moved by ten ranks or more")
     axes.tick_params(axis="y", length=0)
@@ -298,6 +308,8 @@ draw_denominators(to_frame(tables["denominators"]), releases["denominators"], "r
 
 # %%
 def draw_doses(frame, release, by, last=36):
+    if all_withheld(frame, release, "Doses administered, by month"):
+        return
     frame = frame.sort_values(by).tail(last)
     marks = [Line2D([], [], color=BLUE, marker="o", label="doses administered"), Line2D([], [], color=ORANGE, marker="s", label="people vaccinated in the month")]
     marks += [mark("suppressed", MEANINGS["suppressed"])] if (frame["status"] == "suppressed").any() else []
@@ -330,6 +342,10 @@ draw_doses(to_frame(tables["doses"]), releases["doses"], "vaccination_month")
 # %%
 def draw_months(earlier, later, by, most=25):
     (before, _), (now, release) = earlier, later
+    title = next(d["title"] for d in release["dimensions"] if d["id"] == by).lower()
+    heading = f"{release['measure']['title']}, by {title}: two months"
+    if all_withheld(to_frame(now), release, heading):
+        return
     both = to_frame(now).merge(to_frame(before)[[by, "rate", "ci_low", "ci_high", "status"]], on=by, how="left", suffixes=("", "_before"), validate="one_to_one")
     drawn = both[both["rate"].notna()].sort_values("denominator", ascending=False).head(most).sort_values("rate", ascending=False)
     dates = [read["cohort"]["as_of"] for _, read in (earlier, later)]
@@ -340,8 +356,7 @@ def draw_months(earlier, later, by, most=25):
     ]
     statuses = set(drawn["status"]) | set(drawn["status_before"].dropna())
     marks += [mark(status, MEANINGS[status]) for status in ("zero", "unreliable", *WITHHELD) if status in statuses]
-    title = next(d["title"] for d in release["dimensions"] if d["id"] == by).lower()
-    figure, axes = canvas(release, f"{release['measure']['title']}, by {title}: two months", note, marks, plot_height=0.3 * max(3, len(drawn)), left=1.75)
+    figure, axes = canvas(release, heading, note, marks, plot_height=0.3 * max(3, len(drawn)), left=1.75)
     for at, row in enumerate(drawn.to_dict("records")):
         draw(axes, at - 0.18, row, True, thick=0.3)
         if not pd.isna(row["status_before"]):

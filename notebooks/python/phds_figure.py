@@ -15,7 +15,7 @@ from IPython.display import HTML, display
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from phds_release import ReleaseError
+from phds_release import WITH_NUMBERS, ReleaseError
 
 plt.rcParams.update({"figure.dpi": 144, "font.size": 9, "hatch.linewidth": 0.6, "axes.axisbelow": True})
 BLUE, ORANGE, GREEN, GREY, PALE, INK = "#0072B2", "#D55E00", "#009E73", "#8C8C8C", "#F2F2F2", "#222222"
@@ -33,10 +33,12 @@ MEANINGS = {
 
 
 def describe(release, unlike=None):
-    """Show the facts of a release; beside another release, only those that differ."""
+    """Show the facts of a release; beside another release, only those that differ, and caveats that are new."""
     known = dict(facts(unlike)) if unlike else {}
     rows = ""
     for label, text in facts(release):
+        if unlike and label == "Caveats":
+            label, text = "Further caveats", [caveat for caveat in text if caveat not in known[label]]
         if text and known.get(label) != text:
             lines = text if isinstance(text, list) else [text]
             cell = "<br>".join(html.escape(str(line)) for line in lines)
@@ -197,19 +199,30 @@ def one_row_each(frame, by):
     return frame
 
 
+def all_withheld(frame, release, heading):
+    """Whether no row has numbers; then the figure says that."""
+    if frame["status"].isin(WITH_NUMBERS).any():
+        return False
+    figure, axes = canvas(release, heading, f"All {len(frame)} rows are withheld.", [mark("suppressed", MEANINGS["suppressed"])], plot_height=0.6)
+    axes.bar(0.5, 1, 1, color=PALE, edgecolor=GREY, hatch=WITHHELD["suppressed"], linewidth=0.6)
+    axes.set(xlim=(0, 1), ylim=(0, 1), xticks=[], yticks=[])
+    show(figure, f"{heading}.", frame)
+    return True
+
+
 # --- Two figures that many releases need --------------------------------------------------------
 
 
 def rates_by_row(frame, release, by, heading, note="", most=40, order="rate"):
     """Rates with intervals, a row for each place or group; `order` is "rate" or "name". At most `most` rows, the largest."""
+    if all_withheld(frame, release, heading):
+        return
     table = one_row_each(frame, by)
     if len(table) > most:
         told = table[table["denominator"].notna()]
         withheld = ", ".join(f"{count} {word(status)}" for status in WITHHELD if (count := (table["status"] == status).sum()))
         note += f" Drawn: the {min(most, len(told))} with the largest denominators, of {len(table)} rows. Not drawn because withheld: {withheld or 'none'}."
         table = told.sort_values("denominator", ascending=False, kind="stable").head(most)
-    if table.empty:
-        raise ReleaseError("all rows of this release are withheld; there is nothing to draw")
     table = table.sort_values(by, kind="stable")
     if order == "rate":
         table = table.sort_values("rate", ascending=False, kind="stable", na_position="last")
@@ -231,7 +244,7 @@ def rates_by_row(frame, release, by, heading, note="", most=40, order="rate"):
 def rates_over_time(frame, release, by, heading, note=""):
     """Rates with intervals, along years or quarters. Unjoined: each is another cohort, and a suppressed one has no place on a line."""
     table = one_row_each(frame, by).sort_values(by, kind="stable")  # "Unknown" sorts after digits
-    width = max(9, 0.72 * len(table) + 1) if len(table) < 14 else 12
+    width = min(max(9, 0.68 * len(table) + 1), 16)
     places = max(len(table), 5)  # room for five at least: one band is not a wall
     figure, axes = canvas(release, heading, note, marks_of(table, rate_and_interval(release)), width=width, below=0.75)
     for position, row in enumerate(table.to_dict("records")):

@@ -59,12 +59,17 @@ interval <- function(m) {
   if (!is.null(m$interval)) sprintf("%g %% (%s)", 100 * m$interval$level, m$interval$method)
 }
 
-# Show the facts of a release; beside another release, only those that differ.
+# Show the facts of a release; beside another release, only those that differ, and caveats that are new.
 describe <- function(release, unlike = NULL) {
   escape <- function(text) paste(htmltools::htmlEscape(text), collapse = "<br>")
   texts <- facts(release)
   known <- if (is.null(unlike)) list() else facts(unlike)
   texts <- texts[!mapply(function(label, text) identical(text, known[[label]]), names(texts), texts)]
+  if (!is.null(unlike)) {
+    texts$Caveats <- setdiff(texts$Caveats, known$Caveats)
+    texts <- texts[lengths(texts) > 0]
+    names(texts)[names(texts) == "Caveats"] <- "Further caveats"
+  }
   rows <- sprintf(
     "<tr><th style='vertical-align:top;white-space:nowrap;padding-right:1em'>%s</th><td style='overflow-wrap:anywhere'>%s</td></tr>",
     names(texts), vapply(texts, escape, "")
@@ -186,6 +191,20 @@ in_percent <- function(table) {
   table
 }
 
+# A figure that says that no row has numbers; NULL when one has.
+all_withheld <- function(release, heading) {
+  if (any(release$table$status %in% WITH_NUMBERS)) {
+    return(NULL)
+  }
+  plot <- ggplot(mapping = aes(place, 0)) +
+    bands(data.frame(place = 1, status = "suppressed"), c(place = 1, value = 0.08), 0.3) +
+    coord_flip() +
+    look() +
+    theme(axis.text = element_blank(), axis.title = element_blank(), panel.grid = element_blank())
+  note <- sprintf("All %d rows are withheld. Hatched: %s.", nrow(release$table), MEANINGS[["suppressed"]])
+  figure(plot, release, heading, note, paste0(heading, "."), 1, 0)
+}
+
 # --- Rates, one for each place -------------------------------------------------------------------
 
 draw_key_status <- function(data, params, size) {
@@ -204,14 +223,14 @@ draw_key_status <- function(data, params, size) {
   )
 }
 
-# One mark a row at `place`, rates upwards; a figure by row turns it on its side.
-rates_plot <- function(table, release, inch, half = 0.31) {
+# One mark a row at `place`, rates upwards to `top`; a figure by row turns it on its side.
+rates_plot <- function(table, release, inch, half = 0.31, top = 100) {
   labels <- MEANINGS
   labels["shown"] <- paste0(labels["shown"], ", ", interval(release$metadata))
   present <- intersect(names(MEANINGS), table$status)
   dotted <- ifelse(table$status == "unreliable", "11", "solid")
   ggplot(in_percent(table), aes(place, rate)) +
-    bands(table, inch, half) +
+    bands(table, inch, half, top) +
     geom_linerange(aes(ymin = ci_low, ymax = ci_high), colour = BLUE, linetype = dotted, linewidth = 0.8, na.rm = TRUE) +
     geom_point(aes(shape = status), colour = BLUE, fill = "white", size = 2.2, stroke = 0.9, na.rm = TRUE, show.legend = TRUE, key_glyph = draw_key_status) +
     scale_shape_manual(NULL, values = SHAPES, limits = present, labels = labels[present], guide = guide_legend(ncol = 1)) +
@@ -220,6 +239,10 @@ rates_plot <- function(table, release, inch, half = 0.31) {
 
 # Rates with intervals, a row for each place or group; `order` is "rate" or "name". At most `most` rows, the largest.
 rates_by_row <- function(release, by, heading, note = "", most = 40, order = "rate") {
+  none <- all_withheld(release, heading)
+  if (!is.null(none)) {
+    return(none)
+  }
   all <- table <- one_row_each(release$table, by)
   if (nrow(all) > most) {
     told <- all[!is.na(all$denominator), ]
@@ -230,7 +253,6 @@ rates_by_row <- function(release, by, heading, note = "", most = 40, order = "ra
       if (length(withheld)) paste(withheld, word(names(withheld)), collapse = ", ") else "none"
     )
   }
-  if (nrow(table) == 0) refuse_release("all rows of this release are withheld; there is nothing to draw")
   first <- if (order == "rate") -table$rate else rep(0, nrow(table))
   table <- table[order(table[[by]] == "Unknown", first, table[[by]], na.last = TRUE), ] # Unknown last
   table$place <- seq_len(nrow(table))
@@ -249,7 +271,7 @@ rates_over_time <- function(release, by, heading, note = "") {
   table <- table[order(table[[by]]), ] # "Unknown" sorts after digits
   table$place <- seq_len(nrow(table))
   places <- max(nrow(table), 5) # room for five at least: one band is not a wall
-  width <- if (nrow(table) < 14) max(9, 0.72 * nrow(table) + 1) else 12
+  width <- min(max(9, 0.68 * nrow(table) + 1), 16)
   plot <- rates_plot(table, release, c(place = (width - 1) / places, value = 0.036)) +
     scale_x_continuous(
       NULL, breaks = table$place, expand = expansion(add = 0.5),
