@@ -6,6 +6,7 @@ mod fetch;
 mod import;
 mod load;
 mod lookup;
+mod plot;
 mod query;
 mod rejects;
 mod setup;
@@ -33,6 +34,7 @@ pub fn run(cli: &Cli) -> Result<()> {
         Verb::Load(typed) => load::load(typed, &settings()?, reporter),
         Verb::Rejects(typed) => rejects::run(typed, &settings()?),
         Verb::Query(crate::cli::Query::Coverage(typed)) => query::coverage(typed, &settings()?),
+        Verb::Plot(typed) => plot::run(typed),
         Verb::Measures(typed) => lookup::measures(typed, &settings()?),
         Verb::Dimensions(typed) => lookup::dimensions(typed, &settings()?),
         Verb::Dictionary(typed) => match &typed.action {

@@ -9,6 +9,9 @@ use super::{Unit, withheld_words};
 use crate::figures::grouped;
 
 const LABEL: Face = Face::plain(11.5);
+/// The height of a row whose label has two lines.
+const TALL: f64 = 28.0;
+const TWO_LINES: Face = Face::plain(9.5);
 const HEADING: Face = Face::bold(11.5);
 const NUMBER: Face = Face::bold(11.5);
 const SIDE: Face = Face::plain(10.5);
@@ -36,24 +39,28 @@ pub struct Group {
 pub fn draw(frame: &Frame, groups: &[Group], unit: Unit) -> Drawing {
     let bars = || groups.iter().flat_map(|group| &group.bars);
     let count = bars().count();
-    let apart = if count > 60 { 17.0 } else { 23.0 };
-    let thick = apart - 8.0;
     // Columns: labels, bars with their numbers behind them, denominators.
     let widest = bars().map(|bar| LABEL.width(&bar.label)).fold(40.0, f64::max);
     let labels = widest.min(210.0);
+    // Many rows are close together; a label of two lines needs more room.
+    let apart = match count {
+        61.. => 17.0,
+        _ if widest > labels => TALL,
+        _ => 23.0,
+    };
+    let thick = apart.min(23.0) - 8.0;
+    let down = (apart - thick) / 2.0;
     let side = if unit == Unit::Share { 78.0 } else { 70.0 };
     let number = bars().filter_map(|bar| unit.words(bar.value)).map(|text| NUMBER.width(&text)).fold(30.0, f64::max);
     let (left, right) = (labels + 10.0, INNER - side - number - 8.0);
-    let most = bars().filter_map(|bar| unit.highest(bar.value)).fold(0.0, f64::max);
-    let step = scale::step(most.max(unit.least()), 5.0);
-    let top = (most.max(unit.least()) / step - 1e-9).ceil() * step;
-    let top = if unit == Unit::Share { top.min(1.0) } else { top };
+    let ends = bars().filter_map(|bar| unit.highest(bar.value)).chain([0.0]).collect::<Vec<_>>();
+    let scale::Axis { top, ticks, .. } = scale::axis(ends.into_iter(), unit.span(), unit.most());
     let place = Scale::linear((0.0, top), (left, right));
 
     let mut nodes = Vec::new();
     let headings = groups.iter().filter(|group| !group.heading.is_empty()).count();
     let height = 20.0 + rows(count, apart) + rows(headings, apart + 4.0) + 4.0;
-    for tick in scale::ticks(0.0, top, 5.0) {
+    for tick in ticks {
         let x = place.place(tick);
         nodes.push(svg::line((x, 20.0), (x, height)).class(if tick == 0.0 { "axis" } else { "grid" }));
         nodes.push(TICK.centred(x, 12.0, "soft scale", &unit.tick(tick)));
@@ -69,8 +76,8 @@ pub fn draw(frame: &Frame, groups: &[Group], unit: Unit) -> Drawing {
         }
         for bar in &group.bars {
             let baseline = y + apart / 2.0 + 4.0;
-            nodes.push(label(&bar.label, LABEL, labels, |text| LABEL.ending(labels, baseline, "ink", text)));
-            let rect = |to: f64| svg::rect(left, y + 4.0, to - left, thick);
+            nodes.push(name(&bar.label, labels, baseline, apart >= TALL));
+            let rect = |to: f64| svg::rect(left, y + down, to - left, thick);
             let value = bar.value;
             let told = unit.amount(value);
             let side_words = match (told, value.denominator) {
@@ -85,7 +92,7 @@ pub fn draw(frame: &Frame, groups: &[Group], unit: Unit) -> Drawing {
                     nodes.push(rect(place.place(amount)).class(class));
                     let mut end = place.place(amount);
                     if let Some((low, high)) = value.interval.filter(|_| unit == Unit::Share) {
-                        let middle = y + 4.0 + thick / 2.0;
+                        let middle = y + apart / 2.0;
                         end = end.max(place.place(high));
                         nodes.push(interval(place.place(low), place.place(high), middle));
                     }
@@ -97,7 +104,29 @@ pub fn draw(frame: &Frame, groups: &[Group], unit: Unit) -> Drawing {
             y += apart;
         }
     }
-    Drawing { nodes, height, legend: legend(bars().map(|bar| bar.value), unit), ..Drawing::default() }
+    Drawing {
+        nodes,
+        height,
+        legend: legend(&bars().map(|bar| bar.value).collect::<Vec<_>>(), unit),
+        ..Drawing::default()
+    }
+}
+
+/// The name of a bar, ending at `room`: in two lines where one is too short, if they have room.
+fn name(text: &str, room: f64, baseline: f64, is_tall: bool) -> svg::Node {
+    let (head, tail) = TWO_LINES.broken(text, room);
+    if LABEL.width(text) <= room || !is_tall || tail.is_empty() {
+        return label(text, LABEL, room, |text| LABEL.ending(room, baseline, "ink", text));
+    }
+    let end = TWO_LINES.shortened(&tail, room);
+    let start = TWO_LINES.shortened(&head, room);
+    let lines = svg::group().with(TWO_LINES.ending(room, baseline - 5.5, "ink", &start)).with(TWO_LINES.ending(
+        room,
+        baseline + 5.5,
+        "ink",
+        &end,
+    ));
+    if end == tail && start == head { lines } else { lines.told(text) }
 }
 
 /// An interval, dark where it is over paper and over a bar.
@@ -107,12 +136,8 @@ fn interval(low: f64, high: f64, y: f64) -> svg::Node {
         .with(svg::line((low, y), (high, y)).class("firm"))
 }
 
-fn legend(values: impl Iterator<Item = Value> + Clone, unit: Unit) -> Vec<Entry> {
-    let has = |wanted: fn(&Value) -> bool| values.clone().any(|value| wanted(&value));
-    let mut legend = Vec::new();
-    if unit == Unit::Share && has(|value| value.interval.is_some()) {
-        legend.push(Entry { mark: Mark::Interval, text: "confidence interval".to_owned() });
-    }
-    legend.extend(super::withheld_legend(values.clone(), unit));
-    legend
+fn legend(values: &[Value], unit: Unit) -> Vec<Entry> {
+    let has_interval = unit == Unit::Share && values.iter().any(|value| value.interval.is_some());
+    let interval = has_interval.then(|| Entry { mark: Mark::Interval, text: "confidence interval".to_owned() });
+    interval.into_iter().chain(super::withheld_legend(values, unit)).collect()
 }

@@ -114,7 +114,8 @@ const FORMS: &str = "\
 #ID .edge{stroke-width:.7;stroke-linejoin:round}\
 #ID .halo{paint-order:stroke;stroke-width:3;stroke-linejoin:round}\
 #ID .hollow{fill:none;stroke-width:1.5;stroke-dasharray:3 2}\
-#ID .hatch{stroke-width:1.6}";
+#ID .hatch{stroke-width:1.6}\
+#ID .thin{stroke-width:.7}";
 
 impl Frame {
     /// The figure as SVG, for a file of its own or inside a page.
@@ -133,8 +134,8 @@ impl Frame {
         body.extend(paragraph(&title, TITLE, 0.0, y, 24.0, "ink"));
         y += rows(title.len(), 24.0) - 24.0;
         let subtitle = SUBTITLE.wrapped(&self.subtitle, INNER, 5);
-        body.extend(paragraph(&subtitle, SUBTITLE, 0.0, y + 21.0, 17.0, "soft"));
-        y += rows(subtitle.len(), 17.0) + 14.0;
+        body.extend(paragraph(&subtitle, SUBTITLE, 0.0, y + 24.0, 17.0, "soft"));
+        y += rows(subtitle.len(), 17.0) + 17.0;
         if !drawing.legend.is_empty() {
             let (legend, height) = self.legend(&drawing.legend);
             body.push(svg::moved(0.0, y + 4.0).with(legend));
@@ -233,9 +234,8 @@ const FONTS: &str = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Ne
 
 fn style(id: &str) -> String {
     let colours = |colour: fn(&(&str, &str, &'static str, &'static str)) -> &'static str| {
-        let rule = |row: &(&str, &str, &'static str, &'static str)| {
-            format!("#{id} .{}{{{}:{}}}", row.0, row.1, colour(row))
-        };
+        let rule =
+            |row: &(&str, &str, &'static str, &'static str)| format!("#{id} .{}{{{}:{}}}", row.0, row.1, colour(row));
         COLOURS.iter().map(rule).collect::<String>()
     };
     format!(

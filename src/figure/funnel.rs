@@ -72,8 +72,7 @@ pub fn draw(frame: &Frame, organizations: &[Organization], funnel: &Funnel, with
     let inside = |share: &f64| (0.0..=1.0).contains(share);
     let shares = organizations.iter().map(|organization| organization.rate).chain([funnel.target]).filter(inside);
     let spread: Vec<f64> = shares.collect();
-    let (low, top) = scale::range(spread.iter().copied(), 0.3, 1.0);
-    let ticks = scale::ticks(low, top, 5.0);
+    let scale::Axis { low, top, ticks } = scale::axis(spread.iter().copied(), 0.3, 1.0);
     let left = ticks.iter().map(|tick| TICK.width(&tick_words(*tick))).fold(0.0, f64::max) + 8.0;
     let right = INNER - 92.0;
     let from = left + rail + if withheld { 8.0 } else { 0.0 };
@@ -90,7 +89,7 @@ pub fn draw(frame: &Frame, organizations: &[Organization], funnel: &Funnel, with
     let sizes = if is_wide {
         scale::magnitudes(to_f64(least), to_f64(most))
     } else {
-        scale::ticks(to_f64(least), to_f64(most), 6.0)
+        scale::ticks(to_f64(least), to_f64(most), scale::step(to_f64(most - least), 6.0))
     };
     let mut free = from - 30.0;
     for size in sizes {
@@ -180,8 +179,10 @@ fn ends(funnel: &Funnel, (low, top): (f64, f64), y: &Scale, right: f64) -> Vec<N
 }
 
 fn mark(organization: &Organization, (x, y): (f64, f64)) -> Node {
-    let told = format!("{}: {} of {}", organization.name, percent(organization.rate), grouped(organization.denominator));
-    let corner = |sign: f64| svg::path([(x - 4.5, y + 3.5 * sign), (x + 4.5, y + 3.5 * sign), (x, y - 4.5 * sign)], true);
+    let told =
+        format!("{}: {} of {}", organization.name, percent(organization.rate), grouped(organization.denominator));
+    let corner =
+        |sign: f64| svg::path([(x - 4.5, y + 3.5 * sign), (x + 4.5, y + 3.5 * sign), (x, y - 4.5 * sign)], true);
     let node = match organization.side {
         Side::Within => svg::circle((x, y), 3.2).set("fill-opacity", "0.65"),
         Side::Above => Node::new("path").set("d", corner(1.0)),
@@ -211,9 +212,8 @@ fn names(organizations: &[Organization], points: &[(f64, f64)], (from, to): (f64
         ];
         let fits = |(left, top): &(f64, f64)| {
             let (right, bottom) = (left + wide, top + TALL);
-            let apart = |other: &(f64, f64, f64, f64)| {
-                *left > other.2 || right < other.0 || *top > other.3 || bottom < other.1
-            };
+            let apart =
+                |other: &(f64, f64, f64, f64)| *left > other.2 || right < other.0 || *top > other.3 || bottom < other.1;
             *left >= from && right <= to && *top >= 0.0 && bottom <= height && taken.iter().all(apart)
         };
         let Some((left, top)) = choices.into_iter().find(fits) else { continue };

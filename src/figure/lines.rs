@@ -64,23 +64,19 @@ struct Panel<'a> {
 
 /// Draws lines.
 pub fn draw(frame: &Frame, series: &[Series], axis: &Axis, unit: Unit) -> Drawing {
-    let (columns, height) = match series.len() {
+    let (columns, height): (usize, f64) = match series.len() {
         0 | 1 => (1, 250.0),
         2..=4 => (2, 160.0),
         _ => (3, 120.0),
     };
     let gap = 22.0;
-    let width = (INNER - gap * (f64::from(columns) - 1.0)) / f64::from(columns);
+    let width = (INNER - rows(columns - 1, gap)) / rows(columns, 1.0);
     let values = || series.iter().flat_map(|series| series.points.iter().map(|point| point.value));
-    let (low, top) = if axis.stepped || unit == Unit::Count {
-        let most = values().filter_map(|value| unit.highest(value)).fold(unit.least(), f64::max);
-        let (_, top) = scale::range([0.0, most].into_iter(), 0.0, unit.most());
-        (0.0, top)
-    } else {
-        let all = values().flat_map(|value| unit.lowest(value).into_iter().chain(unit.highest(value)));
-        scale::range(all.collect::<Vec<_>>().into_iter(), 0.2, 1.0)
-    };
-    let ticks = scale::ticks(low, top, 4.0);
+    let all = values().flat_map(|value| unit.lowest(value).into_iter().chain(unit.highest(value)));
+    // What grows from nothing, and what is a number of things, is drawn from 0.
+    let zero = (axis.stepped || unit == Unit::Count).then_some(0.0);
+    let all: Vec<f64> = all.chain(zero).collect();
+    let scale::Axis { low, top, ticks } = scale::axis(all.into_iter(), unit.span(), unit.most());
     let left = ticks.iter().map(|tick| TICK.width(&unit.tick(*tick))).fold(0.0, f64::max) + 8.0;
     let xs = || series.iter().flat_map(|series| series.points.iter().map(|point| point.x));
     let ends = (xs().fold(f64::INFINITY, f64::min), xs().fold(f64::NEG_INFINITY, f64::max));
@@ -99,12 +95,13 @@ pub fn draw(frame: &Frame, series: &[Series], axis: &Axis, unit: Unit) -> Drawin
         left,
     };
     let has_heading = series.iter().any(|series| !series.name.is_empty());
-    let has_risk = columns == 1 && series.iter().any(|series| series.points.iter().any(|point| point.at_risk.is_some()));
+    let has_risk =
+        columns == 1 && series.iter().any(|series| series.points.iter().any(|point| point.at_risk.is_some()));
     let above = if has_heading { 22.0 } else { 10.0 };
     let below = 34.0 + if has_risk { 16.0 } else { 0.0 };
     let mut nodes = Vec::new();
     for (at, one) in series.iter().enumerate() {
-        let (column, row) = (at % columns as usize, at / columns as usize);
+        let (column, row) = (at % columns, at / columns);
         let place = (rows(column, width + gap), rows(row, above + height + below + 6.0) + above);
         let mut drawn = svg::moved(place.0, place.1);
         if has_heading {
@@ -126,7 +123,7 @@ pub fn draw(frame: &Frame, series: &[Series], axis: &Axis, unit: Unit) -> Drawin
         }
         nodes.push(drawn);
     }
-    let lines = series.len().div_ceil(columns as usize);
+    let lines = series.len().div_ceil(columns);
     let mut legend = Vec::new();
     if values().any(|value| value.interval.is_some()) && unit == Unit::Share {
         legend.push(Entry { mark: Mark::Band, text: "confidence interval".to_owned() });
@@ -134,7 +131,7 @@ pub fn draw(frame: &Frame, series: &[Series], axis: &Axis, unit: Unit) -> Drawin
     if series.len() > 1 {
         legend.push(Entry { mark: Mark::Line("faint"), text: "the other groups".to_owned() });
     }
-    legend.extend(super::withheld_legend(values(), unit));
+    legend.extend(super::withheld_legend(&values().collect::<Vec<_>>(), unit));
     let remarks = if low > 0.0 { vec!["The vertical axis does not begin at zero.".to_owned()] } else { Vec::new() };
     Drawing { nodes, height: rows(lines, above + height + below + 6.0), legend, remarks, ..Drawing::default() }
 }
@@ -163,9 +160,7 @@ impl Panel<'_> {
         }
         let middle = f64::midpoint(self.left, self.width);
         let room = self.width - self.left;
-        nodes.push(label(&self.axis.title, TICK, room, |text| {
-            TICK.centred(middle, self.height + 28.0, "soft", text)
-        }));
+        nodes.push(label(&self.axis.title, TICK, room, |text| TICK.centred(middle, self.height + 28.0, "soft", text)));
         nodes
     }
 

@@ -17,6 +17,9 @@ const SMALL: Face = Face::plain(8.5);
 const HEIGHT: f64 = 620.0;
 const LEAST: f64 = 1.2;
 
+/// Of so many places, each has its name on the map where it has room. Of more, few would, and those by chance.
+const NAMED: usize = 60;
+
 /// The steps of the colour, and what is written over each. Fewer classes take steps that are far apart.
 const STEPS: [(&str, &str); 5] = [("c1", "on1"), ("c2", "on2"), ("c3", "on3"), ("c4", "on4"), ("c5", "on5")];
 const CHOICES: [&[usize]; 6] = [&[], &[2], &[1, 3], &[0, 2, 4], &[0, 1, 3, 4], &[0, 1, 2, 3, 4]];
@@ -53,8 +56,16 @@ pub fn draw(frame: &Frame, places: &[Place<'_>]) -> Drawing {
     let albers = Albers::over(low, high);
     // The box of degrees is bent on paper: its edges at the middle of each side count, too.
     let middle = (f64::midpoint(low.0, high.0), f64::midpoint(low.1, high.1));
-    let corners =
-        [low, high, (low.0, high.1), (high.0, low.1), (middle.0, low.1), (middle.0, high.1), (low.0, middle.1), (high.0, middle.1)];
+    let corners = [
+        low,
+        high,
+        (low.0, high.1),
+        (high.0, low.1),
+        (middle.0, low.1),
+        (middle.0, high.1),
+        (low.0, middle.1),
+        (high.0, middle.1),
+    ];
     let (from, to) = if is_part {
         bounds(corners.into_iter().map(|corner| albers.place(corner)))
     } else {
@@ -77,32 +88,33 @@ pub fn draw(frame: &Frame, places: &[Place<'_>]) -> Drawing {
     });
     let drawn: Vec<Drawn<'_>> = drawn.filter(|drawn| is_near(&drawn.rings)).collect();
 
-    let told = || asked.iter().filter_map(|place| place.value).filter_map(|value| Unit::Share.amount(value));
-    let limits = classes(told());
+    let told = asked.iter().filter_map(|place| place.value).filter_map(|value| Unit::Share.amount(value));
+    let limits = classes(told);
     let steps = CHOICES.get(limits.len().saturating_sub(1)).copied().unwrap_or_default();
     let step = |share: f64| steps.get(class_of(share, &limits)).map_or(STEPS[2], |at| STEPS[*at]);
 
     let clip = format!("{}-map", frame.id);
     let edge = Node::new("clipPath").set("id", &clip).with(svg::rect(0.0, -1.0, INNER, height + 2.0));
-    let mut land = svg::group().set("clip-path", format!("url(#{clip})"));
+    // The borders of what is withheld lie over those of its neighbours, or they would be cut.
+    let [mut around, mut told_areas, mut withheld] = [svg::group(), svg::group(), svg::group()];
     let mut names = svg::group();
     for one in &drawn {
         let way: String = one.rings.iter().map(|ring| svg::path(ring.iter().copied(), true)).collect();
         let area = Node::new("path").set("d", way).set("fill-rule", "evenodd");
         let label = one.place.shape.label.as_str();
         let Some(value) = one.place.value else {
-            land.add(area.class("tint edge"));
+            around.add(area.class("tint edge"));
             continue;
         };
         let amount = Unit::Share.amount(value);
-        let area = match amount {
-            Some(share) => area.class(&format!("{} edge", step(share).0)),
-            None if value.status == Status::NotApplicable => area.class("tint edge"),
-            None => frame.hatched(area).class("edge"),
-        };
-        land.add(area.told(&told_words(label, value)));
+        let area = area.told(&told_words(label, value));
+        match amount {
+            Some(share) => told_areas.add(area.class(&format!("{} edge", step(share).0))),
+            None if value.status == Status::NotApplicable => around.add(area.class("tint edge")),
+            None => withheld.add(frame.hatched(area).class("hatch thin")),
+        }
         let class = amount.map_or("ink edge halo", |share| step(share).1);
-        for node in written(one, class, amount) {
+        for node in written(one, class, amount, asked.len() <= NAMED) {
             names.add(node);
         }
     }
@@ -112,13 +124,20 @@ pub fn draw(frame: &Frame, places: &[Place<'_>]) -> Drawing {
         .zip(steps)
         .map(|(bounds, step)| Entry { mark: Mark::Field(STEPS[*step].0), text: class_words(bounds[0], bounds[1]) })
         .collect();
-    legend.extend(super::withheld_legend(asked.iter().filter_map(|place| place.value), Unit::Share));
+    let values: Vec<Value> = asked.iter().filter_map(|place| place.value).collect();
+    legend.extend(super::withheld_legend(&values, Unit::Share));
     if drawn.iter().any(|one| one.place.value.is_none()) {
         legend.push(Entry { mark: Mark::Field("tint"), text: "not in the table".to_owned() });
     }
-    let remarks = vec!["A class begins at its lower bound and ends below its upper one; the last one includes it. \
+    if values.iter().any(|value| value.status == Status::NotApplicable) {
+        legend.push(Entry { mark: Mark::Field("tint"), text: "no clients".to_owned() });
+    }
+    let remarks = vec![
+        "A class begins at its lower bound and ends below its upper one; the last one includes it. \
          Numbers without a name are percent."
-            .to_owned()];
+            .to_owned(),
+    ];
+    let land = svg::group().set("clip-path", format!("url(#{clip})")).with(around).with(told_areas).with(withheld);
     let nodes = vec![Node::new("defs").with(edge), land, names];
     Drawing { nodes, height, legend, remarks, ..Drawing::default() }
 }
@@ -136,8 +155,8 @@ fn told_words(label: &str, value: Value) -> String {
     }
 }
 
-/// Name and rate, or one of them, if they have room in the largest part of the place.
-fn written(drawn: &Drawn<'_>, class: &str, amount: Option<f64>) -> Vec<Node> {
+/// Name and rate, or the rate alone, if they have room in the largest part of the place.
+fn written(drawn: &Drawn<'_>, class: &str, amount: Option<f64>, named: bool) -> Vec<Node> {
     let largest = drawn.rings.iter().max_by(|a, b| centre(a).1.total_cmp(&centre(b).1));
     let Some(ring) = largest else { return Vec::new() };
     let (x, y) = centre(ring).0;
@@ -152,10 +171,10 @@ fn written(drawn: &Drawn<'_>, class: &str, amount: Option<f64>) -> Vec<Node> {
         return Vec::new();
     }
     match amount.map(percent) {
-        Some(rate) if room(-11.0, 12.0) >= NAME.width(name).max(NUMBER.width(&rate)) => {
+        Some(rate) if named && room(-12.0, 14.0) >= NAME.width(name).max(NUMBER.width(&rate)) => {
             vec![NAME.centred(x, y - 1.5, class, name), NUMBER.centred(x, y + 10.5, class, &rate)]
         }
-        None if room(-5.0, 5.0) >= NAME.width(name) => vec![NAME.centred(x, y + 3.5, class, name)],
+        None if named && room(-6.0, 6.0) >= NAME.width(name) => vec![NAME.centred(x, y + 3.5, class, name)],
         Some(rate) => {
             let bare = rate.trim_end_matches('%');
             let fits = room(-4.0, 4.0) >= SMALL.width(bare);

@@ -121,11 +121,11 @@ impl Unit {
         }
     }
 
-    /// What an axis holds at least.
-    fn least(self) -> f64 {
+    /// How much an axis shows at least, so that a small change does not look like a large one.
+    fn span(self) -> f64 {
         match self {
-            Self::Share => 0.05,
-            Self::Count => 1.0,
+            Self::Share => 0.2,
+            Self::Count => 5.0,
         }
     }
 
@@ -145,20 +145,21 @@ pub fn draw(kind: Kind, release: &Release, options: &Options) -> Result<String> 
         return Err(Error::refused("the table has no row, so there is nothing to draw"));
     }
     let groups = Groups::of(release);
-    let mut frame = frame(kind, release, &groups, options);
+    let frame = frame(kind, release, &groups, options);
     let drawing = drawing(kind, release, &groups, &frame, options).map_err(|error| {
         let fits = |other: &Kind| drawing(*other, release, &groups, &frame, options).is_ok();
-        let others: Vec<&str> = Kind::ALL.iter().filter(|other| **other != kind && fits(other)).map(|kind| kind.word()).collect();
+        let others: Vec<&str> =
+            Kind::ALL.iter().filter(|other| **other != kind && fits(other)).map(|kind| kind.word()).collect();
         match (error.what_to_do(), others.is_empty()) {
             (None, false) => error.hint(format!("this table can be drawn with --kind {}", others.join(" or "))),
             _ => error,
         }
     })?;
     let reading = reading(release, &groups, &drawing);
-    let drawing = Drawing { reading, ..drawing };
-    if drawing.legend.iter().any(|entry| entry.mark == Mark::Interval || entry.mark == Mark::Band) {
-        let level = format!("Intervals are at the level of {:.0} %.", release.description.interval.level * 100.0);
-        frame.notes.insert(0, level);
+    let mut drawing = Drawing { reading, ..drawing };
+    let intervals = drawing.legend.iter_mut().filter(|entry| matches!(entry.mark, Mark::Interval | Mark::Band));
+    for entry in intervals {
+        entry.text = format!("{}% confidence interval", svg::number(release.description.interval.level * 100.0));
     }
     frame.draw(&drawing)
 }
@@ -196,7 +197,8 @@ const MISSING: &str = "missing";
 
 impl Groups {
     fn of(release: &Release) -> Self {
-        let own = release.description.dimensions.iter().map(|dimension| (dimension.id.as_str(), dimension.title.as_str()));
+        let own =
+            release.description.dimensions.iter().map(|dimension| (dimension.id.as_str(), dimension.title.as_str()));
         let further = FURTHER.into_iter().filter(|(id, _)| release.table.column(id).is_some());
         let mut columns: Vec<Column> = Vec::new();
         for (id, title) in own.chain(further).filter(|(id, _)| ![AGE, MISSING].contains(id)) {
@@ -242,12 +244,14 @@ fn frame(kind: Kind, release: &Release, groups: &Groups, options: &Options) -> F
     let by: Vec<String> = groups.varying.iter().map(|column| lower_first(&column.title)).collect();
     let by = if by.is_empty() { String::new() } else { format!(", by {}", list(&by)) };
     let title = format!("{}{}{by}, {month}", asked(&description.indicator), description.measure.title);
-    let constant: String = groups.constant.iter().map(|(column, label)| format!("{}: {label}. ", column.title)).collect();
-    let subtitle = format!(
-        "{constant}{}. Denominator: {}.",
-        description.cohort.description.trim_end_matches('.'),
-        lower_first(description.denominator.description.trim_end_matches('.')),
-    );
+    let constant = groups.constant.iter().map(|(column, label)| format!("{}: {label}.", column.title));
+    let cohort = format!("{}.", description.cohort.description.trim_end_matches('.'));
+    let mut subtitle = constant.chain([cohort]).collect::<Vec<_>>().join(" ");
+    let is_share = (0..release.table.len()).any(|row| release.value(row).is_ok_and(|value| value.rate.is_some()));
+    if is_share {
+        let denominator = description.denominator.description.trim_end_matches('.');
+        subtitle += &format!(" Denominator: {}.", lower_first(denominator));
+    }
     let mut notes = vec![format!(
         "Measure {}, version {}: {}. Reporting period {}. k = {}. Release {}, {} {}.",
         description.measure.id,
@@ -292,7 +296,17 @@ fn asked(indicator: &str) -> &'static str {
 
 fn month_name(month: u32) -> &'static str {
     const NAMES: [&str; 12] = [
-        "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
         "December",
     ];
     NAMES[month.clamp(1, 12) as usize - 1]
@@ -313,15 +327,17 @@ fn is_hatched(value: Value, unit: Unit) -> bool {
 }
 
 /// The entries for values that are not simply told.
-fn withheld_legend(values: impl Iterator<Item = Value> + Clone, unit: Unit) -> impl Iterator<Item = Entry> {
-    let has = |wanted: &dyn Fn(Value) -> bool| values.clone().any(wanted);
-    let suppressed = has(&|value| is_hatched(value, unit) && value.status == Status::Suppressed);
-    let withheld = has(&|value| is_hatched(value, unit) && value.status != Status::Suppressed);
-    let hollow = has(&|value| unit.amount(value).is_some() && value.status == Status::Unreliable);
+fn withheld_legend(values: &[Value], unit: Unit) -> impl Iterator<Item = Entry> {
+    let has = |status: Status, hatched: bool| {
+        values.iter().any(|value| value.status == status && is_hatched(*value, unit) == hatched)
+    };
+    let suppressed = has(Status::Suppressed, true);
+    let withheld = has(Status::Unreliable, true);
+    let hollow = has(Status::Unreliable, false);
     let hatched = match (suppressed, withheld) {
-        (true, true) => Some("suppressed or unreliable, not zero"),
+        (true, true) => Some("suppressed, or unreliable and not told; not zero"),
         (true, false) => Some("suppressed, not zero"),
-        (false, true) => Some("unreliable, not zero"),
+        (false, true) => Some("unreliable and not told; not zero"),
         (false, false) => None,
     };
     let hatched = hatched.map(|text| Entry { mark: Mark::Hatched, text: text.to_owned() });
@@ -348,9 +364,8 @@ fn reading(release: &Release, groups: &Groups, drawing: &Drawing) -> String {
     let mut told: Vec<(usize, Value, f64)> =
         values.iter().filter_map(|(row, value)| Some((*row, *value, unit.amount(*value)?))).collect();
     told.sort_by(|a, b| a.2.total_cmp(&b.2).then(a.0.cmp(&b.0)));
-    let words = |(row, value, _): &(usize, Value, f64)| {
-        format!("{} ({})", unit.words(*value).unwrap_or_default(), name(*row))
-    };
+    let words =
+        |(row, value, _): &(usize, Value, f64)| format!("{} ({})", unit.words(*value).unwrap_or_default(), name(*row));
     let what = if unit == Unit::Share { "Rates" } else { "Counts" };
     let mut sentences = match (told.first(), told.last()) {
         (Some(low), Some(high)) if told.len() > 1 => {
@@ -413,7 +428,8 @@ fn bars(release: &Release, groups: &Groups, frame: &Frame) -> Result<Drawing> {
             None => drawn.push(bar::Group { heading, bars: vec![bar] }),
         }
     }
-    let is_time = drawn.iter().flat_map(|group| &group.bars).all(|bar| is_unknown(&bar.label) || time(&bar.label).is_some());
+    let is_time =
+        drawn.iter().flat_map(|group| &group.bars).all(|bar| is_unknown(&bar.label) || time(&bar.label).is_some());
     if let ([only], false) = (drawn.as_mut_slice(), is_time) {
         // By rate, because one looks for the ends; without a rate, and without a name, at the end.
         let key = |bar: &bar::Bar| (unit.amount(bar.value).unwrap_or(-1.0), !is_unknown(&bar.label));
@@ -431,7 +447,9 @@ fn is_unknown(label: &str) -> bool {
 fn time(label: &str) -> Option<f64> {
     let parts: Vec<&str> = label.split('-').collect();
     let number = |text: &str, digits: usize| {
-        (text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse::<f64>().ok()).flatten()
+        (text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit()))
+            .then(|| text.parse::<f64>().ok())
+            .flatten()
     };
     match parts.as_slice() {
         [year] => number(year, 4).filter(|year| (1900.0..2200.0).contains(year)),
@@ -449,7 +467,8 @@ fn trend(release: &Release, groups: &Groups, frame: &Frame) -> Result<Drawing> {
     let unit = unit(&values);
     let label = |row: usize, column: &Column| release.table.cell(row, &column.id).unwrap_or_default().to_owned();
     let is_time = |column: &&Column| {
-        let mut labels = (0..release.table.len()).map(|row| label(row, column)).filter(|label| !is_unknown(label)).peekable();
+        let mut labels =
+            (0..release.table.len()).map(|row| label(row, column)).filter(|label| !is_unknown(label)).peekable();
         labels.peek().is_some() && labels.all(|label| time(&label).is_some())
     };
     let over = groups.varying.iter().rfind(is_time);
@@ -483,7 +502,8 @@ fn curve(release: &Release, groups: &Groups, frame: &Frame) -> Result<Drawing> {
     let (from, to) = (ages().fold(f64::INFINITY, f64::min), ages().fold(0.0, f64::max));
     let mut sorted: Vec<f64> = ages().collect();
     sorted.sort_by(f64::total_cmp);
-    let apart = sorted.windows(2).map(|pair| pair[1] - pair[0]).filter(|apart| *apart > 0.0).fold(f64::INFINITY, f64::min);
+    let apart =
+        sorted.windows(2).map(|pair| pair[1] - pair[0]).filter(|apart| *apart > 0.0).fold(f64::INFINITY, f64::min);
     let every = if to - from > 60.0 { 12.0 } else { 6.0 };
     let ticks = (0..200).map(|at| f64::from(at) * every).filter(|tick| (from..=to + 1.0).contains(tick));
     let axis = lines::Axis {
@@ -565,10 +585,14 @@ fn map_over(release: &Release, over: &Column, frame: &Frame, options: &Options) 
 
 fn funnel(release: &Release, groups: &Groups, frame: &Frame) -> Result<Drawing> {
     plain_rows(release, "funnel")?;
-    let (over, before) = groups.last().ok_or_else(|| unfit("a funnel needs a column of organizations or other groups"))?;
+    let (over, before) =
+        groups.last().ok_or_else(|| unfit("a funnel needs a column of organizations or other groups"))?;
     if !before.is_empty() {
-        return Err(unfit(&format!("a funnel needs one row for each group, and this table has several by {}", over.id))
-            .hint("ask with one dimension, one attribution and one denominator"));
+        return Err(unfit(&format!(
+            "a funnel needs one row for each group, and this table has several by {}",
+            over.id
+        ))
+        .hint("ask with one dimension, one attribution and one denominator"));
     }
     let values = values(release)?;
     let told: Vec<(usize, u64, u64, f64)> = values
@@ -618,7 +642,8 @@ fn upset(release: &Release, groups: &Groups, frame: &Frame) -> Result<Drawing> {
     }
     let set = |(row, value): (usize, Value)| {
         let cell = release.table.cell(row, MISSING).unwrap_or_default();
-        let parts = cell.split(" + ").map(str::trim).filter(|part| !part.is_empty() && *part != "none").map(str::to_owned);
+        let parts =
+            cell.split(" + ").map(str::trim).filter(|part| !part.is_empty() && *part != "none").map(str::to_owned);
         upset::Set { parts: parts.collect(), value }
     };
     let mut sets: Vec<upset::Set> = values(release)?.into_iter().map(set).collect();

@@ -182,13 +182,9 @@ impl Release {
             (describing(path)?, Some(path.to_owned()))
         };
         let text = std::fs::read(&description).map_err(|error| Error::named_file("read", &description, &error))?;
-        let table = match table {
+        let table = match table.or_else(|| table_beside(&description, &text)) {
             Some(table) => table,
-            None => {
-                let named = parse(&text).and_then(|known| known.table).map(|table| PathBuf::from(table.file));
-                let name = named.as_ref().and_then(|path| path.file_name().filter(|name| *name == path.as_os_str()));
-                description.with_file_name(name.ok_or_else(|| not_described(&description))?)
-            }
+            None => return Err(not_described(&description)),
         };
         let bytes = std::fs::read(&table).map_err(|error| Error::named_file("read", &table, &error))?;
         Self::read(&bytes, &text).map_err(|error| error.also(&format!(" (`{}`)", table.display())))
@@ -209,8 +205,11 @@ impl Release {
             "csv" => Table::from_csv(table),
             "json" => Table::from_json(table),
             _ => {
-                return Err(Error::usage(format!("figures are drawn from CSV and JSON, and this table is {}", file.format))
-                    .hint("ask again with `--format csv`"));
+                return Err(Error::usage(format!(
+                    "figures are drawn from CSV and JSON, and this table is {}",
+                    file.format
+                ))
+                .hint("ask again with `--format csv`"));
             }
         };
         let table = table.ok_or_else(|| Error::refused("the table cannot be read"))?;
@@ -252,7 +251,9 @@ impl Release {
         let told = value.numerator.is_some() || value.rate.is_some();
         match value.status {
             Status::Shown | Status::Zero if !told => Err(wrong("it has no numbers")),
-            Status::Suppressed if told || value.denominator.is_some() => Err(wrong("it is suppressed, and has numbers")),
+            Status::Suppressed if told || value.denominator.is_some() => {
+                Err(wrong("it is suppressed, and has numbers"))
+            }
             Status::NotApplicable if told => Err(wrong("nobody is in its denominator, and it has numbers")),
             _ => Ok(value),
         }
@@ -308,6 +309,13 @@ impl Table {
     pub fn cell(&self, row: usize, column: &str) -> Option<&str> {
         self.rows.get(row)?.get(self.column(column)?).map(String::as_str)
     }
+}
+
+/// The table that a description names, which lies in its folder.
+fn table_beside(description: &Path, text: &[u8]) -> Option<PathBuf> {
+    let file = PathBuf::from(parse(text)?.table?.file);
+    let name = file.file_name().filter(|name| *name == file.as_os_str())?;
+    Some(description.with_file_name(name))
 }
 
 /// The description of a table: its own, or the one of its folder.

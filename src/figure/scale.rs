@@ -39,9 +39,8 @@ pub fn step(width: f64, count: f64) -> f64 {
     found.unwrap_or(power * 10.0)
 }
 
-/// Round numbers from `low` to `high`, both of which may lie between two of them.
-pub fn ticks(low: f64, high: f64, count: f64) -> Vec<f64> {
-    let step = step(high - low, count);
+/// The multiples of a step from `low` to `high`.
+pub fn ticks(low: f64, high: f64, step: f64) -> Vec<f64> {
     let first = (low / step - 1e-9).ceil();
     let ticks = (0..100).map(|at| (first + f64::from(at)) * step);
     ticks.take_while(|tick| *tick <= high + step * 1e-9).collect()
@@ -54,17 +53,28 @@ pub fn magnitudes(low: f64, high: f64) -> Vec<f64> {
     all.filter(|tick| (low..=high).contains(tick)).collect()
 }
 
-/// The least range of whole steps that holds all numbers, at least `least` wide, within 0 to `most`.
-pub fn range(numbers: impl Iterator<Item = f64> + Clone, least: f64, most: f64) -> (f64, f64) {
+/// An axis: where it begins and ends, and its ticks from the one to the other.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Axis {
+    /// The first tick.
+    pub low: f64,
+    /// The last tick.
+    pub top: f64,
+    /// All ticks.
+    pub ticks: Vec<f64>,
+}
+
+/// The shortest axis of whole steps that holds all numbers, at least `least` wide, within 0 to `most`. Without numbers, it
+/// is as wide as it must be, from 0.
+pub fn axis(numbers: impl Iterator<Item = f64> + Clone, least: f64, most: f64) -> Axis {
     let low = numbers.clone().fold(f64::INFINITY, f64::min);
     let high = numbers.fold(f64::NEG_INFINITY, f64::max);
-    if low > high {
-        return (0.0, most);
-    }
+    let (low, high) = if low > high { (0.0, least) } else { (low, high) };
     let short = (least - (high - low)).max(0.0) / 2.0;
-    let step = step((high - low).max(least), 4.0);
-    let low = (((low - short) / step + 1e-9).floor() * step).max(0.0);
-    (low, (((high + short) / step - 1e-9).ceil() * step).min(most))
+    let step = step((high - low).max(least), 5.0);
+    let low = ((low - short) / step + 1e-9).floor().max(0.0) * step;
+    let top = (((high + short) / step - 1e-9).ceil() * step).min(most);
+    Axis { low, top, ticks: ticks(low, top, step) }
 }
 
 /// The bounds of at most five classes of one width for shares, in whole percent: `[60, 65, 70]` are two classes. Bounds
@@ -93,28 +103,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ticks_are_round() {
-        for (low, high, count, expected) in [
-            (0.0, 1.0, 5.0, vec![0.0, 0.2, 0.4, 0.6, 0.8, 1.0]),
-            (0.6, 0.8, 4.0, vec![0.6, 0.65, 0.7, 0.75, 0.8]),
-            (3.0, 26.0, 5.0, vec![5.0, 10.0, 15.0, 20.0, 25.0]),
+    fn axes_are_round_and_stay_within_what_a_share_can_be() {
+        for (numbers, least, ticks) in [
+            (vec![0.66, 0.67], 0.2, vec![0.55, 0.6, 0.65, 0.7, 0.75, 0.8]),
+            (vec![0.99], 0.2, vec![0.85, 0.9, 0.95, 1.0]),
+            (vec![0.01], 0.2, vec![0.0, 0.05, 0.1, 0.15]),
+            (vec![0.0, 0.98], 0.2, vec![0.0, 0.2, 0.4, 0.6, 0.8, 1.0]),
+            (vec![], 1.0, vec![0.0, 0.2, 0.4, 0.6, 0.8, 1.0]),
         ] {
-            let found = ticks(low, high, count);
-            let same = found.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-9);
-            assert!(same && found.len() == expected.len(), "{low} to {high}: {found:?}");
+            let found = axis(numbers.iter().copied(), least, 1.0);
+            let same = found.ticks.iter().zip(&ticks).all(|(a, b)| (a - b).abs() < 1e-9);
+            assert!(same && found.ticks.len() == ticks.len(), "{numbers:?}: {found:?}");
+            assert_eq!(found.ticks.first().zip(found.ticks.last()), Some((&found.low, &found.top)));
         }
+        assert_eq!(ticks(3.0, 26.0, 5.0), [5.0, 10.0, 15.0, 20.0, 25.0]);
         assert_eq!(magnitudes(11.0, 600.0), [20.0, 50.0, 100.0, 200.0, 500.0]);
-    }
-
-    #[test]
-    fn a_range_is_wide_enough_and_stays_within_what_a_share_can_be() {
-        let close = |found: (f64, f64), expected: (f64, f64)| {
-            assert!((found.0 - expected.0).abs() + (found.1 - expected.1).abs() < 1e-9, "{found:?} {expected:?}");
-        };
-        close(range([0.66, 0.67].into_iter(), 0.2, 1.0), (0.55, 0.8));
-        close(range([0.99].into_iter(), 0.2, 1.0), (0.85, 1.0));
-        close(range([0.01].into_iter(), 0.2, 1.0), (0.0, 0.15));
-        close(range(std::iter::empty(), 0.2, 1.0), (0.0, 1.0));
     }
 
     #[test]

@@ -52,7 +52,11 @@ pub fn from_geojson(text: &[u8], property: &str) -> Result<Vec<Shape>> {
     let file: Value = serde_json::from_slice(text).map_err(|_| no())?;
     let features = file["features"].as_array().ok_or_else(no)?;
     let names = |feature: &Value| {
-        feature["properties"].as_object().into_iter().flat_map(|properties| properties.keys().cloned()).collect::<Vec<_>>()
+        feature["properties"]
+            .as_object()
+            .into_iter()
+            .flat_map(|properties| properties.keys().cloned())
+            .collect::<Vec<_>>()
     };
     let mut shapes = Vec::new();
     for feature in features {

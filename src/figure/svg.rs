@@ -149,7 +149,7 @@ pub fn number(value: f64) -> String {
 
 /// Text without what XML 1.0 cannot hold (control characters but tab and line ends, U+FFFE, U+FFFF).
 fn printable(text: &str) -> String {
-    let fits = |c: char| !(c.is_control() && !matches!(c, '\t' | '\n')) && !matches!(c, '\u{fffe}' | '\u{ffff}');
+    let fits = |c: char| matches!(c, '\t' | '\n') || !(c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}'));
     text.chars().map(|c| if fits(c) { c } else { '\u{fffd}' }).collect()
 }
 

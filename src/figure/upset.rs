@@ -6,12 +6,14 @@ use super::frame::{Drawing, Frame, INNER, rows};
 use super::release::{Status, Value};
 use super::scale::{self, Scale};
 use super::svg;
-use super::words::Face;
+use super::words::{Face, label};
 use super::{Unit, withheld_words};
 
 const PART: Face = Face::plain(11.5);
 const NUMBER: Face = Face::bold(11.5);
 const TICK: Face = Face::plain(10.5);
+
+const NOTHING: &str = "nothing missing";
 
 /// Sets that are drawn; the table has the others.
 pub const MOST: usize = 30;
@@ -39,7 +41,7 @@ pub fn draw(frame: &Frame, sets: &[Set]) -> Drawing {
     // The names stand upright where they would meet, which is nearly always.
     let longest = parts.iter().map(|part| PART.width(part)).fold(0.0, f64::max);
     let lying = longest <= column - 6.0;
-    let head = if lying { 22.0 } else { longest.min(120.0) + 12.0 };
+    let head = if lying { 22.0 } else { longest.min(150.0) + 12.0 };
     let mut nodes = Vec::new();
     for (at, part) in parts.iter().enumerate() {
         let x = rows(at, column) + column / 2.0;
@@ -62,9 +64,10 @@ pub fn draw(frame: &Frame, sets: &[Set]) -> Drawing {
     let widest = sets.iter().filter_map(number).map(|text| NUMBER.width(&text)).fold(70.0, f64::max);
     let (left, right) = (matrix + 16.0, INNER - widest - 8.0);
     let most = sets.iter().filter_map(|set| Unit::Count.amount(set.value)).fold(1.0, f64::max);
-    let x = Scale::linear((0.0, most), (left, right));
+    let axis = scale::axis([0.0, most].into_iter(), 5.0, f64::INFINITY);
+    let x = Scale::linear((0.0, axis.top), (left, right));
     let height = head + rows(sets.len(), ROW);
-    for tick in scale::ticks(0.0, most, 4.0) {
+    for tick in axis.ticks {
         let at = x.place(tick);
         nodes.push(svg::line((at, head), (at, height)).class(if tick == 0.0 { "axis" } else { "grid" }));
         nodes.push(TICK.centred(at, head - 8.0, "soft scale", &Unit::Count.tick(tick)));
@@ -82,26 +85,27 @@ pub fn draw(frame: &Frame, sets: &[Set]) -> Drawing {
         if let (Some(first), Some(last)) = (of_set.first(), of_set.last()) {
             nodes.push(svg::line(places(*first), places(*last)).class("firm"));
         }
-        for part in 0..parts.len() {
+        if of_set.is_empty() {
+            nodes.push(label(NOTHING, TICK, matrix, |text| TICK.centred(matrix / 2.0, middle + 4.0, "ink", text)));
+        }
+        for part in (0..parts.len()).filter(|_| !of_set.is_empty()) {
             let is_in = of_set.contains(&part);
             let radius: f64 = if is_in { 5.0 } else { 2.0 };
             nodes.push(svg::circle(places(part), radius.min(column / 2.6)).class(if is_in { "ink" } else { "soft" }));
         }
-        match (Unit::Count.amount(set.value), number(set)) {
-            (Some(amount), Some(text)) => {
-                let end = x.place(amount);
-                let class = if set.value.status == Status::Unreliable { "line hollow" } else { "mark" };
-                nodes.push(svg::rect(left, y + 4.0, end - left, ROW - 8.0).class(class));
-                nodes.push(NUMBER.at(end + 6.0, middle + 4.0, "ink", &text));
-            }
-            _ => {
-                if super::is_hatched(set.value, Unit::Count) {
-                    nodes.push(frame.hatched(svg::rect(left, y + 4.0, right - left, ROW - 8.0)));
-                }
-                nodes.push(TICK.at(right + 6.0, middle + 4.0, "soft", withheld_words(set.value.status)));
-            }
+        if let Some((amount, text)) = Unit::Count.amount(set.value).zip(number(set)) {
+            let end = x.place(amount);
+            let class = if set.value.status == Status::Unreliable { "line hollow" } else { "mark" };
+            nodes.push(svg::rect(left, y + 4.0, end - left, ROW - 8.0).class(class));
+            nodes.push(NUMBER.at(end + 6.0, middle + 4.0, "ink", &text));
+            continue;
         }
+        if super::is_hatched(set.value, Unit::Count) {
+            nodes.push(frame.hatched(svg::rect(left, y + 4.0, right - left, ROW - 8.0)));
+        }
+        nodes.push(TICK.at(right + 6.0, middle + 4.0, "soft", withheld_words(set.value.status)));
     }
-    let legend = super::withheld_legend(sets.iter().map(|set| set.value), Unit::Count).collect();
+    let values: Vec<Value> = sets.iter().map(|set| set.value).collect();
+    let legend = super::withheld_legend(&values, Unit::Count).collect();
     Drawing { nodes, height, legend, ..Drawing::default() }
 }

@@ -58,6 +58,29 @@ impl Face {
         format!("{}…", kept.trim_end())
     }
 
+    /// The text, or its beginning and its end around an ellipsis where there is no room for it.
+    pub fn shortened(self, text: &str, room: f64) -> String {
+        if self.width(text) <= room {
+            return text.to_owned();
+        }
+        let letters: Vec<char> = text.chars().collect();
+        let cut = |kept: usize| {
+            let head: String = letters[..kept.div_ceil(2)].iter().collect();
+            let tail: String = letters[letters.len() - kept / 2..].iter().collect();
+            format!("{}…{}", head.trim_end(), tail.trim_start())
+        };
+        let fits = (1..letters.len()).rev().map(cut).find(|cut| self.width(cut) <= room);
+        fits.unwrap_or_else(|| "…".to_owned())
+    }
+
+    /// The words of a text that fit into one line, and those that are left. A first word that is too long is a line.
+    pub fn broken(self, text: &str, room: f64) -> (String, String) {
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let fits = (1..=words.len()).rev().find(|count| self.width(&words[..*count].join(" ")) <= room);
+        let (head, tail) = words.split_at(fits.unwrap_or(1).min(words.len()));
+        (head.join(" "), tail.join(" "))
+    }
+
     /// The text in at most so many lines that break at blanks. The last one, and a word that is too long, are cut.
     pub fn wrapped(self, text: &str, room: f64, lines: usize) -> Vec<String> {
         let mut wrapped: Vec<String> = Vec::new();
@@ -95,9 +118,9 @@ impl Face {
     }
 }
 
-/// A label that is cut where there is no room; its whole text appears when somebody points at it.
+/// A label that is cut in its middle where there is no room, because names differ at both ends; its whole text appears when somebody points at it.
 pub fn label(text: &str, face: Face, room: f64, place: impl FnOnce(&str) -> Node) -> Node {
-    let fitted = face.fitted(text, room);
+    let fitted = face.shortened(text, room);
     let node = place(&fitted);
     if fitted == text { node } else { node.told(text) }
 }
@@ -113,9 +136,17 @@ fn hundredths(c: char) -> u8 {
     }
 }
 
-/// A share as people read it.
+/// A share as people read it: with one digit after the point, or as many as it takes that some are not none, and that
+/// most are not all.
 pub fn percent(share: f64) -> String {
-    format!("{:.1}%", share * 100.0)
+    let text = |digits: usize| format!("{:.digits$}", share * 100.0);
+    let ends = |text: &str| {
+        ["0", "100"].contains(&text.trim_end_matches('0').trim_end_matches('.'))
+            || text.trim_matches(['0', '.']).is_empty()
+    };
+    let is_end = share <= 0.0 || share >= 1.0;
+    let digits = (1..4).find(|digits| is_end || !ends(&text(*digits))).unwrap_or(4);
+    format!("{}%", text(digits))
 }
 
 /// A number that was drawn, and is not negative, without what is behind its point.

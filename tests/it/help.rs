@@ -7,7 +7,7 @@ use phds::fetch::local::LocalSource;
 use phds::fetch::{Link, Retry, mirror};
 use phds::progress::Silent;
 
-const VERBS: [&str; 17] = [
+const VERBS: [&str; 18] = [
     "demo",
     "init",
     "doctor",
@@ -18,6 +18,7 @@ const VERBS: [&str; 17] = [
     "load",
     "rejects",
     "query",
+    "plot",
     "measures",
     "dimensions",
     "dictionary",
