@@ -247,8 +247,8 @@ fn frame(kind: Kind, release: &Release, groups: &Groups, options: &Options) -> F
     let constant = groups.constant.iter().map(|(column, label)| format!("{}: {label}.", column.title));
     let cohort = format!("{}.", description.cohort.description.trim_end_matches('.'));
     let mut subtitle = constant.chain([cohort]).collect::<Vec<_>>().join(" ");
-    let is_share = (0..release.table.len()).any(|row| release.value(row).is_ok_and(|value| value.rate.is_some()));
-    if is_share {
+    let values: Vec<(usize, Value)> = values(release).unwrap_or_default();
+    if unit(&values) == Unit::Share {
         let denominator = description.denominator.description.trim_end_matches('.');
         subtitle += &format!(" Denominator: {}.", lower_first(denominator));
     }
@@ -347,8 +347,7 @@ fn withheld_legend(values: &[Value], unit: Unit) -> impl Iterator<Item = Entry> 
 
 /// What the figure says, for who cannot see it: between which groups the told values lie, and that others are withheld.
 fn reading(release: &Release, groups: &Groups, drawing: &Drawing) -> String {
-    let all = 0..release.table.len();
-    let values: Vec<(usize, Value)> = all.filter_map(|row| Some((row, release.value(row).ok()?))).collect();
+    let values = values(release).unwrap_or_default();
     let unit = unit(&values);
     let extra = [AGE, MISSING].into_iter().filter(|id| release.table.column(id).is_some());
     let name = |row: usize| {
@@ -404,17 +403,17 @@ fn unfit(what: &str) -> Error {
 }
 
 /// Refuses tables of ages and of missing parts, which have kinds of their own.
-fn plain_rows(release: &Release, kind: &str) -> Result<()> {
+fn plain_rows(release: &Release) -> Result<()> {
     for (column, own) in [(AGE, "curve"), (MISSING, "upset")] {
         if release.table.column(column).is_some() {
-            return Err(unfit(&format!("a table with the column `{column}` is a {own}, and no {kind}")));
+            return Err(unfit(&format!("a table with the column `{column}` is for --kind {own}")));
         }
     }
     Ok(())
 }
 
 fn bars(release: &Release, groups: &Groups, frame: &Frame) -> Result<Drawing> {
-    plain_rows(release, "bar")?;
+    plain_rows(release)?;
     let values = values(release)?;
     let unit = unit(&values);
     let (last, before) = groups.last().ok_or_else(|| unfit("bars need a column of groups, and the table has none"))?;
@@ -462,7 +461,7 @@ fn time(label: &str) -> Option<f64> {
 const PANELS: usize = 30;
 
 fn trend(release: &Release, groups: &Groups, frame: &Frame) -> Result<Drawing> {
-    plain_rows(release, "trend")?;
+    plain_rows(release)?;
     let values = values(release)?;
     let unit = unit(&values);
     let label = |row: usize, column: &Column| release.table.cell(row, &column.id).unwrap_or_default().to_owned();
@@ -537,7 +536,7 @@ fn panels(frame: &Frame, mut series: Vec<lines::Series>, axis: &lines::Axis, uni
 }
 
 fn map(release: &Release, groups: &Groups, frame: &Frame, options: &Options) -> Result<Drawing> {
-    plain_rows(release, "map")?;
+    plain_rows(release)?;
     let [over] = groups.varying.as_slice() else {
         let only = groups.constant.first().filter(|_| groups.varying.is_empty());
         return match only {
@@ -584,7 +583,7 @@ fn map_over(release: &Release, over: &Column, frame: &Frame, options: &Options) 
 }
 
 fn funnel(release: &Release, groups: &Groups, frame: &Frame) -> Result<Drawing> {
-    plain_rows(release, "funnel")?;
+    plain_rows(release)?;
     let (over, before) =
         groups.last().ok_or_else(|| unfit("a funnel needs a column of organizations or other groups"))?;
     if !before.is_empty() {

@@ -182,9 +182,8 @@ impl Release {
             (describing(path)?, Some(path.to_owned()))
         };
         let text = std::fs::read(&description).map_err(|error| Error::named_file("read", &description, &error))?;
-        let table = match table.or_else(|| table_beside(&description, &text)) {
-            Some(table) => table,
-            None => return Err(not_described(&description)),
+        let Some(table) = table.or_else(|| table_beside(&description, &text)) else {
+            return Err(not_described(&description));
         };
         let bytes = std::fs::read(&table).map_err(|error| Error::named_file("read", &table, &error))?;
         Self::read(&bytes, &text).map_err(|error| error.also(&format!(" (`{}`)", table.display())))
