@@ -133,7 +133,7 @@ impl Frame {
         y += 17.0;
         body.extend(paragraph(&title, TITLE, 0.0, y, 24.0, "ink"));
         y += rows(title.len(), 24.0) - 24.0;
-        let subtitle = SUBTITLE.wrapped(&self.subtitle, INNER, 5);
+        let subtitle = SUBTITLE.wrapped(&self.subtitle, INNER, 9);
         body.extend(paragraph(&subtitle, SUBTITLE, 0.0, y + 24.0, 17.0, "soft"));
         y += rows(subtitle.len(), 17.0) + 17.0;
         if !drawing.legend.is_empty() {
@@ -151,7 +151,7 @@ impl Frame {
         body.push(svg::line((0.0, y), (INNER, y)).class("grid"));
         y += 4.0;
         for note in drawing.remarks.iter().chain(&self.notes) {
-            let lines = NOTE.wrapped(note, INNER, 6);
+            let lines = NOTE.wrapped(note, INNER, 9);
             body.extend(paragraph(&lines, NOTE, 0.0, y + 12.0, 13.0, "soft"));
             y += rows(lines.len(), 13.0) + 3.0;
         }

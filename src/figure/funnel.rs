@@ -111,7 +111,7 @@ pub fn draw(frame: &Frame, organizations: &[Organization], funnel: &Funnel, with
     let points: Vec<(f64, f64)> =
         organizations.iter().map(|one| (x.place(to_f64(one.denominator)), y.place(one.rate))).collect();
     nodes.extend(organizations.iter().zip(&points).map(|(organization, place)| mark(organization, *place)));
-    nodes.extend(names(organizations, &points, (from, right + 88.0), height));
+    nodes.extend(names(organizations, &points, (from, right), height));
 
     let mut legend = vec![
         Entry { mark: Mark::Line("firm outer"), text: "99.8% limits".to_owned() },

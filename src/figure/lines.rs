@@ -242,7 +242,7 @@ impl Panel<'_> {
             // Above the interval, or below it where there is no room above.
             let high = self.y.place(self.unit.highest(point.value).unwrap_or(amount));
             let low = self.y.place(self.unit.lowest(point.value).unwrap_or(amount));
-            let y = if high > 14.0 { high - 6.0 } else { low + 15.0 };
+            let y = if high > 14.0 { high - 6.0 } else { (low + 15.0).min(self.height - 4.0) };
             nodes.push(NUMBER.centred(x, y, "ink edge halo", &text));
         }
         nodes

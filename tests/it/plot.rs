@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use phds::figure::release::Release;
 use phds::figure::words::Face;
 use phds::figure::{self, Kind, Options};
-use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
+use quick_xml::{Reader, XmlVersion};
 use regex::Regex;
 use serde_json::json;
 
@@ -21,7 +21,8 @@ fn release(indicator: &str, table: &str) -> (Vec<u8>, Vec<u8>) {
         writer.write_record(row).unwrap();
     }
     let bytes = writer.into_inner().unwrap();
-    let known = ["missing", "age_months", "at_risk", "measure", "numerator", "denominator", "rate", "ci_low", "ci_high"];
+    let known =
+        ["missing", "age_months", "at_risk", "measure", "numerator", "denominator", "rate", "ci_low", "ci_high"];
     let names = table.columns.iter().take_while(|name| !known.contains(&name.as_str()));
     let dimensions: Vec<_> = names.map(|name| json!({ "id": name, "title": title(name) })).collect();
     let description = json!({
@@ -134,7 +135,7 @@ fn elements(svg: &str) -> Vec<Element> {
             Event::Empty(tag) => done.push(element(&tag, open.last())),
             Event::End(_) => done.push(open.pop().unwrap()),
             Event::Text(text) => open.last_mut().unwrap().words += &text.xml10_content(),
-            Event::GeneralRef(name) => open.last_mut().unwrap().words.push_str(match &*name {
+            Event::GeneralRef(name) => open.last_mut().unwrap().words.push_str(match &*name.xml10_content() {
                 "amp" => "&",
                 "lt" => "<",
                 "gt" => ">",
@@ -151,17 +152,23 @@ fn elements(svg: &str) -> Vec<Element> {
 }
 
 fn element(tag: &BytesStart<'_>, parent: Option<&Element>) -> Element {
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     let attributes: Vec<(String, String)> = tag
         .attributes()
         .map(|attribute| attribute.unwrap())
-        .map(|attribute| (text(attribute.key.as_ref().as_bytes()), attribute.unescape_value().unwrap().into_owned()))
+        .map(|attribute| {
+            (
+                attribute.key.as_ref().to_owned(),
+                attribute.normalized_value(XmlVersion::Implicit1_0).unwrap().into_owned(),
+            )
+        })
         .collect();
-    let name = text(tag.name().as_ref().as_bytes());
+    let name = tag.name().as_ref().to_owned();
     let mut element = Element { name, attributes, ..Element::default() };
     let before = parent.map_or((0.0, 0.0), |parent| parent.shift);
     let moved = Regex::new(r"^translate\((\S+) (\S+)\)$").unwrap();
-    let by = moved.captures(element.get("transform")).map_or((0.0, 0.0), |by| (by[1].parse().unwrap(), by[2].parse().unwrap()));
+    let by = moved
+        .captures(element.get("transform"))
+        .map_or((0.0, 0.0), |by| (by[1].parse().unwrap(), by[2].parse().unwrap()));
     element.shift = (before.0 + by.0, before.1 + by.1);
     element
 }
@@ -192,7 +199,11 @@ fn holds(what: &str, svg: &str, table: &[u8], description: &[u8], hatched: usize
             assert!(!element.words.contains("url(") && !element.words.contains("@import"), "{what}");
             let selectors = Regex::new(r"([^{}]+)\{").unwrap();
             for found in selectors.captures_iter(&element.words) {
-                assert!(found[1].starts_with(&format!("#{id}")) || found[1].starts_with("@media"), "{what}: {}", &found[1]);
+                assert!(
+                    found[1].starts_with(&format!("#{id}")) || found[1].starts_with("@media"),
+                    "{what}: {}",
+                    &found[1]
+                );
             }
         }
     }
@@ -218,10 +229,13 @@ const LIMITS: [&str; 1] = ["99.8"];
 /// All numbers of a release, as its files and as its figures write them.
 fn numbers_of(table: &[u8], description: &[u8]) -> BTreeSet<String> {
     let number = Regex::new(r"\d[\d,]*(\.\d+)?").unwrap();
-    let all = [table, description].map(|bytes| String::from_utf8(bytes.to_vec()).unwrap());
-    let mut known: BTreeSet<String> =
-        all.iter().flat_map(|text| number.find_iter(text)).map(|found| found.as_str().trim_end_matches(',').to_owned()).collect();
     let rows = csv_rows(table);
+    let description = String::from_utf8(description.to_vec()).unwrap();
+    let texts = rows.iter().flatten().chain([&description]);
+    let mut known: BTreeSet<String> = texts
+        .flat_map(|text| number.find_iter(text))
+        .map(|found| found.as_str().trim_end_matches(',').to_owned())
+        .collect();
     for row in &rows[1..] {
         for (column, cell) in rows[0].iter().zip(row).filter(|(_, cell)| !cell.is_empty()) {
             if column == "rate" {
@@ -236,7 +250,8 @@ fn numbers_of(table: &[u8], description: &[u8]) -> BTreeSet<String> {
 
 /// No two texts overlap, and none leaves the figure, in the widest of the usual fonts.
 fn apart(what: &str, elements: &[Element], root: &Element) {
-    let texts = elements.iter().filter(|element| element.name == "text" && !element.get("transform").starts_with("rotate"));
+    let texts =
+        elements.iter().filter(|element| element.name == "text" && !element.get("transform").starts_with("rotate"));
     let boxes: Vec<_> = texts
         .map(|text| {
             let size = text.number("font-size");
@@ -323,7 +338,62 @@ fn a_small_figure_in_full() {
     let svg = drawn(Kind::Bar, &release("coverage", table));
     let style = Regex::new("<style>.*</style>").unwrap();
     let svg = style.replace(&svg, "<style>[STYLE]</style>");
-    insta::assert_snapshot!(svg.replace("><", ">\n<"), @"");
+    insta::assert_snapshot!(svg.replace("><", ">\n<"), @r##"
+        <svg xmlns="http://www.w3.org/2000/svg" id="phds-0123456789abcdef-bar" class="phds-figure" width="720" height="282" viewBox="0 0 720 282" role="img" aria-labelledby="phds-0123456789abcdef-bar-title phds-0123456789abcdef-bar-desc" font-family="system-ui, -apple-system, &apos;Segoe UI&apos;, Roboto, &apos;Helvetica Neue&apos;, Arial, &apos;Liberation Sans&apos;, &apos;DejaVu Sans&apos;, sans-serif">
+        <title id="phds-0123456789abcdef-bar-title">1 or more MMR by 24 months, by sex, December 2024</title>
+        <desc id="phds-0123456789abcdef-bar-desc">One value is told: 50.0% (Female). Other values are suppressed or unreliable: hatched, without a number, and not zero. The table of the release has every number.</desc>
+        <style>[STYLE]</style>
+        <defs>
+        <pattern id="phds-0123456789abcdef-bar-hatch" patternUnits="userSpaceOnUse" width="6" height="6" patternTransform="rotate(45)">
+        <rect x="0" y="0" width="6" height="6" class="paper"/>
+        <line x1="3" y1="0" x2="3" y2="6" class="hatch"/>
+        </pattern>
+        </defs>
+        <rect x="0" y="0" width="720" height="282" class="paper"/>
+        <g transform="translate(16 0)">
+        <rect x="0" y="16" width="688" height="22" class="tint"/>
+        <text class="ink" x="8" y="30.5" font-size="10.5" font-weight="600">INTERNAL: for the staff of this health department.</text>
+        <text class="ink" x="0" y="65" font-size="19" font-weight="600">1 or more MMR by 24 months, by sex, December 2024</text>
+        <text class="soft" x="0" y="89" font-size="12.5">Clients born on or after 2018-01-01. Denominator: clients of the cohort.</text>
+        <g transform="translate(0 103)">
+        <g>
+        <line x1="0" y1="7" x2="22" y2="7" class="firm"/>
+        <text class="ink scale" x="28" y="11" font-size="11.5">95% confidence interval</text>
+        <rect x="185.7" y="1" width="22" height="12" fill="url(#phds-0123456789abcdef-bar-hatch)"/>
+        <text class="ink scale" x="213.7" y="11" font-size="11.5">suppressed, not zero</text>
+        </g>
+        </g>
+        <g transform="translate(0 132)">
+        <line x1="52.3" y1="20" x2="52.3" y2="70" class="axis"/>
+        <text class="soft scale" x="52.3" y="12" font-size="10.5" text-anchor="middle">0%</text>
+        <line x1="179.2" y1="20" x2="179.2" y2="70" class="grid"/>
+        <text class="soft scale" x="179.2" y="12" font-size="10.5" text-anchor="middle">20%</text>
+        <line x1="306.1" y1="20" x2="306.1" y2="70" class="grid"/>
+        <text class="soft scale" x="306.1" y="12" font-size="10.5" text-anchor="middle">40%</text>
+        <line x1="432.9" y1="20" x2="432.9" y2="70" class="grid"/>
+        <text class="soft scale" x="432.9" y="12" font-size="10.5" text-anchor="middle">60%</text>
+        <line x1="559.8" y1="20" x2="559.8" y2="70" class="grid"/>
+        <text class="soft scale" x="559.8" y="12" font-size="10.5" text-anchor="middle">80%</text>
+        <text class="soft" x="688" y="12" font-size="10.5" text-anchor="end">denominator</text>
+        <text class="ink" x="42.3" y="35.5" font-size="11.5" text-anchor="end">Female</text>
+        <text class="soft" x="688" y="35.5" font-size="10.5" text-anchor="end">60</text>
+        <rect x="52.3" y="24" width="317.2" height="15" class="mark"/>
+        <g>
+        <line x1="291.6" y1="31.5" x2="447.4" y2="31.5" class="edge halo"/>
+        <line x1="291.6" y1="31.5" x2="447.4" y2="31.5" class="firm"/>
+        </g>
+        <text class="ink" x="453.4" y="35.5" font-size="11.5" font-weight="600">50.0%</text>
+        <text class="ink" x="42.3" y="58.5" font-size="11.5" text-anchor="end">Male</text>
+        <text class="soft" x="688" y="58.5" font-size="10.5" text-anchor="end">suppressed</text>
+        <rect x="52.3" y="47" width="507.5" height="15" fill="url(#phds-0123456789abcdef-bar-hatch)"/>
+        </g>
+        <line x1="0" y1="214" x2="688" y2="214" class="grid"/>
+        <text class="soft" x="0" y="230" font-size="10">Measure nis.mmr1, version 2026.2: NIS-Child. Reporting period 2024-12. k = 11. Release 0123456789abcdef, phds 0.1.0.</text>
+        <text class="soft" x="0" y="246" font-size="10">The Texas registry is opt-in.</text>
+        <text class="soft" x="0" y="262" font-size="10">Counts of 1 to 10 are suppressed; suppressed is not zero.</text>
+        </g>
+        </svg>
+        "##);
 }
 
 #[test]
@@ -331,12 +401,15 @@ fn figures_of_a_month() {
     let context = TestContext::new();
     context.phds("synth --clients 4000 --period 2024-12 --out month.csv").done();
     context.phds("load month.csv --period 2024-12 --store store").done();
-    for (dimension, kinds) in [("region", vec!["map", "bar", "funnel"]), ("birth_year", vec!["trend", "bar"]), ("county", vec!["map", "bar"])] {
+    for (dimension, kinds) in
+        [("region", vec!["map", "bar", "funnel"]), ("birth_year", vec!["trend", "bar"]), ("county", vec!["map", "bar"])]
+    {
         let ask = format!("query coverage --store store --measure nis.mmr1 --by {dimension}");
         context.phds(&format!("{ask} --format csv --out {dimension}.csv")).done();
         context.phds(&format!("{ask} --format json --out {dimension}.json")).done();
         let description = context.path(&format!("{dimension}.csv.release.json"));
-        let description = if description.is_file() { format!("{dimension}.csv.release.json") } else { "release.json".to_owned() };
+        let description =
+            if description.is_file() { format!("{dimension}.csv.release.json") } else { "release.json".to_owned() };
         for kind in kinds {
             let printed = context.phds(&format!("plot {dimension}.csv --kind {kind}")).done();
             context.phds(&format!("plot {dimension}.csv --kind {kind} --out f.svg")).done();
@@ -379,11 +452,20 @@ fn shapes_of_a_department() {
         json!({ "type": "Feature", "properties": { "ZIP": zip }, "geometry": { "type": "Polygon",
             "coordinates": [[[west, 30], [west + 1, 30], [west + 1, 31], [west, 31], [west, 30]]] } })
     };
-    let shapes = json!({ "type": "FeatureCollection", "features": [shape("78701", -98), shape("Comal", -97), shape("x", -96)] });
+    let shapes =
+        json!({ "type": "FeatureCollection", "features": [shape("78701", -98), shape("Comal", -97), shape("x", -96)] });
     context.put("zips.geojson", shapes.to_string());
-    let svg = context.phds("plot t.csv --kind map --shapes zips.geojson --shape-key ZIP --title Ours").done().text();
+    let svg = context
+        .phds("plot t.csv --kind map --shapes zips.geojson --shape-key ZIP --title Coverage-of-our-ZIP-codes")
+        .done()
+        .text();
     holds("zip", &svg, &table, &description, 1);
-    assert!(svg.contains(">Ours</title>") && svg.contains("78701") && svg.contains("Not on the map: Hays (72.0%)"), "{svg}");
+    assert!(
+        svg.contains(">Coverage-of-our-ZIP-codes</title>")
+            && svg.contains("78701")
+            && svg.contains("Not on the map: Hays (72.0%)"),
+        "{svg}"
+    );
     for (command, message) in [
         ("--shapes zips.geojson --shape-key NAME", "the properties of the first shape are: ZIP"),
         ("--shapes t.csv --shape-key ZIP", "no GeoJSON"),
@@ -399,9 +481,12 @@ fn shapes_of_a_department() {
 #[test]
 fn what_is_no_release_or_does_not_fit_is_refused_by_name() {
     let context = TestContext::new();
-    for (folder, indicator, table) in
-        [("county", "coverage", COUNTIES), ("year", "coverage", YEARS), ("age", "curve", AGES), ("parts", "missing", PARTS)]
-    {
+    for (folder, indicator, table) in [
+        ("county", "coverage", COUNTIES),
+        ("year", "coverage", YEARS),
+        ("age", "curve", AGES),
+        ("parts", "missing", PARTS),
+    ] {
         let (table, description) = release(indicator, table);
         context.put(&format!("{folder}/t.csv"), table);
         context.put(&format!("{folder}/release.json"), description);
