@@ -101,6 +101,7 @@ pub fn class_of(share: f64, bounds: &[u32]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::figure::svg::number;
 
     #[test]
     fn axes_are_round_and_stay_within_what_a_share_can_be() {
@@ -139,8 +140,8 @@ mod tests {
     #[test]
     fn a_number_has_its_place() {
         let scale = Scale::linear((0.0, 1.0), (100.0, 200.0));
-        assert_eq!([-1.0, 0.0, 0.5, 2.0].map(|n| scale.place(n)), [100.0, 100.0, 150.0, 200.0]);
-        assert_eq!(Scale::linear((1.0, 1.0), (0.0, 10.0)).place(1.0), 5.0);
+        assert_eq!([-1.0, 0.0, 0.5, 2.0].map(|n| number(scale.place(n))), ["100", "100", "150", "200"]);
+        assert_eq!(number(Scale::linear((1.0, 1.0), (0.0, 10.0)).place(1.0)), "5");
         let scale = Scale::logarithmic((10.0, 1000.0), (0.0, 2.0));
         assert!((scale.place(100.0) - 1.0).abs() < 1e-9);
     }

@@ -168,8 +168,8 @@ mod tests {
 
     #[test]
     fn numbers_are_short_and_the_same_everywhere() {
-        let texts = [0.0, -0.01, 1.0, 2.25, 99.96, -3.14].map(number);
-        assert_eq!(texts, ["0", "0", "1", "2.2", "100", "-3.1"]);
+        let texts = [0.0, -0.01, 1.0, 2.25, 99.96, -3.24].map(number);
+        assert_eq!(texts, ["0", "0", "1", "2.2", "100", "-3.2"]);
         assert_eq!(path([(0.0, 1.0), (2.5, 3.0)], true), "M0 1L2.5 3Z");
     }
 }

@@ -186,6 +186,7 @@ fn holds(what: &str, svg: &str, table: &[u8], description: &[u8], hatched: usize
     }
     // Nothing runs, nothing is fetched, and nothing reaches out of the figure.
     let mut ids = BTreeSet::new();
+    let selectors = Regex::new(r"([^{}]+)\{").unwrap();
     for element in &elements {
         assert!(!["script", "foreignObject", "image", "use", "a"].contains(&element.name.as_str()), "{what}");
         for (name, value) in &element.attributes {
@@ -197,7 +198,6 @@ fn holds(what: &str, svg: &str, table: &[u8], description: &[u8], hatched: usize
         assert!(own.is_empty() || (own.starts_with(id) && ids.insert(own.to_owned())), "{what}: {own}");
         if element.name == "style" {
             assert!(!element.words.contains("url(") && !element.words.contains("@import"), "{what}");
-            let selectors = Regex::new(r"([^{}]+)\{").unwrap();
             for found in selectors.captures_iter(&element.words) {
                 assert!(
                     found[1].starts_with(&format!("#{id}")) || found[1].starts_with("@media"),
