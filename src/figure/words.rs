@@ -140,10 +140,7 @@ fn hundredths(c: char) -> u8 {
 /// most are not all.
 pub fn percent(share: f64) -> String {
     let text = |digits: usize| format!("{:.digits$}", share * 100.0);
-    let ends = |text: &str| {
-        ["0", "100"].contains(&text.trim_end_matches('0').trim_end_matches('.'))
-            || text.trim_matches(['0', '.']).is_empty()
-    };
+    let ends = |text: &str| matches!(text.trim_end_matches('0').trim_end_matches('.'), "0" | "100");
     let is_end = share <= 0.0 || share >= 1.0;
     let digits = (1..4).find(|digits| is_end || !ends(&text(*digits))).unwrap_or(4);
     format!("{}%", text(digits))
@@ -186,6 +183,9 @@ mod tests {
         {
             assert_eq!(face.fitted(text, room), fitted, "{text} in {room}");
         }
+        for (text, room, shortened) in [("m1 m2", 36.0, "m1 m2"), ("m1mm m2", 50.0, "m1…m2"), ("mm", 5.0, "…")] {
+            assert_eq!(face.shortened(text, room), shortened, "{text} in {room}");
+        }
         let long = "W".repeat(500);
         assert!(face.width(&face.fitted(&long, 100.0)) <= 100.0);
     }
@@ -197,6 +197,12 @@ mod tests {
         assert_eq!(face.wrapped("mm mm mm mm", 25.0, 2), ["mm", "m…"].map(str::to_owned));
         assert_eq!(face.wrapped("mmmmm mm", 25.0, 9), ["m…", "mm"].map(str::to_owned));
         assert_eq!(face.wrapped("", 25.0, 9), Vec::<String>::new());
+    }
+
+    #[test]
+    fn few_are_not_none_and_most_are_not_all() {
+        let texts = [0.0, 0.1, 0.0004, 0.5, 0.999, 0.9996, 1.0].map(percent);
+        assert_eq!(texts, ["0.0%", "10.0%", "0.04%", "50.0%", "99.9%", "99.96%", "100.0%"]);
     }
 
     #[test]
