@@ -652,7 +652,7 @@ fn upset(release: &Release, groups: &Groups, frame: &Frame) -> Result<Drawing> {
     sets.truncate(upset::MOST);
     let mut drawing = upset::draw(frame, &sets);
     if left_out {
-        drawing.remarks.push("Further sets, none of them larger, are in the table alone.".to_owned());
+        drawing.remarks.push("Further sets are in the table alone.".to_owned());
     }
     Ok(drawing)
 }
