@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::dictionary::import::Key;
 use crate::error::Error;
+use crate::figure::Kind;
 use crate::figures;
 use crate::output::Format;
 use crate::parallel;
@@ -66,6 +67,8 @@ pub enum Verb {
     Population(Population),
     /// Ask a loaded month
     Query(Query),
+    /// Draw a figure of a release: a map, bars, a trend, a funnel, a curve
+    Plot(Plot),
     /// List the measures, or explain one
     Measures(Measures),
     /// List the dimensions that tables may be grouped and filtered by
@@ -484,6 +487,28 @@ pub struct Table {
     /// Write to a file, with its description beside it, in place of printing
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+}
+
+/// `phds plot`
+#[derive(Debug, Args)]
+pub struct Plot {
+    /// A table (CSV or JSON) that `phds query … --out FILE` wrote, with its description beside it; or the folder of both
+    pub release: PathBuf,
+    /// What to draw
+    #[arg(long, value_enum)]
+    pub kind: Kind,
+    /// Write to FILE.svg or FILE.png, in place of printing SVG
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// The title [default: measure, dimensions and month]
+    #[arg(long, value_name = "TEXT")]
+    pub title: Option<String>,
+    /// Shapes of places for a map, as GeoJSON [default: the built-in counties and regions]
+    #[arg(long, value_name = "FILE", requires = "shape_key")]
+    pub shapes: Option<PathBuf>,
+    /// The property of each shape that holds the label of the table, such as a ZIP code
+    #[arg(long, value_name = "PROPERTY", requires = "shapes")]
+    pub shape_key: Option<String>,
 }
 
 /// `phds measures`

@@ -6,6 +6,7 @@ mod fetch;
 mod import;
 mod load;
 mod lookup;
+mod plot;
 mod population;
 mod query;
 mod rejects;
@@ -35,6 +36,7 @@ pub fn run(cli: &Cli) -> Result<()> {
         Verb::Rejects(typed) => rejects::run(typed, &settings()?),
         Verb::Population(typed) => population::run(typed, &settings()?, reporter),
         Verb::Query(typed) => query::run(typed, &settings()?),
+        Verb::Plot(typed) => plot::run(typed),
         Verb::Measures(typed) => lookup::measures(typed, &settings()?),
         Verb::Dimensions(typed) => lookup::dimensions(typed, &settings()?),
         Verb::Dictionary(typed) => match &typed.action {

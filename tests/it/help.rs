@@ -19,6 +19,7 @@ const VERBS: [&str; 18] = [
     "rejects",
     "population",
     "query",
+    "plot",
     "measures",
     "dimensions",
     "dictionary",

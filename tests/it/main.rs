@@ -35,6 +35,8 @@ mod mirror;
 mod oracle;
 /// A synthetic month with planted faults: each is found at its line, and nothing else.
 mod planted;
+/// Figures: whole XML, no number that is not in the release, withheld values hatched, bad input refused.
+mod plot;
 /// Files in every shape that CSV files have been seen in: read right, or refused or rejected by name.
 mod pollution;
 /// Counts of people: taken in whole and right, or refused by line; and the groups that they make.

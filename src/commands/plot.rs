@@ -1,0 +1,60 @@
+//! `phds plot`: a figure of a release.
+
+use std::path::Path;
+
+use crate::cli;
+use crate::error::{Error, Result};
+use crate::figure::release::Release;
+use crate::figure::{self, Options, png, shapes};
+use crate::fs;
+use crate::terminal;
+
+/// How a figure is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Svg,
+    Png,
+}
+
+/// `phds plot`
+pub fn run(typed: &cli::Plot) -> Result<()> {
+    let form = typed.out.as_deref().map_or(Ok(Form::Svg), form)?;
+    if typed.out.is_none() && terminal::data_goes_to_a_screen() {
+        return Err(
+            Error::usage("a figure is not for a screen of text").hint("add `--out FILE.svg` or `--out FILE.png`")
+        );
+    }
+    let release = Release::open(&typed.release)?;
+    let shapes = match typed.shapes.as_deref().zip(typed.shape_key.as_deref()) {
+        Some((file, property)) => {
+            let text = std::fs::read(file).map_err(|error| Error::named_file("read", file, &error))?;
+            let read = shapes::from_geojson(&text, property);
+            Some(read.map_err(|error| error.also(&format!(" (`{}`)", file.display())))?)
+        }
+        None => None,
+    };
+    let options = Options { title: typed.title.clone(), id: None, shapes };
+    let svg = figure::draw(typed.kind, &release, &options)?;
+    let bytes = match form {
+        Form::Svg => svg.into_bytes(),
+        Form::Png => png::from_svg(&svg)?,
+    };
+    match &typed.out {
+        Some(path) => {
+            fs::write_whole(path, &bytes)?;
+            terminal::say(&path.display().to_string());
+            Ok(())
+        }
+        None => terminal::print_data(&bytes),
+    }
+}
+
+fn form(path: &Path) -> Result<Form> {
+    let ending = path.extension().map(std::ffi::OsStr::to_ascii_lowercase);
+    match ending.as_deref().and_then(|ending| ending.to_str()) {
+        Some("svg") => Ok(Form::Svg),
+        Some("png") => Ok(Form::Png),
+        _ => Err(Error::usage(format!("`{}` ends neither in .svg nor in .png", path.display()))
+            .hint("SVG stays sharp at any size and suits pages; PNG suits programs that take no SVG")),
+    }
+}

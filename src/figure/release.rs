@@ -1,0 +1,345 @@
+//! A release as files: the table, and what its description says. Read by anybody who has the two files; nothing else
+//! of this program is needed.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::error::{Error, Result};
+use crate::fs;
+
+/// What of `release.json` goes around a figure.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Description {
+    /// Names question, month and knowledge.
+    pub release_id: String,
+    /// For whom it is, as a sentence.
+    pub marking: String,
+    /// What made it.
+    pub tool: Tool,
+    /// What is asked.
+    pub indicator: String,
+    /// What is measured.
+    pub measure: Measure,
+    /// Who is counted.
+    pub cohort: Cohort,
+    /// What the rates are shares of.
+    pub denominator: Denominator,
+    /// The first columns.
+    pub dimensions: Vec<Dimension>,
+    /// How intervals are made.
+    pub interval: Interval,
+    /// The month, `YYYY-MM`.
+    pub reporting_period: String,
+    /// How small a count may be.
+    pub disclosure: Disclosure,
+    /// What a reader must know.
+    pub caveats: Vec<String>,
+    /// The table beside it.
+    pub table: Option<File>,
+}
+
+/// The program that made a release.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Tool {
+    /// Name.
+    pub name: String,
+    /// Version.
+    pub version: String,
+}
+
+/// A measure.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Measure {
+    /// Id.
+    pub id: String,
+    /// A few words.
+    pub title: String,
+    /// Version of its definition.
+    pub version: String,
+    /// Where the definition comes from.
+    pub source: String,
+}
+
+/// Who is counted.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Cohort {
+    /// In a sentence.
+    pub description: String,
+}
+
+/// What rates are shares of.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Denominator {
+    /// In a sentence.
+    pub description: String,
+}
+
+/// A column of groups.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Dimension {
+    /// Name of its column.
+    pub id: String,
+    /// A few words.
+    pub title: String,
+}
+
+/// Intervals.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Interval {
+    /// Confidence level, 0 to 1.
+    pub level: f64,
+}
+
+/// The policy of small counts.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Disclosure {
+    /// No count of 1 to k - 1 is told.
+    pub k: u64,
+}
+
+/// A table file.
+#[derive(Clone, Debug, Deserialize)]
+pub struct File {
+    /// `csv`, `json` and others.
+    pub format: String,
+    /// File name.
+    pub file: String,
+    /// SHA-256 in hexadecimal digits.
+    pub sha256: String,
+}
+
+/// What a row tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// Its numbers.
+    Shown,
+    /// That the numerator is 0.
+    Zero,
+    /// Nothing: a small count stands behind it.
+    Suppressed,
+    /// That nobody is in the denominator.
+    NotApplicable,
+    /// That its numbers say little, with or without them.
+    Unreliable,
+}
+
+impl Status {
+    fn of(word: &str) -> Option<Self> {
+        Some(match word {
+            "shown" => Self::Shown,
+            "zero" => Self::Zero,
+            "suppressed" => Self::Suppressed,
+            "not_applicable" => Self::NotApplicable,
+            "unreliable" => Self::Unreliable,
+            _ => return None,
+        })
+    }
+}
+
+/// The numbers of a row, as far as they are told.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Value {
+    /// What the row tells.
+    pub status: Status,
+    /// A count.
+    pub numerator: Option<u64>,
+    /// A count.
+    pub denominator: Option<u64>,
+    /// 0 to 1.
+    pub rate: Option<f64>,
+    /// Around the rate.
+    pub interval: Option<(f64, f64)>,
+}
+
+/// A table whose cells are texts, a missing one empty.
+#[derive(Clone, Debug)]
+pub struct Table {
+    header: Vec<String>,
+    rows: Vec<Vec<String>>,
+}
+
+/// A table with its description.
+#[derive(Clone, Debug)]
+pub struct Release {
+    /// What the table is.
+    pub description: Description,
+    /// The rows.
+    pub table: Table,
+}
+
+const DESCRIPTION: &str = "release.json";
+
+impl Release {
+    /// Reads a release from disk: its table, its description, or the folder of both. Refused are a table without a
+    /// description, and one that is not what its description says.
+    pub fn open(path: &Path) -> Result<Self> {
+        let (description, table) = if path.is_dir() {
+            (path.join(DESCRIPTION), None)
+        } else if path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(DESCRIPTION)) {
+            (path.to_owned(), None)
+        } else {
+            (describing(path)?, Some(path.to_owned()))
+        };
+        let text = std::fs::read(&description).map_err(|error| Error::named_file("read", &description, &error))?;
+        let Some(table) = table.or_else(|| table_beside(&description, &text)) else {
+            return Err(not_described(&description));
+        };
+        let bytes = std::fs::read(&table).map_err(|error| Error::named_file("read", &table, &error))?;
+        Self::read(&bytes, &text).map_err(|error| error.also(&format!(" (`{}`)", table.display())))
+    }
+
+    /// Reads the bytes of a table and of its description.
+    pub fn read(table: &[u8], description: &[u8]) -> Result<Self> {
+        let description =
+            parse(description).ok_or_else(|| Error::refused("the description of the table is not one of phds"))?;
+        let Some(file) = &description.table else {
+            return Err(Error::refused("the description names no table"));
+        };
+        if !file.sha256.eq_ignore_ascii_case(&fs::sha256_hex(table)) {
+            return Err(Error::refused("the table is not the one that its description is about: its SHA-256 differs")
+                .hint("somebody changed it; ask the question again with `phds query … --out FILE`, and plot that"));
+        }
+        let table = match file.format.as_str() {
+            "csv" => Table::from_csv(table),
+            "json" => Table::from_json(table),
+            _ => {
+                return Err(Error::usage(format!(
+                    "figures are drawn from CSV and JSON, and this table is {}",
+                    file.format
+                ))
+                .hint("ask again with `--format csv`"));
+            }
+        };
+        let table = table.ok_or_else(|| Error::refused("the table cannot be read"))?;
+        let release = Self { description, table };
+        release.check()?;
+        Ok(release)
+    }
+
+    /// Withheld rows hold no numbers, all others do, and every number is one.
+    fn check(&self) -> Result<()> {
+        let dimensions = self.description.dimensions.iter().map(|dimension| dimension.id.as_str());
+        for column in dimensions.chain(["status"]) {
+            if !self.table.is_empty() && self.table.column(column).is_none() {
+                return Err(Error::refused(format!("the table has no column `{column}`")));
+            }
+        }
+        for row in 0..self.table.len() {
+            self.value(row)?;
+        }
+        Ok(())
+    }
+
+    /// The numbers of a row, counted from 0.
+    pub fn value(&self, row: usize) -> Result<Value> {
+        // The header is line 1 of a CSV file.
+        let wrong = |what: &str| Error::refused(format!("row {} of the table: {what}", row + 2));
+        let status = self.table.cell(row, "status").and_then(Status::of);
+        let share = |column: &str| match self.number::<f64>(row, column)? {
+            Some(share) if !(0.0..=1.0).contains(&share) => Err(wrong(&format!("`{column}` is no share"))),
+            share => Ok(share),
+        };
+        let value = Value {
+            status: status.ok_or_else(|| wrong("its status is none that is known"))?,
+            numerator: self.number(row, "numerator")?,
+            denominator: self.number(row, "denominator")?,
+            rate: share("rate")?,
+            interval: share("ci_low")?.zip(share("ci_high")?),
+        };
+        let told = value.numerator.is_some() || value.rate.is_some();
+        match value.status {
+            Status::Shown | Status::Zero if !told => Err(wrong("it has no numbers")),
+            Status::Suppressed if told || value.denominator.is_some() => {
+                Err(wrong("it is suppressed, and has numbers"))
+            }
+            Status::NotApplicable if told => Err(wrong("nobody is in its denominator, and it has numbers")),
+            _ => Ok(value),
+        }
+    }
+
+    /// A number of a row; none where the cell or the column is missing.
+    pub fn number<T: std::str::FromStr>(&self, row: usize, column: &str) -> Result<Option<T>> {
+        let cell = self.table.cell(row, column).filter(|cell| !cell.is_empty());
+        cell.map(str::parse).transpose().map_err(|_| {
+            Error::refused(format!("row {} of the table: `{column}` is no number that belongs there", row + 2))
+        })
+    }
+}
+
+impl Table {
+    fn from_csv(bytes: &[u8]) -> Option<Self> {
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        let mut reader = csv::Reader::from_reader(bytes);
+        let texts = |record: &csv::StringRecord| record.iter().map(str::to_owned).collect::<Vec<_>>();
+        let header = texts(reader.headers().ok()?);
+        let rows = reader.records().map(|record| record.ok().as_ref().map(texts)).collect::<Option<Vec<_>>>()?;
+        Some(Self { header, rows })
+    }
+
+    fn from_json(bytes: &[u8]) -> Option<Self> {
+        let rows: Vec<serde_json::Map<String, serde_json::Value>> = serde_json::from_slice(bytes).ok()?;
+        let header: Vec<String> = rows.first().map(|row| row.keys().cloned().collect()).unwrap_or_default();
+        let text = |value: Option<&serde_json::Value>| match value {
+            None | Some(serde_json::Value::Null) => String::new(),
+            Some(serde_json::Value::String(text)) => text.clone(),
+            Some(other) => other.to_string(),
+        };
+        let rows = rows.iter().map(|row| header.iter().map(|name| text(row.get(name))).collect()).collect();
+        Some(Self { header, rows })
+    }
+
+    /// Rows.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// The place of a column.
+    pub fn column(&self, name: &str) -> Option<usize> {
+        self.header.iter().position(|column| column == name)
+    }
+
+    /// A cell by its row, counted from 0, and the name of its column.
+    pub fn cell(&self, row: usize, column: &str) -> Option<&str> {
+        self.rows.get(row)?.get(self.column(column)?).map(String::as_str)
+    }
+}
+
+/// The table that a description names, which lies in its folder.
+fn table_beside(description: &Path, text: &[u8]) -> Option<PathBuf> {
+    let file = PathBuf::from(parse(text)?.table?.file);
+    let name = file.file_name().filter(|name| *name == file.as_os_str())?;
+    Some(description.with_file_name(name))
+}
+
+/// The description of a table: its own, or the one of its folder.
+fn describing(table: &Path) -> Result<PathBuf> {
+    let name = table.file_name().unwrap_or_default();
+    let is_there = table.symlink_metadata();
+    is_there.map_err(|error| Error::named_file("read", table, &error))?;
+    let mut own = name.to_owned();
+    own.push(format!(".{DESCRIPTION}"));
+    let own = table.with_file_name(own);
+    if own.is_file() {
+        return Ok(own);
+    }
+    let shared = table.with_file_name(DESCRIPTION);
+    let text = std::fs::read(&shared).unwrap_or_default();
+    let describes = |known: Description| known.table.is_some_and(|table| table.file.as_str() == name);
+    if parse(&text).is_some_and(describes) { Ok(shared) } else { Err(not_described(table)) }
+}
+
+fn parse(text: &[u8]) -> Option<Description> {
+    serde_json::from_slice(text).ok()
+}
+
+fn not_described(path: &Path) -> Error {
+    Error::refused(format!("there is no description of a release with `{}`", path.display())).hint(format!(
+        "a table is drawn together with the {DESCRIPTION} that `phds query … --out FILE` writes beside it; keep the two together"
+    ))
+}

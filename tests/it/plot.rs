@@ -1,0 +1,558 @@
+//! Figures of hand-made releases and of a synthetic month.
+
+use std::collections::BTreeSet;
+
+use phds::figure::release::Release;
+use phds::figure::words::Face;
+use phds::figure::{self, Kind, Options};
+use quick_xml::events::{BytesStart, Event};
+use quick_xml::{Reader, XmlVersion};
+use regex::Regex;
+use serde_json::json;
+
+use crate::support::{Table, TestContext, csv_rows};
+
+/// A hand-made release: the bytes of its table and of its description. The columns before `numerator` are dimensions.
+fn release(indicator: &str, table: &str) -> (Vec<u8>, Vec<u8>) {
+    let table = Table::parse(table);
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(&table.columns).unwrap();
+    for row in &table.rows {
+        writer.write_record(row).unwrap();
+    }
+    let bytes = writer.into_inner().unwrap();
+    let known =
+        ["missing", "age_months", "at_risk", "measure", "numerator", "denominator", "rate", "ci_low", "ci_high"];
+    let names = table.columns.iter().take_while(|name| !known.contains(&name.as_str()));
+    let dimensions: Vec<_> = names.map(|name| json!({ "id": name, "title": title(name) })).collect();
+    let description = json!({
+        "schema_version": 1, "release_id": "0123456789abcdef", "audience": "internal",
+        "marking": "INTERNAL: for the staff of this health department.",
+        "tool": { "name": "phds", "version": "0.1.0" }, "indicator": indicator,
+        "measure": { "id": "nis.mmr1", "title": "1 or more MMR by 24 months", "definition": "…", "source": "NIS-Child",
+                     "cvx_codes": [], "version": "2026.2", "fingerprint": "0" },
+        "cohort": { "description": "Clients born on or after 2018-01-01", "born_from": "2018-01-01" },
+        "denominator": { "source": "clients", "description": "Clients of the cohort" },
+        "dimensions": dimensions, "where": [], "interval": { "method": "wilson", "level": 0.95 },
+        "reporting_period": "2024-12", "disclosure": { "k": 11, "reason": "…" },
+        "caveats": ["The Texas registry is opt-in.", "Counts of 1 to 10 are suppressed; suppressed is not zero."],
+        "table": { "format": "csv", "file": "t.csv", "sha256": phds::fs::sha256_hex(&bytes) },
+    });
+    (bytes, serde_json::to_vec_pretty(&description).unwrap())
+}
+
+fn title(name: &str) -> String {
+    match name {
+        "county" => "County of residence (within region)".to_owned(),
+        "birth_year" => "Year of birth".to_owned(),
+        other => other.to_owned(),
+    }
+}
+
+fn drawn(kind: Kind, files: &(Vec<u8>, Vec<u8>)) -> String {
+    figure::draw(kind, &Release::read(&files.0, &files.1).unwrap(), &Options::default()).unwrap()
+}
+
+const COUNTIES: &str = "
+county  | numerator | denominator | rate     | ci_low   | ci_high  | status
+Travis  | 660       | 1000        | 0.660000 | 0.630069 | 0.688667 | shown
+Hays    | 411       | 571         | 0.719790 | 0.681554 | 0.755107 | shown
+Comal   |           |             |          |          |          | suppressed
+Blanco  | 0         | 40          | 0.000000 | 0.000000 | 0.087622 | zero
+Bell    |           |             |          |          |          | unreliable
+Unknown | 33        | 77          | 0.428571 | 0.324038 | 0.540025 | shown
+";
+
+const YEARS: &str = "
+sex    | birth_year | numerator | denominator | rate     | ci_low   | ci_high  | status
+Female | 2018       | 325       | 492         | 0.660569 | 0.617608 | 0.701009 | shown
+Female | 2019       |           |             |          |          |          | suppressed
+Female | 2020       | 313       | 476         | 0.657563 | 0.613811 | 0.698790 | shown
+Male   | 2018       | 309       | 475         | 0.650526 | 0.606549 | 0.692105 | shown
+Male   | 2019       | 330       | 501         | 0.658683 | 0.616058 | 0.698877 | shown
+Male   | 2020       | 350       | 503         | 0.695825 | 0.654271 | 0.734418 | shown
+";
+
+const CLINICS: &str = "
+organization      | numerator | denominator | rate     | ci_low   | ci_high  | status
+Lakeside Clinic   | 1200      | 2000        | 0.600000 | 0.578351 | 0.621265 | shown
+Pecan Pediatrics  | 1700      | 2000        | 0.850000 | 0.833694 | 0.864965 | shown
+Rio Health Center | 43        | 60          | 0.716667 | 0.592260 | 0.814840 | shown
+Small Clinic      |           |             |          |          |          | suppressed
+";
+
+const AGES: &str = "
+age_months | at_risk | events | censored | rate     | ci_low   | ci_high  | status
+0          | 1000    | 0      | 0        | 0.000000 | 0.000000 | 0.003700 | zero
+1          | 1000    | 250    | 50       | 0.250000 | 0.224000 | 0.277500 | shown
+2          |         |        |          |          |          |          | suppressed
+3          | 500     | 100    | 20       | 0.550000 | 0.518000 | 0.581000 | shown
+";
+
+const PARTS: &str = "
+missing     | numerator | denominator | rate     | ci_low   | ci_high  | status
+DTaP        | 120       | 1000        | 0.120000 | 0.101000 | 0.142000 | shown
+DTaP + PCV  | 15        | 1000        | 0.015000 | 0.009100 | 0.024600 | shown
+Polio + MMR |           |             |          |          |          | suppressed
+";
+
+/// Kind, indicator, table, and how many elements are hatched beside the pattern's entry in the legend.
+const KINDS: [(Kind, &str, &str, usize); 6] = [
+    (Kind::Bar, "coverage", COUNTIES, 2),
+    (Kind::Map, "coverage", COUNTIES, 2),
+    (Kind::Trend, "coverage", YEARS, 1),
+    (Kind::Funnel, "coverage", CLINICS, 1),
+    (Kind::Curve, "curve", AGES, 1),
+    (Kind::Upset, "missing", PARTS, 1),
+];
+
+/// An element of a figure: its name, its attributes, its own words, and where it stands.
+#[derive(Debug, Default)]
+struct Element {
+    name: String,
+    attributes: Vec<(String, String)>,
+    words: String,
+    shift: (f64, f64),
+}
+
+impl Element {
+    fn get(&self, name: &str) -> &str {
+        self.attributes.iter().find(|(found, _)| found == name).map_or("", |(_, value)| value)
+    }
+
+    fn number(&self, name: &str) -> f64 {
+        self.get(name).parse().unwrap_or_default()
+    }
+}
+
+/// All elements, in the order in which they end. Fails where a tag is open or an attribute is there twice.
+fn elements(svg: &str) -> Vec<Element> {
+    let mut reader = Reader::from_str(svg);
+    let (mut open, mut done): (Vec<Element>, Vec<Element>) = (Vec::new(), Vec::new());
+    loop {
+        match reader.read_event().unwrap() {
+            Event::Start(tag) => open.push(element(&tag, open.last())),
+            Event::Empty(tag) => done.push(element(&tag, open.last())),
+            Event::End(_) => done.push(open.pop().unwrap()),
+            Event::Text(text) => open.last_mut().unwrap().words += &text.xml10_content(),
+            Event::GeneralRef(name) => open.last_mut().unwrap().words.push_str(match &*name.xml10_content() {
+                "amp" => "&",
+                "lt" => "<",
+                "gt" => ">",
+                "quot" => "\"",
+                "apos" => "'",
+                other => panic!("&{other};"),
+            }),
+            Event::Eof => break,
+            other => panic!("{other:?} has no place in a figure"),
+        }
+    }
+    assert!(open.is_empty());
+    done
+}
+
+fn element(tag: &BytesStart<'_>, parent: Option<&Element>) -> Element {
+    let attributes: Vec<(String, String)> = tag
+        .attributes()
+        .map(|attribute| attribute.unwrap())
+        .map(|attribute| {
+            (
+                attribute.key.as_ref().to_owned(),
+                attribute.normalized_value(XmlVersion::Implicit1_0).unwrap().into_owned(),
+            )
+        })
+        .collect();
+    let name = tag.name().as_ref().to_owned();
+    let mut element = Element { name, attributes, ..Element::default() };
+    let before = parent.map_or((0.0, 0.0), |parent| parent.shift);
+    let moved = Regex::new(r"^translate\((\S+) (\S+)\)$").unwrap();
+    let by = moved
+        .captures(element.get("transform"))
+        .map_or((0.0, 0.0), |by| (by[1].parse().unwrap(), by[2].parse().unwrap()));
+    element.shift = (before.0 + by.0, before.1 + by.1);
+    element
+}
+
+/// Holds a figure to what every figure promises.
+fn holds(what: &str, svg: &str, table: &[u8], description: &[u8], hatched: usize) {
+    let elements = elements(svg);
+    let root = elements.last().unwrap();
+    assert_eq!((root.name.as_str(), root.get("role"), root.get("width")), ("svg", "img", "720"), "{what}");
+    let id = root.get("id");
+    assert_eq!(root.get("aria-labelledby"), format!("{id}-title {id}-desc"));
+    for name in ["title", "desc"] {
+        let told = elements.iter().find(|element| element.get("id") == format!("{id}-{name}")).unwrap();
+        assert!(told.words.len() > 20, "{what}: {name}");
+    }
+    // Nothing runs, nothing is fetched, and nothing reaches out of the figure.
+    let mut ids = BTreeSet::new();
+    let selectors = Regex::new(r"([^{}]+)\{").unwrap();
+    for element in &elements {
+        assert!(!["script", "foreignObject", "image", "use", "a"].contains(&element.name.as_str()), "{what}");
+        for (name, value) in &element.attributes {
+            assert!(!name.starts_with("on") && !name.contains("href"), "{what}: {name}");
+            assert!(!value.contains("url(") || value.contains(&format!("url(#{id}-")), "{what}: {value}");
+            assert!(name == "xmlns" || !value.contains("//"), "{what}: {value}");
+        }
+        let own = element.get("id");
+        assert!(own.is_empty() || (own.starts_with(id) && ids.insert(own.to_owned())), "{what}: {own}");
+        if element.name == "style" {
+            assert!(!element.words.contains("url(") && !element.words.contains("@import"), "{what}");
+            for found in selectors.captures_iter(&element.words) {
+                assert!(
+                    found[1].starts_with(&format!("#{id}")) || found[1].starts_with("@media"),
+                    "{what}: {}",
+                    &found[1]
+                );
+            }
+        }
+    }
+    let fills = elements.iter().filter(|element| element.get("fill") == format!("url(#{id}-hatch)")).count();
+    assert_eq!(fills, hatched + usize::from(hatched > 0), "{what}: hatched, and once in the legend");
+    // Every number that is read is in the release.
+    let known = numbers_of(table, description);
+    let number = Regex::new(r"\d[\d,]*(\.\d+)?").unwrap();
+    for element in elements.iter().filter(|element| ["text", "title", "desc"].contains(&element.name.as_str())) {
+        if !element.get("class").contains("scale") {
+            for found in number.find_iter(&element.words) {
+                let found = found.as_str().trim_end_matches(',');
+                assert!(known.contains(found) || LIMITS.contains(&found), "{what}: {found} in `{}`", element.words);
+            }
+        }
+    }
+    apart(what, &elements, root);
+}
+
+/// The limits of a funnel are named in its footnote.
+const LIMITS: [&str; 1] = ["99.8"];
+
+/// All numbers of a release, as its files and as its figures write them.
+fn numbers_of(table: &[u8], description: &[u8]) -> BTreeSet<String> {
+    let number = Regex::new(r"\d[\d,]*(\.\d+)?").unwrap();
+    let rows = csv_rows(table);
+    let description = String::from_utf8(description.to_vec()).unwrap();
+    let texts = rows.iter().flatten().chain([&description]);
+    let mut known: BTreeSet<String> = texts
+        .flat_map(|text| number.find_iter(text))
+        .map(|found| found.as_str().trim_end_matches(',').to_owned())
+        .collect();
+    for row in &rows[1..] {
+        for (column, cell) in rows[0].iter().zip(row).filter(|(_, cell)| !cell.is_empty()) {
+            if column == "rate" {
+                known.insert(figure::words::percent(cell.parse().unwrap()).trim_end_matches('%').to_owned());
+            } else if let Ok(count) = cell.parse() {
+                known.insert(phds::figures::grouped(count));
+            }
+        }
+    }
+    known
+}
+
+/// No two texts overlap, and none leaves the figure, in the widest of the usual fonts.
+fn apart(what: &str, elements: &[Element], root: &Element) {
+    let texts =
+        elements.iter().filter(|element| element.name == "text" && !element.get("transform").starts_with("rotate"));
+    let boxes: Vec<_> = texts
+        .map(|text| {
+            let size = text.number("font-size");
+            let face = if text.get("font-weight").is_empty() { Face::plain(size) } else { Face::bold(size) };
+            let width = face.width(&text.words);
+            let (x, y) = (text.number("x") + text.shift.0, text.number("y") + text.shift.1);
+            let left = match text.get("text-anchor") {
+                "end" => x - width,
+                "middle" => x - width / 2.0,
+                _ => x,
+            };
+            (left, y - size * 0.74, left + width, y + size * 0.2, &text.words)
+        })
+        .collect();
+    for (at, one) in boxes.iter().enumerate() {
+        let (right, bottom) = (root.number("width"), root.number("height"));
+        assert!(one.0 >= 0.0 && one.1 >= 0.0 && one.2 <= right && one.3 <= bottom, "{what}: {one:?} is outside");
+        for other in &boxes[at + 1..] {
+            let clear = one.2 <= other.0 + 0.1 || other.2 <= one.0 + 0.1 || one.3 <= other.1 || other.3 <= one.1;
+            assert!(clear, "{what}: {one:?} and {other:?} overlap");
+        }
+    }
+}
+
+#[test]
+fn every_kind_is_whole_and_says_nothing_that_is_not_in_the_release() {
+    for (kind, indicator, table, hatched) in KINDS {
+        let (table, description) = release(indicator, table);
+        let svg = drawn(kind, &(table.clone(), description.clone()));
+        holds(kind.word(), &svg, &table, &description, hatched);
+        assert!(svg.contains("INTERNAL") && svg.contains("k = 11") && svg.contains("nis.mmr1"), "{}", kind.word());
+        assert!(svg.contains("The Texas registry is opt-in."), "{}", kind.word());
+        assert_eq!(svg, drawn(kind, &(table, description)), "the same bytes");
+    }
+}
+
+#[test]
+fn labels_of_any_length_and_kind_stay_apart() {
+    let long = "A Health Care Organization & Its <Affiliates> of Central Texas, Incorporated in ".repeat(3);
+    let word = "W".repeat(300);
+    for (kind, indicator, table, hatched) in KINDS {
+        for name in [long.as_str(), &word, "…", "ñandú 漢字"] {
+            let other = table
+                .replace("Travis ", &format!("{name} T"))
+                .replace("Female", &format!("{name} F"))
+                .replace("Lakeside Clinic", &format!("{name} L"))
+                .replace("Pecan Pediatrics", &format!("{name} P"))
+                .replace("DTaP", &format!("{name} D"));
+            let (table, description) = release(indicator, &other);
+            holds(kind.word(), &drawn(kind, &(table.clone(), description.clone())), &table, &description, hatched);
+        }
+    }
+}
+
+#[test]
+fn withheld_is_hatched_whatever_else_is_there() {
+    let head = "county | numerator | denominator | rate | ci_low | ci_high | status";
+    let hidden = ["Travis", "Hays", "Unknown"].map(|county| format!("{county} | | | | | | suppressed"));
+    let all = format!("{head}\n{}", hidden.join("\n"));
+    let one = format!("{head}\n{}", hidden[0]);
+    let told = format!("{head}\nTravis | 660 | 1000 | 0.660000 | 0.630069 | 0.688667 | shown");
+    for (kind, table, hatched) in [
+        (Kind::Bar, &all, 3),
+        (Kind::Map, &all, 2),
+        (Kind::Bar, &one, 1),
+        (Kind::Map, &one, 1),
+        (Kind::Bar, &told, 0),
+        (Kind::Map, &told, 0),
+        (Kind::Funnel, &told, 0),
+    ] {
+        let (table, description) = release("coverage", table);
+        holds(kind.word(), &drawn(kind, &(table.clone(), description.clone())), &table, &description, hatched);
+    }
+    let svg = drawn(Kind::Bar, &release("coverage", &all));
+    assert!(svg.contains("No value is told. All values are suppressed"), "{svg}");
+}
+
+#[test]
+fn a_small_figure_in_full() {
+    let table = "
+        sex    | numerator | denominator | rate     | ci_low   | ci_high  | status
+        Female | 30        | 60          | 0.500000 | 0.377266 | 0.622734 | shown
+        Male   |           |             |          |          |          | suppressed";
+    let svg = drawn(Kind::Bar, &release("coverage", table));
+    let style = Regex::new("<style>.*</style>").unwrap();
+    let svg = style.replace(&svg, "<style>[STYLE]</style>");
+    insta::assert_snapshot!(svg.replace("><", ">\n<"), @r##"
+        <svg xmlns="http://www.w3.org/2000/svg" id="phds-0123456789abcdef-bar" class="phds-figure" width="720" height="282" viewBox="0 0 720 282" role="img" aria-labelledby="phds-0123456789abcdef-bar-title phds-0123456789abcdef-bar-desc" font-family="system-ui, -apple-system, &apos;Segoe UI&apos;, Roboto, &apos;Helvetica Neue&apos;, Arial, &apos;Liberation Sans&apos;, &apos;DejaVu Sans&apos;, sans-serif">
+        <title id="phds-0123456789abcdef-bar-title">1 or more MMR by 24 months, by sex, December 2024</title>
+        <desc id="phds-0123456789abcdef-bar-desc">One value is told: 50.0% (Female). Other values are suppressed or unreliable: hatched, without a number, and not zero. The table of the release has every number.</desc>
+        <style>[STYLE]</style>
+        <defs>
+        <pattern id="phds-0123456789abcdef-bar-hatch" patternUnits="userSpaceOnUse" width="6" height="6" patternTransform="rotate(45)">
+        <rect x="0" y="0" width="6" height="6" class="paper"/>
+        <line x1="3" y1="0" x2="3" y2="6" class="hatch"/>
+        </pattern>
+        </defs>
+        <rect x="0" y="0" width="720" height="282" class="paper"/>
+        <g transform="translate(16 0)">
+        <rect x="0" y="16" width="688" height="22" class="tint"/>
+        <text class="ink" x="8" y="30.5" font-size="10.5" font-weight="600">INTERNAL: for the staff of this health department.</text>
+        <text class="ink" x="0" y="65" font-size="19" font-weight="600">1 or more MMR by 24 months, by sex, December 2024</text>
+        <text class="soft" x="0" y="89" font-size="12.5">Clients born on or after 2018-01-01. Denominator: clients of the cohort.</text>
+        <g transform="translate(0 103)">
+        <g>
+        <line x1="0" y1="7" x2="22" y2="7" class="firm"/>
+        <text class="ink scale" x="28" y="11" font-size="11.5">95% confidence interval</text>
+        <rect x="185.7" y="1" width="22" height="12" fill="url(#phds-0123456789abcdef-bar-hatch)"/>
+        <text class="ink scale" x="213.7" y="11" font-size="11.5">suppressed, not zero</text>
+        </g>
+        </g>
+        <g transform="translate(0 132)">
+        <line x1="52.3" y1="20" x2="52.3" y2="70" class="axis"/>
+        <text class="soft scale" x="52.3" y="12" font-size="10.5" text-anchor="middle">0%</text>
+        <line x1="179.2" y1="20" x2="179.2" y2="70" class="grid"/>
+        <text class="soft scale" x="179.2" y="12" font-size="10.5" text-anchor="middle">20%</text>
+        <line x1="306.1" y1="20" x2="306.1" y2="70" class="grid"/>
+        <text class="soft scale" x="306.1" y="12" font-size="10.5" text-anchor="middle">40%</text>
+        <line x1="432.9" y1="20" x2="432.9" y2="70" class="grid"/>
+        <text class="soft scale" x="432.9" y="12" font-size="10.5" text-anchor="middle">60%</text>
+        <line x1="559.8" y1="20" x2="559.8" y2="70" class="grid"/>
+        <text class="soft scale" x="559.8" y="12" font-size="10.5" text-anchor="middle">80%</text>
+        <text class="soft" x="688" y="12" font-size="10.5" text-anchor="end">denominator</text>
+        <text class="ink" x="42.3" y="35.5" font-size="11.5" text-anchor="end">Female</text>
+        <text class="soft" x="688" y="35.5" font-size="10.5" text-anchor="end">60</text>
+        <rect x="52.3" y="24" width="317.2" height="15" class="mark"/>
+        <g>
+        <line x1="291.6" y1="31.5" x2="447.4" y2="31.5" class="edge halo"/>
+        <line x1="291.6" y1="31.5" x2="447.4" y2="31.5" class="firm"/>
+        </g>
+        <text class="ink" x="453.4" y="35.5" font-size="11.5" font-weight="600">50.0%</text>
+        <text class="ink" x="42.3" y="58.5" font-size="11.5" text-anchor="end">Male</text>
+        <text class="soft" x="688" y="58.5" font-size="10.5" text-anchor="end">suppressed</text>
+        <rect x="52.3" y="47" width="507.5" height="15" fill="url(#phds-0123456789abcdef-bar-hatch)"/>
+        </g>
+        <line x1="0" y1="214" x2="688" y2="214" class="grid"/>
+        <text class="soft" x="0" y="230" font-size="10">Measure nis.mmr1, version 2026.2: NIS-Child. Reporting period 2024-12. k = 11. Release 0123456789abcdef, phds 0.1.0.</text>
+        <text class="soft" x="0" y="246" font-size="10">The Texas registry is opt-in.</text>
+        <text class="soft" x="0" y="262" font-size="10">Counts of 1 to 10 are suppressed; suppressed is not zero.</text>
+        </g>
+        </svg>
+        "##);
+}
+
+#[test]
+fn figures_of_a_month() {
+    let context = TestContext::new();
+    context.phds("synth --clients 4000 --period 2024-12 --out month.csv").done();
+    context.phds("load month.csv --period 2024-12 --store store").done();
+    for (dimension, kinds) in
+        [("region", vec!["map", "bar", "funnel"]), ("birth_year", vec!["trend", "bar"]), ("county", vec!["map", "bar"])]
+    {
+        let ask = format!("query coverage --store store --measure nis.mmr1 --by {dimension}");
+        context.phds(&format!("{ask} --format csv --out {dimension}.csv")).done();
+        context.phds(&format!("{ask} --format json --out {dimension}.json")).done();
+        let description = context.path(&format!("{dimension}.csv.release.json"));
+        let description =
+            if description.is_file() { format!("{dimension}.csv.release.json") } else { "release.json".to_owned() };
+        for kind in kinds {
+            let printed = context.phds(&format!("plot {dimension}.csv --kind {kind}")).done();
+            context.phds(&format!("plot {dimension}.csv --kind {kind} --out f.svg")).done();
+            assert_eq!(context.read("f.svg"), printed.stdout);
+            let svg = printed.text();
+            let withheld = svg.matches("-hatch)\"").count().saturating_sub(1);
+            let table = context.read(&format!("{dimension}.csv"));
+            holds(&format!("{kind} of {dimension}"), &svg, &table, &context.read(&description), withheld);
+            let json = context.phds(&format!("plot {dimension}.json --kind {kind}")).done().text();
+            assert_eq!(json, svg, "the same figure of the same release as JSON");
+        }
+    }
+}
+
+#[test]
+fn a_picture_has_the_width_of_letter_paper() {
+    let context = TestContext::new();
+    let (table, description) = release("coverage", COUNTIES);
+    context.put("t.csv", table);
+    context.put("release.json", description);
+    let outcome = context.phds("plot t.csv --kind bar --out f.png");
+    if outcome.code == Some(3) {
+        assert!(outcome.stderr.contains("no font"), "{}", outcome.stderr);
+        return;
+    }
+    outcome.done();
+    let png = context.read("f.png");
+    assert!(png.starts_with(b"\x89PNG"));
+    // 7.5 inches at 300 dots.
+    assert_eq!(u32::from_be_bytes(png[16..20].try_into().unwrap()), 2250);
+}
+
+#[test]
+fn shapes_of_a_department() {
+    let context = TestContext::new();
+    let (table, description) = release("coverage", &COUNTIES.replace("county ", "zip ").replace("Travis", "78701 "));
+    context.put("t.csv", &table);
+    context.put("release.json", &description);
+    let shape = |zip: &str, west: i32| {
+        json!({ "type": "Feature", "properties": { "ZIP": zip }, "geometry": { "type": "Polygon",
+            "coordinates": [[[west, 30], [west + 1, 30], [west + 1, 31], [west, 31], [west, 30]]] } })
+    };
+    let shapes =
+        json!({ "type": "FeatureCollection", "features": [shape("78701", -98), shape("Comal", -97), shape("x", -96)] });
+    context.put("zips.geojson", shapes.to_string());
+    let svg = context
+        .phds("plot t.csv --kind map --shapes zips.geojson --shape-key ZIP --title Coverage-of-our-ZIP-codes")
+        .done()
+        .text();
+    holds("zip", &svg, &table, &description, 1);
+    assert!(
+        svg.contains(">Coverage-of-our-ZIP-codes</title>")
+            && svg.contains("78701")
+            && svg.contains("Not on the map: Hays (72.0%)"),
+        "{svg}"
+    );
+    for (command, message) in [
+        ("--shapes zips.geojson --shape-key NAME", "the properties of the first shape are: ZIP"),
+        ("--shapes t.csv --shape-key ZIP", "no GeoJSON"),
+        ("--shapes none --shape-key ZIP", "there is no file"),
+        ("--shapes zips.geojson", "--shape-key"),
+        ("", "no built-in shapes for `zip`"),
+    ] {
+        let outcome = context.phds(&format!("plot t.csv --kind map {command}")).ended(2);
+        assert!(outcome.stderr.contains(message), "{command}: {}", outcome.stderr);
+    }
+}
+
+#[test]
+fn what_is_no_release_or_does_not_fit_is_refused_by_name() {
+    let context = TestContext::new();
+    for (folder, indicator, table) in [
+        ("county", "coverage", COUNTIES),
+        ("year", "coverage", YEARS),
+        ("age", "curve", AGES),
+        ("parts", "missing", PARTS),
+    ] {
+        let (table, description) = release(indicator, table);
+        context.put(&format!("{folder}/t.csv"), table);
+        context.put(&format!("{folder}/release.json"), description);
+    }
+    context.put("alone/t.csv", context.read("county/t.csv"));
+    context.put("other/u.csv", context.read("county/t.csv"));
+    context.put("other/release.json", context.read("county/release.json"));
+    let changed = String::from_utf8(context.read("county/t.csv")).unwrap().replace("660,", "661,");
+    context.put("changed/t.csv", changed);
+    context.put("changed/release.json", context.read("county/release.json"));
+    for (name, table) in [
+        ("leaky", COUNTIES.replace("Comal   |           |", "Comal   | 7         |")),
+        ("bare", COUNTIES.replace("660       | 1000        | 0.660000", "          |             |         ")),
+        ("words", COUNTIES.replace("411 ", "many")),
+        ("beyond", COUNTIES.replace("0.719790", "1.719790")),
+        ("odd", COUNTIES.replace("| zero", "| maybe")),
+        ("empty", COUNTIES.lines().take(2).collect::<Vec<_>>().join("\n")),
+    ] {
+        let (table, description) = release("coverage", &table);
+        context.put(&format!("{name}/t.csv"), table);
+        context.put(&format!("{name}/release.json"), description);
+    }
+    let before = context.tree();
+    for (code, command, messages) in [
+        (2, "none.csv --kind bar", ["there is no file", ""]),
+        (1, "alone/t.csv --kind bar", ["no description", "keep the two together"]),
+        (1, "other/u.csv --kind bar", ["no description", ""]),
+        (1, "changed/t.csv --kind bar", ["its SHA-256 differs", "changed/t.csv"]),
+        (1, "leaky --kind bar", ["row 4 of the table", "suppressed, and has numbers"]),
+        (1, "bare --kind bar", ["row 2 of the table", "no numbers"]),
+        (1, "words --kind bar", ["row 3 of the table", "`numerator`"]),
+        (1, "beyond --kind bar", ["row 3 of the table", "`rate`"]),
+        (1, "odd --kind bar", ["row 5 of the table", "status"]),
+        (1, "empty --kind bar", ["no row", ""]),
+        (2, "county/t.csv --kind trend", ["years or months", "--kind map or bar or funnel"]),
+        (2, "county/t.csv --kind curve", ["age_months", "--kind map or bar or funnel"]),
+        (2, "county/t.csv --kind upset", ["missing", "--kind map or bar or funnel"]),
+        (2, "year/t.csv --kind map", ["several dimensions", "--where"]),
+        (2, "year/t.csv --kind funnel", ["one row for each group", ""]),
+        (2, "age/t.csv --kind bar", ["`age_months` is for --kind curve", ""]),
+        (2, "parts/t.csv --kind funnel", ["`missing` is for --kind upset", ""]),
+        (2, "county/t.csv --kind bar --out f.pdf", [".svg", ".png"]),
+        (2, "county/t.csv --kind bar --out no/f.svg", ["there is no folder", ""]),
+    ] {
+        let outcome = context.phds(&format!("plot {command}")).ended(code);
+        assert!(outcome.stdout.is_empty(), "{command}");
+        for message in messages {
+            assert!(outcome.stderr.contains(message), "{command}: {message}: {}", outcome.stderr);
+        }
+        assert!(!outcome.stderr.contains("many") && !outcome.stderr.contains("1.719790"), "{}", outcome.stderr);
+    }
+    assert_eq!(context.tree(), before, "nothing is written");
+    context.phds("plot county --kind bar").done();
+    context.phds("plot county/release.json --kind bar").done();
+}
+
+#[test]
+fn a_trend_of_more_lines_than_anybody_reads_is_refused() {
+    let mut rows = vec!["zip | birth_year | numerator | denominator | rate | ci_low | ci_high | status".to_owned()];
+    for zip in 0..31 {
+        for year in [2018, 2019] {
+            rows.push(format!("{} | {year} | 50 | 100 | 0.500000 | 0.403832 | 0.596168 | shown", 78701 + zip));
+        }
+    }
+    let files = release("coverage", &rows.join("\n"));
+    let release = Release::read(&files.0, &files.1).unwrap();
+    let error = figure::draw(Kind::Trend, &release, &Options::default()).unwrap_err().to_string();
+    assert!(error.contains("31 lines are too many") && error.contains("--where"), "{error}");
+}
