@@ -1,0 +1,12 @@
+//! Tables of counts in which nobody can be singled out.
+
+mod attack;
+mod cube;
+mod moves;
+mod network;
+mod pattern;
+mod walk;
+
+pub use attack::{Attacker, Bounds, LARGEST_COUNT, Mark, Rule, UNBOUNDED};
+pub use cube::{Cube, Dimension};
+pub use pattern::{Pattern, price, protect};

@@ -1,0 +1,327 @@
+//! Which cells of a table are suppressed.
+//!
+//! Primary cells are 1 to k - 1, or 0 below a total of 1 to k - 1: a zero there would tell where the few persons are
+//! not. Other zeros are shown and never suppressed. Then every suppressed cell is tried: from the true table, is there
+//! another with the same shown cells in which it is so much larger, or smaller? Where there is none, the cells of the
+//! cheapest change are suppressed too, and tried in their turn. Those that turn out to be needed by nobody are shown
+//! again, the dearest first. So each suppressed cell has tables in whole numbers that prove that it cannot be told.
+//!
+//! The price of a suppressed cell is 1 + ⌊√n⌋, between the number of cells lost and the number of persons.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::time::Instant;
+
+use super::attack::{Attacker, Bounds, LARGEST_COUNT, Mark, Need, Rule};
+use super::cube::Cube;
+use super::moves::{Boxes, Moves};
+use super::network::Network;
+use super::walk::{Change, Walk, follow};
+use crate::error::{Error, Result};
+
+/// Which cells are suppressed, and that it is enough.
+#[derive(Clone, Debug)]
+pub struct Pattern {
+    /// Cell → what it is.
+    pub marks: Vec<Mark>,
+    /// Other tables, in whole numbers, that prove that the suppressed cells cannot be told.
+    pub proofs: usize,
+    /// Whether the last resort was needed: every count but the zeros is suppressed.
+    pub is_everything: bool,
+}
+
+/// The price of suppressing a count: 1 + ⌊√n⌋.
+pub fn price(count: u64) -> u64 {
+    1 + count.isqrt()
+}
+
+/// Suppresses what has to be suppressed in a table with all its margins.
+///
+/// `counts` are persons, one for each cell of `cube`, and must add up. Refuses where even suppressing everything leaves
+/// a cell that can be told, or where `end` comes first.
+pub fn protect(cube: &Cube, counts: &[u64], rule: Rule, end: Instant) -> Result<Pattern> {
+    let adds_up = |(total, at)| cube.parts(total, at).map(|part| counts[part]).sum::<u64>() == counts[total];
+    if counts.len() != cube.len() || counts.iter().any(|count| *count > LARGEST_COUNT) || !cube.lines().all(adds_up) {
+        return Err(Error::internal("a table was to be protected that does not add up"));
+    }
+    let mut search = Search::new(cube, counts, rule, end);
+    let mut is_everything = false;
+    if search.complete()? {
+        search.thin()?;
+    } else {
+        search = Search::new(cube, counts, rule, end);
+        is_everything = true;
+        if !search.everything()? {
+            return Err(Error::refused("even with every count suppressed, a suppressed one could be told within the policy")
+                .hint("use fewer dimensions, or coarser labels"));
+        }
+    }
+    let proofs = search.check()?;
+    Ok(Pattern { marks: search.marks, proofs, is_everything })
+}
+
+/// How far a suppressed cell can be changed for nothing.
+struct Reach {
+    up: u64,
+    down: u64,
+    /// How, where that is as far as it has to.
+    proof: Option<Proof>,
+}
+
+/// The changes that make a cell larger, and those that make it smaller.
+type Proof = [Vec<Change>; 2];
+
+fn touched(proof: &Proof) -> impl Iterator<Item = usize> + '_ {
+    proof.iter().flatten().flat_map(|change| change.cells.iter().map(|(cell, _)| *cell))
+}
+
+struct Search<'a> {
+    cube: &'a Cube,
+    counts: &'a [u64],
+    rule: Rule,
+    marks: Vec<Mark>,
+    /// Whether one of a cell's totals is 1 to k - 1.
+    below_small: Vec<bool>,
+    moves: Box<dyn Moves>,
+    walk: Walk,
+    /// Cell and attacker → what proves that he cannot tell it.
+    proofs: Vec<[Proof; 2]>,
+}
+
+impl<'a> Search<'a> {
+    fn new(cube: &'a Cube, counts: &'a [u64], rule: Rule, end: Instant) -> Self {
+        let mut below_small = vec![false; cube.len()];
+        for (cell, is_below) in below_small.iter_mut().enumerate() {
+            *is_below = cube.with_totals(cell)[1..].iter().any(|total| rule.is_small(counts[*total]));
+        }
+        let moves: Box<dyn Moves> = match Network::of(cube) {
+            Some(network) => Box::new(network),
+            None => Box::new(Boxes::of(cube)),
+        };
+        let mut search = Self {
+            cube,
+            counts,
+            rule,
+            marks: vec![Mark::Shown; cube.len()],
+            below_small,
+            moves,
+            walk: Walk::new(counts.to_vec(), end),
+            proofs: vec![<[Proof; 2]>::default(); cube.len()],
+        };
+        for cell in 0..cube.len() {
+            let count = search.counts[cell];
+            if rule.is_small(count) || (count == 0 && search.below_small[cell]) {
+                search.set(cell, Mark::Primary);
+            }
+        }
+        search
+    }
+
+    fn set(&mut self, cell: usize, mark: Mark) {
+        self.marks[cell] = mark;
+        self.moves.set_open(cell, mark != Mark::Shown);
+    }
+
+    /// Bounds of a cell for an attacker, and its price; nothing for a zero that is shown.
+    fn terms(&self, attacker: Attacker, cell: usize) -> Option<(Bounds, u64)> {
+        let count = self.counts[cell];
+        match self.marks[cell] {
+            Mark::Shown if count == 0 => None,
+            Mark::Shown => Some((attacker.bounds(Mark::Secondary, self.below_small[cell], self.rule), price(count))),
+            mark => Some((attacker.bounds(mark, self.below_small[cell], self.rule), 0)),
+        }
+    }
+
+    fn push(
+        &mut self,
+        cell: usize,
+        attacker: Attacker,
+        way: (bool, u64),
+        paid: Option<&mut Vec<usize>>,
+    ) -> Result<u64> {
+        let mut walk = std::mem::replace(&mut self.walk, Walk::new(Vec::new(), Instant::now()));
+        let terms = |cell: usize| self.terms(attacker, cell);
+        let moved = walk.push(self.moves.as_ref(), &terms, cell, way, paid);
+        self.walk = walk;
+        moved
+    }
+
+    /// How far a suppressed cell can be changed with what is suppressed now.
+    fn reach(&mut self, cell: usize, attacker: Attacker) -> Result<Reach> {
+        let need = Need::of(attacker, self.counts[cell], self.rule);
+        let up = self.push(cell, attacker, (true, need.up.max(need.others)), None)?;
+        let larger = self.walk.back();
+        let down = self.push(cell, attacker, (false, need.down.max(need.others.saturating_sub(up))), None)?;
+        let smaller = self.walk.back();
+        Ok(Reach { up, down, proof: need.is_met(up, down).then_some([larger, smaller]) })
+    }
+
+    /// Makes a suppressed cell safe from an attacker and gives the cells that had to be suppressed for it; nothing
+    /// where that cannot be.
+    fn secure(&mut self, cell: usize, attacker: Attacker) -> Result<Option<Vec<usize>>> {
+        let need = Need::of(attacker, self.counts[cell], self.rule);
+        let mut suppressed = Vec::new();
+        // Each turn adds a cell, or is the last.
+        loop {
+            let reach = self.reach(cell, attacker)?;
+            if let Some(proof) = reach.proof {
+                self.proofs[cell][attacker as usize] = proof;
+                return Ok(Some(suppressed));
+            }
+            let others = [(true, need.others - reach.down.min(need.others)), (false, need.others - reach.up.min(need.others))];
+            let ways = if reach.up < need.up {
+                vec![(true, need.up)]
+            } else if reach.down < need.down {
+                vec![(false, need.down)]
+            } else {
+                others.to_vec()
+            };
+            let mut best: Option<(u64, Vec<usize>)> = None;
+            for (up, goal) in ways {
+                let mut paid = Vec::new();
+                let moved = self.push(cell, attacker, (up, goal), Some(&mut paid))?;
+                self.walk.back();
+                let cost = paid.iter().map(|cell| price(self.counts[*cell])).sum();
+                if moved >= goal && best.as_ref().is_none_or(|(least, _)| cost < *least) {
+                    best = Some((cost, paid));
+                }
+            }
+            let Some((_, paid)) = best.filter(|(_, paid)| !paid.is_empty()) else { return Ok(None) };
+            for cell in &paid {
+                self.set(*cell, Mark::Secondary);
+            }
+            suppressed.extend(paid);
+        }
+    }
+
+    /// Secures every suppressed count, and those that are suppressed for it.
+    fn complete(&mut self) -> Result<bool> {
+        let mut first: Vec<usize> = (0..self.cube.len()).filter(|cell| self.is_counted(*cell)).collect();
+        // Who needs most comes first: what is suppressed for him often serves the others.
+        first.sort_by_key(|cell| (self.counts[*cell], *cell));
+        Ok(self.secure_all(first)? && self.settle_zeros()?)
+    }
+
+    fn is_counted(&self, cell: usize) -> bool {
+        self.marks[cell] != Mark::Shown && self.counts[cell] > 0
+    }
+
+    fn secure_all(&mut self, cells: Vec<usize>) -> Result<bool> {
+        let mut queue = VecDeque::from(cells);
+        while let Some(cell) = queue.pop_front() {
+            for attacker in Attacker::ALL {
+                let Some(suppressed) = self.secure(cell, attacker)? else { return Ok(false) };
+                queue.extend(suppressed);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Shows the suppressed zeros that could be told: they hide nothing. What leant on them is secured again.
+    fn settle_zeros(&mut self) -> Result<bool> {
+        loop {
+            let mut shown = BTreeSet::new();
+            for cell in 0..self.cube.len() {
+                if self.marks[cell] == Mark::Primary && self.counts[cell] == 0 {
+                    for attacker in Attacker::ALL {
+                        if self.marks[cell] != Mark::Shown {
+                            match self.reach(cell, attacker)?.proof {
+                                Some(proof) => self.proofs[cell][attacker as usize] = proof,
+                                None => {
+                                    self.set(cell, Mark::Shown);
+                                    shown.insert(cell);
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+            if shown.is_empty() {
+                return Ok(true);
+            }
+            let leant = |cell: &usize| {
+                self.is_counted(*cell) && self.proofs[*cell].iter().flat_map(touched).any(|other| shown.contains(&other))
+            };
+            let again = (0..self.cube.len()).filter(leant).collect();
+            if !self.secure_all(again)? {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// Shows again what nobody needs, the dearest first.
+    fn thin(&mut self) -> Result<()> {
+        let mut users: Vec<BTreeSet<(usize, usize)>> = vec![BTreeSet::new(); self.cube.len()];
+        for (cell, proofs) in self.proofs.iter().enumerate() {
+            for (attacker, proof) in proofs.iter().enumerate() {
+                for other in touched(proof) {
+                    users[other].insert((cell, attacker));
+                }
+            }
+        }
+        let mut secondary: Vec<usize> =
+            (0..self.cube.len()).filter(|cell| self.marks[*cell] == Mark::Secondary).collect();
+        secondary.sort_by_key(|cell| (std::cmp::Reverse(self.counts[*cell]), *cell));
+        for cell in secondary {
+            self.set(cell, Mark::Shown);
+            let mut found = Vec::new();
+            let mut is_needed = false;
+            for (user, attacker) in users[cell].clone() {
+                let proof = &self.proofs[user][attacker];
+                if self.marks[user] != Mark::Shown && touched(proof).any(|other| other == cell) {
+                    match self.reach(user, Attacker::ALL[attacker])?.proof {
+                        Some(proof) => found.push((user, attacker, proof)),
+                        None => {
+                            is_needed = true;
+                            break;
+                        }
+                    }
+                }
+            }
+            if is_needed {
+                self.set(cell, Mark::Secondary);
+                continue;
+            }
+            for (user, attacker, proof) in found {
+                for other in touched(&proof) {
+                    users[other].insert((user, attacker));
+                }
+                self.proofs[user][attacker] = proof;
+            }
+        }
+        Ok(())
+    }
+
+    /// Follows every proof once more, apart from the search that found it, and gives the number of tables in them.
+    fn check(&self) -> Result<usize> {
+        let mut tables = 0;
+        for cell in (0..self.cube.len()).filter(|cell| self.marks[*cell] != Mark::Shown) {
+            for attacker in Attacker::ALL {
+                let bounds = |cell: usize| {
+                    let mark = self.marks[cell];
+                    (mark != Mark::Shown).then(|| attacker.bounds(mark, self.below_small[cell], self.rule))
+                };
+                let [larger, smaller] = &self.proofs[cell][attacker as usize];
+                let reached = |changes: &[Change]| follow(self.cube, self.counts, changes, cell, bounds);
+                let up = reached(larger).and_then(|by| u64::try_from(by).ok());
+                let down = reached(smaller).and_then(|by| u64::try_from(-by).ok());
+                let need = Need::of(attacker, self.counts[cell], self.rule);
+                if !up.zip(down).is_some_and(|(up, down)| need.is_met(up, down)) {
+                    return Err(Error::internal("a suppressed cell was not proved safe"));
+                }
+                tables += usize::from(!larger.is_empty()) + usize::from(!smaller.is_empty());
+            }
+        }
+        Ok(tables)
+    }
+
+    /// The last resort: nothing but zeros is shown.
+    fn everything(&mut self) -> Result<bool> {
+        for cell in 0..self.cube.len() {
+            if self.counts[cell] > 0 && self.marks[cell] == Mark::Shown {
+                self.set(cell, Mark::Secondary);
+            }
+        }
+        let all = (0..self.cube.len()).filter(|cell| self.is_counted(*cell)).collect();
+        Ok(self.secure_all(all)? && self.settle_zeros()?)
+    }
+}
