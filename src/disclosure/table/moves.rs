@@ -108,7 +108,21 @@ impl Boxes {
             given.truncate(TRIED);
         }
         for (_, to) in given {
-            for from in candidates.iter().copied().filter(|inner| *inner != to) {
+            // A total that cannot change, or not for less than the best, must count both.
+            let is_fixed = |total: &&usize| step(**total, up).is_none_or(|price| price >= best.cost);
+            let mut shared = vec![None; self.cube.dimensions().len()];
+            for total in self.above[to].iter().filter(is_fixed) {
+                for (at, shared) in shared.iter_mut().enumerate() {
+                    *shared = shared.or(self.cube.place(*total, at));
+                }
+            }
+            if shared.iter().all(Option::is_some) {
+                continue;
+            }
+            let is_shared = |inner: &usize| {
+                shared.iter().enumerate().all(|(at, place)| place.is_none() || self.cube.place(*inner, at) == *place)
+            };
+            for from in candidates.iter().copied().filter(|inner| *inner != to && is_shared(inner)) {
                 let Some(price) = step(from, !up).filter(|price| *price < best.cost) else { continue };
                 if counts_in_cell(from) {
                     continue;
