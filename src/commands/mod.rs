@@ -1,11 +1,13 @@
 //! One short function a verb: resolve, call the stages, print.
 
+mod audit;
 mod demo;
 mod doctor;
 mod fetch;
 mod import;
 mod load;
 mod lookup;
+mod protect;
 mod query;
 mod rejects;
 mod setup;
@@ -33,6 +35,8 @@ pub fn run(cli: &Cli) -> Result<()> {
         Verb::Load(typed) => load::load(typed, &settings()?, reporter),
         Verb::Rejects(typed) => rejects::run(typed, &settings()?),
         Verb::Query(crate::cli::Query::Coverage(typed)) => query::coverage(typed, &settings()?),
+        Verb::Protect(typed) => protect::run(typed, &settings()?),
+        Verb::Audit(typed) => audit::run(typed, &settings()?),
         Verb::Measures(typed) => lookup::measures(typed, &settings()?),
         Verb::Dimensions(typed) => lookup::dimensions(typed, &settings()?),
         Verb::Dictionary(typed) => match &typed.action {

@@ -64,6 +64,7 @@ pub fn schema(name: &str) -> Result<()> {
         "listing" => schema_for!(fetch::mirror::Listing),
         "doctor" => schema_for!(crate::doctor::Examination),
         "status" => schema_for!(crate::status::Status),
+        "audit" => schema_for!(disclosure::table::Findings),
         "planted" => schema_for!(synth::Planted),
         "measures" => schema_for!(crate::measure::Document),
         _ => {

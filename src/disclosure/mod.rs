@@ -4,6 +4,7 @@
 
 mod policy;
 pub mod release;
+pub mod table;
 
 pub use policy::Policy;
 pub use release::{Cell, Release, Status};

@@ -7,7 +7,7 @@ use phds::fetch::local::LocalSource;
 use phds::fetch::{Link, Retry, mirror};
 use phds::progress::Silent;
 
-const VERBS: [&str; 17] = [
+const VERBS: [&str; 19] = [
     "demo",
     "init",
     "doctor",
@@ -18,6 +18,8 @@ const VERBS: [&str; 17] = [
     "load",
     "rejects",
     "query",
+    "protect",
+    "audit",
     "measures",
     "dimensions",
     "dictionary",
@@ -28,13 +30,14 @@ const VERBS: [&str; 17] = [
 ];
 
 /// Name of each schema, and a file of that form that [`everything`] makes.
-const SCHEMAS: [(&str, &str); 9] = [
+const SCHEMAS: [(&str, &str); 10] = [
     ("receipt", "store/deliveries/2024-12/receipt.json"),
     ("report", "store/reports/2024-12/report.json"),
     ("manifest", "store/partitions/2024-12/manifest.json"),
     ("release", "release.json"),
     ("planted", "month.planted.json"),
     ("listing", "copies/.listing.json"),
+    ("audit", "audit.json"),
     ("status", "status.json"),
     ("doctor", "doctor.json"),
     ("measures", "measures.json"),
@@ -153,6 +156,8 @@ fn everything() -> TestContext {
     let copies = context.path("copies");
     mirror::mirror(&mut link, ".", std::time::Duration::ZERO, &copies, chrono::Utc::now(), &Silent).unwrap();
     context.put("status.json", context.phds("status --store store --json").done().stdout);
+    context.put("public.csv", "sex,count\nF,\nM,\nTotal,30\n");
+    context.put("audit.json", context.phds("audit public.csv --by sex --count count --json").done().stdout);
     let measures = include_str!("../../dictionaries/phds/measures/cms117.toml").parse::<toml::Table>().unwrap();
     context.put("measures.json", serde_json::to_vec(&measures).unwrap());
     context

@@ -5,7 +5,9 @@
 //! numbers. What could not be found out to the end counts as not safe.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
 
 use super::attack::{Bounds, Rule, UNBOUNDED};
 use super::cube::Cube;
@@ -20,8 +22,10 @@ use crate::error::{Error, Result};
 pub enum Seen {
     /// The count.
     Count(u64),
-    /// Nothing: no count, or no row where the others of its kind have one.
+    /// Nothing: there is no count.
     Suppressed,
+    /// Nothing: there is no row, where others of its kind have one. It may be a zero that was left out.
+    Missing,
     /// That it is suppressed because it is below this number.
     Below(u64),
     /// Nothing, and the table was never to say it: no cell of its kind has a row.
@@ -42,7 +46,8 @@ pub struct Interval {
 }
 
 /// What an interval comes to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// An attacker knows the count.
     Exact,
@@ -73,10 +78,17 @@ enum Trouble {
     Around(usize),
 }
 
-/// Finds out what can be learned of every suppressed cell. `total` is the word for a total, for messages.
-pub fn audit(cube: &Cube, seen: &[Seen], rule: Rule, total: &str, end: Instant) -> Result<Vec<Finding>> {
-    let cells: Vec<usize> =
-        (0..cube.len()).filter(|cell| matches!(seen[*cell], Seen::Suppressed | Seen::Below(_))).collect();
+/// Finds out what can be learned of each of `cells`. `total` is the word for a total in messages; each attacker has
+/// `limit` for his work, and what he has not finished by then is not safe.
+pub fn audit(
+    cube: &Cube,
+    seen: &[Seen],
+    cells: &[usize],
+    rule: Rule,
+    total: &str,
+    limit: Duration,
+) -> Result<Vec<Finding>> {
+    let end = || Instant::now() + limit;
     let standard: Vec<Bounds> = seen
         .iter()
         .map(|seen| match seen {
@@ -84,16 +96,16 @@ pub fn audit(cube: &Cube, seen: &[Seen], rule: Rule, total: &str, end: Instant) 
             _ => Bounds::ANY,
         })
         .collect();
-    let standard = intervals(cube, standard, &cells, rule, end)?.map_err(|trouble| inconsistent(cube, &trouble, seen, total))?;
+    let standard = intervals(cube, standard, cells, rule, end())?.map_err(|trouble| inconsistent(cube, &trouble, seen, total))?;
     let rule_aware = match by_rule(cube, seen, rule) {
-        Some(bounds) => intervals(cube, bounds, &cells, rule, end)?.ok(),
+        Some(bounds) => intervals(cube, bounds, cells, rule, end())?.ok(),
         None => None,
     };
-    let finding = |(at, cell): (usize, usize)| {
+    let finding = |(at, cell): (usize, &usize)| {
         let (standard, rule_aware) = (standard[at], rule_aware.as_ref().map(|found| found[at]));
-        Finding { cell, standard, rule_aware, verdict: verdict(standard, rule_aware, rule) }
+        Finding { cell: *cell, standard, rule_aware, verdict: verdict(standard, rule_aware, rule) }
     };
-    Ok(cells.into_iter().enumerate().map(finding).collect())
+    Ok(cells.iter().enumerate().map(finding).collect())
 }
 
 /// What the rule-aware attacker holds possible for each cell; nothing where a shown count breaks the rule.
@@ -108,7 +120,7 @@ fn by_rule(cube: &Cube, seen: &[Seen], rule: Rule) -> Option<Vec<Bounds>> {
     };
     let bounds = |(cell, what): (usize, &Seen)| match what {
         Seen::Count(count) => (!rule.is_small(*count)).then(|| Bounds::exactly(*count)),
-        Seen::Unpublished => Some(Bounds::ANY),
+        Seen::Missing | Seen::Unpublished => Some(Bounds::ANY),
         Seen::Below(limit) => {
             let may_be_zero = is_below(cell, &|seen| matches!(seen, Seen::Below(_)));
             Some(Bounds { low: u64::from(!may_be_zero), high: limit.saturating_sub(1) })

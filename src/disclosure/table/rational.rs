@@ -10,7 +10,6 @@ pub(super) struct Rational {
 }
 
 impl Rational {
-    pub const ZERO: Self = Self { over: 0, under: 1 };
     pub const ONE: Self = Self { over: 1, under: 1 };
 
     pub fn whole(value: i128) -> Self {
