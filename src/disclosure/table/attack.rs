@@ -1,5 +1,7 @@
 //! Who tries to learn what is suppressed, and what is enough against them.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 /// No upper bound.
@@ -115,9 +117,16 @@ impl Need {
         }
     }
 
-    /// Whether so much up and down is enough.
+    /// Whether so much up and down is enough, where all values between are possible.
     pub fn is_met(self, up: u64, down: u64) -> bool {
         up >= self.up && down >= self.down && up.saturating_add(down) >= self.others
+    }
+
+    /// Whether these values of a count are enough.
+    pub fn is_met_by(self, count: u64, values: &BTreeSet<u64>) -> bool {
+        let reach = values.first().zip(values.last());
+        let reaches = reach.is_some_and(|(low, high)| *low + self.down <= count && count + self.up <= *high);
+        reaches && values.len() as u64 > self.others
     }
 }
 

@@ -4,7 +4,6 @@
 //! linked, are one system of sums, whose ends the simplex method finds in exact fractions and branching in whole
 //! numbers. What could not be found out to the end counts as not safe.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -13,7 +12,8 @@ use super::attack::{Bounds, Rule, UNBOUNDED};
 use super::cube::Cube;
 use super::moves::Moves as _;
 use super::network::Network;
-use super::simplex::{Failure, Limit, Row, Simplex};
+use super::simplex::{Failure, Limit, Simplex};
+use super::system::System;
 use super::walk::Walk;
 use crate::error::{Error, Result};
 
@@ -318,91 +318,9 @@ fn interval(simplex: &mut Simplex, at: usize, w: u64) -> Result<Interval, Failur
     let mut values = if last > low { 2 } else { 1 };
     let mut value = low + 1;
     while values < w && value < last && value <= low + TRIED {
-        values += u64::from(simplex.takes(at, value)?);
+        values += u64::from(simplex.with(at, value)?.is_some());
         value += 1;
     }
     let whole = |value: i128| u64::try_from(value).map_err(|_| Failure::Unknown);
     Ok(Interval { low: whole(low)?, high: high.map(whole).transpose()?, values, is_exact: true })
-}
-
-/// The sums of a table as rows over its unknown cells.
-struct System<'a> {
-    bounds: &'a [Bounds],
-    /// Cells with their factors, and what they sum to.
-    rows: Vec<Row>,
-}
-
-/// Cells that hang together by their sums.
-#[derive(Default)]
-struct Part {
-    variables: Vec<usize>,
-    rows: Vec<usize>,
-}
-
-impl<'a> System<'a> {
-    /// Each total is the sum of its parts along the first dimension in which it is one: the other lines follow.
-    fn of(cube: &Cube, bounds: &'a [Bounds]) -> Self {
-        let mut rows = Vec::new();
-        let firsts = (0..cube.len()).filter_map(|cell| {
-            (0..cube.dimensions().len()).find(|at| cube.place(cell, *at).is_none()).map(|at| (cell, at))
-        });
-        for (total, at) in firsts {
-            let mut row = Row { terms: Vec::new(), sum: 0 };
-            for (cell, times) in cube.parts(total, at).map(|part| (part, 1)).chain([(total, -1)]) {
-                if bounds[cell].low == bounds[cell].high {
-                    row.sum -= i128::from(times) * i128::from(bounds[cell].low);
-                } else {
-                    row.terms.push((cell, times));
-                }
-            }
-            if !row.terms.is_empty() {
-                rows.push(row);
-            }
-        }
-        Self { bounds, rows }
-    }
-
-    fn parts(&self) -> Vec<Part> {
-        let mut leader: Vec<usize> = (0..self.bounds.len()).collect();
-        fn find(leader: &mut [usize], mut at: usize) -> usize {
-            while leader[at] != at {
-                leader[at] = leader[leader[at]];
-                at = leader[at];
-            }
-            at
-        }
-        for row in &self.rows {
-            for (cell, _) in &row.terms {
-                let (one, other) = (find(&mut leader, row.terms[0].0), find(&mut leader, *cell));
-                leader[one.max(other)] = one.min(other);
-            }
-        }
-        let mut parts: BTreeMap<usize, Part> = BTreeMap::new();
-        for cell in 0..self.bounds.len() {
-            if self.bounds[cell].low < self.bounds[cell].high {
-                let leader = find(&mut leader, cell);
-                parts.entry(leader).or_default().variables.push(cell);
-            }
-        }
-        for (at, row) in self.rows.iter().enumerate() {
-            let leader = find(&mut leader, row.terms[0].0);
-            parts.entry(leader).or_default().rows.push(at);
-        }
-        parts.into_values().collect()
-    }
-
-    /// The system of a part, with its variables numbered from 0.
-    fn solve(&self, part: &Part, end: Instant) -> Result<Simplex, Failure> {
-        let number: BTreeMap<usize, usize> = part.variables.iter().enumerate().map(|(at, cell)| (*cell, at)).collect();
-        let row = |at: &usize| {
-            let row = &self.rows[*at];
-            Row { terms: row.terms.iter().map(|(cell, times)| (number[cell], *times)).collect(), sum: row.sum }
-        };
-        let rows: Vec<Row> = part.rows.iter().map(row).collect();
-        let bounds = |cell: &usize| {
-            let Bounds { low, high } = self.bounds[*cell];
-            (i128::from(low), (high < UNBOUNDED).then_some(i128::from(high)))
-        };
-        Simplex::new(&part.variables.iter().map(bounds).collect::<Vec<_>>(), &rows, end)
-    }
 }

@@ -15,6 +15,7 @@ mod network;
 mod pattern;
 mod rational;
 mod simplex;
+mod system;
 mod walk;
 
 pub use attack::{Attacker, Bounds, LARGEST_COUNT, Mark, Rule, UNBOUNDED};

@@ -15,6 +15,7 @@ use super::attack::{Attacker, Bounds, LARGEST_COUNT, Mark, Need, Rule};
 use super::cube::Cube;
 use super::moves::{Boxes, Moves};
 use super::network::Network;
+use super::system::System;
 use super::walk::{Change, Walk, follow};
 use crate::error::{Error, Result};
 
@@ -25,8 +26,6 @@ pub struct Pattern {
     pub marks: Vec<Mark>,
     /// Other tables, in whole numbers, that prove that the suppressed cells cannot be told.
     pub proofs: usize,
-    /// Whether the last resort was needed: every count but the zeros is suppressed.
-    pub is_everything: bool,
 }
 
 /// The price of suppressing a count: 1 + ⌊√n⌋.
@@ -44,20 +43,14 @@ pub fn protect(cube: &Cube, counts: &[u64], rule: Rule, end: Instant) -> Result<
         return Err(Error::internal("a table was to be protected that does not add up"));
     }
     let mut search = Search::new(cube, counts, rule, end);
-    let mut is_everything = false;
-    if search.complete()? {
-        search.thin()?;
-    } else {
-        search = Search::new(cube, counts, rule, end);
-        is_everything = true;
-        if !search.everything()? {
-            return Err(Error::refused("even with every count suppressed, a suppressed one could be told within the policy")
-                .hint("use fewer dimensions, or coarser labels"));
-        }
-    }
+    search.complete()?;
+    search.thin()?;
     let proofs = search.check()?;
-    Ok(Pattern { marks: search.marks, proofs, is_everything })
+    Ok(Pattern { marks: search.marks, proofs })
 }
+
+/// With more unknown cells than this, the simplex method would take too long for each of them.
+const MOST_EXACT: usize = 300;
 
 /// How far a suppressed cell can be changed for nothing.
 struct Reach {
@@ -67,8 +60,8 @@ struct Reach {
     proof: Option<Proof>,
 }
 
-/// The changes that make a cell larger, and those that make it smaller.
-type Proof = [Vec<Change>; 2];
+/// Ways from the true table to others with the same shown cells.
+type Proof = Vec<Vec<Change>>;
 
 fn touched(proof: &Proof) -> impl Iterator<Item = usize> + '_ {
     proof.iter().flatten().flat_map(|change| change.cells.iter().map(|(cell, _)| *cell))
@@ -82,6 +75,8 @@ struct Search<'a> {
     /// Whether one of a cell's totals is 1 to k - 1.
     below_small: Vec<bool>,
     moves: Box<dyn Moves>,
+    /// Whether the moves are all that there are.
+    is_network: bool,
     walk: Walk,
     /// Cell and attacker → what proves that he cannot tell it.
     proofs: Vec<[Proof; 2]>,
@@ -93,9 +88,9 @@ impl<'a> Search<'a> {
         for (cell, is_below) in below_small.iter_mut().enumerate() {
             *is_below = cube.with_totals(cell)[1..].iter().any(|total| rule.is_small(counts[*total]));
         }
-        let moves: Box<dyn Moves> = match Network::of(cube) {
-            Some(network) => Box::new(network),
-            None => Box::new(Boxes::of(cube)),
+        let (moves, is_network): (Box<dyn Moves>, bool) = match Network::of(cube) {
+            Some(network) => (Box::new(network), true),
+            None => (Box::new(Boxes::of(cube)), false),
         };
         let mut search = Self {
             cube,
@@ -104,6 +99,7 @@ impl<'a> Search<'a> {
             marks: vec![Mark::Shown; cube.len()],
             below_small,
             moves,
+            is_network,
             walk: Walk::new(counts.to_vec(), end),
             proofs: vec![<[Proof; 2]>::default(); cube.len()],
         };
@@ -152,7 +148,57 @@ impl<'a> Search<'a> {
         let larger = self.walk.back();
         let down = self.push(cell, attacker, (false, need.down.max(need.others.saturating_sub(up))), None)?;
         let smaller = self.walk.back();
-        Ok(Reach { up, down, proof: need.is_met(up, down).then_some([larger, smaller]) })
+        if need.is_met(up, down) {
+            return Ok(Reach { up, down, proof: Some(vec![larger, smaller]) });
+        }
+        Ok(self.reach_exactly(cell, attacker, need).unwrap_or(Reach { up, down, proof: None }))
+    }
+
+    /// The same by the simplex method, where boxes and transfers do not reach far enough and the table is small.
+    fn reach_exactly(&self, cell: usize, attacker: Attacker, need: Need) -> Option<Reach> {
+        let count = self.counts[cell];
+        let unknown = self.marks.iter().filter(|mark| **mark != Mark::Shown).count();
+        if self.is_network || unknown > MOST_EXACT {
+            return None;
+        }
+        let bounds = |cell: usize| match self.marks[cell] {
+            Mark::Shown => Bounds::exactly(self.counts[cell]),
+            mark => attacker.bounds(mark, self.below_small[cell], self.rule),
+        };
+        let mut bounds: Vec<Bounds> = (0..self.cube.len()).map(bounds).collect();
+        // No further than is needed.
+        let Bounds { low, high } = bounds[cell];
+        bounds[cell] = Bounds {
+            low: low.max(count.saturating_sub(need.down.max(need.others))),
+            high: high.min(count + need.up.max(need.others)),
+        };
+        let system = System::of(self.cube, &bounds);
+        let part = system.parts().into_iter().find(|part| part.variables.contains(&cell))?;
+        let at = part.variables.iter().position(|other| *other == cell)?;
+        let mut simplex = system.solve(&part, self.walk.end()).ok()?;
+        let mut tables = vec![simplex.extreme(at, true).ok()??, simplex.extreme(at, false).ok()??];
+        let (up, down) = (u64::try_from(tables[0][at]).ok()? - count, count - u64::try_from(tables[1][at]).ok()?);
+        let mut values: BTreeSet<i128> = tables.iter().map(|table| table[at]).chain([i128::from(count)]).collect();
+        for value in tables[1][at]..tables[0][at] {
+            if values.len() as u64 <= need.others
+                && !values.contains(&value)
+                && let Some(table) = simplex.with(at, value).ok()?
+            {
+                values.insert(value);
+                tables.push(table);
+            }
+        }
+        let is_met = need.is_met(up, down) && values.len() as u64 > need.others;
+        let way = |table: Vec<i128>| {
+            let differs = |(at, value): (usize, i128)| {
+                let by = value - i128::from(self.counts[part.variables[at]]);
+                (by != 0).then(|| i64::try_from(by).map(|by| (part.variables[at], by)))
+            };
+            let cells = table.into_iter().enumerate().filter_map(differs).collect::<Result<Vec<_>, _>>().ok()?;
+            Some(if cells.is_empty() { Vec::new() } else { vec![Change { cells, times: 1 }] })
+        };
+        let proof = if is_met { Some(tables.into_iter().map(way).collect::<Option<Proof>>()?) } else { None };
+        Some(Reach { up, down, proof })
     }
 
     /// Makes a suppressed cell safe from an attacker and gives the cells that had to be suppressed for it; nothing
@@ -194,30 +240,59 @@ impl<'a> Search<'a> {
     }
 
     /// Secures every suppressed count, and those that are suppressed for it.
-    fn complete(&mut self) -> Result<bool> {
+    fn complete(&mut self) -> Result<()> {
         let mut first: Vec<usize> = (0..self.cube.len()).filter(|cell| self.is_counted(*cell)).collect();
         // Who needs most comes first: what is suppressed for him often serves the others.
         first.sort_by_key(|cell| (self.counts[*cell], *cell));
-        Ok(self.secure_all(first)? && self.settle_zeros()?)
+        self.secure_all(first)?;
+        self.settle_zeros()
     }
 
     fn is_counted(&self, cell: usize) -> bool {
         self.marks[cell] != Mark::Shown && self.counts[cell] > 0
     }
 
-    fn secure_all(&mut self, cells: Vec<usize>) -> Result<bool> {
+    fn secure_all(&mut self, cells: Vec<usize>) -> Result<()> {
         let mut queue = VecDeque::from(cells);
         while let Some(cell) = queue.pop_front() {
             for attacker in Attacker::ALL {
-                let Some(suppressed) = self.secure(cell, attacker)? else { return Ok(false) };
-                queue.extend(suppressed);
+                let mut distance = 0;
+                loop {
+                    if let Some(suppressed) = self.secure(cell, attacker)? {
+                        queue.extend(suppressed);
+                        break;
+                    }
+                    distance += 1;
+                    queue.extend(self.suppress_around(cell, distance)?);
+                }
             }
         }
-        Ok(true)
+        Ok(())
+    }
+
+    /// The last resort for a cell that no single change makes safe: all counts that differ from it in so many
+    /// dimensions are suppressed. With the number of dimensions, that is everything but the zeros.
+    fn suppress_around(&mut self, cell: usize, distance: usize) -> Result<Vec<usize>> {
+        let dimensions = self.cube.dimensions().len();
+        if distance > dimensions {
+            return Err(Error::refused("with every count suppressed, one could still be told within the policy")
+                .hint("use fewer dimensions, or coarser labels"));
+        }
+        let differs = |other: usize| {
+            (0..dimensions).filter(|at| self.cube.place(cell, *at) != self.cube.place(other, *at)).count()
+        };
+        let is_meant = |other: &usize| {
+            self.marks[*other] == Mark::Shown && self.counts[*other] > 0 && differs(*other) <= distance
+        };
+        let suppressed: Vec<usize> = (0..self.cube.len()).filter(is_meant).collect();
+        for other in &suppressed {
+            self.set(*other, Mark::Secondary);
+        }
+        Ok(suppressed)
     }
 
     /// Shows the suppressed zeros that could be told: they hide nothing. What leant on them is secured again.
-    fn settle_zeros(&mut self) -> Result<bool> {
+    fn settle_zeros(&mut self) -> Result<()> {
         loop {
             let mut shown = BTreeSet::new();
             for cell in 0..self.cube.len() {
@@ -236,15 +311,13 @@ impl<'a> Search<'a> {
                 }
             }
             if shown.is_empty() {
-                return Ok(true);
+                return Ok(());
             }
             let leant = |cell: &usize| {
                 self.is_counted(*cell) && self.proofs[*cell].iter().flat_map(touched).any(|other| shown.contains(&other))
             };
             let again = (0..self.cube.len()).filter(leant).collect();
-            if !self.secure_all(again)? {
-                return Ok(false);
-            }
+            self.secure_all(again)?;
         }
     }
 
@@ -300,28 +373,16 @@ impl<'a> Search<'a> {
                     let mark = self.marks[cell];
                     (mark != Mark::Shown).then(|| attacker.bounds(mark, self.below_small[cell], self.rule))
                 };
-                let [larger, smaller] = &self.proofs[cell][attacker as usize];
-                let reached = |changes: &[Change]| follow(self.cube, self.counts, changes, cell, bounds);
-                let up = reached(larger).and_then(|by| u64::try_from(by).ok());
-                let down = reached(smaller).and_then(|by| u64::try_from(-by).ok());
+                let proof = &self.proofs[cell][attacker as usize];
+                let ways = proof.iter().map(|way| follow(self.cube, self.counts, way, cell, self.rule.w, bounds));
+                let values = ways.collect::<Option<Vec<_>>>().map(|values| values.into_iter().flatten().collect());
                 let need = Need::of(attacker, self.counts[cell], self.rule);
-                if !up.zip(down).is_some_and(|(up, down)| need.is_met(up, down)) {
+                if !values.is_some_and(|values| need.is_met_by(self.counts[cell], &values)) {
                     return Err(Error::internal("a suppressed cell was not proved safe"));
                 }
-                tables += usize::from(!larger.is_empty()) + usize::from(!smaller.is_empty());
+                tables += proof.iter().filter(|way| !way.is_empty()).count();
             }
         }
         Ok(tables)
-    }
-
-    /// The last resort: nothing but zeros is shown.
-    fn everything(&mut self) -> Result<bool> {
-        for cell in 0..self.cube.len() {
-            if self.counts[cell] > 0 && self.marks[cell] == Mark::Shown {
-                self.set(cell, Mark::Secondary);
-            }
-        }
-        let all = (0..self.cube.len()).filter(|cell| self.is_counted(*cell)).collect();
-        Ok(self.secure_all(all)? && self.settle_zeros()?)
     }
 }

@@ -293,14 +293,20 @@ impl Simplex {
 
     /// The largest (or smallest) whole number that a variable takes where all variables are whole numbers.
     pub fn furthest(&mut self, variable: usize, up: bool) -> Result<Limit, Failure> {
+        Ok(self.extreme(variable, up)?.map_or(Limit::Unbounded, |values| Limit::Value(values[variable])))
+    }
+
+    /// Whole numbers for all variables, with which one is as large (or small) as it can be; nothing where it has no
+    /// end.
+    pub fn extreme(&mut self, variable: usize, up: bool) -> Result<Option<Vec<i128>>, Failure> {
         if !self.go(variable, up)? {
-            return Ok(Limit::Unbounded);
+            return Ok(None);
         }
-        if self.value.iter().all(|value| value.is_whole()) {
-            return Ok(Limit::Value(self.value[variable].floor()));
+        if let Some(values) = self.whole() {
+            return Ok(Some(values));
         }
         // Depth first; a branch that cannot be better than the best is left.
-        let mut best: Option<i128> = None;
+        let mut best: Option<Vec<i128>> = None;
         let mut branches = vec![self.clone()];
         let mut tried = 0;
         while let Some(mut branch) = branches.pop() {
@@ -317,11 +323,12 @@ impl Simplex {
             }
             let reached = branch.value[variable];
             let reached = if up { reached.floor() } else { -reached.minus().floor() };
-            if best.is_some_and(|best| if up { reached <= best } else { reached >= best }) {
+            let is_no_better = |best: &Vec<i128>| if up { reached <= best[variable] } else { reached >= best[variable] };
+            if best.as_ref().is_some_and(is_no_better) {
                 continue;
             }
             let Some(split) = branch.value.iter().position(|value| !value.is_whole()) else {
-                best = Some(reached);
+                best = branch.whole();
                 continue;
             };
             let floor = branch.value[split].floor();
@@ -330,17 +337,21 @@ impl Simplex {
             branch.set_bounds(split, None, Some(floor))?;
             branches.extend([branch, above]);
         }
-        best.map(Limit::Value).ok_or(Failure::Impossible(variable))
+        best.map(Some).ok_or(Failure::Impossible(variable))
     }
 
-    /// Whether a variable takes this value where all variables are whole numbers.
-    pub fn takes(&self, variable: usize, value: i128) -> Result<bool, Failure> {
+    /// The values, where all are whole numbers.
+    fn whole(&self) -> Option<Vec<i128>> {
+        self.value.iter().map(|value| value.is_whole().then(|| value.floor())).collect()
+    }
+
+    /// Whole numbers for all variables, one of which is given; nothing where there are none.
+    pub fn with(&self, variable: usize, value: i128) -> Result<Option<Vec<i128>>, Failure> {
         let mut there = self.clone();
         let found = there.set_bounds(variable, Some(value), Some(value)).and_then(|()| there.repair());
-        match found.and_then(|()| there.furthest(variable, true)) {
-            Ok(_) => Ok(true),
-            Err(Failure::Impossible(_)) => Ok(false),
-            Err(failure) => Err(failure),
+        match found.and_then(|()| there.extreme(variable, true)) {
+            Err(Failure::Impossible(_)) => Ok(None),
+            found => found,
         }
     }
 
@@ -422,7 +433,7 @@ mod tests {
         assert_eq!(simplex.furthest(0, false), Ok(Limit::Value(0)));
         assert_eq!(simplex.furthest(1, true), Ok(Limit::Value(10)));
         assert_eq!(simplex.furthest(2, true), Ok(Limit::Unbounded));
-        assert_eq!((simplex.takes(0, 5), simplex.takes(0, 8)), (Ok(true), Ok(false)));
+        assert_eq!((simplex.with(0, 5), simplex.with(0, 8)), (Ok(Some(vec![5, 5, 0])), Ok(None)));
     }
 
     #[test]

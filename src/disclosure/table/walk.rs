@@ -1,5 +1,6 @@
 //! From one table that an attacker holds possible to others.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use super::attack::Bounds;
@@ -10,11 +11,11 @@ use crate::error::{Error, Result};
 /// What may be done with a cell: its bounds, and the price of suppressing it (0 where it is suppressed already).
 pub(super) type Terms<'a> = dyn Fn(usize) -> Option<(Bounds, u64)> + 'a;
 
-/// One change of a table: the cells, whether each grows, and by how much all of them.
+/// One change of a table: by how much each of some cells differs after it is made once, and how often it is made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Change {
-    pub cells: Vec<(usize, bool)>,
-    pub by: u64,
+    pub cells: Vec<(usize, i64)>,
+    pub times: u64,
 }
 
 /// A table that is changed step by step and set back.
@@ -29,6 +30,11 @@ pub(super) struct Walk {
 impl Walk {
     pub fn new(start: Vec<u64>, end: Instant) -> Self {
         Self { now: start.clone(), start, changes: Vec::new(), end }
+    }
+
+    /// When the work must have ended.
+    pub fn end(&self) -> Instant {
+        self.end
     }
 
     /// Goes back to the table of the beginning and gives what had been changed, in order.
@@ -74,7 +80,8 @@ impl Walk {
                     paid.push(*cell);
                 }
             }
-            self.changes.push(Change { cells, by: most });
+            let cells = cells.into_iter().map(|(cell, up)| (cell, if up { 1 } else { -1 })).collect();
+            self.changes.push(Change { cells, times: most });
             moved += most;
         }
         Ok(moved)
@@ -101,34 +108,39 @@ impl Walk {
     }
 }
 
-/// Follows changes from a table and gives by how much `cell` differs at the end, or nothing where one of them breaks a
-/// sum or the bounds of a cell. A cell without bounds may not change. All values between are possible too.
+/// Follows changes from a table and gives the values that `cell` takes on the way (of those of one change, the first
+/// `most` and the last), or nothing where a change breaks a sum or the bounds of a cell. A cell without bounds may not
+/// change.
 pub(super) fn follow(
     cube: &Cube,
     start: &[u64],
     changes: &[Change],
     cell: usize,
+    most: u64,
     bounds: impl Fn(usize) -> Option<Bounds>,
-) -> Option<i128> {
-    let mut now = std::collections::BTreeMap::new();
-    for change in changes {
-        let mut lines = std::collections::BTreeMap::new();
-        for (cell, up) in &change.cells {
-            let value = now.entry(*cell).or_insert(start[*cell]);
-            *value = if *up { value.checked_add(change.by)? } else { value.checked_sub(change.by)? };
-            let Bounds { low, high } = bounds(*cell)?;
-            if !(low..=high).contains(value) {
-                return None;
+) -> Option<BTreeSet<u64>> {
+    let mut values = BTreeSet::from([start[cell]]);
+    let mut now: BTreeMap<usize, u64> = BTreeMap::new();
+    for Change { cells, times } in changes {
+        let mut lines = BTreeMap::new();
+        for (changed, by) in cells {
+            let before = *now.entry(*changed).or_insert(start[*changed]);
+            let after = |times: u64| before.checked_add_signed(by.checked_mul(i64::try_from(times).ok()?)?);
+            if *changed == cell {
+                values.extend((1..=*times.min(&most)).chain([*times]).map(after).collect::<Option<Vec<_>>>()?);
             }
+            let Bounds { low, high } = bounds(*changed)?;
+            let value = after(*times).filter(|value| (low..=high).contains(value))?;
+            now.insert(*changed, value);
             for at in 0..cube.dimensions().len() {
                 // Along a line, the total grows by as much as its parts together.
-                let is_total = cube.place(*cell, at).is_none();
-                *lines.entry((cube.moved(*cell, at, None), at)).or_insert(0) += if *up == is_total { 1 } else { -1 };
+                let is_total = cube.place(*changed, at).is_none();
+                *lines.entry((cube.moved(*changed, at, None), at)).or_insert(0_i64) += if is_total { *by } else { -by };
             }
         }
-        if lines.values().any(|sum| *sum != 0) || change.cells.iter().filter(|(other, _)| *other == cell).count() != 1 {
+        if lines.values().any(|sum| *sum != 0) {
             return None;
         }
     }
-    now.get(&cell).map_or(Some(0), |value| Some(i128::from(*value) - i128::from(start[cell])))
+    Some(values)
 }
