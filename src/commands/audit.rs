@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::protect::columns;
 use crate::cli;
-use crate::disclosure::table::{Findings, Published, Verdict, audit};
+use crate::disclosure::table::{Ends, Findings, Published, Verdict, audit};
 use crate::error::Result;
 use crate::settings::Settings;
 use crate::terminal;
@@ -37,9 +37,9 @@ fn told(findings: &Findings) -> String {
     };
     let rows = findings.cells.iter().filter(|cell| cell.verdict != Verdict::Safe).map(|cell| {
         let key: Vec<_> = cell.key.iter().map(|(name, label)| format!("{name} = {label}")).collect();
-        let verdict = match (cell.verdict, cell.is_proved) {
+        let verdict = match (cell.verdict, cell.ends) {
             (Verdict::Exact, _) => "exact",
-            (_, false) => "narrow (not proved to be wider)",
+            (_, Ends::AtMost) => "narrow (not proved to be wider)",
             _ => "narrow",
         };
         [

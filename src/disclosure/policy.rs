@@ -120,7 +120,9 @@ mod tests {
         let parse = |k: u64, reason: &str| {
             Policy::parse(
                 "x",
-                &format!("schema_version = 1\nversion = '1'\nk = {k}\nreason = '{reason}'\nw = 3\nreason_of_w = 'x'\nconfidence = 0.95\n"),
+                &format!(
+                    "schema_version = 1\nversion = '1'\nk = {k}\nreason = '{reason}'\nw = 3\nreason_of_w = 'x'\nconfidence = 0.95\n"
+                ),
             )
         };
         assert!(parse(5, "small district, agreed with the state").is_ok());

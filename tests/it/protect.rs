@@ -1,11 +1,11 @@
 //! `phds protect`: no suppressed count can be told, and little is lost for it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use phds::disclosure::table::{Cube, Dimension, Mark, Rule, price, protect};
 
-use crate::attacker::{self, Key, Random, is_in, keys, values};
+use crate::attacker::{Key, Random, is_in, keys, values};
 use crate::support::{TestContext, csv_rows};
 
 /// A cube whose dimensions and labels are in order, so that a key is a place.
@@ -17,6 +17,7 @@ pub fn cube(sizes: &[usize]) -> Cube {
     Cube::new(sizes.iter().enumerate().map(dimension).collect()).unwrap()
 }
 
+/// The marks of a table, or nothing where it is refused.
 fn pattern(sizes: &[usize], counts: &BTreeMap<Key, u64>, rule: Rule) -> Option<BTreeMap<Key, Mark>> {
     let cube = cube(sizes);
     let mut all = vec![0; cube.len()];
@@ -78,7 +79,6 @@ fn no_attacker_who_tries_every_table_tells_a_suppressed_cell() {
         tables += 1;
         let Some(marks) = pattern(sizes, &counts, rule) else {
             refused += 1;
-            if std::env::var("SHOW").is_ok() { println!("refused {seed} {rule:?} {sizes:?} {:?}", counts.values().collect::<Vec<_>>()); }
             continue;
         };
         for (key, mark) in &marks {
@@ -140,4 +140,227 @@ fn a_pattern_costs_little_more_than_the_cheapest() {
     let mean = excess / f64::from(tables);
     println!("{tables} tables: cost {found}, cheapest {least}, mean excess {:.2} %", 100.0 * mean);
     assert!(tables > 200 && mean < 0.10, "{tables} tables, mean excess {mean}");
+}
+
+/// Labels and count of each row → its status.
+fn protected(context: &TestContext, options: &str) -> Vec<(Vec<String>, String)> {
+    context.phds(&format!("protect in.csv --count n {options} --out out.csv")).done();
+    let rows = csv_rows(&context.read("out.csv"));
+    let status = |row: &Vec<String>| (row[..row.len() - 1].to_vec(), row[row.len() - 1].clone());
+    rows[1..].iter().map(status).collect()
+}
+
+#[test]
+fn a_small_count_and_what_it_would_follow_from_are_suppressed() {
+    let context = TestContext::new();
+    context.put("in.csv", "sex,n\nF,5\nM,30\nX,40\nU,0\nTotal,75\n");
+    let rows = protected(&context, "--by sex");
+    let text = String::from_utf8(context.read("out.csv")).unwrap();
+    // 5 and 30 hide each other: 35 is left for both.
+    assert_eq!(text, "sex,n,status\nF,,suppressed\nM,,suppressed\nX,40,shown\nU,0,zero\nTotal,75,shown\n");
+    assert_eq!(rows.len(), 5);
+}
+
+#[test]
+fn totals_are_computed_where_there_are_none() {
+    let context = TestContext::new();
+    context.put("in.csv", "sex,n\nM,30\nF,5\n");
+    let outcome = context.phds("protect in.csv --by sex --count n --total All --out out.csv").done();
+    assert!(outcome.text().starts_with("3 cells with its totals, which were computed\n"), "{}", outcome.text());
+    assert_eq!(context.read("out.csv"), b"sex,n,status\nM,,suppressed\nF,,suppressed\nAll,35,shown\n");
+}
+
+/// The table of finding 2 of `disclosure.md`: a block of two by two is enough for somebody who knows no rule, and not for
+/// somebody who does.
+#[test]
+fn a_block_that_the_rule_solves_is_not_enough() {
+    let context = TestContext::new();
+    let mut text = "row,col,n\n".to_owned();
+    for (row, counts) in [("a", [10, 40, 30]), ("b", [25, 11, 60]), ("c", [44, 52, 70])] {
+        for (col, count) in ["x", "y", "z"].iter().zip(counts) {
+            text += &format!("{row},{col},{count}\n");
+        }
+    }
+    context.put("in.csv", text);
+    let rows = protected(&context, "--by row,col");
+    let suppressed = rows.iter().filter(|(_, status)| status == "suppressed").map(|(row, _)| row.join(""));
+    let suppressed: Vec<String> = suppressed.collect();
+    assert!(suppressed.contains(&"ax".to_owned()) && suppressed.len() >= 4, "{suppressed:?}");
+    let block = ["ax", "ay", "bx", "by"].map(str::to_owned);
+    assert_ne!(suppressed, block, "this block is solved");
+    context.phds("audit out.csv --by row,col --count n").done();
+}
+
+#[test]
+fn rows_and_dimensions_in_another_order_give_the_same_pattern() {
+    for seed in 0..40 {
+        let mut random = Random::new(seed);
+        let sizes = [&[3, 4][..], &[5, 3], &[2, 3, 3]][random.below(3) as usize];
+        let counts = random.table(sizes, 40);
+        let mut rows: Vec<Vec<String>> = counts
+            .iter()
+            .filter(|(key, _)| key.iter().all(Option::is_some))
+            .map(|(key, count)| {
+                let labels = key.iter().map(|place| format!("l{}", place.unwrap()));
+                labels.chain([count.to_string()]).collect()
+            })
+            .collect();
+        let context = TestContext::new();
+        let names: Vec<String> = (0..sizes.len()).map(|at| format!("d{at}")).chain(["n".to_owned()]).collect();
+        let write = |rows: &[Vec<String>], is_reversed: bool| {
+            let mut text = String::new();
+            for row in std::iter::once(&names).chain(rows) {
+                let mut row = row.clone();
+                if is_reversed {
+                    row.reverse();
+                }
+                text += &(row.join(",") + "\n");
+            }
+            context.put("in.csv", text);
+            let by = &names[..sizes.len()];
+            let by: Vec<&str> = if is_reversed {
+                by.iter().rev().map(String::as_str).collect()
+            } else {
+                by.iter().map(String::as_str).collect()
+            };
+            let mut out: Vec<Vec<String>> = protected(&context, &format!("--by {}", by.join(",")))
+                .into_iter()
+                .map(|(mut row, status)| {
+                    if is_reversed {
+                        row.reverse();
+                    }
+                    [row, vec![status]].concat()
+                })
+                .collect();
+            out.sort();
+            out
+        };
+        let first = write(&rows, false);
+        rows.reverse();
+        rows.rotate_left(random.below(4) as usize);
+        assert_eq!(first, write(&rows, true), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_zero_below_a_small_total_is_suppressed_and_its_row_tells_nothing() {
+    let context = TestContext::new();
+    // Row a has 3 persons: that b is theirs would be told by the zero. No row for (a, y) is a zero, too.
+    context.put("in.csv", "r,c,n\nb,y,50\na,x,3\nb,x,60\nc,x,70\nc,y,80\n");
+    let rows = protected(&context, "--by r,c");
+    let labels: Vec<String> = rows.iter().map(|(row, _)| row[..2].join(" ")).collect();
+    let sorted = [
+        "a x",
+        "a y",
+        "a Total",
+        "b x",
+        "b y",
+        "b Total",
+        "c x",
+        "c y",
+        "c Total",
+        "Total x",
+        "Total y",
+        "Total Total",
+    ];
+    assert_eq!(labels, sorted, "a row that was not there stands where it would");
+    for (row, status) in &rows {
+        let is_suppressed = status == "suppressed";
+        assert_eq!(is_suppressed, row[2].is_empty());
+        assert!(is_suppressed || row[0] != "a", "{row:?}");
+    }
+}
+
+#[test]
+fn what_no_table_can_be_is_refused_by_its_line_and_nothing_is_written() {
+    let cases = [
+        ("s,n\nF,-5\n", "", 1, "line 2: the count is negative"),
+        ("s,n\nF,5.5\n", "", 1, "line 2: the count is not a whole number"),
+        ("s,n\nF,many\n", "", 1, "line 2: the count is no number"),
+        ("s,n\nF,\n", "", 1, "line 2: there is no count"),
+        ("s,n\nF,99999999999999999999\n", "", 1, "line 2: the count is too large"),
+        ("s,n\nF,50\nF,60\n", "", 1, "line 3: s = F is in line 2 already"),
+        ("s,n\nF,50\nM,60\nTotal,100\n", "", 1, "line 4: s = Total does not add up"),
+        ("s,n\n", "", 1, "has no row below its header"),
+        ("", "", 2, "has no column `n`"),
+        ("s,n\nF,50,1\n", "", 1, "line 2: there are 3 columns where the header has 2"),
+        ("s,n\n ,50\n", "", 1, "line 2: there is no label in `s`"),
+        ("t,n\nF,50\n", "", 2, "has no column `s`"),
+        ("s,m\nF,50\n", "", 2, "has no column `n`"),
+        ("s,s,n\nF,F,50\n", "", 2, "the column `s` twice"),
+        ("s,n\nF,50\n", "--k 4", 2, "k = 4 is below 5, the floor"),
+        (
+            "s,t,n\nF,a,50\nM,a,60\nTotal,Total,110\nTotal,a,110\nF,Total,50\n",
+            "t",
+            1,
+            "has no row for the total s = M, t = Total",
+        ),
+    ];
+    for (text, more, code, message) in cases {
+        let context = TestContext::new();
+        context.put("in.csv", text);
+        let (by, options) = if more.starts_with('-') || more.is_empty() { ("s", more) } else { ("s,t", "") };
+        let outcome = context.phds(&format!("protect in.csv --by {by} --count n {options} --out out.csv")).ended(code);
+        assert!(outcome.stderr.contains(message) && outcome.stderr.contains("hint:"), "{text:?}: {}", outcome.stderr);
+        assert_eq!((outcome.text(), context.tree()), (String::new(), vec!["in.csv".to_owned()]), "{text:?}");
+    }
+    let context = TestContext::new();
+    context.phds("protect none.csv --by s --count n --out out.csv").ended(2);
+    context.put("in.csv", b"s,n\nF\xff,50\n");
+    let outcome = context.phds("protect in.csv --by s --count n --out out.csv").ended(1);
+    assert!(outcome.stderr.contains("line 2: the text is not UTF-8"), "{}", outcome.stderr);
+    context.put("in.csv", "s,n\nF,50\n");
+    context.phds("protect in.csv --by s --count n --out in.csv").ended(2);
+    assert_eq!(context.read("in.csv"), b"s,n\nF,50\n");
+}
+
+#[test]
+fn odd_labels_pass_unharmed_and_other_columns_are_left_out() {
+    let context = TestContext::new();
+    context.put("in.csv", "\u{feff}note,s,n\nx,\"=1+1,\"\"a\"\"\",50\ny,@cmd,60\n");
+    let outcome = context.phds("protect in.csv --by s --count n --out out.csv").done();
+    assert_eq!(context.read("out.csv"), b"s,n,status\n\"=1+1,\"\"a\"\"\",50,shown\n@cmd,60,shown\nTotal,110,shown\n");
+    assert!(
+        outcome.stderr.contains("left out, because they could tell a suppressed count: note"),
+        "{}",
+        outcome.stderr
+    );
+}
+
+#[test]
+fn two_hundred_labels_in_a_dimension_work_and_too_many_cells_are_refused() {
+    let table = |labels: u64| {
+        let mut random = Random::new(labels);
+        let mut text = "a,b,n\n".to_owned();
+        for row in 0..labels {
+            for column in 0..20 {
+                text += &format!("r{row},c{column},{}\n", random.below(60));
+            }
+        }
+        text
+    };
+    let context = TestContext::new();
+    context.put("in.csv", table(200));
+    context.phds("protect in.csv --by a,b --count n --out out.csv").done();
+    context.phds("audit out.csv --by a,b --count n").done();
+    context.put("in.csv", table(9_600));
+    let outcome = context.phds("protect in.csv --by a,b --count n --out none.csv").ended(1);
+    assert!(outcome.stderr.contains("more than 200000 are not worked on"), "{}", outcome.stderr);
+}
+
+/// The coverage of a county: 60 ZIPs by 8 age bands, numerator and complement.
+#[test]
+fn a_county_is_protected_within_a_second() {
+    let sizes = [60, 8, 2];
+    let mut random = Random::new(1);
+    let inner = keys(&sizes).into_iter().filter(|key| key.iter().all(Option::is_some)).map(|key| {
+        let most = 1 + 400 / (1 + key[0].unwrap() as u64);
+        (key, random.below(most))
+    });
+    let counts = crate::attacker::with_totals(&sizes, &inner.collect());
+    let begun = Instant::now();
+    let marks = pattern(&sizes, &counts, Rule { k: 11, w: 3 }).unwrap();
+    let shown = marks.values().filter(|mark| **mark == Mark::Shown).count();
+    println!("{} of {} cells shown, {:?}", shown, marks.len(), begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(10), "much slower than it was: {:?}", begun.elapsed());
 }

@@ -37,8 +37,11 @@ impl Cube {
             dimension.labels.dedup();
         }
         if dimensions.is_empty() || dimensions.len() > MOST_DIMENSIONS {
-            return Err(Error::usage(format!("a table has 1 to {MOST_DIMENSIONS} dimensions, not {}", dimensions.len()))
-                .hint("name fewer columns in `--by`"));
+            return Err(Error::usage(format!(
+                "a table has 1 to {MOST_DIMENSIONS} dimensions, not {}",
+                dimensions.len()
+            ))
+            .hint("name fewer columns in `--by`"));
         }
         let mut strides = vec![0; dimensions.len()];
         let mut len = 1_usize;

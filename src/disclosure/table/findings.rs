@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::attack::Rule;
-use super::audit::{Finding, Interval, Verdict};
+use super::audit::{Ends, Finding, Interval, Verdict};
 use super::cube::Cube;
 use crate::error::{Error, Result};
 
@@ -32,8 +32,9 @@ pub struct Cell {
     pub rule_aware: Option<[Option<u64>; 2]>,
     /// What that comes to.
     pub verdict: Verdict,
-    /// Whether the ends are proved. Where not, the cell is not called safe, and nothing outside them is possible.
-    pub is_proved: bool,
+    /// What is proved of the ends of both. In large tables of three and more dimensions, it may be that they are
+    /// reached, and not that nothing beyond them is.
+    pub ends: Ends,
 }
 
 /// An audit of published tables.
@@ -72,7 +73,7 @@ impl Findings {
                 standard: ends(finding.standard),
                 rule_aware: finding.rule_aware.map(ends),
                 verdict: finding.verdict,
-                is_proved: finding.standard.is_exact && finding.rule_aware.is_none_or(|found| found.is_exact),
+                ends: finding.rule_aware.map_or(finding.standard.ends, |found| found.ends.max(finding.standard.ends)),
             }
         };
         let cells = findings.iter().map(cell).collect();

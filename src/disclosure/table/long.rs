@@ -103,7 +103,9 @@ impl Sheet {
             let cell = find(cube, columns, &row.labels)?;
             if let Some(first) = cells.insert(cell, at) {
                 let what = format!("{} is in line {} already", cube.name(cell, &columns.total), self.rows[first].line);
-                return Err(self.wrong(row, &what).hint("leave one row for each cell, or name all dimensions in `--by`"));
+                return Err(self
+                    .wrong(row, &what)
+                    .hint("leave one row for each cell, or name all dimensions in `--by`"));
             }
         }
         Ok(cells)
@@ -212,14 +214,18 @@ impl Counts {
         let has_totals = rows.keys().any(|cell| !cube.is_inner(*cell));
         if has_totals {
             let mut totals: Vec<usize> = (0..cube.len()).filter(|cell| !cube.is_inner(*cell)).collect();
-            let depth = |cell: &usize| (0..cube.dimensions().len()).filter(|at| cube.place(*cell, *at).is_none()).count();
+            let depth =
+                |cell: &usize| (0..cube.dimensions().len()).filter(|at| cube.place(*cell, *at).is_none()).count();
             totals.sort_by_key(|cell| (depth(cell), *cell));
             for cell in totals {
                 let name = cube.name(cell, &columns.total);
                 match rows.get(&cell) {
                     Some(at) if given[cell] != counts[cell] => {
                         return Err(sheet
-                            .wrong(&sheet.rows[*at], &format!("{name} does not add up: its parts sum to another number"))
+                            .wrong(
+                                &sheet.rows[*at],
+                                &format!("{name} does not add up: its parts sum to another number"),
+                            )
                             .hint("compare the line with its source; a row that is not there counts as 0"));
                     }
                     None if counts[cell] > 0 => {
@@ -236,7 +242,15 @@ impl Counts {
         by_row.sort_unstable();
         let mut order: Vec<usize> =
             if is_complete { by_row.into_iter().map(|(_, cell)| cell).collect() } else { Vec::new() };
-        order.extend((0..cube.len()).filter(|cell| !is_complete || !rows.contains_key(cell)));
+        let mut added: Vec<usize> = (0..cube.len()).filter(|cell| !is_complete || !rows.contains_key(cell)).collect();
+        added.sort_by_cached_key(|cell| {
+            let place = |name: &String| {
+                let at = cube.dimensions().iter().position(|dimension| dimension.name == *name)?;
+                Some(cube.place(*cell, at).unwrap_or(usize::MAX))
+            };
+            sheet.header.iter().filter_map(place).collect::<Vec<_>>()
+        });
+        order.extend(added);
         let is_kept = |name: &&String| **name == columns.count || columns.by.contains(name);
         let (header, others) = sheet.header.iter().cloned().partition(|name| is_kept(&name));
         Ok(Self { cube, counts, has_totals, others, columns: columns.clone(), header, order })
@@ -295,7 +309,9 @@ impl Published {
             for (cell, at) in sheet.cells(&cube, columns)? {
                 let row = &sheet.rows[at];
                 let new = Self::value(&row.count).map_err(|what| {
-                    sheet.wrong(row, &what).hint("a count is a whole number, 0 or more; a suppressed one is empty, `*` or `<11`")
+                    sheet
+                        .wrong(row, &what)
+                        .hint("a count is a whole number, 0 or more; a suppressed one is empty, `*` or `<11`")
                 })?;
                 if !matches!(new, Seen::Count(_)) {
                     suppressed.insert(cell);
@@ -304,7 +320,8 @@ impl Published {
                 match (seen[cell], new) {
                     (Some((Seen::Count(count), other, line)), Seen::Count(again)) if count != again => {
                         let name = cube.name(cell, &columns.total);
-                        let what = format!("{name} has another count in `{}`, line {line}", sheets[other].path.display());
+                        let what =
+                            format!("{name} has another count in `{}`, line {line}", sheets[other].path.display());
                         return Err(sheet.wrong(row, &what).hint("tables of the same persons have the same counts"));
                     }
                     // A count tells more than a mark, and a mark more than nothing.

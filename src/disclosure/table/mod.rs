@@ -19,7 +19,7 @@ mod system;
 mod walk;
 
 pub use attack::{Attacker, Bounds, LARGEST_COUNT, Mark, Rule, UNBOUNDED};
-pub use audit::{Finding, Interval, Seen, Verdict, audit};
+pub use audit::{Ends, Finding, Interval, Seen, Verdict, audit};
 pub use cube::{Cube, Dimension};
 pub use findings::{Cell, Findings, Tally};
 pub use long::{Columns, Counts, Published};

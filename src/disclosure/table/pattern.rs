@@ -213,7 +213,8 @@ impl<'a> Search<'a> {
                 self.proofs[cell][attacker as usize] = proof;
                 return Ok(Some(suppressed));
             }
-            let others = [(true, need.others - reach.down.min(need.others)), (false, need.others - reach.up.min(need.others))];
+            let others =
+                [(true, need.others - reach.down.min(need.others)), (false, need.others - reach.up.min(need.others))];
             let ways = if reach.up < need.up {
                 vec![(true, need.up)]
             } else if reach.down < need.down {
@@ -281,9 +282,8 @@ impl<'a> Search<'a> {
         let differs = |other: usize| {
             (0..dimensions).filter(|at| self.cube.place(cell, *at) != self.cube.place(other, *at)).count()
         };
-        let is_meant = |other: &usize| {
-            self.marks[*other] == Mark::Shown && self.counts[*other] > 0 && differs(*other) <= distance
-        };
+        let is_meant =
+            |other: &usize| self.marks[*other] == Mark::Shown && self.counts[*other] > 0 && differs(*other) <= distance;
         let suppressed: Vec<usize> = (0..self.cube.len()).filter(is_meant).collect();
         for other in &suppressed {
             self.set(*other, Mark::Secondary);
@@ -314,7 +314,8 @@ impl<'a> Search<'a> {
                 return Ok(());
             }
             let leant = |cell: &usize| {
-                self.is_counted(*cell) && self.proofs[*cell].iter().flat_map(touched).any(|other| shown.contains(&other))
+                self.is_counted(*cell)
+                    && self.proofs[*cell].iter().flat_map(touched).any(|other| shown.contains(&other))
             };
             let again = (0..self.cube.len()).filter(leant).collect();
             self.secure_all(again)?;

@@ -111,16 +111,14 @@ impl Simplex {
 
     /// What a row comes to.
     fn constant(&self, at: usize) -> Option<Rational> {
-        self.rows[at].iter().try_fold(self.value[self.basis[at]], |sum, (variable, times)| {
-            sum.add(times.times(self.value[*variable])?)
-        })
+        self.rows[at]
+            .iter()
+            .try_fold(self.value[self.basis[at]], |sum, (variable, times)| sum.add(times.times(self.value[*variable])?))
     }
 
     /// Puts `constant − terms` in the place of a variable in all rows, and moves what they are solved for along.
     fn substitute(&mut self, variable: usize, terms: &[(usize, Rational)], constant: Rational) -> Option<()> {
-        let value = terms
-            .iter()
-            .try_fold(constant, |sum, (other, times)| sum.sub(times.times(self.value[*other])?))?;
+        let value = terms.iter().try_fold(constant, |sum, (other, times)| sum.sub(times.times(self.value[*other])?))?;
         let by = value.sub(self.value[variable])?;
         for at in 0..self.rows.len() {
             if let Ok(place) = self.rows[at].binary_search_by_key(&variable, |(other, _)| *other) {
@@ -323,7 +321,8 @@ impl Simplex {
             }
             let reached = branch.value[variable];
             let reached = if up { reached.floor() } else { -reached.minus().floor() };
-            let is_no_better = |best: &Vec<i128>| if up { reached <= best[variable] } else { reached >= best[variable] };
+            let is_no_better =
+                |best: &Vec<i128>| if up { reached <= best[variable] } else { reached >= best[variable] };
             if best.as_ref().is_some_and(is_no_better) {
                 continue;
             }

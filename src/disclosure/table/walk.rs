@@ -46,6 +46,18 @@ impl Walk {
         changes
     }
 
+    /// Begins from here from now on.
+    pub fn stay(&mut self) {
+        for (cell, _) in self.changes.drain(..).flat_map(|change| change.cells) {
+            self.start[cell] = self.now[cell];
+        }
+    }
+
+    /// The table of the beginning.
+    pub fn start(&self) -> &[u64] {
+        &self.start
+    }
+
     /// Changes a cell by up to `goal` in one direction, others with it, and gives by how much. Free ways are gone
     /// first; where `is_free`, no others. Cells that have to be paid for are added to `paid`, and `terms` is asked
     /// about them no more: they cost nothing from then on.
@@ -69,7 +81,8 @@ impl Walk {
                 found = self.change(moves, terms, (cell, up), left, paid.as_deref(), false);
             }
             let Some(cells) = found else { break };
-            let room = |(cell, up): &(usize, bool)| terms(*cell).map_or(0, |(bounds, _)| bounds.room(self.now[*cell], *up));
+            let room =
+                |(cell, up): &(usize, bool)| terms(*cell).map_or(0, |(bounds, _)| bounds.room(self.now[*cell], *up));
             let most = cells.iter().map(room).min().unwrap_or(0).min(left);
             for (cell, up) in &cells {
                 self.now[*cell] = if *up { self.now[*cell] + most } else { self.now[*cell] - most };
