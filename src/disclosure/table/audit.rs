@@ -4,17 +4,17 @@
 //! linked, are one system of sums, whose ends the simplex method finds in exact fractions and branching in whole
 //! numbers. What could not be found out to the end counts as not safe.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
 use super::attack::{Bounds, Rule, UNBOUNDED};
 use super::cube::Cube;
-use super::moves::{Boxes, Moves as _};
+use super::moves::Moves as _;
 use super::network::Network;
 use super::simplex::{Failure, Limit, Simplex};
-use super::system::{Draw, Part, System};
+use super::system::System;
 use super::walk::Walk;
 use crate::error::{Error, Result};
 
@@ -52,8 +52,6 @@ pub struct Interval {
 pub enum Ends {
     /// Both are reached, and nothing beyond them.
     Exact,
-    /// Both are reached; there may be others beyond them.
-    AtLeast,
     /// Nothing beyond them is reached; whether they are was not found out.
     AtMost,
 }
@@ -305,10 +303,6 @@ fn by_simplex(
     let is_asked: BTreeSet<usize> = cells.iter().copied().collect();
     let system = System::of(cube, bounds);
     for part in system.parts() {
-        if part.variables.len() > MOST_EXACT {
-            by_walk(cube, bounds, &system, &part, rule, end, &mut found);
-            continue;
-        }
         let mut simplex = match system.solve(&part, end) {
             Ok(simplex) => simplex,
             Err(Failure::Impossible(at)) => return Err(Trouble::Around(part.variables[at])),
@@ -323,76 +317,6 @@ fn by_simplex(
         }
     }
     Ok(cells.iter().map(|cell| found[*cell]).collect())
-}
-
-/// With more unknown cells than this that hang together, the simplex method would take too long for all of them.
-const MOST_EXACT: usize = 400;
-
-/// Tables from which the cells of a large part are moved, at most.
-const STARTS: u64 = 12;
-
-/// How far the cells of a large part go at least, from some tables that are possible. A cell that does not go far enough
-/// for the policy from any of them stays as it was known.
-fn by_walk(
-    cube: &Cube,
-    bounds: &[Bounds],
-    system: &System<'_>,
-    part: &Part,
-    rule: Rule,
-    end: Instant,
-    found: &mut [Interval],
-) {
-    let mut boxes = Boxes::of(cube);
-    for cell in &part.variables {
-        boxes.set_open(*cell, true);
-    }
-    let terms = |cell: usize| (bounds[cell].low < bounds[cell].high).then_some((bounds[cell], 0));
-    let mut values: BTreeMap<usize, BTreeSet<u64>> =
-        part.variables.iter().map(|cell| (*cell, BTreeSet::new())).collect();
-    let is_done = |values: &BTreeSet<u64>, cell: usize| {
-        values.len() as u64 >= rule.w && values.last().is_some_and(|high| *high >= rule.k.min(bounds[cell].high))
-    };
-    for turn in 0..STARTS {
-        // The cells that have not gone far enough are drawn up, and every third time down.
-        let draw = |cell: usize| {
-            let values = &values[&cell];
-            // Some up and some down, and others in each turn: what is drawn alike stands in its own way.
-            let is_down = (cell as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (2 * turn) & 3 == 0;
-            match (is_done(values, cell), is_down) {
-                (true, _) => Draw::Nowhere,
-                (false, true) => Draw::Down,
-                _ => Draw::UpTo(values.last().map_or(rule.k, |high| rule.k.max(high + 1)) + rule.w),
-            }
-        };
-        let Some(start) = system.table(part, draw, end) else { break };
-        let mut walk = Walk::new(start, end);
-        // The solver's table lies in a corner, from where many ways are closed: first away from the ends.
-        for cell in part.variables.iter().copied() {
-            let room = bounds[cell].room(walk.start()[cell], false);
-            if room < rule.w && walk.push(&boxes, &terms, cell, (true, rule.w - room), None).is_ok() {
-                walk.stay();
-            }
-        }
-        for (cell, values) in values.iter_mut().filter(|(cell, values)| !is_done(values, **cell)) {
-            let here = walk.start()[*cell];
-            let mut go = |up: bool| {
-                let moved = walk.push(&boxes, &terms, *cell, (up, rule.k + rule.w), None);
-                walk.back();
-                moved.unwrap_or(0)
-            };
-            let (up, down) = (go(true), go(false));
-            values.extend(here - down..=here + up);
-        }
-        if values.iter().all(|(cell, values)| is_done(values, *cell)) {
-            break;
-        }
-    }
-    for (cell, values) in &values {
-        if let (true, Some(low), high) = (is_done(values, *cell), values.first(), values.last()) {
-            let count = (values.len() as u64).min(rule.w);
-            found[*cell] = Interval { low: *low, high: high.copied(), values: count, ends: Ends::AtLeast };
-        }
-    }
 }
 
 /// Values beside the ends that are tried one by one, where whole numbers may leave gaps.

@@ -32,8 +32,8 @@ pub struct Cell {
     pub rule_aware: Option<[Option<u64>; 2]>,
     /// What that comes to.
     pub verdict: Verdict,
-    /// What is proved of the ends of both. In large tables of three and more dimensions, it may be that they are
-    /// reached, and not that nothing beyond them is.
+    /// What is proved of the ends of both. In large tables of three and more dimensions, the time may end before they
+    /// are found out: then the cell is not called safe.
     pub ends: Ends,
 }
 

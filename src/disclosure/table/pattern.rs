@@ -49,8 +49,10 @@ pub fn protect(cube: &Cube, counts: &[u64], rule: Rule, end: Instant) -> Result<
     Ok(Pattern { marks: search.marks, proofs })
 }
 
-/// With more unknown cells than this, the simplex method would take too long for each of them.
-const MOST_EXACT: usize = 300;
+/// Up to so many unknown cells, all that boxes and transfers do not reach is looked for by the simplex method.
+const ALWAYS_EXACT: usize = 120;
+/// Up to so many, only where nothing else helps; with more, it would take too long.
+const MOST_EXACT: usize = 400;
 
 /// How far a suppressed cell can be changed for nothing.
 struct Reach {
@@ -141,8 +143,9 @@ impl<'a> Search<'a> {
         moved
     }
 
-    /// How far a suppressed cell can be changed with what is suppressed now.
-    fn reach(&mut self, cell: usize, attacker: Attacker) -> Result<Reach> {
+    /// How far a suppressed cell can be changed with what is suppressed now. With up to `most` unknown cells, nothing
+    /// is overlooked.
+    fn reach(&mut self, cell: usize, attacker: Attacker, most: usize) -> Result<Reach> {
         let need = Need::of(attacker, self.counts[cell], self.rule);
         let up = self.push(cell, attacker, (true, need.up.max(need.others)), None)?;
         let larger = self.walk.back();
@@ -151,14 +154,15 @@ impl<'a> Search<'a> {
         if need.is_met(up, down) {
             return Ok(Reach { up, down, proof: Some(vec![larger, smaller]) });
         }
-        Ok(self.reach_exactly(cell, attacker, need).unwrap_or(Reach { up, down, proof: None }))
+        let unknown = self.marks.iter().filter(|mark| **mark != Mark::Shown).count();
+        let exactly = if unknown <= most { self.reach_exactly(cell, attacker, need) } else { None };
+        Ok(exactly.unwrap_or(Reach { up, down, proof: None }))
     }
 
-    /// The same by the simplex method, where boxes and transfers do not reach far enough and the table is small.
+    /// The same by the simplex method, which finds more than boxes and transfers. A network has been searched to the end.
     fn reach_exactly(&self, cell: usize, attacker: Attacker, need: Need) -> Option<Reach> {
         let count = self.counts[cell];
-        let unknown = self.marks.iter().filter(|mark| **mark != Mark::Shown).count();
-        if self.is_network || unknown > MOST_EXACT {
+        if self.is_network {
             return None;
         }
         let bounds = |cell: usize| match self.marks[cell] {
@@ -201,17 +205,20 @@ impl<'a> Search<'a> {
         Some(Reach { up, down, proof })
     }
 
-    /// Makes a suppressed cell safe from an attacker and gives the cells that had to be suppressed for it; nothing
-    /// where that cannot be.
-    fn secure(&mut self, cell: usize, attacker: Attacker) -> Result<Option<Vec<usize>>> {
+    /// Makes a suppressed cell safe from an attacker, and adds to `queue` the cells that had to be suppressed for it;
+    /// `false` where no change at any price is enough.
+    fn secure(&mut self, cell: usize, attacker: Attacker, queue: &mut VecDeque<usize>) -> Result<bool> {
         let need = Need::of(attacker, self.counts[cell], self.rule);
-        let mut suppressed = Vec::new();
-        // Each turn adds a cell, or is the last.
+        let mut most = ALWAYS_EXACT;
+        // Each turn adds a cell, or tries harder, or is the last.
         loop {
-            let reach = self.reach(cell, attacker)?;
+            let reach = self.reach(cell, attacker, most)?;
             if let Some(proof) = reach.proof {
                 self.proofs[cell][attacker as usize] = proof;
-                return Ok(Some(suppressed));
+                return Ok(true);
+            }
+            if most == MOST_EXACT {
+                return Ok(false);
             }
             let others =
                 [(true, need.others - reach.down.min(need.others)), (false, need.others - reach.up.min(need.others))];
@@ -232,11 +239,15 @@ impl<'a> Search<'a> {
                     best = Some((cost, paid));
                 }
             }
-            let Some((_, paid)) = best.filter(|(_, paid)| !paid.is_empty()) else { return Ok(None) };
-            for cell in &paid {
-                self.set(*cell, Mark::Secondary);
+            match best.filter(|(_, paid)| !paid.is_empty()) {
+                Some((_, paid)) => {
+                    for cell in &paid {
+                        self.set(*cell, Mark::Secondary);
+                    }
+                    queue.extend(paid);
+                }
+                None => most = MOST_EXACT,
             }
-            suppressed.extend(paid);
         }
     }
 
@@ -258,11 +269,7 @@ impl<'a> Search<'a> {
         while let Some(cell) = queue.pop_front() {
             for attacker in Attacker::ALL {
                 let mut distance = 0;
-                loop {
-                    if let Some(suppressed) = self.secure(cell, attacker)? {
-                        queue.extend(suppressed);
-                        break;
-                    }
+                while !self.secure(cell, attacker, &mut queue)? {
                     distance += 1;
                     queue.extend(self.suppress_around(cell, distance)?);
                 }
@@ -299,7 +306,7 @@ impl<'a> Search<'a> {
                 if self.marks[cell] == Mark::Primary && self.counts[cell] == 0 {
                     for attacker in Attacker::ALL {
                         if self.marks[cell] != Mark::Shown {
-                            match self.reach(cell, attacker)?.proof {
+                            match self.reach(cell, attacker, ALWAYS_EXACT)?.proof {
                                 Some(proof) => self.proofs[cell][attacker as usize] = proof,
                                 None => {
                                     self.set(cell, Mark::Shown);
@@ -342,7 +349,7 @@ impl<'a> Search<'a> {
             for (user, attacker) in users[cell].clone() {
                 let proof = &self.proofs[user][attacker];
                 if self.marks[user] != Mark::Shown && touched(proof).any(|other| other == cell) {
-                    match self.reach(user, Attacker::ALL[attacker])?.proof {
+                    match self.reach(user, Attacker::ALL[attacker], ALWAYS_EXACT)?.proof {
                         Some(proof) => found.push((user, attacker, proof)),
                         None => {
                             is_needed = true;

@@ -46,18 +46,6 @@ impl Walk {
         changes
     }
 
-    /// Begins from here from now on.
-    pub fn stay(&mut self) {
-        for (cell, _) in self.changes.drain(..).flat_map(|change| change.cells) {
-            self.start[cell] = self.now[cell];
-        }
-    }
-
-    /// The table of the beginning.
-    pub fn start(&self) -> &[u64] {
-        &self.start
-    }
-
     /// Changes a cell by up to `goal` in one direction, others with it, and gives by how much. Free ways are gone
     /// first; where `is_free`, no others. Cells that have to be paid for are added to `paid`, and `terms` is asked
     /// about them no more: they cost nothing from then on.
