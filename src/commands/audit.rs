@@ -12,7 +12,7 @@ use crate::settings::Settings;
 use crate::terminal;
 
 /// For each of the two attackers; what is not found out by then is not safe.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(30);
 
 /// `phds audit`
 pub fn run(typed: &cli::Audit, settings: &Settings) -> Result<()> {

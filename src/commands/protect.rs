@@ -68,8 +68,8 @@ fn told(typed: &cli::Protect, table: &Counts, pattern: &Pattern, rule: Rule, pol
         share / 10,
         share % 10
     );
-    if pattern.is_everything {
-        text += "  nothing but zeros could be shown: coarser labels keep more\n";
+    if persons == 0 && all > 0 {
+        text += "  no inner count could be shown: coarser labels keep more\n";
     }
     text += &format!(
         "audited: every suppressed count, against {} other tables with the same shown counts and sums\n  \

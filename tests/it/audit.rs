@@ -6,7 +6,7 @@ use std::time::Duration;
 use phds::disclosure::table::{Ends, Rule, Seen, Verdict, audit};
 use serde_json::{Value, json};
 
-use crate::attacker::{Key, Knowledge, Random, keys, values};
+use crate::attacker::{Key, Knowledge, Random, is_in, keys, values};
 use crate::protect::cube;
 use crate::support::TestContext;
 
@@ -15,17 +15,19 @@ use crate::support::TestContext;
 fn intervals_are_what_trying_every_table_finds() {
     let shapes: [&[usize]; 8] = [&[3], &[2, 2], &[2, 3], &[3, 3], &[2, 4], &[2, 2, 2], &[2, 2, 3], &[2, 3, 2]];
     let rule = Rule { k: 3, w: 2 };
-    let (mut cells, mut unbounded, mut told) = (0, 0, 0);
+    let (mut cells, mut unbounded, mut told, mut aware) = (0, 0, 0, 0);
     for seed in 0..4_000 {
         let mut random = Random::new(seed + 70_000);
         let sizes = shapes[random.below(8) as usize];
         let counts = random.table(sizes, 5);
-        let share = 3 + random.below(4);
+        let share = 3 + random.below(5);
         let seen: BTreeMap<Key, Seen> = counts
             .iter()
             .map(|(key, count)| {
                 let is_inner = key.iter().all(Option::is_some);
-                let is_hidden = random.below(10) < if is_inner { share } else { 2 };
+                let is_hidden = random.below(10) < if is_inner { share } else { 3 };
+                // Half of the tables could have come from the rule.
+                let is_hidden = is_hidden || (seed % 2 == 0 && (1..rule.k).contains(count));
                 (key.clone(), if is_hidden { Seen::Suppressed } else { Seen::Count(*count) })
             })
             .collect();
@@ -39,6 +41,18 @@ fn intervals_are_what_trying_every_table_finds() {
             })
             .collect();
         let Some(possible) = values(sizes, &any, 400_000) else { continue };
+        let is_hidden = |key: &Key| seen[key] == Seen::Suppressed;
+        // Who knows that the rule shows zeros, but for those below a total that is suppressed.
+        let by_rule: Knowledge = any
+            .iter()
+            .map(|(key, (low, high))| {
+                let may_be_zero = seen.keys().any(|total| total != key && is_in(key, total) && is_hidden(total));
+                let low = if is_hidden(key) && !may_be_zero { 1 } else { *low };
+                (key.clone(), (low, *high))
+            })
+            .collect();
+        let breaks_rule = counts.iter().any(|(key, count)| (1..rule.k).contains(count) && !is_hidden(key));
+        let Some(by_rule) = values(sizes, &by_rule, 400_000) else { continue };
         let cube = cube(sizes);
         let mut all = vec![Seen::Unpublished; cube.len()];
         for (key, seen) in &seen {
@@ -59,12 +73,19 @@ fn intervals_are_what_trying_every_table_finds() {
                 }
             }
             assert_eq!(found.verdict == Verdict::Exact, low == high || is_told(found), "{what}");
+            let by_rule = &by_rule[key];
+            assert_eq!(found.rule_aware.is_none(), breaks_rule || by_rule.is_empty(), "{what}");
+            if let Some(interval) = found.rule_aware {
+                assert_eq!(interval.low, *by_rule.first().unwrap(), "{what}");
+                assert!(interval.high.is_none_or(|high| high == *by_rule.last().unwrap()), "{what}");
+                aware += 1;
+            }
             cells += 1;
             told += u64::from(low == high);
         }
     }
-    println!("{cells} cells, {unbounded} without an end, {told} exact");
-    assert!(cells > 5_000 && told > 300 && unbounded > 300, "{cells} {told} {unbounded}");
+    println!("{cells} cells, {unbounded} without an end, {told} exact, {aware} with a rule");
+    assert!(cells > 5_000 && told > 300 && unbounded > 300 && aware > 2_000, "{cells} {told} {unbounded} {aware}");
 }
 
 fn is_told(found: &phds::disclosure::table::Finding) -> bool {

@@ -279,7 +279,7 @@ fn by_flow(
 /// A cell through whose lines the trouble goes that no single line shows.
 fn around(cube: &Cube, bounds: &[Bounds], end: Instant) -> Trouble {
     let system = System::of(cube, bounds);
-    let found = system.parts().into_iter().find_map(|part| match system.solve(&part, end) {
+    let found = system.parts().into_iter().find_map(|part| match system.solve(&part, |cell| bounds[cell].low, end) {
         Err(Failure::Impossible(at)) => Some(part.variables[at]),
         _ => None,
     });
@@ -303,7 +303,7 @@ fn by_simplex(
     let is_asked: BTreeSet<usize> = cells.iter().copied().collect();
     let system = System::of(cube, bounds);
     for part in system.parts() {
-        let mut simplex = match system.solve(&part, end) {
+        let mut simplex = match system.solve(&part, |cell| bounds[cell].low, end) {
             Ok(simplex) => simplex,
             Err(Failure::Impossible(at)) => return Err(Trouble::Around(part.variables[at])),
             Err(Failure::Unknown) => continue,

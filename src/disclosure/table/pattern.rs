@@ -50,7 +50,7 @@ pub fn protect(cube: &Cube, counts: &[u64], rule: Rule, end: Instant) -> Result<
 }
 
 /// Up to so many unknown cells, all that boxes and transfers do not reach is looked for by the simplex method.
-const ALWAYS_EXACT: usize = 120;
+const ALWAYS_EXACT: usize = 160;
 /// Up to so many, only where nothing else helps; with more, it would take too long.
 const MOST_EXACT: usize = 400;
 
@@ -179,7 +179,7 @@ impl<'a> Search<'a> {
         let system = System::of(self.cube, &bounds);
         let part = system.parts().into_iter().find(|part| part.variables.contains(&cell))?;
         let at = part.variables.iter().position(|other| *other == cell)?;
-        let mut simplex = system.solve(&part, self.walk.end()).ok()?;
+        let mut simplex = system.solve(&part, |cell| self.counts[cell], self.walk.end()).ok()?;
         let mut tables = vec![simplex.extreme(at, true).ok()??, simplex.extreme(at, false).ok()??];
         let (up, down) = (u64::try_from(tables[0][at]).ok()? - count, count - u64::try_from(tables[1][at]).ok()?);
         let mut values: BTreeSet<i128> = tables.iter().map(|table| table[at]).chain([i128::from(count)]).collect();

@@ -56,12 +56,17 @@ pub(super) struct Simplex {
 }
 
 impl Simplex {
-    /// Values that fit the rows and the bounds (low, high), fractions among them.
-    pub fn new(bounds: &[(i128, Option<i128>)], rows: &[Row], end: Instant) -> Result<Self, Failure> {
-        let low: Vec<_> = bounds.iter().map(|(low, _)| Rational::whole(*low)).collect();
+    /// Values that fit the rows and the bounds (low, high), fractions among them. The search begins with `start`, which
+    /// lies between the bounds; where it fits the rows too, it is the answer.
+    pub fn new(
+        bounds: &[(i128, Option<i128>)],
+        rows: &[Row],
+        start: impl Iterator<Item = i128>,
+        end: Instant,
+    ) -> Result<Self, Failure> {
         let mut simplex = Self {
-            value: low.clone(),
-            low,
+            value: start.map(Rational::whole).collect(),
+            low: bounds.iter().map(|(low, _)| Rational::whole(*low)).collect(),
             high: bounds.iter().map(|(_, high)| high.map(Rational::whole)).collect(),
             basis: Vec::new(),
             rows: Vec::new(),
@@ -422,7 +427,8 @@ mod tests {
 
     fn solve(bounds: &[(i128, Option<i128>)], rows: &[(&[(usize, i64)], i128)]) -> Result<Simplex, Failure> {
         let rows: Vec<_> = rows.iter().map(|(terms, sum)| Row { terms: terms.to_vec(), sum: *sum }).collect();
-        Simplex::new(bounds, &rows, Instant::now() + Duration::from_secs(60))
+        let start = bounds.iter().map(|(low, _)| *low);
+        Simplex::new(bounds, &rows, start, Instant::now() + Duration::from_secs(60))
     }
 
     #[test]

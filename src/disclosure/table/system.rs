@@ -69,8 +69,8 @@ impl<'a> System<'a> {
         parts.into_values().collect()
     }
 
-    /// The system of a part, with its variables numbered from 0.
-    pub fn solve(&self, part: &Part, end: Instant) -> Result<Simplex, Failure> {
+    /// The system of a part, with its variables numbered from 0. The search begins with `start`, cell by cell.
+    pub fn solve(&self, part: &Part, start: impl Fn(usize) -> u64, end: Instant) -> Result<Simplex, Failure> {
         let number: BTreeMap<usize, usize> = part.variables.iter().enumerate().map(|(at, cell)| (*cell, at)).collect();
         let row = |at: &usize| {
             let row = &self.rows[*at];
@@ -81,7 +81,8 @@ impl<'a> System<'a> {
             let Bounds { low, high } = self.bounds[*cell];
             (i128::from(low), (high < UNBOUNDED).then_some(i128::from(high)))
         };
-        Simplex::new(&part.variables.iter().map(bounds).collect::<Vec<_>>(), &rows, end)
+        let bounds: Vec<_> = part.variables.iter().map(bounds).collect();
+        Simplex::new(&bounds, &rows, part.variables.iter().map(|cell| i128::from(start(*cell))), end)
     }
 }
 
