@@ -11,7 +11,7 @@ use crate::settings::Settings;
 use crate::terminal;
 
 /// Nobody waits longer for a table; what is not proved by then is refused.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// `phds protect`
 pub fn run(typed: &cli::Protect, settings: &Settings) -> Result<()> {

@@ -24,7 +24,7 @@ fn pattern(sizes: &[usize], counts: &BTreeMap<Key, u64>, rule: Rule) -> Option<B
     for (key, count) in counts {
         all[cube.cell(key)] = *count;
     }
-    let pattern = protect(&cube, &all, rule, Instant::now() + Duration::from_secs(60)).ok()?;
+    let pattern = protect(&cube, &all, rule, Instant::now() + Duration::from_mins(1)).ok()?;
     Some(keys(sizes).into_iter().map(|key| (key.clone(), pattern.marks[cube.cell(&key)])).collect())
 }
 

@@ -330,11 +330,8 @@ impl Published {
                 }
             }
         }
-        for cell in 0..cube.len() {
-            if seen[cell].is_none() && kinds.contains(&kind(cell)) {
-                suppressed.insert(cell);
-            }
-        }
+        let is_missing = |cell: &usize| seen[*cell].is_none() && kinds.contains(&kind(*cell));
+        suppressed.extend((0..cube.len()).filter(is_missing));
         let seen = (0..cube.len()).map(|cell| match seen[cell] {
             Some((seen, ..)) => seen,
             None if suppressed.contains(&cell) => Seen::Missing,

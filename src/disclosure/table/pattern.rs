@@ -306,12 +306,11 @@ impl<'a> Search<'a> {
                 if self.marks[cell] == Mark::Primary && self.counts[cell] == 0 {
                     for attacker in Attacker::ALL {
                         if self.marks[cell] != Mark::Shown {
-                            match self.reach(cell, attacker, ALWAYS_EXACT)?.proof {
-                                Some(proof) => self.proofs[cell][attacker as usize] = proof,
-                                None => {
-                                    self.set(cell, Mark::Shown);
-                                    shown.insert(cell);
-                                }
+                            if let Some(proof) = self.reach(cell, attacker, ALWAYS_EXACT)?.proof {
+                                self.proofs[cell][attacker as usize] = proof;
+                            } else {
+                                self.set(cell, Mark::Shown);
+                                shown.insert(cell);
                             }
                         }
                     }
@@ -349,13 +348,11 @@ impl<'a> Search<'a> {
             for (user, attacker) in users[cell].clone() {
                 let proof = &self.proofs[user][attacker];
                 if self.marks[user] != Mark::Shown && touched(proof).any(|other| other == cell) {
-                    match self.reach(user, Attacker::ALL[attacker], ALWAYS_EXACT)?.proof {
-                        Some(proof) => found.push((user, attacker, proof)),
-                        None => {
-                            is_needed = true;
-                            break;
-                        }
-                    }
+                    let Some(proof) = self.reach(user, Attacker::ALL[attacker], ALWAYS_EXACT)?.proof else {
+                        is_needed = true;
+                        break;
+                    };
+                    found.push((user, attacker, proof));
                 }
             }
             if is_needed {

@@ -90,7 +90,7 @@ mod tests {
         assert_eq!(of(4, 2), Rational::whole(2));
         assert_eq!(of(2, 3).times(of(3, 2)), Some(Rational::ONE));
         assert_eq!(of(1, 3).compare(of(1, 2)), Some(Ordering::Less));
-        assert_eq!(Rational::ONE.by(Rational::ZERO), None);
+        assert_eq!(Rational::ONE.by(Rational::whole(0)), None);
         assert_eq!(Rational::whole(i128::MAX).add(Rational::ONE), None);
     }
 }

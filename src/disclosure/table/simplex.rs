@@ -428,7 +428,7 @@ mod tests {
     fn solve(bounds: &[(i128, Option<i128>)], rows: &[(&[(usize, i64)], i128)]) -> Result<Simplex, Failure> {
         let rows: Vec<_> = rows.iter().map(|(terms, sum)| Row { terms: terms.to_vec(), sum: *sum }).collect();
         let start = bounds.iter().map(|(low, _)| *low);
-        Simplex::new(bounds, &rows, start, Instant::now() + Duration::from_secs(60))
+        Simplex::new(bounds, &rows, start, Instant::now() + Duration::from_mins(1))
     }
 
     #[test]
