@@ -64,7 +64,7 @@ pub enum Verb {
     /// Ask a loaded month
     #[command(subcommand)]
     Query(Query),
-    /// Suppress the small counts of a table made elsewhere, and all that they would follow from
+    /// Suppress the small counts of a table made elsewhere, and what would tell them
     Protect(Protect),
     /// See what can be computed of the suppressed counts of published tables
     Audit(Audit),
