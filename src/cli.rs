@@ -69,6 +69,10 @@ pub enum Verb {
     Query(Query),
     /// Draw a figure of a release: a map, bars, a trend, a funnel, a curve
     Plot(Plot),
+    /// Suppress the small counts of a table made elsewhere, and what would tell them
+    Protect(Protect),
+    /// See what can be computed of the suppressed counts of published tables
+    Audit(Audit),
     /// List the measures, or explain one
     Measures(Measures),
     /// List the dimensions that tables may be grouped and filtered by
@@ -509,6 +513,51 @@ pub struct Plot {
     /// The property of each shape that holds the label of the table, such as a ZIP code
     #[arg(long, value_name = "PROPERTY", requires = "shapes")]
     pub shape_key: Option<String>,
+}
+
+/// `phds protect`
+#[derive(Debug, Args)]
+pub struct Protect {
+    /// The table: CSV with a row for each cell, and rows for all totals or for none
+    pub file: PathBuf,
+    /// What makes a table of the columns.
+    #[command(flatten)]
+    pub columns: TableColumns,
+    /// The file to write: the dimensions, the count (empty where suppressed) and a status
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+}
+
+/// `phds audit`
+#[derive(Debug, Args)]
+pub struct Audit {
+    /// The table: CSV with a row for each cell, the count empty where it is suppressed; in several, the same labels mean
+    /// the same cells, and one without the column of a dimension is a total in it
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// What makes a table of the columns.
+    #[command(flatten)]
+    pub columns: TableColumns,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What makes a table of the columns of a file.
+#[derive(Debug, Args)]
+pub struct TableColumns {
+    /// The columns that are its dimensions
+    #[arg(long, value_name = "DIM,…", value_delimiter = ',', required = true)]
+    pub by: Vec<String>,
+    /// The column of the counts of persons
+    #[arg(long, value_name = "COL")]
+    pub count: String,
+    /// The label of totals
+    #[arg(long, value_name = "LABEL", default_value = "Total")]
+    pub total: String,
+    /// No count of 1 to N - 1 is shown; 5 or more [default: that of the policy]
+    #[arg(long, value_name = "N")]
+    pub k: Option<u64>,
 }
 
 /// `phds measures`

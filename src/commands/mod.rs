@@ -1,5 +1,6 @@
 //! One short function a verb: resolve, call the stages, print.
 
+mod audit;
 mod demo;
 mod doctor;
 mod fetch;
@@ -8,6 +9,7 @@ mod load;
 mod lookup;
 mod plot;
 mod population;
+mod protect;
 mod query;
 mod rejects;
 mod setup;
@@ -37,6 +39,8 @@ pub fn run(cli: &Cli) -> Result<()> {
         Verb::Population(typed) => population::run(typed, &settings()?, reporter),
         Verb::Query(typed) => query::run(typed, &settings()?),
         Verb::Plot(typed) => plot::run(typed),
+        Verb::Protect(typed) => protect::run(typed, &settings()?),
+        Verb::Audit(typed) => audit::run(typed, &settings()?),
         Verb::Measures(typed) => lookup::measures(typed, &settings()?),
         Verb::Dimensions(typed) => lookup::dimensions(typed, &settings()?),
         Verb::Dictionary(typed) => match &typed.action {

@@ -64,6 +64,7 @@ pub fn schema(name: &str) -> Result<()> {
         "listing" => schema_for!(fetch::mirror::Listing),
         "doctor" => schema_for!(crate::doctor::Examination),
         "status" => schema_for!(crate::status::Status),
+        "audit" => schema_for!(disclosure::table::Findings),
         "planted" => schema_for!(synth::Planted),
         "population" => schema_for!(crate::population::Note),
         "measures" => schema_for!(crate::measure::Document),

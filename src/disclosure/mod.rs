@@ -5,6 +5,7 @@
 mod adjust;
 mod policy;
 pub mod release;
+pub mod table;
 mod treat;
 
 pub use policy::Policy;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::table::Rule;
 use crate::error::{Error, Result};
 use crate::knowledge::{self, Fingerprint};
 use crate::provenance::Edition;
@@ -9,6 +10,10 @@ use crate::provenance::Edition;
 const FILE: &str = "disclosure.toml";
 /// No policy may go below it.
 const FLOOR: u64 = 5;
+/// Larger numbers are slips of the keyboard.
+const LARGEST_K: u64 = 1_000_000;
+/// With two values, one of them is right half of the time.
+const LEAST_VALUES: u64 = 3;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -17,6 +22,8 @@ struct Document {
     version: String,
     k: u64,
     reason: String,
+    w: u64,
+    reason_of_w: String,
     confidence: f64,
 }
 
@@ -42,8 +49,11 @@ impl Policy {
         if document.k < FLOOR {
             return wrong("k is below 5, the floor");
         }
-        if document.reason.trim().is_empty() {
-            return wrong("k needs a reason");
+        if document.w < LEAST_VALUES {
+            return wrong("w is below 3, its floor");
+        }
+        if document.reason.trim().is_empty() || document.reason_of_w.trim().is_empty() {
+            return wrong("k and w need a reason");
         }
         if !(0.5..1.0).contains(&document.confidence) {
             return wrong("confidence is a level from 0.5 to below 1, for example 0.95");
@@ -55,6 +65,20 @@ impl Policy {
     /// No count of 1 to k - 1 is shown.
     pub fn k(&self) -> u64 {
         self.document.k
+    }
+
+    /// What is small and what is wide enough, with another k where one is asked for: a higher one, or a lower one down
+    /// to the floor.
+    pub fn rule(&self, k: Option<u64>) -> Result<Rule> {
+        let k = k.unwrap_or(self.document.k);
+        if k < FLOOR {
+            return Err(Error::usage(format!("k = {k} is below {FLOOR}, the floor"))
+                .hint(format!("the policy has k = {}; leave `--k` out to use it", self.document.k)));
+        }
+        if k > LARGEST_K {
+            return Err(Error::usage(format!("k = {k} is above {LARGEST_K}")).hint("no policy asks for so much"));
+        }
+        Ok(Rule { k, w: self.document.w })
     }
 
     /// Why k is what it is.
@@ -86,11 +110,17 @@ mod tests {
         let parse = |k: u64, reason: &str| {
             Policy::parse(
                 "x",
-                &format!("schema_version = 1\nversion = '1'\nk = {k}\nreason = '{reason}'\nconfidence = 0.95\n"),
+                &format!(
+                    "schema_version = 1\nversion = '1'\nk = {k}\nreason = '{reason}'\nw = 3\nreason_of_w = 'x'\nconfidence = 0.95\n"
+                ),
             )
         };
         assert!(parse(5, "small district, agreed with the state").is_ok());
         assert!(parse(4, "small district").is_err());
         assert!(parse(11, " ").is_err());
+        let policy = Policy::built_in().unwrap();
+        assert_eq!(policy.rule(None).unwrap().k, policy.k());
+        assert_eq!((policy.rule(Some(5)).unwrap().k, policy.rule(Some(20)).unwrap().k), (5, 20));
+        assert!(policy.rule(Some(4)).is_err() && policy.rule(Some(u64::MAX)).is_err());
     }
 }

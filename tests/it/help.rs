@@ -7,7 +7,7 @@ use phds::fetch::local::LocalSource;
 use phds::fetch::{Link, Retry, mirror};
 use phds::progress::Silent;
 
-const VERBS: [&str; 18] = [
+const VERBS: [&str; 21] = [
     "demo",
     "init",
     "doctor",
@@ -20,6 +20,8 @@ const VERBS: [&str; 18] = [
     "population",
     "query",
     "plot",
+    "protect",
+    "audit",
     "measures",
     "dimensions",
     "dictionary",
@@ -30,7 +32,7 @@ const VERBS: [&str; 18] = [
 ];
 
 /// Name of each schema, and a file of that form that [`everything`] makes.
-const SCHEMAS: [(&str, &str); 12] = [
+const SCHEMAS: [(&str, &str); 13] = [
     ("receipt", "store/deliveries/2024-12/receipt.json"),
     ("report", "store/reports/2024-12/report.json"),
     ("manifest", "store/partitions/2024-12/manifest.json"),
@@ -38,6 +40,7 @@ const SCHEMAS: [(&str, &str); 12] = [
     ("planted", "month.planted.json"),
     ("population", "store/populations/births.json"),
     ("listing", "copies/.listing.json"),
+    ("audit", "audit.json"),
     ("status", "status.json"),
     ("doctor", "doctor.json"),
     ("measures", "measures.json"),
@@ -161,6 +164,8 @@ fn everything() -> TestContext {
     context.put("population.csv", include_str!("../fixtures/population.csv"));
     context.phds("population import population.csv --name births --source invented --store store").done();
     context.put("status.json", context.phds("status --store store --json").done().stdout);
+    context.put("public.csv", "sex,count\nF,\nM,\nTotal,30\n");
+    context.put("audit.json", context.phds("audit public.csv --by sex --count count --json").done().stdout);
     for (name, text) in [
         ("measures.json", include_str!("../../dictionaries/phds/measures/cms117.toml")),
         ("opportunities.json", include_str!("../../dictionaries/phds/opportunities.toml")),

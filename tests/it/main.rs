@@ -7,6 +7,10 @@
 
 /// The walls between the rooms of `src` stand, read from their sources.
 mod architecture;
+/// An attacker who tries every table, and shares no code with the program.
+mod attacker;
+/// `phds audit`: what can be computed of suppressed counts, against the attacker who tries every table.
+mod audit;
 /// Every bad input ends with the right exit code and a message that helps, and leaves nothing half-written.
 mod bad_input;
 /// `phds demo` does the whole road in one folder.
@@ -41,6 +45,8 @@ mod plot;
 mod pollution;
 /// Counts of people: taken in whole and right, or refused by line; and the groups that they make.
 mod population;
+/// `phds protect`: no suppressed count can be told, and little is lost for it.
+mod protect;
 /// Tiny months with known coverage, from CSV to table, and the formats of tables.
 mod query;
 /// Kills, stops, full disks and months of a shape that nobody expects: the last good state stays, memory is bounded.

@@ -1,0 +1,64 @@
+//! `phds audit`: what can be computed of the suppressed counts of tables.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::protect::columns;
+use crate::cli;
+use crate::disclosure::table::{Ends, Findings, Published, Verdict, audit};
+use crate::error::Result;
+use crate::settings::Settings;
+use crate::terminal;
+
+/// For each of the two attackers; what is not found out by then is not safe.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// `phds audit`
+pub fn run(typed: &cli::Audit, settings: &Settings) -> Result<()> {
+    let rule = settings.policy.rule(typed.columns.k)?;
+    let columns = columns(&typed.columns);
+    let Published { cube, seen, suppressed } = Published::read(&typed.files, &columns)?;
+    let found = audit(&cube, &seen, &suppressed, rule, &columns.total, LIMIT)?;
+    let findings = Findings::of(&cube, &found, rule, settings.policy.edition().version, &columns.total);
+    if typed.json {
+        super::lookup::print_json(&json!(findings))?;
+    } else {
+        terminal::print_data(terminal::printable(&told(&findings)).as_bytes())?;
+    }
+    findings.verdict()
+}
+
+fn told(findings: &Findings) -> String {
+    let tally = findings.tally;
+    let ends = |[low, high]: [Option<u64>; 2]| {
+        let end = |end: Option<u64>| end.map_or("any".to_owned(), |end| end.to_string());
+        format!("{} to {}", end(low), end(high))
+    };
+    let rows = findings.cells.iter().filter(|cell| cell.verdict != Verdict::Safe).map(|cell| {
+        let key: Vec<_> = cell.key.iter().map(|(name, label)| format!("{name} = {label}")).collect();
+        let verdict = match (cell.verdict, cell.ends) {
+            (Verdict::Exact, _) => "exact",
+            (_, Ends::AtMost) => "narrow (not proved to be wider)",
+            _ => "narrow",
+        };
+        [
+            verdict.to_owned(),
+            ends(cell.standard),
+            cell.rule_aware.map_or("not of this rule".to_owned(), ends),
+            key.join(", "),
+        ]
+    });
+    let heads = ["verdict", "standard", "rule-aware", "cell"].map(str::to_owned);
+    let mut text = format!(
+        "{}: {} safe, {} narrow, {} exact\n",
+        terminal::count(findings.cells.len(), "suppressed cell"),
+        tally.safe,
+        tally.narrow,
+        tally.exact
+    );
+    if tally.exact + tally.narrow > 0 {
+        text += &terminal::columns(std::iter::once(heads).chain(rows));
+    }
+    text + &format!("policy {}, k = {}, w = {}\n", findings.policy, findings.k, findings.w)
+}

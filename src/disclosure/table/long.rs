@@ -1,0 +1,355 @@
+//! Tables in long form: a row for each cell, with its labels and its count.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use super::attack::{LARGEST_COUNT, Mark};
+use super::audit::Seen;
+use super::cube::{Cube, Dimension, MOST_CELLS};
+use crate::error::{Error, Result};
+
+/// Which columns of a file make the table.
+#[derive(Clone, Debug)]
+pub struct Columns {
+    /// The dimensions.
+    pub by: Vec<String>,
+    /// The counts, persons.
+    pub count: String,
+    /// The label of totals.
+    pub total: String,
+}
+
+/// The column that is added to a protected table.
+const STATUS: &str = "status";
+
+/// What stands for a suppressed count in tables made elsewhere.
+const SUPPRESSED: [&str; 4] = ["", "*", "NA", "suppressed"];
+
+/// A row of a file.
+#[derive(Debug)]
+struct Row {
+    line: u64,
+    /// For each dimension the label, or nothing for the total.
+    labels: Vec<Option<String>>,
+    count: String,
+}
+
+/// A file as it came.
+#[derive(Debug)]
+struct Sheet {
+    path: PathBuf,
+    header: Vec<String>,
+    /// For each dimension the number of its column; nothing where the file has none and so is a total in it.
+    by: Vec<Option<usize>>,
+    rows: Vec<Row>,
+}
+
+impl Sheet {
+    fn read(path: &Path, columns: &Columns) -> Result<Self> {
+        let bytes = std::fs::read(path).map_err(|error| Error::named_file("read", path, &error))?;
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+        let mut reader = csv::ReaderBuilder::new().has_headers(true).from_reader(bytes);
+        let header = reader.headers().map_err(|error| unreadable(path, &error))?;
+        let header: Vec<String> = header.iter().map(|name| name.trim().to_owned()).collect();
+        let column = |name: &String| {
+            let mut found = (0..header.len()).filter(|at| header[*at] == *name);
+            match (found.next(), found.next()) {
+                (found, None) => Ok(found),
+                _ => Err(Error::usage(format!("`{}` has the column `{name}` twice", path.display()))
+                    .hint("rename one of them")),
+            }
+        };
+        let by: Vec<Option<usize>> = columns.by.iter().map(&column).collect::<Result<_>>()?;
+        let count = column(&columns.count)?;
+        let has = format!("it has: {}", header.join(", "));
+        let count = count.ok_or_else(|| no_column(path, &columns.count).hint(has.clone()))?;
+        if by.iter().all(Option::is_none) {
+            return Err(no_column(path, &columns.by[0]).hint(has));
+        }
+        let mut rows = Vec::new();
+        for record in reader.records() {
+            let record = record.map_err(|error| unreadable(path, &error))?;
+            let line = record.position().map_or(0, csv::Position::line);
+            let mut labels = Vec::with_capacity(by.len());
+            for (at, name) in by.iter().zip(&columns.by) {
+                let label = at.map(|at| record[at].to_owned()).filter(|label| *label != columns.total);
+                if label.as_ref().is_some_and(|label| label.trim().is_empty()) {
+                    return Err(wrong(path, line, &format!("there is no label in `{name}`"))
+                        .hint(format!("write the label, or `{}` for a total", columns.total)));
+                }
+                labels.push(label);
+            }
+            rows.push(Row { line, labels, count: record[count].trim().to_owned() });
+            if rows.len() > MOST_CELLS {
+                return Err(Error::refused(format!("`{}` has more than {MOST_CELLS} rows", path.display()))
+                    .hint("use fewer dimensions, or coarser labels"));
+            }
+        }
+        if rows.is_empty() {
+            return Err(Error::refused(format!("`{}` has no row below its header", path.display()))
+                .hint("a table has a row for each cell"));
+        }
+        Ok(Self { path: path.to_owned(), header, by, rows })
+    }
+
+    fn wrong(&self, row: &Row, what: &str) -> Error {
+        wrong(&self.path, row.line, what)
+    }
+
+    /// Cell → the number of its row. A cell that comes twice is refused.
+    fn cells(&self, cube: &Cube, columns: &Columns) -> Result<BTreeMap<usize, usize>> {
+        let mut cells: BTreeMap<usize, usize> = BTreeMap::new();
+        for (at, row) in self.rows.iter().enumerate() {
+            let cell = find(cube, columns, &row.labels)?;
+            if let Some(first) = cells.insert(cell, at) {
+                let what = format!("{} is in line {} already", cube.name(cell, &columns.total), self.rows[first].line);
+                return Err(self
+                    .wrong(row, &what)
+                    .hint("leave one row for each cell, or name all dimensions in `--by`"));
+            }
+        }
+        Ok(cells)
+    }
+}
+
+fn wrong(path: &Path, line: u64, what: &str) -> Error {
+    Error::refused(format!("`{}`, line {line}: {what}", path.display()))
+}
+
+fn no_column(path: &Path, name: &str) -> Error {
+    Error::usage(format!("`{}` has no column `{name}`", path.display()))
+}
+
+fn unreadable(path: &Path, error: &csv::Error) -> Error {
+    let line = error.position().map_or(1, csv::Position::line);
+    match error.kind() {
+        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+            wrong(path, line, &format!("there are {len} columns where the header has {expected_len}"))
+                .hint("a label with a comma stands in quotes")
+        }
+        csv::ErrorKind::Utf8 { .. } => wrong(path, line, "the text is not UTF-8").hint("save the table as CSV UTF-8"),
+        _ => wrong(path, line, "this is not CSV").hint("save the table as CSV UTF-8"),
+    }
+}
+
+/// A shape that holds all rows.
+fn shape(sheets: &[Sheet], columns: &Columns) -> Result<Cube> {
+    if columns.by.iter().collect::<BTreeSet<_>>().len() < columns.by.len() || columns.by.contains(&columns.count) {
+        return Err(Error::usage("a column is named twice in `--by` and `--count`").hint("name each column once"));
+    }
+    let dimension = |(at, name): (usize, &String)| {
+        let labels: BTreeSet<&String> =
+            sheets.iter().flat_map(|sheet| &sheet.rows).filter_map(|row| row.labels[at].as_ref()).collect();
+        Dimension { name: name.clone(), labels: labels.into_iter().cloned().collect() }
+    };
+    Cube::new(columns.by.iter().enumerate().map(dimension).collect())
+}
+
+/// The cell of a row. The dimensions of a cube are sorted, those of a row are as they were named.
+fn find(cube: &Cube, columns: &Columns, labels: &[Option<String>]) -> Result<usize> {
+    let place = |dimension: &Dimension| {
+        let at = columns.by.iter().position(|name| *name == dimension.name)?;
+        labels[at].as_ref().map(|label| dimension.labels.binary_search(label).ok())
+    };
+    let places = cube.dimensions().iter().map(|dimension| place(dimension).map_or(Some(None), |place| place.map(Some)));
+    let places: Option<Vec<_>> = places.collect();
+    Ok(cube.cell(&places.ok_or_else(|| Error::internal("a label was not in its table"))?))
+}
+
+fn whole_number(text: &str) -> std::result::Result<u64, String> {
+    if text.is_empty() {
+        return Err("there is no count".to_owned());
+    }
+    if !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        let what = match text.parse::<f64>() {
+            Ok(number) if number < 0.0 => "is negative",
+            Ok(_) => "is not a whole number",
+            Err(_) => "is no number",
+        };
+        return Err(format!("the count {what}"));
+    }
+    text.parse().ok().filter(|count| *count <= LARGEST_COUNT).ok_or_else(|| "the count is too large".to_owned())
+}
+
+/// A whole table of counts, from which what must not be seen is still to be taken.
+#[derive(Debug)]
+pub struct Counts {
+    /// Its shape.
+    pub cube: Cube,
+    /// Persons, cell by cell; no row is 0.
+    pub counts: Vec<u64>,
+    /// Whether the totals were in the file.
+    pub has_totals: bool,
+    /// Columns that are neither a dimension nor the count.
+    pub others: Vec<String>,
+    columns: Columns,
+    /// The dimensions and the count, in the order of the file's columns.
+    header: Vec<String>,
+    /// The cells in the order of the rows to be written.
+    order: Vec<usize>,
+}
+
+impl Counts {
+    /// Reads a table and holds its totals to its counts; without any total, all are computed.
+    pub fn read(path: &Path, columns: &Columns) -> Result<Self> {
+        let sheet = Sheet::read(path, columns)?;
+        if let Some(at) = sheet.by.iter().position(Option::is_none) {
+            let has = format!("it has: {}", sheet.header.join(", "));
+            return Err(no_column(path, &columns.by[at]).hint(has));
+        }
+        let cube = shape(std::slice::from_ref(&sheet), columns)?;
+        let rows = sheet.cells(&cube, columns)?;
+        let mut counts = vec![0; cube.len()];
+        let mut given = counts.clone();
+        for (cell, at) in &rows {
+            let row = &sheet.rows[*at];
+            let count = whole_number(&row.count)
+                .map_err(|what| sheet.wrong(row, &what).hint("a count is a whole number of persons, 0 or more"))?;
+            given[*cell] = count;
+            if cube.is_inner(*cell) {
+                counts[*cell] = count;
+            }
+        }
+        cube.fill_margins(&mut counts);
+        let has_totals = rows.keys().any(|cell| !cube.is_inner(*cell));
+        if has_totals {
+            let mut totals: Vec<usize> = (0..cube.len()).filter(|cell| !cube.is_inner(*cell)).collect();
+            let depth =
+                |cell: &usize| (0..cube.dimensions().len()).filter(|at| cube.place(*cell, *at).is_none()).count();
+            totals.sort_by_key(|cell| (depth(cell), *cell));
+            for cell in totals {
+                let name = cube.name(cell, &columns.total);
+                match rows.get(&cell) {
+                    Some(at) if given[cell] != counts[cell] => {
+                        return Err(sheet
+                            .wrong(
+                                &sheet.rows[*at],
+                                &format!("{name} does not add up: its parts sum to another number"),
+                            )
+                            .hint("compare the line with its source; a row that is not there counts as 0"));
+                    }
+                    None if counts[cell] > 0 => {
+                        return Err(Error::refused(format!("`{}` has no row for the total {name}", path.display()))
+                            .hint("add it, or take all totals out: then they are computed"));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        // A row that was not there must not be told by its place: then all rows are in the order of their labels.
+        let is_complete = (0..cube.len()).all(|cell| rows.contains_key(&cell) || !cube.is_inner(cell));
+        let mut by_row: Vec<(usize, usize)> = rows.iter().map(|(cell, at)| (*at, *cell)).collect();
+        by_row.sort_unstable();
+        let mut order: Vec<usize> =
+            if is_complete { by_row.into_iter().map(|(_, cell)| cell).collect() } else { Vec::new() };
+        let mut added: Vec<usize> = (0..cube.len()).filter(|cell| !is_complete || !rows.contains_key(cell)).collect();
+        added.sort_by_cached_key(|cell| {
+            let place = |name: &String| {
+                let at = cube.dimensions().iter().position(|dimension| dimension.name == *name)?;
+                Some(cube.place(*cell, at).unwrap_or(usize::MAX))
+            };
+            sheet.header.iter().filter_map(place).collect::<Vec<_>>()
+        });
+        order.extend(added);
+        let is_kept = |name: &&String| **name == columns.count || columns.by.contains(name);
+        let (header, others) = sheet.header.iter().cloned().partition(|name| is_kept(&name));
+        Ok(Self { cube, counts, has_totals, others, columns: columns.clone(), header, order })
+    }
+
+    /// The protected table as CSV: the dimensions, the count (empty where suppressed) and the status. All suppressed
+    /// cells look alike.
+    pub fn render(&self, marks: &[Mark]) -> Result<Vec<u8>> {
+        let failed = |_| Error::internal("a protected table has no CSV form");
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        writer.write_record(self.header.iter().map(String::as_str).chain([STATUS])).map_err(failed)?;
+        for cell in self.order.iter().copied() {
+            let (count, status) = match (marks[cell], self.counts[cell]) {
+                (Mark::Shown, 0) => ("0".to_owned(), "zero"),
+                (Mark::Shown, count) => (count.to_string(), "shown"),
+                _ => (String::new(), "suppressed"),
+            };
+            let value = |name: &String| {
+                let at = self.cube.dimensions().iter().position(|dimension| dimension.name == *name);
+                at.map_or(count.as_str(), |at| self.cube.label(cell, at).unwrap_or(&self.columns.total)).to_owned()
+            };
+            writer.write_record(self.header.iter().map(value).chain([status.to_owned()])).map_err(failed)?;
+        }
+        writer.into_inner().map_err(|_| Error::internal("a protected table has no CSV form"))
+    }
+}
+
+/// One or several published tables as one.
+#[derive(Debug)]
+pub struct Published {
+    /// The shape that holds them all.
+    pub cube: Cube,
+    /// What they say together, cell by cell.
+    pub seen: Vec<Seen>,
+    /// The cells that one of them suppresses.
+    pub suppressed: Vec<usize>,
+}
+
+impl Published {
+    /// Reads tables in which the same labels mean the same cells. A table without the column of a dimension is a total
+    /// in it. A row that is missing among others of its kind, that is with the same dimensions in total, is unknown too.
+    pub fn read(paths: &[PathBuf], columns: &Columns) -> Result<Self> {
+        let sheets: Vec<Sheet> = paths.iter().map(|path| Sheet::read(path, columns)).collect::<Result<_>>()?;
+        if let Some(at) = (0..columns.by.len()).find(|at| sheets.iter().all(|sheet| sheet.by[*at].is_none())) {
+            let has = format!("it has: {}", sheets[0].header.join(", "));
+            return Err(no_column(&sheets[0].path, &columns.by[at]).hint(has));
+        }
+        let cube = shape(&sheets, columns)?;
+        let mut seen: Vec<Option<(Seen, usize, u64)>> = vec![None; cube.len()];
+        let mut suppressed = BTreeSet::new();
+        let kind = |cell: usize| -> Vec<bool> {
+            (0..cube.dimensions().len()).map(|at| cube.place(cell, at).is_none()).collect()
+        };
+        let mut kinds = BTreeSet::new();
+        for (number, sheet) in sheets.iter().enumerate() {
+            for (cell, at) in sheet.cells(&cube, columns)? {
+                let row = &sheet.rows[at];
+                let new = Self::value(&row.count).map_err(|what| {
+                    sheet
+                        .wrong(row, &what)
+                        .hint("a count is a whole number, 0 or more; a suppressed one is empty, `*` or `<11`")
+                })?;
+                if !matches!(new, Seen::Count(_)) {
+                    suppressed.insert(cell);
+                }
+                kinds.insert(kind(cell));
+                match (seen[cell], new) {
+                    (Some((Seen::Count(count), other, line)), Seen::Count(again)) if count != again => {
+                        let name = cube.name(cell, &columns.total);
+                        let what =
+                            format!("{name} has another count in `{}`, line {line}", sheets[other].path.display());
+                        return Err(sheet.wrong(row, &what).hint("tables of the same persons have the same counts"));
+                    }
+                    // A count tells more than a mark, and a mark more than nothing.
+                    (Some((Seen::Count(_), ..)), _) | (Some((Seen::Below(_), ..)), Seen::Suppressed) => {}
+                    _ => seen[cell] = Some((new, number, row.line)),
+                }
+            }
+        }
+        let is_missing = |cell: &usize| seen[*cell].is_none() && kinds.contains(&kind(*cell));
+        suppressed.extend((0..cube.len()).filter(is_missing));
+        let seen = (0..cube.len()).map(|cell| match seen[cell] {
+            Some((seen, ..)) => seen,
+            None if suppressed.contains(&cell) => Seen::Missing,
+            None => Seen::Unpublished,
+        });
+        Ok(Self { seen: seen.collect(), suppressed: suppressed.into_iter().collect(), cube })
+    }
+
+    fn value(text: &str) -> std::result::Result<Seen, String> {
+        if SUPPRESSED.contains(&text) {
+            return Ok(Seen::Suppressed);
+        }
+        match text.strip_prefix('<') {
+            Some(limit) => match whole_number(limit.trim())? {
+                0 | 1 => Err("no count of 1 or more is below the mark".to_owned()),
+                limit => Ok(Seen::Below(limit)),
+            },
+            None => whole_number(text).map(Seen::Count),
+        }
+    }
+}

@@ -1,0 +1,393 @@
+//! Which cells of a table are suppressed.
+//!
+//! Primary cells are 1 to k - 1, or 0 below a total of 1 to k - 1: a zero there would tell where the few persons are
+//! not. Other zeros are shown and never suppressed. Then every suppressed cell is tried: from the true table, is there
+//! another with the same shown cells in which it is so much larger, or smaller? Where there is none, the cells of the
+//! cheapest change are suppressed too, and tried in their turn. Those that turn out to be needed by nobody are shown
+//! again, the dearest first. So each suppressed cell has tables in whole numbers that prove that it cannot be told.
+//!
+//! The price of a suppressed cell is 1 + ⌊√n⌋, between the number of cells lost and the number of persons.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::time::Instant;
+
+use super::attack::{Attacker, Bounds, LARGEST_COUNT, Mark, Need, Rule};
+use super::cube::Cube;
+use super::moves::{Boxes, Moves};
+use super::network::Network;
+use super::system::System;
+use super::walk::{Change, Walk, follow};
+use crate::error::{Error, Result};
+
+/// Which cells are suppressed, and that it is enough.
+#[derive(Clone, Debug)]
+pub struct Pattern {
+    /// Cell → what it is.
+    pub marks: Vec<Mark>,
+    /// Other tables, in whole numbers, that prove that the suppressed cells cannot be told.
+    pub proofs: usize,
+}
+
+/// The price of suppressing a count: 1 + ⌊√n⌋.
+pub fn price(count: u64) -> u64 {
+    1 + count.isqrt()
+}
+
+/// Suppresses what has to be suppressed in a table with all its margins.
+///
+/// `counts` are persons, one for each cell of `cube`, and must add up. Refuses where even suppressing everything leaves
+/// a cell that can be told, or where `end` comes first.
+pub fn protect(cube: &Cube, counts: &[u64], rule: Rule, end: Instant) -> Result<Pattern> {
+    let adds_up = |(total, at)| cube.parts(total, at).map(|part| counts[part]).sum::<u64>() == counts[total];
+    if counts.len() != cube.len() || counts.iter().any(|count| *count > LARGEST_COUNT) || !cube.lines().all(adds_up) {
+        return Err(Error::internal("a table was to be protected that does not add up"));
+    }
+    let mut search = Search::new(cube, counts, rule, end);
+    search.complete()?;
+    search.thin()?;
+    let proofs = search.check()?;
+    Ok(Pattern { marks: search.marks, proofs })
+}
+
+/// Up to so many unknown cells, all that boxes and transfers do not reach is looked for by the simplex method.
+const ALWAYS_EXACT: usize = 160;
+/// Up to so many, only where nothing else helps; with more, it would take too long.
+const MOST_EXACT: usize = 400;
+
+/// How far a suppressed cell can be changed for nothing.
+struct Reach {
+    up: u64,
+    down: u64,
+    /// How, where that is as far as it has to.
+    proof: Option<Proof>,
+}
+
+/// Ways from the true table to others with the same shown cells.
+type Proof = Vec<Vec<Change>>;
+
+fn touched(proof: &Proof) -> impl Iterator<Item = usize> + '_ {
+    proof.iter().flatten().flat_map(|change| change.cells.iter().map(|(cell, _)| *cell))
+}
+
+struct Search<'a> {
+    cube: &'a Cube,
+    counts: &'a [u64],
+    rule: Rule,
+    marks: Vec<Mark>,
+    /// Whether one of a cell's totals is 1 to k - 1.
+    below_small: Vec<bool>,
+    moves: Box<dyn Moves>,
+    /// Whether the moves are all that there are.
+    is_network: bool,
+    walk: Walk,
+    /// Cell and attacker → what proves that he cannot tell it.
+    proofs: Vec<[Proof; 2]>,
+}
+
+impl<'a> Search<'a> {
+    fn new(cube: &'a Cube, counts: &'a [u64], rule: Rule, end: Instant) -> Self {
+        let mut below_small = vec![false; cube.len()];
+        for (cell, is_below) in below_small.iter_mut().enumerate() {
+            *is_below = cube.with_totals(cell)[1..].iter().any(|total| rule.is_small(counts[*total]));
+        }
+        let (moves, is_network): (Box<dyn Moves>, bool) = match Network::of(cube) {
+            Some(network) => (Box::new(network), true),
+            None => (Box::new(Boxes::of(cube)), false),
+        };
+        let mut search = Self {
+            cube,
+            counts,
+            rule,
+            marks: vec![Mark::Shown; cube.len()],
+            below_small,
+            moves,
+            is_network,
+            walk: Walk::new(counts.to_vec(), end),
+            proofs: vec![<[Proof; 2]>::default(); cube.len()],
+        };
+        for cell in 0..cube.len() {
+            let count = search.counts[cell];
+            if rule.is_small(count) || (count == 0 && search.below_small[cell]) {
+                search.set(cell, Mark::Primary);
+            }
+        }
+        search
+    }
+
+    fn set(&mut self, cell: usize, mark: Mark) {
+        self.marks[cell] = mark;
+        self.moves.set_open(cell, mark != Mark::Shown);
+    }
+
+    /// Bounds of a cell for an attacker, and its price; nothing for a zero that is shown.
+    fn terms(&self, attacker: Attacker, cell: usize) -> Option<(Bounds, u64)> {
+        let count = self.counts[cell];
+        match self.marks[cell] {
+            Mark::Shown if count == 0 => None,
+            Mark::Shown => Some((attacker.bounds(Mark::Secondary, self.below_small[cell], self.rule), price(count))),
+            mark => Some((attacker.bounds(mark, self.below_small[cell], self.rule), 0)),
+        }
+    }
+
+    fn push(
+        &mut self,
+        cell: usize,
+        attacker: Attacker,
+        way: (bool, u64),
+        paid: Option<&mut Vec<usize>>,
+    ) -> Result<u64> {
+        let mut walk = std::mem::replace(&mut self.walk, Walk::new(Vec::new(), Instant::now()));
+        let terms = |cell: usize| self.terms(attacker, cell);
+        let moved = walk.push(self.moves.as_ref(), &terms, cell, way, paid);
+        self.walk = walk;
+        moved
+    }
+
+    /// How far a suppressed cell can be changed with what is suppressed now. With up to `most` unknown cells, nothing
+    /// is overlooked.
+    fn reach(&mut self, cell: usize, attacker: Attacker, most: usize) -> Result<Reach> {
+        let need = Need::of(attacker, self.counts[cell], self.rule);
+        let up = self.push(cell, attacker, (true, need.up.max(need.others)), None)?;
+        let larger = self.walk.back();
+        let down = self.push(cell, attacker, (false, need.down.max(need.others.saturating_sub(up))), None)?;
+        let smaller = self.walk.back();
+        if need.is_met(up, down) {
+            return Ok(Reach { up, down, proof: Some(vec![larger, smaller]) });
+        }
+        let unknown = self.marks.iter().filter(|mark| **mark != Mark::Shown).count();
+        let exactly = if unknown <= most { self.reach_exactly(cell, attacker, need) } else { None };
+        Ok(exactly.unwrap_or(Reach { up, down, proof: None }))
+    }
+
+    /// The same by the simplex method, which finds more than boxes and transfers. A network has been searched to the end.
+    fn reach_exactly(&self, cell: usize, attacker: Attacker, need: Need) -> Option<Reach> {
+        let count = self.counts[cell];
+        if self.is_network {
+            return None;
+        }
+        let bounds = |cell: usize| match self.marks[cell] {
+            Mark::Shown => Bounds::exactly(self.counts[cell]),
+            mark => attacker.bounds(mark, self.below_small[cell], self.rule),
+        };
+        let mut bounds: Vec<Bounds> = (0..self.cube.len()).map(bounds).collect();
+        // No further than is needed.
+        let Bounds { low, high } = bounds[cell];
+        bounds[cell] = Bounds {
+            low: low.max(count.saturating_sub(need.down.max(need.others))),
+            high: high.min(count + need.up.max(need.others)),
+        };
+        let system = System::of(self.cube, &bounds);
+        let part = system.parts().into_iter().find(|part| part.variables.contains(&cell))?;
+        let at = part.variables.iter().position(|other| *other == cell)?;
+        let mut simplex = system.solve(&part, |cell| self.counts[cell], self.walk.end()).ok()?;
+        let mut tables = vec![simplex.extreme(at, true).ok()??, simplex.extreme(at, false).ok()??];
+        let (up, down) = (u64::try_from(tables[0][at]).ok()? - count, count - u64::try_from(tables[1][at]).ok()?);
+        let mut values: BTreeSet<i128> = tables.iter().map(|table| table[at]).chain([i128::from(count)]).collect();
+        for value in tables[1][at]..tables[0][at] {
+            if values.len() as u64 <= need.others
+                && !values.contains(&value)
+                && let Some(table) = simplex.with(at, value).ok()?
+            {
+                values.insert(value);
+                tables.push(table);
+            }
+        }
+        let is_met = need.is_met(up, down) && values.len() as u64 > need.others;
+        let way = |table: Vec<i128>| {
+            let differs = |(at, value): (usize, i128)| {
+                let by = value - i128::from(self.counts[part.variables[at]]);
+                (by != 0).then(|| i64::try_from(by).map(|by| (part.variables[at], by)))
+            };
+            let cells = table.into_iter().enumerate().filter_map(differs).collect::<Result<Vec<_>, _>>().ok()?;
+            Some(if cells.is_empty() { Vec::new() } else { vec![Change { cells, times: 1 }] })
+        };
+        let proof = if is_met { Some(tables.into_iter().map(way).collect::<Option<Proof>>()?) } else { None };
+        Some(Reach { up, down, proof })
+    }
+
+    /// Makes a suppressed cell safe from an attacker, and adds to `queue` the cells that had to be suppressed for it;
+    /// `false` where no change at any price is enough.
+    fn secure(&mut self, cell: usize, attacker: Attacker, queue: &mut VecDeque<usize>) -> Result<bool> {
+        let need = Need::of(attacker, self.counts[cell], self.rule);
+        let mut most = ALWAYS_EXACT;
+        // Each turn adds a cell, or tries harder, or is the last.
+        loop {
+            let reach = self.reach(cell, attacker, most)?;
+            if let Some(proof) = reach.proof {
+                self.proofs[cell][attacker as usize] = proof;
+                return Ok(true);
+            }
+            if most == MOST_EXACT {
+                return Ok(false);
+            }
+            let others =
+                [(true, need.others - reach.down.min(need.others)), (false, need.others - reach.up.min(need.others))];
+            let ways = if reach.up < need.up {
+                vec![(true, need.up)]
+            } else if reach.down < need.down {
+                vec![(false, need.down)]
+            } else {
+                others.to_vec()
+            };
+            let mut best: Option<(u64, Vec<usize>)> = None;
+            for (up, goal) in ways {
+                let mut paid = Vec::new();
+                let moved = self.push(cell, attacker, (up, goal), Some(&mut paid))?;
+                self.walk.back();
+                let cost = paid.iter().map(|cell| price(self.counts[*cell])).sum();
+                if moved >= goal && best.as_ref().is_none_or(|(least, _)| cost < *least) {
+                    best = Some((cost, paid));
+                }
+            }
+            match best.filter(|(_, paid)| !paid.is_empty()) {
+                Some((_, paid)) => {
+                    for cell in &paid {
+                        self.set(*cell, Mark::Secondary);
+                    }
+                    queue.extend(paid);
+                }
+                None => most = MOST_EXACT,
+            }
+        }
+    }
+
+    /// Secures every suppressed count, and those that are suppressed for it.
+    fn complete(&mut self) -> Result<()> {
+        let mut first: Vec<usize> = (0..self.cube.len()).filter(|cell| self.is_counted(*cell)).collect();
+        // Who needs most comes first: what is suppressed for him often serves the others.
+        first.sort_by_key(|cell| (self.counts[*cell], *cell));
+        self.secure_all(first)?;
+        self.settle_zeros()
+    }
+
+    fn is_counted(&self, cell: usize) -> bool {
+        self.marks[cell] != Mark::Shown && self.counts[cell] > 0
+    }
+
+    fn secure_all(&mut self, cells: Vec<usize>) -> Result<()> {
+        let mut queue = VecDeque::from(cells);
+        while let Some(cell) = queue.pop_front() {
+            for attacker in Attacker::ALL {
+                let mut distance = 0;
+                while !self.secure(cell, attacker, &mut queue)? {
+                    distance += 1;
+                    queue.extend(self.suppress_around(cell, distance)?);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The last resort for a cell that no single change makes safe: all counts that differ from it in so many
+    /// dimensions are suppressed. With the number of dimensions, that is everything but the zeros.
+    fn suppress_around(&mut self, cell: usize, distance: usize) -> Result<Vec<usize>> {
+        let dimensions = self.cube.dimensions().len();
+        if distance > dimensions {
+            return Err(Error::refused("with every count suppressed, one could still be told within the policy")
+                .hint("use fewer dimensions, or coarser labels"));
+        }
+        let differs = |other: usize| {
+            (0..dimensions).filter(|at| self.cube.place(cell, *at) != self.cube.place(other, *at)).count()
+        };
+        let is_meant =
+            |other: &usize| self.marks[*other] == Mark::Shown && self.counts[*other] > 0 && differs(*other) <= distance;
+        let suppressed: Vec<usize> = (0..self.cube.len()).filter(is_meant).collect();
+        for other in &suppressed {
+            self.set(*other, Mark::Secondary);
+        }
+        Ok(suppressed)
+    }
+
+    /// Shows the suppressed zeros that could be told: they hide nothing. What leant on them is secured again.
+    fn settle_zeros(&mut self) -> Result<()> {
+        loop {
+            let mut shown = BTreeSet::new();
+            for cell in 0..self.cube.len() {
+                if self.marks[cell] == Mark::Primary && self.counts[cell] == 0 {
+                    for attacker in Attacker::ALL {
+                        if self.marks[cell] != Mark::Shown {
+                            if let Some(proof) = self.reach(cell, attacker, ALWAYS_EXACT)?.proof {
+                                self.proofs[cell][attacker as usize] = proof;
+                            } else {
+                                self.set(cell, Mark::Shown);
+                                shown.insert(cell);
+                            }
+                        }
+                    }
+                }
+            }
+            if shown.is_empty() {
+                return Ok(());
+            }
+            let leant = |cell: &usize| {
+                self.is_counted(*cell)
+                    && self.proofs[*cell].iter().flat_map(touched).any(|other| shown.contains(&other))
+            };
+            let again = (0..self.cube.len()).filter(leant).collect();
+            self.secure_all(again)?;
+        }
+    }
+
+    /// Shows again what nobody needs, the dearest first.
+    fn thin(&mut self) -> Result<()> {
+        let mut users: Vec<BTreeSet<(usize, usize)>> = vec![BTreeSet::new(); self.cube.len()];
+        for (cell, proofs) in self.proofs.iter().enumerate() {
+            for (attacker, proof) in proofs.iter().enumerate() {
+                for other in touched(proof) {
+                    users[other].insert((cell, attacker));
+                }
+            }
+        }
+        let mut secondary: Vec<usize> =
+            (0..self.cube.len()).filter(|cell| self.marks[*cell] == Mark::Secondary).collect();
+        secondary.sort_by_key(|cell| (std::cmp::Reverse(self.counts[*cell]), *cell));
+        for cell in secondary {
+            self.set(cell, Mark::Shown);
+            let mut found = Vec::new();
+            let mut is_needed = false;
+            for (user, attacker) in users[cell].clone() {
+                let proof = &self.proofs[user][attacker];
+                if self.marks[user] != Mark::Shown && touched(proof).any(|other| other == cell) {
+                    let Some(proof) = self.reach(user, Attacker::ALL[attacker], ALWAYS_EXACT)?.proof else {
+                        is_needed = true;
+                        break;
+                    };
+                    found.push((user, attacker, proof));
+                }
+            }
+            if is_needed {
+                self.set(cell, Mark::Secondary);
+                continue;
+            }
+            for (user, attacker, proof) in found {
+                for other in touched(&proof) {
+                    users[other].insert((user, attacker));
+                }
+                self.proofs[user][attacker] = proof;
+            }
+        }
+        Ok(())
+    }
+
+    /// Follows every proof once more, apart from the search that found it, and gives the number of tables in them.
+    fn check(&self) -> Result<usize> {
+        let mut tables = 0;
+        for cell in (0..self.cube.len()).filter(|cell| self.marks[*cell] != Mark::Shown) {
+            for attacker in Attacker::ALL {
+                let bounds = |cell: usize| {
+                    let mark = self.marks[cell];
+                    (mark != Mark::Shown).then(|| attacker.bounds(mark, self.below_small[cell], self.rule))
+                };
+                let proof = &self.proofs[cell][attacker as usize];
+                let ways = proof.iter().map(|way| follow(self.cube, self.counts, way, cell, self.rule.w, bounds));
+                let values = ways.collect::<Option<Vec<_>>>().map(|values| values.into_iter().flatten().collect());
+                let need = Need::of(attacker, self.counts[cell], self.rule);
+                if !values.is_some_and(|values| need.is_met_by(self.counts[cell], &values)) {
+                    return Err(Error::internal("a suppressed cell was not proved safe"));
+                }
+                tables += proof.iter().filter(|way| !way.is_empty()).count();
+            }
+        }
+        Ok(tables)
+    }
+}
