@@ -323,11 +323,31 @@ fn a_question_that_does_not_hold_together() {
 
     hint: `phds query doses` takes it
     ");
-    insta::assert_snapshot!(ask("late --measure nis.none --by county"), @"");
-    insta::assert_snapshot!(ask("missing --measure nis.mmr1 --by county"), @"");
-    insta::assert_snapshot!(ask("on-time --measure nis.flu2 --by county"), @"");
-    insta::assert_snapshot!(ask("potential --measure nis.flu2 --by county"), @"");
-    insta::assert_snapshot!(ask("one-visit --measure nis.mmr1 --by county"), @"");
+    insta::assert_snapshot!(ask("late --measure nis.none --by county"), @r"
+    error: `late` cannot be asked of `nis.none`: it counts those without a vaccine
+
+    hint: it can be asked of cms117.dtap4, cms117.ipv3, cms117.mmr1, cms117.hib, cms117.hepb3, cms117.var1, cms117.pcv4, cms117.hepa1, cms117.rotavirus, cms117.flu2, cms117.combo3, cms117.combo7, and 71 more of `phds measures`
+    ");
+    insta::assert_snapshot!(ask("missing --measure nis.mmr1 --by county"), @r"
+    error: `missing` cannot be asked of `nis.mmr1`: it is no combination of measures
+
+    hint: it can be asked of cms117.combo3, cms117.combo7, cms117.combo10, iqip.childhood, iqip.adolescent, nis.4313314, nis35.4313314, routine.until_2026_01_04, routine.from_2026_01_05, txk.entry
+    ");
+    insta::assert_snapshot!(ask("on-time --measure nis.flu2 --by county"), @r"
+    error: `on-time` cannot be asked of `nis.flu2`: from when on a dose is late is not known (nis.flu2)
+
+    hint: it can be asked of hp2030.iid03, hp2030.iid06, iqip.dtap4, iqip.polio3, iqip.mmr1, iqip.hepb3, iqip.var1, nis.dtap3, nis.dtap4, nis.polio3, nis.mmr1, nis.hib_primary, and 20 more of `phds measures`
+    ");
+    insta::assert_snapshot!(ask("potential --measure nis.flu2 --by county"), @r"
+    error: `potential` cannot be asked of `nis.flu2`: minimum ages and intervals are not known (nis.flu2)
+
+    hint: it can be asked of hp2030.iid03, hp2030.iid06, iqip.dtap4, iqip.polio3, iqip.mmr1, iqip.hib, iqip.hepb3, iqip.var1, iqip.pcv, iqip.childhood, iqip.tdap1, iqip.menacwy1, and 44 more of `phds measures`
+    ");
+    insta::assert_snapshot!(ask("one-visit --measure nis.mmr1 --by county"), @r"
+    error: `one-visit` cannot be asked of `nis.mmr1`: it is no combination of which the last visit is looked for
+
+    hint: it can be asked of iqip.childhood, iqip.adolescent, nis.4313314, txk.entry
+    ");
     insta::assert_snapshot!(ask("dropout --measure nis.dtap3 --to nis.dtap5 --by county"), @r"
     error: there is no measure `nis.dtap5`
 
