@@ -181,7 +181,7 @@ def draw_curves(frame, release, by):
     percent_axis(axes, "y", 20, "Up to date")
     axes.set_xticks(range(0, int(told["age_months"].max()) + 1, 3))
     axes.set(xlim=(0, None), xlabel="Age in months; shaded: 95 % interval of each curve")
-    show(figure, f"Share up to date by age, one curve for each {by}.", frame)
+    show(figure, f"Share up to date by age, one curve for each {word(by)}.", frame)
 
 
 draw_curves(to_frame(tables["curve"]), releases["curve"], "birth_year")
@@ -281,11 +281,11 @@ draw_attribution(to_frame(tables["attribution"]), releases["attribution"])
 def draw_denominators(frame, release, by):
     sources = [d["source"] for d in release["denominators"]]
     look = dict(zip(sources, [("o", BLUE), ("s", ORANGE), ("^", GREEN), ("D", INK), ("v", GREY)]))
-    groups = sorted(frame[by].unique(), key=lambda name: (name == "Unknown", name.split("/")[0].zfill(9)))  # 2/3 before 11
+    groups = sorted(frame[by].unique(), key=lambda name: (name == "Unknown", name))
     marks = [Line2D([], [], color=color, marker=shape, linewidth=1.6, label=f"{d['source']}: {d['description']}") for d, (shape, color) in zip(release["denominators"], look.values())]
     marks += [mark(status, MEANINGS[status]) for status in ("unreliable", *WITHHELD) if (frame["status"] == status).any()]
     title = next(d["title"] for d in release["dimensions"] if d["id"] == by).lower()
-    figure, axes = canvas(release, f"{release['measure']['title']}, by {title} and denominator", "", marks, plot_height=0.17 * len(sources) * len(groups) + 0.3 * len(groups) / 4)
+    figure, axes = canvas(release, f"{release['measure']['title']}, by {title} and denominator", "", marks, plot_height=0.17 * len(sources) * len(groups) + 0.3 * len(groups) / 4, left=2)
     for at, group in enumerate(groups):
         axes.axhline(at - 0.5, color="#DDDDDD", linewidth=0.6)
         for row in frame[frame[by] == group].to_dict("records"):
@@ -296,10 +296,10 @@ def draw_denominators(frame, release, by):
     axes.set_yticks(range(len(groups)), groups)
     percent_axis(axes, "x", 10, "Rate")
     axes.set(ylim=(len(groups) - 0.5, -0.5))
-    show(figure, f"Rates by {by} with {len(sources)} denominators.", frame)
+    show(figure, f"Rates by {word(by)} with {len(sources)} denominators.", frame)
 
 
-draw_denominators(to_frame(tables["denominators"]), releases["denominators"], "region")
+draw_denominators(to_frame(tables["denominators"]), releases["denominators"], "race_ethnicity")
 
 
 # %% [markdown]
