@@ -27,12 +27,18 @@
 
 # %%
 import duckdb
+import matplotlib.pyplot as plt
 import pandas as pd
 import polars as pl
 import pyarrow.compute as pc
+from IPython.display import HTML, display
 from matplotlib.lines import Line2D
 
-from phds_figure import *  # the frame of figures, and their marks
+from phds_figure import (
+    BLUE, GREEN, GREY, INK, LOOKS, MEANINGS, ORANGE, PALE, WITHHELD, all_withheld, canvas, counts, describe,
+    draw, mark, marks_of, percent, percent_axis, rate_and_interval, rates_by_row, rates_over_time, show,
+    to_frame, word,
+)  # fmt: skip
 from phds_release import month_folders, read_release
 
 months = month_folders()
@@ -177,11 +183,19 @@ def draw_curves(frame, release, by):
         curve = told[told[by] == group]
         axes.step(curve["age_months"], 100 * curve["rate"], where="post", color=color, linestyle=dashes[at % 4], linewidth=1.5)
         shade = curve.dropna(subset="ci_low")
-        axes.fill_between(shade["age_months"].astype(int), 100 * shade["ci_low"].astype(float), 100 * shade["ci_high"].astype(float), step="post", color=color, alpha=0.12, linewidth=0)
+        axes.fill_between(
+            shade["age_months"].astype(int),
+            100 * shade["ci_low"].astype(float),
+            100 * shade["ci_high"].astype(float),
+            step="post",
+            color=color,
+            alpha=0.12,
+            linewidth=0,
+        )
     percent_axis(axes, "y", 20, "Up to date")
     axes.set_xticks(range(0, int(told["age_months"].max()) + 1, 3))
     axes.set(xlim=(0, None), xlabel="Age in months; shaded: 95 % interval of each curve")
-    show(figure, f"Share up to date by age, one curve for each {by}.", frame)
+    show(figure, f"Share up to date by age, one curve for each {word(by)}.", frame)
 
 
 draw_curves(to_frame(tables["curve"]), releases["curve"], "birth_year")
@@ -201,13 +215,31 @@ def draw_missing(frame, release, only, most=14):
     complete = frame[frame["missing"] == "none"].to_dict("records")
     sets = frame[frame["missing"] != "none"]
     drawn = sets.head(most)  # in a release the largest come first
-    parts = list(dict.fromkeys(part for row in sets.sort_values("missing", key=lambda sets: -sets.str.len())["missing"] for part in row.split(" + ") if part != "other sets"))
+    parts = list(
+        dict.fromkeys(
+            part
+            for row in sets.sort_values("missing", key=lambda sets: -sets.str.len())["missing"]
+            for part in row.split(" + ")
+            if part != "other sets"
+        )
+    )
     chosen = ", ".join(f"{word(name)} {value}" for name, value in only.items())
-    note = f"Only {chosen}. " + "".join(f"In time for all parts: {percent(row['rate'])} ({counts(row)})." for row in complete if row["status"] not in WITHHELD)
+    note = f"Only {chosen}. " + "".join(
+        f"In time for all parts: {percent(row['rate'])} ({counts(row)})." for row in complete if row["status"] not in WITHHELD
+    )
     note += f" Drawn: the first {most} of {len(sets)} sets of missing parts." if len(sets) > most else ""
     marks = marks_of(drawn, rate_and_interval(release))
     drawn = drawn.to_dict("records")
-    figure, axes = canvas(release, f"{release['measure']['title']}: what is missing", note, marks, plot_height=0.26 * len(drawn), left=3.7, right=1.75, above=0.75)
+    figure, axes = canvas(
+        release,
+        f"{release['measure']['title']}: what is missing",
+        note,
+        marks,
+        plot_height=0.26 * len(drawn),
+        left=3.7,
+        right=1.75,
+        above=0.75,
+    )
     largest = max([10 / 1.25] + [100 * row["ci_high"] for row in drawn if row["status"] not in WITHHELD])
     for position, row in enumerate(drawn):
         draw(axes, position, row, across=True)
@@ -217,11 +249,36 @@ def draw_missing(frame, release, only, most=14):
             place = (-0.06 - (len(parts) - 1 - at) * 0.105, position)
             filled = {"marker": "s", "color": INK} if part in missing else {"marker": "o", "mfc": "white", "mec": "#CCCCCC"}
             if row["missing"] != "other sets":
-                axes.plot(*place, transform=axes.get_yaxis_transform(), clip_on=False, linestyle="", markersize=7 if part in missing else 4, **filled)
+                axes.plot(
+                    *place,
+                    transform=axes.get_yaxis_transform(),
+                    clip_on=False,
+                    linestyle="",
+                    markersize=7 if part in missing else 4,
+                    **filled,
+                )
         if row["missing"] == "other sets":
-            axes.text(-0.06, position, "other sets, each of few clients", ha="right", transform=axes.get_yaxis_transform(), verticalalignment="center_baseline", color=INK)
+            axes.text(
+                -0.06,
+                position,
+                "other sets, each of few clients",
+                ha="right",
+                transform=axes.get_yaxis_transform(),
+                verticalalignment="center_baseline",
+                color=INK,
+            )
     for at, part in enumerate(parts):
-        axes.text(-0.06 - (len(parts) - 1 - at) * 0.105, -0.85, part.split(".")[-1], rotation=45, ha="left", va="bottom", size=8, transform=axes.get_yaxis_transform(), color=INK)
+        axes.text(
+            -0.06 - (len(parts) - 1 - at) * 0.105,
+            -0.85,
+            part.split(".")[-1],
+            rotation=45,
+            ha="left",
+            va="bottom",
+            size=8,
+            transform=axes.get_yaxis_transform(),
+            color=INK,
+        )
     percent_axis(axes, "x", 5, "Share of the cohort that lacks exactly the filled parts")
     axes.set(xlim=(0, 1.25 * largest), ylim=(len(drawn) - 0.4, -0.6))
     axes.set_yticks([])
@@ -250,7 +307,9 @@ def draw_attribution(frame, release):
     note = f"Drawn: the {drawn['organization'].nunique()} organizations with a rank under two rules or more, of {frame['organization'].nunique()}. " \
            "A line is broken where a rule's row is suppressed."  # fmt: skip
     last = frame["rank"].max()
-    figure, axes = canvas(release, heading, note, marks_of(drawn.dropna(subset="rank"), "rank of an organization", GREY), plot_height=4.5, right=0.9)
+    figure, axes = canvas(
+        release, heading, note, marks_of(drawn.dropna(subset="rank"), "rank of an organization", GREY), plot_height=4.5, right=0.9
+    )
     shown = [((frame["attribution"] == rule) & frame["rank"].notna()).sum() for rule in rules]
     for organization, rows in drawn.groupby("organization"):
         rows = rows.set_index("attribution").reindex(rules)
@@ -263,7 +322,12 @@ def draw_attribution(frame, release):
                 axes.plot(at, row["rank"], markersize=5, color=color, zorder=3, **LOOKS[row["status"]])
     axes.set_xticks(range(len(rules)), [f"{rule}\n{count} shown" for rule, count in zip(rules, shown)])
     axes.set_yticks([1, *range(5, int(last) + 1, 5)])
-    axes.set(ylim=(last + 1, 0), xlim=(-0.3, len(rules) - 0.7), ylabel="Rank (1: the highest rate)", xlabel="Rule of attribution; thick: moved by ten ranks or more")
+    axes.set(
+        ylim=(last + 1, 0),
+        xlim=(-0.3, len(rules) - 0.7),
+        ylabel="Rank (1: the highest rate)",
+        xlabel="Rule of attribution; thick: moved by ten ranks or more",
+    )
     axes.tick_params(axis="y", length=0)
     show(figure, "Ranks of organizations under four rules of attribution.", frame)
 
@@ -281,25 +345,44 @@ draw_attribution(to_frame(tables["attribution"]), releases["attribution"])
 def draw_denominators(frame, release, by):
     sources = [d["source"] for d in release["denominators"]]
     look = dict(zip(sources, [("o", BLUE), ("s", ORANGE), ("^", GREEN), ("D", INK), ("v", GREY)]))
-    groups = sorted(frame[by].unique(), key=lambda name: (name == "Unknown", name.split("/")[0].zfill(9)))  # 2/3 before 11
-    marks = [Line2D([], [], color=color, marker=shape, linewidth=1.6, label=f"{d['source']}: {d['description']}") for d, (shape, color) in zip(release["denominators"], look.values())]
+    groups = sorted(frame[by].unique(), key=lambda name: (name == "Unknown", name))
+    marks = [
+        Line2D([], [], color=color, marker=shape, linewidth=1.6, label=f"{d['source']}: {d['description']}")
+        for d, (shape, color) in zip(release["denominators"], look.values())
+    ]
     marks += [mark(status, MEANINGS[status]) for status in ("unreliable", *WITHHELD) if (frame["status"] == status).any()]
     title = next(d["title"] for d in release["dimensions"] if d["id"] == by).lower()
-    figure, axes = canvas(release, f"{release['measure']['title']}, by {title} and denominator", "", marks, plot_height=0.17 * len(sources) * len(groups) + 0.3 * len(groups) / 4)
+    figure, axes = canvas(
+        release,
+        f"{release['measure']['title']}, by {title} and denominator",
+        "",
+        marks,
+        plot_height=0.17 * len(sources) * len(groups) + 0.3 * len(groups) / 4,
+        left=2,
+    )
     for at, group in enumerate(groups):
         axes.axhline(at - 0.5, color="#DDDDDD", linewidth=0.6)
         for row in frame[frame[by] == group].to_dict("records"):
             among = sources.index(row["denominator_source"])
             shape, color = look[row["denominator_source"]]
             hollow = {"mfc": "white"} if row["status"] in ("unreliable", "zero") else {}
-            draw(axes, at + (among - (len(sources) - 1) / 2) * 0.8 / len(sources), row, True, color, 0.6 / len(sources), marker=shape, **hollow)
+            draw(
+                axes,
+                at + (among - (len(sources) - 1) / 2) * 0.8 / len(sources),
+                row,
+                True,
+                color,
+                0.6 / len(sources),
+                marker=shape,
+                **hollow,
+            )
     axes.set_yticks(range(len(groups)), groups)
     percent_axis(axes, "x", 10, "Rate")
     axes.set(ylim=(len(groups) - 0.5, -0.5))
-    show(figure, f"Rates by {by} with {len(sources)} denominators.", frame)
+    show(figure, f"Rates by {word(by)} with {len(sources)} denominators.", frame)
 
 
-draw_denominators(to_frame(tables["denominators"]), releases["denominators"], "region")
+draw_denominators(to_frame(tables["denominators"]), releases["denominators"], "race_ethnicity")
 
 
 # %% [markdown]
@@ -311,15 +394,31 @@ def draw_doses(frame, release, by, last=36):
     if all_withheld(frame, release, "Doses administered, by month"):
         return
     frame = frame.sort_values(by).tail(last)
-    marks = [Line2D([], [], color=BLUE, marker="o", label="doses administered"), Line2D([], [], color=ORANGE, marker="s", label="people vaccinated in the month")]
+    marks = [
+        Line2D([], [], color=BLUE, marker="o", label="doses administered"),
+        Line2D([], [], color=ORANGE, marker="s", label="people vaccinated in the month"),
+    ]
     marks += [mark("suppressed", MEANINGS["suppressed"])] if (frame["status"] == "suppressed").any() else []
-    figure, axes = canvas(release, "Doses administered, by month", f"Drawn: the last {len(frame)} months. People of several months are not added up: they are the same people.", marks, below=0.6)
+    figure, axes = canvas(
+        release,
+        "Doses administered, by month",
+        f"Drawn: the last {len(frame)} months. People of several months are not added up: they are the same people.",
+        marks,
+        below=0.6,
+    )
     top = 1.1 * frame["doses"].max()
     for at, status in enumerate(frame["status"]):
         if status == "suppressed":
             axes.bar(at, top, 0.9, color=PALE, edgecolor=GREY, hatch=WITHHELD[status], linewidth=0.6)
     for column, shape, color in (("doses", "o", BLUE), ("persons", "s", ORANGE)):
-        axes.plot(range(len(frame)), frame[column].to_numpy(dtype=float, na_value=float("nan")), color=color, marker=shape, markersize=4, linewidth=1.2)
+        axes.plot(
+            range(len(frame)),
+            frame[column].to_numpy(dtype=float, na_value=float("nan")),
+            color=color,
+            marker=shape,
+            markersize=4,
+            linewidth=1.2,
+        )
     ticks = [at for at, name in enumerate(frame[by]) if name.endswith(("-01", "-07"))]
     axes.set_xticks(ticks, [frame[by].iloc[at] for at in ticks])
     axes.yaxis.set_major_formatter("{x:,.0f}")
@@ -346,7 +445,9 @@ def draw_months(earlier, later, by, most=25):
     heading = f"{release['measure']['title']}, by {title}: two months"
     if all_withheld(to_frame(now), release, heading):
         return
-    both = to_frame(now).merge(to_frame(before)[[by, "rate", "ci_low", "ci_high", "status"]], on=by, how="left", suffixes=("", "_before"), validate="one_to_one")
+    both = to_frame(now).merge(
+        to_frame(before)[[by, "rate", "ci_low", "ci_high", "status"]], on=by, how="left", suffixes=("", "_before"), validate="one_to_one"
+    )
     drawn = both[both["rate"].notna()].sort_values("denominator", ascending=False).head(most).sort_values("rate", ascending=False)
     dates = [read["cohort"]["as_of"] for _, read in (earlier, later)]
     note = f"Beside it: as of {dates[0]}. Drawn: the {len(drawn)} with the largest denominators, of {len(both)} rows; {both['rate'].isna().sum()} are withheld."

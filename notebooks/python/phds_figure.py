@@ -109,7 +109,9 @@ def canvas(release, heading, note="", marks=(), key_columns=1, width=9, plot_hei
     foot = "\n".join(
         fill(line, int(width * 14))
         for line in (
-            f"Measure: {measure['id']}, version {measure['version']}, fingerprint {measure['fingerprint'][:12]}" if measure else f"Measure: none. {release['indicator_definition']}",
+            f"Measure: {measure['id']}, version {measure['version']}, fingerprint {measure['fingerprint'][:12]}"
+            if measure
+            else f"Measure: none. {release['indicator_definition']}",
             f"Denominator: {denominators or follow}",
             f"Suppression: k = {release['disclosure']['k']}. Release: {release['release_id']}, {release['tool']['name']} {release['tool']['version']}",
         )
@@ -195,7 +197,9 @@ def percent_axis(axes, along, step=20, label=None):
 def one_row_each(frame, by):
     """A figure by one dimension has one row for each of its values."""
     if frame[by].duplicated().any():
-        raise ReleaseError(f"this figure has one row for each {by}; the table has several\nhint: choose one value of each other column first")
+        raise ReleaseError(
+            f"this figure has one row for each {by}; the table has several\nhint: choose one value of each other column first"
+        )
     return frame
 
 
@@ -203,7 +207,9 @@ def all_withheld(frame, release, heading):
     """Whether no row has numbers; then the figure says that."""
     if frame["status"].isin(WITH_NUMBERS).any():
         return False
-    figure, axes = canvas(release, heading, f"All {len(frame)} rows are withheld.", [mark("suppressed", MEANINGS["suppressed"])], plot_height=0.6)
+    figure, axes = canvas(
+        release, heading, f"All {len(frame)} rows are withheld.", [mark("suppressed", MEANINGS["suppressed"])], plot_height=0.6
+    )
     axes.bar(0.5, 1, 1, color=PALE, edgecolor=GREY, hatch=WITHHELD["suppressed"], linewidth=0.6)
     axes.set(xlim=(0, 1), ylim=(0, 1), xticks=[], yticks=[])
     show(figure, f"{heading}.", frame)
@@ -228,7 +234,9 @@ def rates_by_row(frame, release, by, heading, note="", most=40, order="rate"):
         table = table.sort_values("rate", ascending=False, kind="stable", na_position="last")
     table = table.sort_values(by, key=lambda names: names == "Unknown", kind="stable")  # Unknown last
 
-    figure, axes = canvas(release, heading, note, marks_of(table, rate_and_interval(release)), plot_height=0.235 * max(len(table), 3), left=1.75, right=1.75)
+    figure, axes = canvas(
+        release, heading, note, marks_of(table, rate_and_interval(release)), plot_height=0.235 * max(len(table), 3), left=1.75, right=1.75
+    )
     beside = {"transform": axes.get_yaxis_transform(), "verticalalignment": "center_baseline", "color": INK}
     for position, row in enumerate(table.to_dict("records")):
         draw(axes, position, row, across=True)

@@ -33,7 +33,15 @@ REQUIRED = [
     "delivery.sha256", "dictionary.fingerprint", "disclosure.k", "disclosure.fingerprint", "caveats",
     "table.format", "table.file", "table.sha256", "table.rows", "table.columns",
 ]  # fmt: skip
-REQUIRED_OF_RATES = ["measure.id", "measure.title", "measure.definition", "measure.version", "measure.fingerprint", "interval.method", "interval.level"]
+REQUIRED_OF_RATES = [
+    "measure.id",
+    "measure.title",
+    "measure.definition",
+    "measure.version",
+    "measure.fingerprint",
+    "interval.method",
+    "interval.level",
+]
 MAKE_DEMO = "cargo run --release -- demo"
 MAKE_MONTH = "phds query notebooks/monthly.toml --store STORE --period YYYY-MM --out RELEASES/YYYY-MM"
 
@@ -117,7 +125,9 @@ def _read_metadata(file):
     except ValueError:
         raise ReleaseError(f"{file} is not JSON") from None
     if _value(metadata, "schema_version") != SCHEMA_VERSION:
-        raise ReleaseError(f"{file}: schema_version must be {SCHEMA_VERSION}\nhint: use the notebooks of the phds version that made the release")
+        raise ReleaseError(
+            f"{file}: schema_version must be {SCHEMA_VERSION}\nhint: use the notebooks of the phds version that made the release"
+        )
     required = REQUIRED + (REQUIRED_OF_RATES if metadata.get("indicator") != "doses" else [])
     absent = [key for key in required if _value(metadata, key) in (None, "")]
     if absent:
@@ -160,7 +170,9 @@ def _parse(content, form, file):
         elif form == "arrow":
             table = pa.ipc.open_file(pa.BufferReader(content)).read_all()
         else:
-            raise ReleaseError(f"{file}: a table of the format {form} is not for programs\nhint: ask for it with --format csv, parquet or arrow")
+            raise ReleaseError(
+                f"{file}: a table of the format {form} is not for programs\nhint: ask for it with --format csv, parquet or arrow"
+            )
     except (ValueError, csv.Error, OSError, pa.ArrowException):
         raise ReleaseError(f"{file} cannot be read as {form}") from None  # their texts may show a row
     return table.column_names, table.to_pylist()

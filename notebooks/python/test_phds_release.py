@@ -29,7 +29,9 @@ POPULATION = {"denominators": [{"source": "population:p", "description": "d"}]}
 passed = 0
 
 
-def release(folder, rows=SOUND, name="table.csv", form="csv", beside="release.json", numbers=SHARES, labels=("county",), content=None, **changes):
+def release(
+    folder, rows=SOUND, name="table.csv", form="csv", beside="release.json", numbers=SHARES, labels=("county",), content=None, **changes
+):
     """Write a release and return its folder. `changes` are to release.json; None takes a key out."""
     doses = numbers is DOSES
     columns = [*labels, *([] if doses else ["measure"]), *numbers, "status", "audience"]
@@ -168,8 +170,17 @@ refuses("a row that is cut short", "fewer fields", with_row("Hays,m,30"))
 
 # Each kind has numbers of its own.
 accepts("more of a population than it has", "Hays,m,45,40,1.125,0.91,1,shown,internal", **POPULATION)
-accepts("denominators side by side", "Hays,population:p,m,45,40,1.125,0.91,1,shown,internal", "Hays,clients,m,30,40,0.75,0.6,0.86,shown,internal", labels=["county", "denominator_source"])
-refuses("more than all clients beside a population", "outside 0 to 1", of(SHARES, "Hays,clients,m,45,40,1.125,0.91,1,shown,internal", labels=["county", "denominator_source"]))
+accepts(
+    "denominators side by side",
+    "Hays,population:p,m,45,40,1.125,0.91,1,shown,internal",
+    "Hays,clients,m,30,40,0.75,0.6,0.86,shown,internal",
+    labels=["county", "denominator_source"],
+)
+refuses(
+    "more than all clients beside a population",
+    "outside 0 to 1",
+    of(SHARES, "Hays,clients,m,45,40,1.125,0.91,1,shown,internal", labels=["county", "denominator_source"]),
+)
 refuses("an interval above 1 of a population", "ci_high outside", of(SHARES, "Hays,m,45,40,1.125,0.91,1.2,shown,internal", **POPULATION))
 accepts("limits", "Hays,m,30,40,0.75,0.6,0.86,0.6,0.7,0.9,0.95,shown,internal", numbers=FUNNEL)
 refuses("limits that cross", "limits that do not rise", of(FUNNEL, "Hays,m,30,40,0.75,0.6,0.86,0.7,0.6,0.9,0.95,shown,internal"))

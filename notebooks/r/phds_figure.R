@@ -181,7 +181,10 @@ bands <- function(table, inch, half, top = 100, gap = 0.08) {
   across <- function(value) each$at + up * half * (2 * (value - each$start) / lean - 1)
   slashes <- data.frame(from, to, place = across(from), end = across(to))
   list(
-    geom_rect(aes(xmin = place - half, xmax = place + half, ymin = 0, ymax = top), hidden, inherit.aes = FALSE, fill = PALE, colour = GREY, linewidth = 0.3),
+    geom_rect(
+      aes(xmin = place - half, xmax = place + half, ymin = 0, ymax = top), hidden, inherit.aes = FALSE, fill = PALE, colour = GREY,
+      linewidth = 0.3
+    ),
     geom_segment(aes(place, from, xend = end, yend = to), slashes, inherit.aes = FALSE, colour = GREY, linewidth = 0.25)
   )
 }
@@ -232,7 +235,10 @@ rates_plot <- function(table, release, inch, half = 0.31, top = 100) {
   ggplot(in_percent(table), aes(place, rate)) +
     bands(table, inch, half, top) +
     geom_linerange(aes(ymin = ci_low, ymax = ci_high), colour = BLUE, linetype = dotted, linewidth = 0.8, na.rm = TRUE) +
-    geom_point(aes(shape = status), colour = BLUE, fill = "white", size = 2.2, stroke = 0.9, na.rm = TRUE, show.legend = TRUE, key_glyph = draw_key_status) +
+    geom_point(
+      aes(shape = status), colour = BLUE, fill = "white", size = 2.2, stroke = 0.9, na.rm = TRUE, show.legend = TRUE,
+      key_glyph = draw_key_status
+    ) +
     scale_shape_manual(NULL, values = SHAPES, limits = present, labels = labels[present], guide = guide_legend(ncol = 1)) +
     look()
 }
@@ -258,10 +264,16 @@ rates_by_row <- function(release, by, heading, note = "", most = 40, order = "ra
   table$place <- seq_len(nrow(table))
   plot <- rates_plot(table, release, c(place = -0.235, value = 0.06)) +
     annotate("text", 0, 102.5, label = "numerator / denominator", hjust = 0, size = 2.8, fontface = "bold", colour = INK) +
-    scale_x_reverse(NULL, breaks = table$place, labels = table[[by]], expand = expansion(add = c(0.6, 0.2)), sec.axis = dup_axis(name = NULL, labels = counts(table))) +
+    scale_x_reverse(
+      NULL, breaks = table$place, labels = table[[by]], expand = expansion(add = c(0.6, 0.2)),
+      sec.axis = dup_axis(name = NULL, labels = counts(table))
+    ) +
     percent("Rate (numerator / denominator)", 10) +
     coord_flip(clip = "off") +
-    theme(panel.grid.major.y = element_blank(), axis.text.y.left = element_text(margin = margin(r = 8)), axis.text.y.right = element_text(hjust = 0, margin = margin(l = 10)), plot.margin = margin(6, 66, 6, 6))
+    theme(
+      panel.grid.major.y = element_blank(), axis.text.y.left = element_text(margin = margin(r = 8)),
+      axis.text.y.right = element_text(hjust = 0, margin = margin(l = 10)), plot.margin = margin(6, 66, 6, 6)
+    )
   figure(plot, release, heading, note, paste0(heading, ", with intervals."), 0.235 * max(4, nrow(table) + 1), length(unique(table$status)))
 }
 
@@ -293,7 +305,9 @@ rates_beside <- function(table, inch, half) {
   ggplot(in_percent(table), aes(place, rate, colour = series)) +
     bands(table, inch, half) +
     geom_linerange(aes(ymin = ci_low, ymax = ci_high), linetype = dotted, linewidth = 0.8, na.rm = TRUE, show.legend = FALSE) +
-    geom_point(aes(shape = series), fill = ifelse(hollow, "white", colours[table$series]), size = 2.2, stroke = 0.9, na.rm = TRUE, show.legend = TRUE) +
+    geom_point(
+      aes(shape = series), fill = ifelse(hollow, "white", colours[table$series]), size = 2.2, stroke = 0.9, na.rm = TRUE, show.legend = TRUE
+    ) +
     scale_colour_manual(NULL, values = colours[series], drop = FALSE, guide = guide_legend(ncol = 1, override.aes = list(fill = colours[series]))) +
     scale_shape_manual(NULL, values = c(21, 22, 24, 23, 25)[series], drop = FALSE) +
     look() +

@@ -144,7 +144,10 @@ MORE <- "Hays,m,45,40,1.125,0.91,1,shown,internal"
 BESIDE <- c("Hays,population:p,m,45,40,1.125,0.91,1,shown,internal", "Hays,clients,m,30,40,0.75,0.6,0.86,shown,internal")
 accepts("more of a population than it has", MORE, changes = POPULATION)
 accepts("denominators side by side", BESIDE, labels = c("county", "denominator_source"))
-refuses("more than all clients beside a population", "outside 0 to 1", of(sub("population:p", "active_1", BESIDE), labels = c("county", "denominator_source")))
+refuses(
+  "more than all clients beside a population", "outside 0 to 1",
+  of(sub("population:p", "active_1", BESIDE), labels = c("county", "denominator_source"))
+)
 refuses("an interval above 1 of a population", "ci_high outside", of("Hays,m,45,40,1.125,0.91,1.2,shown,internal", changes = POPULATION))
 accepts("limits", "Hays,m,30,40,0.75,0.6,0.86,0.6,0.7,0.9,0.95,shown,internal", numbers = FUNNEL)
 refuses("limits that cross", "limits that do not rise", of("Hays,m,30,40,0.75,0.6,0.86,0.7,0.6,0.9,0.95,shown,internal", numbers = FUNNEL))
@@ -154,7 +157,10 @@ refuses("a curve that goes back in age", "rise with age", of(rev(CURVE_2021), nu
 refuses("a curve that falls", "rise with age", of(c(CURVE_2021, "2021,m,14,45,0,0,0.4,0.3,0.5,shown,internal"), numbers = CURVE))
 refuses("more events than are at risk", "more events than at_risk", of("2021,m,13,40,77,0,0.5,0.4,0.6,shown,internal", numbers = CURVE))
 accepts("doses", c("2024-01,30,40,shown,internal", "2024-02,,,suppressed,internal"), numbers = DOSES, changes = list(denominators = list()))
-refuses("more persons than doses", "more persons than doses", of("2024-01,77,40,shown,internal", numbers = DOSES, changes = list(denominators = list())))
+refuses(
+  "more persons than doses", "more persons than doses",
+  of("2024-01,77,40,shown,internal", numbers = DOSES, changes = list(denominators = list()))
+)
 
 # Parquet, when a package for it is there: the same checks, on columns that are numbers already.
 parquet <- function(folder, table) {
