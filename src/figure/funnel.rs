@@ -194,10 +194,11 @@ fn mark(organization: &Organization, (x, y): (f64, f64)) -> Node {
 /// The names of the organizations outside the limits, where nothing else is; the others are named when pointed at.
 fn names(organizations: &[Organization], points: &[(f64, f64)], (from, to): (f64, f64), height: f64) -> Vec<Node> {
     const TALL: f64 = 12.0;
-    let mut taken: Vec<(f64, f64, f64, f64)> =
-        points.iter().map(|(x, y)| (x - 4.0, y - 4.0, x + 4.0, y + 4.0)).collect();
+    // So far from another mark, nobody takes the name for its.
+    const CLEAR: f64 = 10.0;
+    let mut taken: Vec<(f64, f64, f64, f64)> = Vec::new();
     let mut nodes = Vec::new();
-    for (organization, (x, y)) in organizations.iter().zip(points) {
+    for (at, (organization, (x, y))) in organizations.iter().zip(points).enumerate() {
         if organization.side == Side::Within {
             continue;
         }
@@ -214,7 +215,10 @@ fn names(organizations: &[Organization], points: &[(f64, f64)], (from, to): (f64
             let (right, bottom) = (left + wide, top + TALL);
             let apart =
                 |other: &(f64, f64, f64, f64)| *left > other.2 || right < other.0 || *top > other.3 || bottom < other.1;
-            *left >= from && right <= to && *top >= 0.0 && bottom <= height && taken.iter().all(apart)
+            let others = points.iter().enumerate().filter(|(other, _)| *other != at);
+            let mut marks = others.map(|(_, (x, y))| (x - CLEAR, y - 4.0, x + CLEAR, y + 4.0));
+            let inside = *left >= from && right <= to && *top >= 0.0 && bottom <= height;
+            inside && marks.all(|mark| apart(&mark)) && taken.iter().all(apart)
         };
         let Some((left, top)) = choices.into_iter().find(fits) else { continue };
         taken.push((left, top, left + wide, top + TALL));
