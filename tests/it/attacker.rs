@@ -114,6 +114,11 @@ impl Random {
         (self.0 >> 11) % below
     }
 
+    /// One of several.
+    pub fn pick<T: Copy>(&mut self, several: &[T]) -> T {
+        several[usize::try_from(self.below(several.len() as u64)).unwrap()]
+    }
+
     /// A table with many zeros and ones.
     pub fn table(&mut self, sizes: &[usize], most: u64) -> BTreeMap<Key, u64> {
         let inner = keys(sizes).into_iter().filter(|key| key.iter().all(Option::is_some));

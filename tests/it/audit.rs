@@ -18,7 +18,7 @@ fn intervals_are_what_trying_every_table_finds() {
     let (mut cells, mut unbounded, mut told, mut aware) = (0, 0, 0, 0);
     for seed in 0..4_000 {
         let mut random = Random::new(seed + 70_000);
-        let sizes = shapes[random.below(8) as usize];
+        let sizes = random.pick(&shapes);
         let counts = random.table(sizes, 5);
         let share = 3 + random.below(5);
         let seen: BTreeMap<Key, Seen> = counts
@@ -65,12 +65,11 @@ fn intervals_are_what_trying_every_table_finds() {
             let (low, high) = (*possible[key].first().unwrap(), *possible[key].last().unwrap());
             let what = format!("seed {seed}: {key:?} of {seen:?}");
             assert_eq!((found.standard.low, found.standard.ends), (low, Ends::Exact), "{what}");
-            match found.standard.high {
-                Some(end) => assert_eq!(end, high, "{what}"),
-                None => {
-                    unbounded += 1;
-                    assert!(high > 2 * counts.values().max().unwrap(), "{what}");
-                }
+            if let Some(end) = found.standard.high {
+                assert_eq!(end, high, "{what}");
+            } else {
+                unbounded += 1;
+                assert!(high > 2 * counts.values().max().unwrap(), "{what}");
             }
             assert_eq!(found.verdict == Verdict::Exact, low == high || is_told(found), "{what}");
             let by_rule = &by_rule[key];

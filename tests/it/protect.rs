@@ -68,13 +68,17 @@ fn told(
 
 const SHAPES: [&[usize]; 9] = [&[2], &[4], &[2, 2], &[2, 3], &[3, 3], &[2, 4], &[2, 2, 2], &[2, 2, 3], &[2, 3, 2]];
 
+/// Shapes of which every pattern can be tried.
+const FEW: [&[usize]; 4] = [&[4], &[2, 2], &[2, 3], &[2, 2, 2]];
+const SEVERAL: [&[usize]; 3] = [&[3, 4], &[5, 3], &[2, 3, 3]];
+
 #[test]
 fn no_attacker_who_tries_every_table_tells_a_suppressed_cell() {
     let (mut tables, mut tried, mut refused) = (0, 0, 0);
     for seed in 0..3_000 {
         let mut random = Random::new(seed);
-        let sizes = SHAPES[random.below(SHAPES.len() as u64) as usize];
-        let rule = [Rule { k: 3, w: 2 }, Rule { k: 4, w: 2 }, Rule { k: 5, w: 3 }][random.below(3) as usize];
+        let sizes = random.pick(&SHAPES);
+        let rule = random.pick(&[Rule { k: 3, w: 2 }, Rule { k: 4, w: 2 }, Rule { k: 5, w: 3 }]);
         let counts = random.table(sizes, 9);
         tables += 1;
         let Some(marks) = pattern(sizes, &counts, rule) else {
@@ -105,7 +109,7 @@ fn a_pattern_costs_little_more_than_the_cheapest() {
     let (mut found, mut least, mut excess, mut tables) = (0, 0, 0.0, 0);
     for seed in 0..600 {
         let mut random = Random::new(seed + 10_000);
-        let sizes: &[usize] = [&[4][..], &[2, 2], &[2, 3], &[2, 2, 2]][random.below(4) as usize];
+        let sizes = random.pick(&FEW);
         let rule = Rule { k: 3, w: 2 };
         let counts = random.table(sizes, 9);
         let Some(marks) = pattern(sizes, &counts, rule) else { continue };
@@ -134,7 +138,8 @@ fn a_pattern_costs_little_more_than_the_cheapest() {
         let best = choices.iter().find(|(_, marks)| is_safe(marks)).map_or(cost(&marks), |(price, _)| *price);
         found += cost(&marks);
         least += best;
-        excess += cost(&marks) as f64 / best as f64 - 1.0;
+        let float = |cost: u64| f64::from(u32::try_from(cost).unwrap());
+        excess += float(cost(&marks)) / float(best) - 1.0;
         tables += 1;
     }
     let mean = excess / f64::from(tables);
@@ -195,7 +200,7 @@ fn a_block_that_the_rule_solves_is_not_enough() {
 fn rows_and_dimensions_in_another_order_give_the_same_pattern() {
     for seed in 0..40 {
         let mut random = Random::new(seed);
-        let sizes = [&[3, 4][..], &[5, 3], &[2, 3, 3]][random.below(3) as usize];
+        let sizes = random.pick(&SEVERAL);
         let counts = random.table(sizes, 40);
         let mut rows: Vec<Vec<String>> = counts
             .iter()
@@ -237,7 +242,7 @@ fn rows_and_dimensions_in_another_order_give_the_same_pattern() {
         };
         let first = write(&rows, false);
         rows.reverse();
-        rows.rotate_left(random.below(4) as usize);
+        rows.rotate_left(random.pick(&[0, 1, 2, 3]));
         assert_eq!(first, write(&rows, true), "seed {seed}");
     }
 }
