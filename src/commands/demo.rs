@@ -11,7 +11,7 @@ use crate::output::{self, Format};
 use crate::parallel::Resources;
 use crate::period::ReportingPeriod;
 use crate::progress::Reporter;
-use crate::query::ask::{Ask, Indicator, Where};
+use crate::query::ask::{Ask, Asks, Indicator, Where};
 use crate::secret::{Secret, random_bytes};
 use crate::settings::Settings;
 use crate::store::Store;
@@ -24,6 +24,8 @@ const SEED: u64 = 2024;
 /// Share of rows with a planted fault: enough to be seen, far from the limit.
 const FAULTS: f64 = 0.002;
 const MEASURE: &str = "nis.4313314";
+/// The questions of every month, which the notebooks read the answers of.
+const MONTHLY: &str = include_str!("../../notebooks/monthly.toml");
 /// Each table of the demo: its dimension, and a region to which it is limited.
 const TABLES: [(&str, Option<&str>); 2] = [("county", Some("7")), ("birth_year", None)];
 
@@ -70,6 +72,10 @@ pub fn run(typed: &cli::Demo, reporter: &dyn Reporter) -> Result<()> {
         fs::make_folder(&folder)?;
         output::write(release, Format::Csv, &folder.join("table.csv"))?;
     }
+    let asks = Asks::parse("monthly.toml", MONTHLY)?;
+    let answers = super::query::answer(&asks.releases, &store, &partition, &settings)?;
+    let monthly = dir.join("releases").join(period.to_string());
+    super::query::write_all(&asks, &answers, &store, Format::Csv, &monthly)?;
     if let Some(release) = releases.last() {
         terminal::print_data(&output::render(release, Format::Table)?)?;
     }
@@ -110,6 +116,7 @@ fn tour(dir: &Path, period: ReportingPeriod) -> String {
         ("check report, rejected rows by line and rule", &format!("store/reports/{period}/")),
         ("Parquet tables and manifest", &format!("store/partitions/{period}/")),
         ("coverage by county (region 7) and birth year, for the notebooks", "releases/"),
+        ("the answers to notebooks/monthly.toml", &format!("releases/{period}/")),
     ] {
         let _ = writeln!(text, "  {place:<32} {what}");
     }

@@ -1,6 +1,6 @@
 //! `phds query`: questions to a loaded month, through disclosure control, into tables.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::cli;
 use crate::convert::Partition;
@@ -51,14 +51,22 @@ fn many(typed: &cli::Query, settings: &Settings) -> Result<()> {
     let asks = Asks::read(file)?;
     let (store, partition) = month(&typed.month, settings)?;
     let releases = answer(&asks.releases, &store, &partition, settings)?;
-    let table = format!("table.{}", typed.format.name());
-    for (ask, release) in asks.releases.iter().zip(&releases) {
-        keep(release, &store)?;
+    write_all(&asks, &releases, &store, typed.format, out)?;
+    let what =
+        if let [_] = releases.as_slice() { "1 release".to_owned() } else { format!("{} releases", releases.len()) };
+    terminal::say(&format!("{what} in {}", out.display()));
+    Ok(())
+}
+
+/// Keeps the releases of a file of questions, and writes each into a folder of its own.
+pub fn write_all(asks: &Asks, releases: &[Release], store: &Store, format: Format, out: &Path) -> Result<()> {
+    let table = format!("table.{}", format.name());
+    for (ask, release) in asks.releases.iter().zip(releases) {
+        keep(release, store)?;
         let folder = out.join(ask.name.as_deref().unwrap_or_default());
         crate::fs::make_folder(&folder)?;
-        output::write(release, typed.format, &folder.join(&table))?;
+        output::write(release, format, &folder.join(&table))?;
     }
-    terminal::say(&format!("{} releases in {}, each with its release.json", releases.len(), out.display()));
     Ok(())
 }
 

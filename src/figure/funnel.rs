@@ -7,6 +7,7 @@ use super::scale::{self, Scale};
 use super::svg::{self, Node};
 use super::words::{Face, percent, whole};
 use crate::figures::grouped;
+use crate::statistics::Limits;
 
 const TICK: Face = Face::plain(10.5);
 const NAME: Face = Face::plain(10.5);
@@ -35,15 +36,6 @@ pub enum Side {
     Below,
 }
 
-/// The limits at one size.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Limits {
-    /// Of 95 % of organizations that differ by chance alone: lower and upper limit, 0 to 1.
-    pub inner: (f64, f64),
-    /// Of 99.8 %.
-    pub outer: (f64, f64),
-}
-
 /// The limits of a funnel at the sizes at which they are drawn, which rise.
 #[derive(Clone, Debug)]
 pub struct Funnel {
@@ -51,6 +43,8 @@ pub struct Funnel {
     pub target: f64,
     /// Denominator and limits there.
     pub limits: Vec<(u64, Limits)>,
+    /// Whether they are widened, because organizations differ by more than chance explains.
+    pub widened: bool,
 }
 
 /// The sizes at which limits are drawn: enough of them for a smooth line.
@@ -118,14 +112,15 @@ pub fn draw(frame: &Frame, organizations: &[Organization], funnel: &Funnel, with
         Entry { mark: Mark::Line("firm inner"), text: "95% limits".to_owned() },
     ];
     if withheld {
-        let text = "suppressed or unreliable: not in the plot";
+        let text = "suppressed: not in the plot";
         legend.push(Entry { mark: Mark::Hatched, text: text.to_owned() });
     }
-    let remarks = vec![
-        "The limits are exact binomial ones around the common rate of the organizations shown. ▲ and ▼ lie outside the \
-         99.8% limits: more than chance explains. It may be the organization, its clients, or its records; it is no ranking."
-            .to_owned(),
-    ];
+    let widened =
+        if funnel.widened { ", widened because the organizations differ by more than chance explains" } else { "" };
+    let remarks = vec![format!(
+        "The limits are exact binomial ones around the common rate of the organizations shown{widened}. ▲ and ▼ lie \
+         outside the 99.8% limits. It may be the organization, its clients, or its records; it is no ranking."
+    )];
     Drawing { nodes, height: height + 38.0, legend, remarks, ..Drawing::default() }
 }
 

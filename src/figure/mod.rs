@@ -10,7 +10,6 @@
 pub mod bar;
 pub mod frame;
 pub mod funnel;
-mod limits;
 pub mod lines;
 pub mod map;
 pub mod png;
@@ -24,6 +23,7 @@ pub mod words;
 use crate::error::{Error, Result};
 use crate::figures::grouped;
 use crate::period::ReportingPeriod;
+use crate::statistics;
 use frame::{Drawing, Entry, Frame, Mark};
 use release::{Release, Status, Value};
 use shapes::Shape;
@@ -158,8 +158,9 @@ pub fn draw(kind: Kind, release: &Release, options: &Options) -> Result<String> 
     let reading = reading(release, &groups, &drawing);
     let mut drawing = Drawing { reading, ..drawing };
     let intervals = drawing.legend.iter_mut().filter(|entry| matches!(entry.mark, Mark::Interval | Mark::Band));
-    for entry in intervals {
-        entry.text = format!("{}% confidence interval", svg::number(release.description.interval.level * 100.0));
+    let level = release.description.interval.as_ref().map(|interval| svg::number(interval.level * 100.0));
+    for (entry, level) in intervals.zip(level.iter().cycle()) {
+        entry.text = format!("{level}% confidence interval");
     }
     frame.draw(&drawing)
 }
@@ -243,20 +244,26 @@ fn frame(kind: Kind, release: &Release, groups: &Groups, options: &Options) -> F
     );
     let by: Vec<String> = groups.varying.iter().map(|column| lower_first(&column.title)).collect();
     let by = if by.is_empty() { String::new() } else { format!(", by {}", list(&by)) };
-    let title = format!("{}{}{by}, {month}", asked(&description.indicator), description.measure.title);
+    let measures = || description.from_measure.iter().chain(&description.measure);
+    let measured = measures().map(|measure| measure.title.as_str()).collect::<Vec<_>>().join(", then ");
+    let title = format!("{}{measured}{by}, {month}", asked(&description.indicator));
     let constant = groups.constant.iter().map(|(column, label)| format!("{}: {label}.", column.title));
     let cohort = format!("{}.", description.cohort.description.trim_end_matches('.'));
     let mut subtitle = constant.chain([cohort]).collect::<Vec<_>>().join(" ");
     let values: Vec<(usize, Value)> = values(release).unwrap_or_default();
     if unit(&values) == Unit::Share {
-        let denominator = description.denominator.description.trim_end_matches('.');
-        subtitle += &format!(" Denominator: {}.", lower_first(denominator));
+        for denominator in &description.denominators {
+            let name =
+                if description.denominators.len() > 1 { format!(" {}", denominator.source) } else { String::new() };
+            subtitle += &format!(" Denominator{name}: {}.", lower_first(denominator.description.trim_end_matches('.')));
+        }
     }
+    let measured = measures().map(|measure| {
+        format!("Measure {}, version {}: {}. ", measure.id, measure.version, measure.source.trim_end_matches('.'))
+    });
     let mut notes = vec![format!(
-        "Measure {}, version {}: {}. Reporting period {}. k = {}. Release {}, {} {}.",
-        description.measure.id,
-        description.measure.version,
-        description.measure.source.trim_end_matches('.'),
+        "{}Reporting period {}. k = {}. Release {}, {} {}.",
+        measured.collect::<String>(),
         description.reporting_period,
         description.disclosure.k,
         description.release_id,
@@ -289,7 +296,7 @@ fn asked(indicator: &str) -> &'static str {
         "one-visit" => "One visit from up to date: ",
         "missing" => "What is missing: ",
         "curve" => "Up to date by age: ",
-        "doses" => "Doses administered: ",
+        "doses" => "Doses administered",
         _ => "",
     }
 }
@@ -596,17 +603,23 @@ fn funnel(release: &Release, groups: &Groups, frame: &Frame) -> Result<Drawing> 
     let values = values(release)?;
     let told: Vec<(usize, u64, u64, f64)> = values
         .iter()
-        .filter(|(_, value)| matches!(value.status, Status::Shown | Status::Zero))
         .filter_map(|(row, value)| Some((*row, value.numerator?, value.denominator.filter(|n| *n > 0)?, value.rate?)))
         .collect();
     let (Some(least), Some(most)) = (told.iter().map(|one| one.2).min(), told.iter().map(|one| one.2).max()) else {
         return Err(unfit("a funnel needs rows with numerator, denominator and rate, and none is told"));
     };
-    let target = common_rate(&told);
+    let (target, factor) = if let Some(note) = release.description.funnel {
+        (note.target, note.factor_applied)
+    } else {
+        let target = common_rate(&told);
+        let counts: Vec<_> = told.iter().map(|(_, numerator, denominator, _)| (*numerator, *denominator)).collect();
+        let dispersion = statistics::overdispersion(&counts, target);
+        (target, dispersion.map_or(1.0, |dispersion| dispersion.applied()))
+    };
     let organizations: Vec<funnel::Organization> = told
         .iter()
         .map(|(row, _, denominator, rate)| {
-            let outer = limits::funnel_limits(target, *denominator).outer;
+            let outer = statistics::funnel_limits(target, *denominator, factor).outer;
             let side = if *rate > outer.1 {
                 funnel::Side::Above
             } else if *rate < outer.0 {
@@ -619,9 +632,9 @@ fn funnel(release: &Release, groups: &Groups, frame: &Frame) -> Result<Drawing> 
         })
         .collect();
     let sizes = funnel::sizes(least, most);
-    let limits = sizes.into_iter().map(|size| (size, limits::funnel_limits(target, size))).collect();
+    let limits = sizes.into_iter().map(|size| (size, statistics::funnel_limits(target, size, factor))).collect();
     let withheld = values.iter().any(|(_, value)| is_hatched(*value, Unit::Share));
-    Ok(funnel::draw(frame, &organizations, &funnel::Funnel { target, limits }, withheld))
+    Ok(funnel::draw(frame, &organizations, &funnel::Funnel { target, limits, widened: factor > 1.0 }, withheld))
 }
 
 /// Numerators over denominators of all that is told.

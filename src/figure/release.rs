@@ -19,16 +19,20 @@ pub struct Description {
     pub tool: Tool,
     /// What is asked.
     pub indicator: String,
-    /// What is measured.
-    pub measure: Measure,
+    /// What is measured; doses have no measure.
+    pub measure: Option<Measure>,
+    /// Of dropout, the earlier measure.
+    pub from_measure: Option<Measure>,
     /// Who is counted.
     pub cohort: Cohort,
-    /// What the rates are shares of.
-    pub denominator: Denominator,
+    /// What the rates are shares of; each row names its own where there are several.
+    pub denominators: Vec<Denominator>,
     /// The first columns.
     pub dimensions: Vec<Dimension>,
-    /// How intervals are made.
-    pub interval: Interval,
+    /// How intervals are made, where there are any.
+    pub interval: Option<Interval>,
+    /// What the limits of organizations come from, where the table has any.
+    pub funnel: Option<Funnel>,
     /// The month, `YYYY-MM`.
     pub reporting_period: String,
     /// How small a count may be.
@@ -71,6 +75,8 @@ pub struct Cohort {
 /// What rates are shares of.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Denominator {
+    /// Its name.
+    pub source: String,
     /// In a sentence.
     pub description: String,
 }
@@ -89,6 +95,15 @@ pub struct Dimension {
 pub struct Interval {
     /// Confidence level, 0 to 1.
     pub level: f64,
+}
+
+/// What funnel limits come from.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct Funnel {
+    /// The common rate, 0 to 1.
+    pub target: f64,
+    /// The overdispersion by whose root the limits are widened; 1 for none.
+    pub factor_applied: f64,
 }
 
 /// The policy of small counts.
@@ -240,11 +255,16 @@ impl Release {
             Some(share) if !(0.0..=1.0).contains(&share) => Err(wrong(&format!("`{column}` is no share"))),
             share => Ok(share),
         };
+        // Of a population there may be more clients than people.
+        let rate = self.number::<f64>(row, "rate")?;
+        if rate.is_some_and(|rate| !rate.is_finite() || rate < 0.0) {
+            return Err(wrong("`rate` is no rate"));
+        }
         let value = Value {
             status: status.ok_or_else(|| wrong("its status is none that is known"))?,
             numerator: self.number(row, "numerator")?,
             denominator: self.number(row, "denominator")?,
-            rate: share("rate")?,
+            rate,
             interval: share("ci_low")?.zip(share("ci_high")?),
         };
         let told = value.numerator.is_some() || value.rate.is_some();

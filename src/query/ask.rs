@@ -196,8 +196,12 @@ pub struct Asks {
 impl Asks {
     /// Reads a file; every question has a name of its own that can be the name of a folder.
     pub fn read(path: &std::path::Path) -> Result<Self> {
-        let name = path.display().to_string();
-        let asks: Self = knowledge::parse(&name, &knowledge::read(path)?)?;
+        Self::parse(&path.display().to_string(), &knowledge::read(path)?)
+    }
+
+    /// The same of a text; `name` is what errors call it.
+    pub fn parse(name: &str, text: &str) -> Result<Self> {
+        let asks: Self = knowledge::parse(name, text)?;
         let wrong = |what: String| Err(Error::usage(format!("`{name}`: {what}")));
         if asks.schema_version != 1 {
             return wrong("this program knows schema_version 1".to_owned());

@@ -32,7 +32,7 @@ fn release(indicator: &str, table: &str) -> (Vec<u8>, Vec<u8>) {
         "measure": { "id": "nis.mmr1", "title": "1 or more MMR by 24 months", "definition": "…", "source": "NIS-Child",
                      "cvx_codes": [], "version": "2026.2", "fingerprint": "0" },
         "cohort": { "description": "Clients born on or after 2018-01-01", "born_from": "2018-01-01" },
-        "denominator": { "source": "clients", "description": "Clients of the cohort" },
+        "denominators": [{ "source": "clients", "description": "Clients of the cohort" }],
         "dimensions": dimensions, "where": [], "interval": { "method": "wilson", "level": 0.95 },
         "reporting_period": "2024-12", "disclosure": { "k": 11, "reason": "…" },
         "caveats": ["The Texas registry is opt-in.", "Counts of 1 to 10 are suppressed; suppressed is not zero."],
