@@ -69,6 +69,8 @@ pub enum Verb {
     Query(Query),
     /// Draw a figure of a release: a map, bars, a trend, a funnel, a curve
     Plot(Plot),
+    /// See what changed between the releases of two months
+    Compare(Compare),
     /// Suppress the small counts of a table made elsewhere, and what would tell them
     Protect(Protect),
     /// See what can be computed of the suppressed counts of published tables
@@ -513,6 +515,30 @@ pub struct Plot {
     /// The property of each shape that holds the label of the table, such as a ZIP code
     #[arg(long, value_name = "PROPERTY", requires = "shapes")]
     pub shape_key: Option<String>,
+}
+
+/// `phds compare`
+#[derive(Debug, Args)]
+pub struct Compare {
+    /// A release of the earlier month: its table (CSV or JSON), or the folder of table and description
+    pub earlier: PathBuf,
+    /// The same question's release of the later month
+    pub later: PathBuf,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t)]
+    pub format: ComparisonFormat,
+}
+
+/// How a comparison is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum ComparisonFormat {
+    /// For people, on a terminal
+    #[default]
+    Table,
+    /// Comma-separated values, UTF-8
+    Csv,
+    /// An array of objects, one for each group
+    Json,
 }
 
 /// `phds protect`

@@ -23,6 +23,7 @@ pub mod query;
 
 pub mod disclosure;
 
+pub mod comparison;
 pub mod figure;
 pub mod output;
 

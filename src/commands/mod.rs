@@ -1,6 +1,7 @@
 //! One short function a verb: resolve, call the stages, print.
 
 mod audit;
+mod compare;
 mod demo;
 mod doctor;
 mod fetch;
@@ -39,6 +40,7 @@ pub fn run(cli: &Cli) -> Result<()> {
         Verb::Population(typed) => population::run(typed, &settings()?, reporter),
         Verb::Query(typed) => query::run(typed, &settings()?),
         Verb::Plot(typed) => plot::run(typed),
+        Verb::Compare(typed) => compare::run(typed),
         Verb::Protect(typed) => protect::run(typed, &settings()?),
         Verb::Audit(typed) => audit::run(typed, &settings()?),
         Verb::Measures(typed) => lookup::measures(typed, &settings()?),

@@ -182,7 +182,9 @@ impl Panel<'_> {
     /// Runs of points without a gap.
     fn runs<'s>(&self, series: &'s Series) -> Vec<&'s [Point]> {
         let told = |point: &Point| self.unit.amount(point.value).is_some();
-        let next = |a: &Point, b: &Point| told(a) == told(b) && b.x - a.x <= self.axis.apart * 1.01;
+        // Of a curve, a row is about all ages since the row before.
+        let near = |a: &Point, b: &Point| self.axis.stepped || b.x - a.x <= self.axis.apart * 1.01;
+        let next = |a: &Point, b: &Point| told(a) == told(b) && near(a, b);
         series.points.chunk_by(next).filter(|run| run.first().is_some_and(told)).collect()
     }
 

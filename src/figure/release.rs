@@ -29,6 +29,11 @@ pub struct Description {
     pub denominators: Vec<Denominator>,
     /// The first columns.
     pub dimensions: Vec<Dimension>,
+    /// The columns of labels.
+    pub labels: Vec<String>,
+    /// The filters, as they are written.
+    #[serde(rename = "where")]
+    pub filters: serde_json::Value,
     /// How intervals are made, where there are any.
     pub interval: Option<Interval>,
     /// What the limits of organizations come from, where the table has any.
@@ -140,6 +145,17 @@ pub enum Status {
 }
 
 impl Status {
+    /// The word in tables.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Shown => "shown",
+            Self::Zero => "zero",
+            Self::Suppressed => "suppressed",
+            Self::NotApplicable => "not_applicable",
+            Self::Unreliable => "unreliable",
+        }
+    }
+
     fn of(word: &str) -> Option<Self> {
         Some(match word {
             "shown" => Self::Shown,
@@ -157,7 +173,7 @@ impl Status {
 pub struct Value {
     /// What the row tells.
     pub status: Status,
-    /// A count.
+    /// A count; of a table of doses, these.
     pub numerator: Option<u64>,
     /// A count.
     pub denominator: Option<u64>,
@@ -256,13 +272,15 @@ impl Release {
             share => Ok(share),
         };
         // Of a population there may be more clients than people.
+        let is_population = |denominator: &Denominator| denominator.source.starts_with("population:");
+        let most = if self.description.denominators.iter().any(is_population) { f64::MAX } else { 1.0 };
         let rate = self.number::<f64>(row, "rate")?;
-        if rate.is_some_and(|rate| !rate.is_finite() || rate < 0.0) {
+        if rate.is_some_and(|rate| !(0.0..=most).contains(&rate)) {
             return Err(wrong("`rate` is no rate"));
         }
         let value = Value {
             status: status.ok_or_else(|| wrong("its status is none that is known"))?,
-            numerator: self.number(row, "numerator")?,
+            numerator: self.number(row, "numerator")?.or(self.number(row, "doses")?),
             denominator: self.number(row, "denominator")?,
             rate,
             interval: share("ci_low")?.zip(share("ci_high")?),

@@ -13,6 +13,8 @@ mod attacker;
 mod audit;
 /// Every bad input ends with the right exit code and a message that helps, and leaves nothing half-written.
 mod bad_input;
+/// `phds compare`: two months by their releases.
+mod compare;
 /// `phds demo` does the whole road in one folder.
 mod demo;
 /// The dictionary as other tools read it, held to a month as the check is.

@@ -23,17 +23,17 @@ fn release(indicator: &str, table: &str) -> (Vec<u8>, Vec<u8>) {
     let bytes = writer.into_inner().unwrap();
     let known =
         ["missing", "age_months", "at_risk", "measure", "numerator", "denominator", "rate", "ci_low", "ci_high"];
-    let names = table.columns.iter().take_while(|name| !known.contains(&name.as_str()));
-    let dimensions: Vec<_> = names.map(|name| json!({ "id": name, "title": title(name) })).collect();
+    let labels: Vec<_> = table.columns.iter().take_while(|name| !known.contains(&name.as_str())).collect();
+    let dimensions: Vec<_> = labels.iter().map(|name| json!({ "id": name, "title": title(name) })).collect();
     let description = json!({
-        "schema_version": 1, "release_id": "0123456789abcdef", "audience": "internal",
+        "schema_version": 2, "release_id": "0123456789abcdef", "audience": "internal",
         "marking": "INTERNAL: for the staff of this health department.",
         "tool": { "name": "phds", "version": "0.1.0" }, "indicator": indicator,
         "measure": { "id": "nis.mmr1", "title": "1 or more MMR by 24 months", "definition": "…", "source": "NIS-Child",
                      "cvx_codes": [], "version": "2026.2", "fingerprint": "0" },
         "cohort": { "description": "Clients born on or after 2018-01-01", "born_from": "2018-01-01" },
         "denominators": [{ "source": "clients", "description": "Clients of the cohort" }],
-        "dimensions": dimensions, "where": [], "interval": { "method": "wilson", "level": 0.95 },
+        "dimensions": dimensions, "labels": labels, "where": [], "interval": { "method": "wilson", "level": 0.95 },
         "reporting_period": "2024-12", "disclosure": { "k": 11, "reason": "…" },
         "caveats": ["The Texas registry is opt-in.", "Counts of 1 to 10 are suppressed; suppressed is not zero."],
         "table": { "format": "csv", "file": "t.csv", "sha256": phds::fs::sha256_hex(&bytes) },

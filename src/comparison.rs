@@ -1,0 +1,201 @@
+//! Two releases of one question, of two months → what changed. Only what both releases show is compared, so nothing is told
+//! that they do not tell.
+
+use comfy_table::{CellAlignment, LineStyle, Table, presets};
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+use crate::figure::release::{Release, Status};
+use crate::figures::grouped;
+
+/// One group in both months.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Change {
+    /// The labels of the group.
+    #[serde(skip)]
+    pub labels: Vec<String>,
+    /// Rate (0 to 1) or count of the earlier month; none where it is withheld or not there.
+    pub earlier: Option<f64>,
+    /// The same of the later month.
+    pub later: Option<f64>,
+    /// The later less the earlier, where both are told.
+    pub change: Option<f64>,
+    /// `shown` when both are told; otherwise what the release says that tells none, or `absent` where it has no such row.
+    pub status: &'static str,
+}
+
+/// Two releases side by side.
+#[derive(Clone, Debug)]
+pub struct Comparison {
+    title: String,
+    months: [String; 2],
+    columns: Vec<String>,
+    /// Whether rates are compared, and not counts of doses.
+    is_share: bool,
+    /// The groups, in the order of the later release; then those of the earlier one alone.
+    pub changes: Vec<Change>,
+}
+
+impl Comparison {
+    /// Compares two releases. Refused are those of different questions, and two of one month.
+    pub fn of(earlier: &Release, later: &Release) -> Result<Self> {
+        let different = |what: &str| {
+            Err(Error::usage(format!("the two releases differ in {what}"))
+                .hint("ask both months the same question, by one version of the program"))
+        };
+        let (a, b) = (&earlier.description, &later.description);
+        let measures = |release: &Release| {
+            let both = [&release.description.measure, &release.description.from_measure];
+            both.map(|measure| measure.as_ref().map(|measure| (measure.id.clone(), measure.version.clone())))
+        };
+        if a.indicator != b.indicator {
+            return different("what they tell");
+        }
+        if measures(earlier) != measures(later) {
+            return different("their measure or its version");
+        }
+        if a.labels != b.labels || a.filters != b.filters {
+            return different("their dimensions or filters");
+        }
+        let sources = |release: &Release| {
+            let sources = release.description.denominators.iter().map(|denominator| denominator.source.clone());
+            sources.collect::<Vec<_>>()
+        };
+        if sources(earlier) != sources(later) {
+            return different("their denominators");
+        }
+        if a.reporting_period >= b.reporting_period {
+            return Err(Error::usage("the first release must be of an earlier month than the second"));
+        }
+        let is_share = later.table.column("rate").is_some();
+        if later.table.column("age_months").is_some() || (!is_share && later.table.column("doses").is_none()) {
+            return Err(Error::usage("rates and doses are compared, and these releases have neither for a group")
+                .hint("draw curves with `phds plot --kind curve`"));
+        }
+        let column = if is_share { "rate" } else { "doses" };
+        let (before, after) = (rows(earlier, column)?, rows(later, column)?);
+        let mut changes: Vec<Change> = Vec::new();
+        for (labels, now) in &after {
+            let then = before.iter().find(|(other, _)| other == labels).map(|(_, then)| *then);
+            changes.push(change(labels, then, Some(*now)));
+        }
+        for (labels, then) in &before {
+            if !after.iter().any(|(other, _)| other == labels) {
+                changes.push(change(labels, Some(*then), None));
+            }
+        }
+        let measure = b.measure.as_ref().map_or("All vaccines", |measure| measure.title.as_str());
+        Ok(Self {
+            title: format!("{measure}: {} and {}", a.reporting_period, b.reporting_period),
+            months: [a.reporting_period.clone(), b.reporting_period.clone()],
+            columns: b.labels.clone(),
+            is_share,
+            changes,
+        })
+    }
+
+    /// CSV: the labels, then `earlier`, `later`, `change` and `status`.
+    pub fn to_csv(&self) -> Result<Vec<u8>> {
+        let failed = |_| Error::internal("a comparison has no CSV form");
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        let header = self.columns.iter().map(String::as_str).chain(["earlier", "later", "change", "status"]);
+        writer.write_record(header).map_err(failed)?;
+        for change in &self.changes {
+            let numbers = [change.earlier, change.later, change.change];
+            let numbers = numbers.map(|number| match number {
+                Some(number) if self.is_share => format!("{number:.6}"),
+                Some(number) => format!("{number:.0}"),
+                None => String::new(),
+            });
+            let row = change.labels.iter().cloned().chain(numbers).chain([change.status.to_owned()]);
+            writer.write_record(row.collect::<Vec<_>>()).map_err(failed)?;
+        }
+        writer.into_inner().map_err(|_| Error::internal("a comparison has no CSV form"))
+    }
+
+    /// An array of objects with the columns of the CSV.
+    pub fn to_json(&self) -> Result<Vec<u8>> {
+        let failed = |_| Error::internal("a comparison has no JSON form");
+        let rows = self.changes.iter().map(|change| {
+            let labels = self.columns.iter().cloned().zip(change.labels.iter().map(|label| label.as_str().into()));
+            let mut row: serde_json::Map<String, serde_json::Value> = labels.collect();
+            if let serde_json::Value::Object(numbers) = serde_json::to_value(change)? {
+                row.extend(numbers);
+            }
+            Ok::<_, serde_json::Error>(row)
+        });
+        let rows = rows.collect::<std::result::Result<Vec<_>, _>>().map_err(failed)?;
+        let mut text = serde_json::to_vec_pretty(&rows).map_err(failed)?;
+        text.push(b'\n');
+        Ok(text)
+    }
+
+    /// A table for people.
+    pub fn to_text(&self, marking: &str) -> String {
+        let mut table = Table::new();
+        table.load_style(presets::NOTHING.header_separator(LineStyle::none().fill('─').junction('─')));
+        let titles = self.columns.iter().map(|column| column.replace('_', " "));
+        let [earlier, later] = self.months.clone();
+        table.set_header(titles.chain([earlier, later, "Change".to_owned()]));
+        for change in &self.changes {
+            let told = |number: Option<f64>| match number {
+                Some(number) if self.is_share => format!("{:.1} %", number * 100.0),
+                Some(number) => whole(number),
+                None => "·".to_owned(),
+            };
+            let moved = change.change.map_or_else(
+                || change.status.replace('_', " "),
+                |number| if self.is_share { format!("{:+.1} points", number * 100.0) } else { format!("{number:+.0}") },
+            );
+            let numbers = [told(change.earlier), told(change.later), moved];
+            table.add_row(change.labels.iter().cloned().chain(numbers));
+        }
+        for at in self.columns.len()..self.columns.len() + 3 {
+            if let Some(column) = table.column_mut(at) {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+        format!(
+            "{marking}\n\n{}\n\n{table}\n\nA change has no interval: most clients are in both months, so the two are not \
+             independent.\n",
+            self.title
+        )
+    }
+}
+
+/// A count of doses.
+fn whole(number: f64) -> String {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count that was read as one")]
+    let count = number.max(0.0) as u64;
+    grouped(count)
+}
+
+/// The labels of each row, and what it tells in a column: a number, or the status without one.
+type Row = (Vec<String>, std::result::Result<f64, Status>);
+
+fn rows(release: &Release, column: &str) -> Result<Vec<Row>> {
+    (0..release.table.len())
+        .map(|row| {
+            let labels = release.description.labels.iter();
+            let labels = labels.map(|label| release.table.cell(row, label).unwrap_or_default().to_owned());
+            let status = release.value(row)?.status;
+            Ok((labels.collect(), release.number::<f64>(row, column)?.ok_or(status)))
+        })
+        .collect()
+}
+
+fn change(
+    labels: &[String],
+    earlier: Option<std::result::Result<f64, Status>>,
+    later: Option<std::result::Result<f64, Status>>,
+) -> Change {
+    let told = |side: Option<std::result::Result<f64, Status>>| side.and_then(std::result::Result::ok);
+    let status = [later, earlier].into_iter().find_map(|side| match side {
+        None => Some("absent"),
+        Some(Err(status)) => Some(status.word()),
+        Some(Ok(_)) => None,
+    });
+    let (earlier, later) = (told(earlier), told(later));
+    let change = earlier.zip(later).map(|(earlier, later)| later - earlier);
+    Change { labels: labels.to_vec(), earlier, later, change, status: status.unwrap_or("shown") }
+}

@@ -1,0 +1,74 @@
+//! Two months of which everything can be counted by hand, compared by their releases.
+
+use crate::support::{Month, TestContext, csv_rows};
+
+/// A store with two months, and a release of each: `2024-11.csv` and `2024-12.csv`, in folders of their own.
+fn two_months() -> TestContext {
+    let context = TestContext::new();
+    for (period, month) in [
+        (
+            "2024-11",
+            "clients | CLIENT COUNTY | CVX CODE | BIRTH DATE | VACCINATION DATE
+             50 a    | Travis        | 03       | 2021-06-15 | 2022-07-01
+             50 b    | Travis        | 08       | 2021-06-15 | 2022-07-01
+             20 c    | Hays          | 03       | 2021-06-15 | 2022-07-01
+             20 d    | Hays          | 08       | 2021-06-15 | 2022-07-01
+             40 e    | Bexar         | 03       | 2021-06-15 | 2022-07-01",
+        ),
+        (
+            "2024-12",
+            "clients | CLIENT COUNTY | CVX CODE | BIRTH DATE | VACCINATION DATE
+             60 a    | Travis        | 03       | 2021-06-15 | 2022-07-01
+             40 b    | Travis        | 08       | 2021-06-15 | 2022-07-01
+             35 c    | Hays          | 03       | 2021-06-15 | 2022-07-01
+             5 d     | Hays          | 08       | 2021-06-15 | 2022-07-01
+             30 f    | Comal         | 03       | 2021-06-15 | 2022-07-01",
+        ),
+    ] {
+        context.put(&format!("{period}.csv"), Month::of(month).bytes());
+        context.phds(&format!("load {period}.csv --period {period} --store store")).done();
+        for (name, ask) in [("coverage", "coverage --measure nis.mmr1 --by county"), ("doses", "doses --by county")] {
+            let out = format!("{period}/{name}/t.csv");
+            context.put(&format!("{period}/{name}/.keep"), "");
+            context.phds(&format!("query {ask} --period {period} --store store --format csv --out {out}")).ended(0);
+        }
+    }
+    context
+}
+
+#[test]
+fn what_both_months_show_is_compared_and_nothing_else() {
+    let context = two_months();
+    let rows = |name: &str| {
+        csv_rows(&context.phds(&format!("compare 2024-11/{name} 2024-12/{name} --format csv")).done().stdout)
+    };
+    assert_eq!(
+        rows("coverage"),
+        [
+            ["county", "earlier", "later", "change", "status"],
+            // Forty of forty, and no longer there; not there, and thirty of thirty.
+            ["Comal", "", "1.000000", "", "absent"],
+            // 20 of 40, and of the later month five are too few to be told.
+            ["Hays", "0.500000", "", "", "suppressed"],
+            ["Travis", "0.500000", "0.600000", "0.100000", "shown"],
+            ["Bexar", "1.000000", "", "", "absent"],
+        ]
+    );
+    assert_eq!(rows("doses")[3], ["Travis", "100", "100", "0", "shown"]);
+    let text = context.phds("compare 2024-11/coverage 2024-12/coverage").done().text();
+    assert!(text.starts_with("INTERNAL") && text.contains("+10.0 points"), "{text}");
+}
+
+#[test]
+fn only_one_question_of_two_months_is_compared() {
+    let context = two_months();
+    for (arguments, why) in [
+        ("2024-12/coverage 2024-11/coverage", "of an earlier month"),
+        ("2024-11/coverage 2024-11/coverage", "of an earlier month"),
+        ("2024-11/coverage 2024-12/doses", "differ in what they tell"),
+        ("2024-11/coverage 2024-12/nothing", "there is no file"),
+    ] {
+        let outcome = context.phds(&format!("compare {arguments}")).ended(2);
+        assert!(outcome.stderr.contains(why), "{arguments}: {}", outcome.stderr);
+    }
+}
