@@ -2,7 +2,7 @@
 //! that are.
 //!
 //! A [`Cube`] is the shape of a table with all its margins. [`protect`] chooses a pattern for its counts and proves it;
-//! [`audit`] takes what is published, of one table or of several that are linked, and finds the values that every
+//! [`audit()`] takes what is published, of one table or of several that are linked, and finds the values that every
 //! suppressed cell may still have.
 
 mod attack;

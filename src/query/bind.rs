@@ -1,0 +1,297 @@
+//! What is asked → a question about what exists. Every error names the nearest thing that does.
+
+use std::collections::BTreeSet;
+
+use chrono::{Datelike, NaiveDate};
+
+use super::ask::{Ask, Attribution, AttributionChoice, Denominator, Indicator};
+use super::axis::{Axis, Filter};
+use super::{Context, Question};
+use crate::dictionary::names;
+use crate::error::{Error, Result};
+use crate::measure::Requirement;
+use crate::population::Population;
+
+/// So many measures are named where one does not suit.
+const LISTED: usize = 12;
+
+impl<'a> Question<'a> {
+    /// Binds a question to what is there; every error names the nearest thing that exists.
+    pub fn bind(ask: &Ask, context: Context<'a>) -> Result<Self> {
+        let Context { dictionary, partition, .. } = context;
+        let manifest = partition.manifest();
+        if manifest.dictionary != dictionary.edition() {
+            return Err(Error::usage(format!(
+                "the month {} was loaded with another dictionary",
+                manifest.reporting_period
+            ))
+            .hint("name the same dictionary file in phds.toml, or load the month again"));
+        }
+        // What is a dose, and when one was due, is of this file and of no measure.
+        if manifest.opportunities.as_ref() != Some(context.measures.opportunities().edition()) {
+            return Err(Error::usage(format!(
+                "the month {} was loaded with other opportunities",
+                manifest.reporting_period
+            ))
+            .hint("load the month again: histories are evaluated then"));
+        }
+        let period_end = manifest.reporting_period.last_day();
+        let as_of = ask.as_of.unwrap_or(period_end);
+        if as_of > period_end {
+            return Err(Error::usage(format!(
+                "the as-of date is after the last day of the reporting period, {period_end}"
+            )));
+        }
+        // A free choice of days would let two tables differ by the clients of one day.
+        if as_of.checked_add_days(chrono::Days::new(1)).is_none_or(|next| next.day() != 1) {
+            return Err(Error::usage("the as-of date must be the last day of a month"));
+        }
+        let mut question = Self {
+            context,
+            indicator: ask.indicator,
+            measure: None,
+            from: None,
+            by: Vec::new(),
+            filters: Vec::new(),
+            as_of,
+            denominators: Vec::new(),
+            populations: Vec::new(),
+            attributions: vec![Attribution::Last],
+            resident: None,
+            standardize: None,
+            funnel: ask.funnel,
+        };
+        question.bind_measures(ask)?;
+        question.bind_dimensions(ask)?;
+        question.bind_denominators(ask)?;
+        question.bind_attribution(ask)?;
+        question.bind_adjustment(ask)?;
+        Ok(question)
+    }
+
+    fn bind_measures(&mut self, ask: &Ask) -> Result<()> {
+        let name = ask.indicator.name();
+        let named = |id: &Option<String>, flag: &str| match id {
+            Some(id) => self.context.measures.position(id),
+            None => {
+                Err(Error::usage(format!("`{name}` needs a measure in `{flag}`")).hint("`phds measures` lists them"))
+            }
+        };
+        match ask.indicator {
+            Indicator::Doses if ask.measure.is_some() => {
+                return Err(Error::usage("doses are counted by vaccine, and not for a measure")
+                    .hint("use `--by vaccine_group`, or `--where vaccine_group=…`"));
+            }
+            Indicator::Doses => {}
+            Indicator::Dropout => {
+                (self.from, self.measure) = (Some(named(&ask.measure, "--measure")?), Some(named(&ask.to, "--to")?));
+            }
+            _ => self.measure = Some(named(&ask.measure, "--measure")?),
+        }
+        if ask.to.is_some() && ask.indicator != Indicator::Dropout {
+            return Err(Error::usage("`--to` is for dropout only"));
+        }
+        let manifest = self.context.partition.manifest();
+        for at in self.from.into_iter().chain(self.measure) {
+            let measure = self.measure_at(at);
+            let fingerprint = &self.context.measures.fingerprints()[at];
+            if !manifest.measures.iter().any(|edition| edition.id == measure.id && edition.fingerprint == *fingerprint)
+            {
+                return Err(Error::usage(format!(
+                    "the month {} was loaded with another definition of `{}`",
+                    manifest.reporting_period, measure.id
+                ))
+                .hint("load the month again: histories are evaluated then"));
+            }
+            self.suits(at)?;
+        }
+        Ok(())
+    }
+
+    /// Whether a measure has what the indicator needs.
+    fn suits(&self, at: usize) -> Result<()> {
+        let (name, id) = (self.indicator.name(), &self.measure_at(at).id);
+        let Some(why) = self.lacking(at) else { return Ok(()) };
+        let others = (0..self.context.measures.measures().len()).filter(|other| self.lacking(*other).is_none());
+        let others: Vec<_> = others.map(|other| self.measure_at(other).id.as_str()).collect();
+        let more = match others.len().saturating_sub(LISTED) {
+            0 => String::new(),
+            more => format!(", and {more} more of `phds measures`"),
+        };
+        let listed = others[..others.len().min(LISTED)].join(", ");
+        Err(Error::usage(format!("`{name}` cannot be asked of `{id}`: {why}"))
+            .hint(format!("it can be asked of {listed}{more}")))
+    }
+
+    /// What a measure lacks that the indicator needs.
+    fn lacking(&self, at: usize) -> Option<String> {
+        let measures = self.context.measures;
+        let requirement = &measures.requirements()[at];
+        if self.indicator != Indicator::Coverage && matches!(requirement, Requirement::NoneOf(_)) {
+            return Some("it counts those without a vaccine".to_owned());
+        }
+        let without = |has: &dyn Fn(usize) -> bool, what: &str| {
+            let parts = measures.deciding(at).into_iter().filter(|part| !has(*part));
+            let parts = parts.map(|part| self.measure_at(part).id.clone()).collect::<Vec<_>>().join(", ");
+            (!parts.is_empty()).then(|| format!("{what} ({parts})"))
+        };
+        match self.indicator {
+            Indicator::Missing => {
+                let combined = matches!(requirement, Requirement::AllOf(parts) if parts.len() > 1);
+                (!combined).then(|| "it is no combination of measures".to_owned())
+            }
+            Indicator::OnTime => {
+                without(&|part| self.measure_at(part).late_after.is_some(), "from when on a dose is late is not known")
+            }
+            Indicator::Potential | Indicator::Missed => {
+                without(&|part| measures.potential(part).is_some(), "minimum ages and intervals are not known")
+            }
+            Indicator::OneVisit if measures.near(at).is_none() => {
+                Some("it is no combination of which the last visit is looked for".to_owned())
+            }
+            _ => None,
+        }
+    }
+
+    fn bind_dimensions(&mut self, ask: &Ask) -> Result<()> {
+        if ask.by.is_empty() {
+            return Err(
+                Error::usage("a table needs at least one dimension in `--by`").hint("`phds dimensions` lists them")
+            );
+        }
+        let find = |id: &str| {
+            let axis = Axis::find(self.context.dictionary, id)?;
+            if axis.is_of_doses() && self.indicator != Indicator::Doses {
+                let id = &axis.dimension.id;
+                return Err(Error::usage(format!(
+                    "`{id}` is of doses, and `{}` counts clients",
+                    self.indicator.name()
+                ))
+                .hint("`phds query doses` takes it"));
+            }
+            Ok(axis)
+        };
+        let by = ask.by.iter().map(|id| find(id)).collect::<Result<Vec<_>>>()?;
+        for (at, axis) in by.iter().enumerate() {
+            let id = &axis.dimension.id;
+            if by[..at].iter().any(|earlier| earlier.dimension.id == *id) {
+                return Err(Error::usage(format!("the dimension `{id}` is there twice in `--by`")));
+            }
+        }
+        let mut filters: Vec<Filter<'a>> = Vec::new();
+        for filter in &ask.filters {
+            let axis = find(&filter.dimension)?;
+            let id = &axis.dimension.id;
+            if filters.iter().any(|earlier| earlier.axis.dimension.id == *id) {
+                return Err(Error::usage(format!("the dimension `{id}` is filtered twice"))
+                    .hint(format!("write `--where {id}=A,B`")));
+            }
+            filters.push(axis.filter(&filter.values)?);
+        }
+        // The same question is the same release, in whatever order its filters were typed.
+        filters.sort_by(|a, b| a.axis.dimension.id.cmp(&b.axis.dimension.id));
+        (self.by, self.filters) = (by, filters);
+        Ok(())
+    }
+
+    fn bind_denominators(&mut self, ask: &Ask) -> Result<()> {
+        let mut denominators =
+            ask.denominators.iter().map(|name| Denominator::parse(name)).collect::<Result<Vec<_>>>()?;
+        // The widest first: it is the one that is shown when another differs from it by few clients.
+        denominators.sort();
+        denominators.dedup();
+        if !denominators.is_empty()
+            && matches!(self.indicator, Indicator::Doses | Indicator::Curve | Indicator::Missing)
+        {
+            return Err(Error::usage(format!("`{}` takes no `--denominator`", self.indicator.name())));
+        }
+        if denominators.is_empty() {
+            denominators.push(Denominator::Clients);
+        }
+        if denominators.contains(&Denominator::Resident) {
+            if self.context.counties.is_empty() {
+                return Err(Error::usage("the denominator `resident` needs the counties of the department")
+                    .hint("set `counties` in the section [query] of phds.toml"));
+            }
+            self.resident = Some(Axis::find(self.context.dictionary, names::COUNTY)?.filter(self.context.counties)?);
+        }
+        for denominator in &denominators {
+            if let Denominator::Population(name) = denominator {
+                self.populations.push(self.population(name)?);
+            }
+        }
+        self.denominators = denominators;
+        Ok(())
+    }
+
+    /// A population file, and the years of birth that it has and that are wholly in the cohort.
+    fn population(&self, name: &str) -> Result<(Population, BTreeSet<i32>)> {
+        let none_of = |at| matches!(self.context.measures.requirements()[at], Requirement::NoneOf(_));
+        if matches!(self.indicator, Indicator::Dropout | Indicator::OneVisit) || self.measure.is_some_and(none_of) {
+            return Err(Error::usage(format!(
+                "`population:{name}` is of all people, and the question of those in the file"
+            ))
+            .hint("leave the denominator away"));
+        }
+        let population = Population::open(self.context.store, self.context.dictionary, name)?;
+        let (from, to) = self.born();
+        let wholly = |year: &i32| {
+            let day = |month, day| NaiveDate::from_ymd_opt(*year, month, day);
+            day(1, 1).is_some_and(|first| first >= from) && day(12, 31).is_some_and(|last| last <= to)
+        };
+        let years: BTreeSet<i32> = population.birth_years().into_iter().filter(wholly).collect();
+        if years.is_empty() {
+            return Err(Error::usage(format!("`population:{name}` has no year of birth that is wholly in the cohort"))
+                .hint(format!("the cohort is born from {from} to {to}")));
+        }
+        // Whether it has the dimensions is known before anything is counted.
+        self.people(&population, &years)?;
+        Ok((population, years))
+    }
+
+    fn bind_attribution(&mut self, ask: &Ask) -> Result<()> {
+        let used = self.is_attributed();
+        match ask.attribution {
+            Some(_) if !used => {
+                return Err(
+                    Error::usage("`--attribution` is for tables of organizations").hint("add `--by organization`")
+                );
+            }
+            Some(AttributionChoice::Any | AttributionChoice::All) if self.indicator == Indicator::Doses => {
+                return Err(Error::usage("a dose is of one organization")
+                    .hint("use `--by given_by`, or another rule of attribution"));
+            }
+            Some(choice) if choice.rules().len() > 1 && self.denominators.len() > 1 => {
+                return Err(Error::usage(
+                    "several rules of attribution and several denominators are too much for one table",
+                )
+                .hint("ask twice"));
+            }
+            Some(choice) => self.attributions = choice.rules().to_vec(),
+            None => {}
+        }
+        Ok(())
+    }
+
+    fn bind_adjustment(&mut self, ask: &Ask) -> Result<()> {
+        let one_rule = self.attributions.len() == 1 && self.denominators.len() == 1;
+        if let Some(id) = &ask.standardize {
+            let wrong = |what: &str, hint: &str| Err(Error::usage(what).hint(hint));
+            let Some(at) = self.by.iter().position(|axis| axis.dimension.id == *id) else {
+                return wrong("`--standardize` takes a dimension of the table", &format!("add `{id}` to `--by`"));
+            };
+            if self.by.len() < 2 || !one_rule || self.funnel {
+                return wrong(
+                    "`--standardize` needs another dimension, one denominator and one rule of attribution",
+                    "for example `--by county,birth_year --standardize birth_year`",
+                );
+            }
+            self.standardize = Some(at);
+        }
+        if self.funnel && (self.by.len() != 1 || self.attributions().is_empty() || !one_rule) {
+            return Err(Error::usage("`--funnel` is for a table of organizations and nothing else")
+                .hint("use `--by organization`, with one denominator and one rule of attribution"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,293 @@
+//! A question → plans, and what the engine counts → a table.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::ask::{Attribution, Denominator, Indicator};
+use super::axis::Axis;
+use super::engine::{Engine, Group};
+use super::plan::{AggregatePlan, Column, Condition, Count, Expression, Rows, Value};
+use super::{Question, RawCounts, RawStep, RawTable};
+use crate::calendar;
+use crate::dictionary::names;
+use crate::error::{Error, Result};
+use crate::measure::{Cutoff, Requirement, age_column};
+use crate::population::Population;
+
+impl Question<'_> {
+    /// Counts distinct clients, or doses, by group.
+    pub fn count(&self, engine: &mut dyn Engine) -> Result<RawTable> {
+        let mut columns: Vec<String> = self.by().map(|dimension| dimension.id.clone()).collect();
+        let several = (self.attributions.len() > 1, self.denominators.len() > 1);
+        columns.extend(several.0.then(|| "attribution".to_owned()));
+        columns.extend(several.1.then(|| "denominator_source".to_owned()));
+        let mut counts = match self.indicator {
+            Indicator::Doses => RawCounts::Doses(BTreeMap::new()),
+            Indicator::Curve => RawCounts::Curves(BTreeMap::new()),
+            Indicator::Missing => RawCounts::Sets(BTreeMap::new()),
+            _ => RawCounts::Shares(BTreeMap::new()),
+        };
+        for attribution in &self.attributions {
+            for group in engine.aggregate(&self.plan(*attribution)?)? {
+                let values = self.by.iter().zip(&group.key);
+                let mut labels: Vec<_> = values.map(|(axis, value)| axis.label(value.as_deref())).collect();
+                labels.extend(several.0.then(|| attribution.name().to_owned()));
+                self.add(&mut counts, labels, &group)?;
+            }
+        }
+        if let RawCounts::Shares(shares) = &mut counts {
+            for (population, years) in &self.populations {
+                for (mut labels, people) in self.people(population, years)? {
+                    labels.extend(several.1.then(|| format!("population:{}", population.note().name)));
+                    shares.entry(labels).or_default().denominator = people;
+                }
+            }
+        }
+        if let RawCounts::Curves(curves) = &mut counts {
+            for steps in curves.values_mut() {
+                follow(steps);
+            }
+        }
+        Ok(RawTable { columns, counts })
+    }
+
+    /// Adds a group to the table. A recorded "unknown" and a missing value read the same, so they are one group.
+    fn add(&self, counts: &mut RawCounts, mut labels: Vec<String>, group: &Group) -> Result<()> {
+        let wrong = || Error::internal("the embedded query engine answers in another form");
+        let further = group.key.get(self.by.len()..).ok_or_else(wrong)?;
+        // A dose before birth, were there one, would be of a negative age.
+        let number = |value: &Option<String>| {
+            let number = value.as_deref().map(str::parse::<i64>).transpose().map_err(|_| wrong())?;
+            Ok::<_, Error>(number.map(|number| usize::try_from(number).unwrap_or(0)))
+        };
+        match counts {
+            RawCounts::Shares(shares) => {
+                for (denominator, pair) in self.denominators.iter().zip(group.counts.chunks_exact(2)) {
+                    let &[all, some] = pair else { return Err(wrong()) };
+                    if some > all {
+                        return Err(Error::internal("the embedded query engine counts wrongly"));
+                    }
+                    let mut labels = labels.clone();
+                    labels.extend((self.denominators.len() > 1).then(|| denominator.name()));
+                    let share = shares.entry(labels).or_default();
+                    share.numerator += some;
+                    // People of a population file are not among the clients that are counted.
+                    share.denominator += if matches!(denominator, Denominator::Population(_)) { 0 } else { all };
+                }
+            }
+            RawCounts::Sets(groups) => {
+                let parts = self.measure.map(|at| self.context.measures.deciding(at)).unwrap_or_default();
+                let mut missing = Vec::new();
+                for (part, value) in parts.into_iter().zip(further) {
+                    if number(value)? == Some(0) {
+                        missing.push(self.measure_at(part).id.as_str());
+                    }
+                }
+                let set = if missing.is_empty() { "none".to_owned() } else { missing.join(" + ") };
+                let count = group.counts.first().ok_or_else(wrong)?;
+                *groups.entry(std::mem::take(&mut labels)).or_default().entry(set).or_default() += count;
+            }
+            RawCounts::Doses(doses) => {
+                let &[number, persons] = group.counts.as_slice() else { return Err(wrong()) };
+                let count = doses.entry(labels).or_default();
+                count.doses += number;
+                count.persons += persons;
+            }
+            RawCounts::Curves(curves) => {
+                let [followed, event] = further else { return Err(wrong()) };
+                let months = usize::try_from(self.curve_months()).map_err(|_| wrong())?;
+                let steps = curves.entry(labels).or_insert_with(|| vec![RawStep::default(); months]);
+                let followed = number(followed)?.ok_or_else(wrong)?.min(months);
+                let count = group.counts.first().ok_or_else(wrong)?;
+                // An event in a month of age that the client has not ended is not yet seen.
+                match number(event)?.filter(|event| *event < followed) {
+                    Some(event) => steps[event].events += count,
+                    None if followed < months => steps[followed].censored += count,
+                    // Followed to the end of the curve without an event: at risk in all steps.
+                    None => steps.last_mut().ok_or_else(wrong)?.at_risk += count,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The people of a population file by the labels of the table.
+    pub(super) fn people(&self, population: &Population, years: &BTreeSet<i32>) -> Result<BTreeMap<Vec<String>, u64>> {
+        let by: Vec<_> = self.by().map(|dimension| dimension.id.clone()).collect();
+        let filters: Vec<_> =
+            self.filters().map(|(dimension, labels)| (dimension.id.clone(), labels.to_vec())).collect();
+        population.counts(&by, &filters, |year| years.contains(&year))
+    }
+
+    fn plan(&self, attribution: Attribution) -> Result<AggregatePlan> {
+        let mut group_by: Vec<_> = self.by.iter().map(|axis| axis.expression(attribution)).collect();
+        let mut conditions: Vec<_> = self.filters.iter().map(|filter| filter.condition(attribution)).collect();
+        let (rows, counts) = match self.measure {
+            None => {
+                let by_group = self.axes().any(Axis::is_vaccine_group);
+                conditions.push(Condition::NotAfter(Column::Dose(names::VACCINATION_DATE.to_owned()), self.as_of));
+                let counted = if by_group { "group_dose" } else { "dose" };
+                conditions.push(Condition::True(Column::Dose(counted.to_owned())));
+                let rows = if self.axes().all(Axis::is_of_doses_alone) { Rows::Doses } else { Rows::DosesOfClients };
+                (rows, vec![Count::Rows(Vec::new()), Count::Clients])
+            }
+            Some(measure) => {
+                let (from, to) = self.born();
+                conditions.push(Condition::NotBefore(birth(), from));
+                conditions.push(Condition::NotAfter(birth(), to));
+                let of_clients = Rows::Clients;
+                let rows = if attribution == Attribution::Any { Rows::ClientsByOrganization } else { of_clients };
+                match self.indicator {
+                    Indicator::Curve => {
+                        group_by.extend(self.times(measure));
+                        (rows, vec![Count::Rows(Vec::new())])
+                    }
+                    Indicator::Missing => {
+                        let parts = self.context.measures.deciding(measure);
+                        group_by.extend(
+                            parts.iter().map(|part| Expression::Holds(Box::new(self.in_time(&[*part], measure)))),
+                        );
+                        (rows, vec![Count::Rows(Vec::new())])
+                    }
+                    _ => (rows, self.shares(measure)?),
+                }
+            }
+        };
+        Ok(AggregatePlan { rows, group_by, conditions, counts })
+    }
+
+    /// Denominator and numerator for each denominator that is asked for.
+    fn shares(&self, measure: usize) -> Result<Vec<Count>> {
+        let (of_whom, who) = self.share(measure)?;
+        let counts = self.denominators.iter().flat_map(|denominator| {
+            let among = match denominator {
+                Denominator::Clients => None,
+                Denominator::Population(name) => {
+                    let mut years = self.populations.iter().filter(|(population, _)| population.note().name == *name);
+                    years.next().map(|(_, years)| Condition::In {
+                        of: Expression::Year(birth()),
+                        values: years.iter().map(|year| Value::Integer(*year)).collect(),
+                        or_null: false,
+                    })
+                }
+                Denominator::Resident => self.resident.as_ref().map(|filter| filter.condition(Attribution::Last)),
+                Denominator::Active(Reverse(years)) => {
+                    let since = calendar::born_by(calendar::day(self.as_of), years * 12);
+                    let last = Column::Client("last_vaccination".to_owned());
+                    Some(Condition::NotBefore(last, calendar::date(since + 1)))
+                }
+            };
+            let all: Vec<_> = of_whom.iter().cloned().chain(among).collect();
+            let some = all.iter().cloned().chain([who.clone()]).collect();
+            [Count::Rows(all), Count::Rows(some)]
+        });
+        Ok(counts.collect())
+    }
+
+    /// Beyond the cohort, whom the indicator is about; and of these, those whom it counts.
+    fn share(&self, measure: usize) -> Result<(Vec<Condition>, Condition)> {
+        let measures = self.context.measures;
+        let parts = measures.deciding(measure);
+        let missing = || Error::internal("a measure lacks what its indicator needs");
+        let in_time = self.in_time(&parts, measure);
+        let by_now = || {
+            let met = parts.iter().map(|part| Condition::NotAfter(self.met(*part), self.as_of));
+            Condition::All(met.collect())
+        };
+        Ok(match self.indicator {
+            Indicator::Late => (Vec::new(), Condition::All(vec![by_now(), in_time.not()])),
+            Indicator::OnTime => {
+                let each = parts.iter().map(|part| {
+                    let age = self.measure_at(*part).late_after.ok_or_else(missing)?;
+                    let months = i32::try_from(age.months()).map_err(|_| missing())?;
+                    let age_then = Expression::Months { birth: birth(), day: self.met(*part), less: age.days() };
+                    Ok(Condition::Less(age_then, months))
+                });
+                (Vec::new(), Condition::All(each.collect::<Result<_>>()?))
+            }
+            Indicator::Dropout => {
+                let from = measures.deciding(self.from.ok_or_else(missing)?);
+                (vec![self.in_time(&from, measure)], in_time.not())
+            }
+            Indicator::Potential | Indicator::Missed => {
+                let could = parts.iter().map(|part| {
+                    let column = measures.potential(*part).ok_or_else(missing)?;
+                    Ok(self.reached(Column::Client(column), measure))
+                });
+                let could = Condition::All(could.collect::<Result<_>>()?);
+                let missed = self.indicator == Indicator::Missed;
+                (Vec::new(), if missed { Condition::All(vec![could, in_time.not()]) } else { could })
+            }
+            Indicator::OneVisit => {
+                let near = Column::Client(measures.near(measure).ok_or_else(missing)?);
+                (vec![by_now().not()], Condition::NotAfter(near, self.as_of))
+            }
+            _ => match &measures.requirements()[measure] {
+                Requirement::Series(_) | Requirement::AllOf(_) => (Vec::new(), in_time),
+                Requirement::NoneOf(_) => {
+                    let each = parts.iter().map(|part| self.in_time(&[*part], measure).not());
+                    (Vec::new(), Condition::All(each.collect()))
+                }
+            },
+        })
+    }
+
+    /// The column with the day on which a series was complete.
+    fn met(&self, part: usize) -> Column {
+        Column::Client(self.measure_at(part).column())
+    }
+
+    /// All of these series are complete by the age and the cutoff of a measure.
+    fn in_time(&self, parts: &[usize], measure: usize) -> Condition {
+        Condition::All(parts.iter().map(|part| self.reached(self.met(*part), measure)).collect())
+    }
+
+    /// A day is in time by the age and the cutoff of a measure.
+    fn reached(&self, day: Column, measure: usize) -> Condition {
+        let measure = self.measure_at(measure);
+        let age = Column::Client(age_column(measure.by_age_months));
+        match measure.cutoff {
+            Cutoff::BeforeBirthday => Condition::Before(day, age),
+            Cutoff::ThroughBirthday => Condition::Through(day, age),
+        }
+    }
+
+    /// For a curve: the month of age to which a client is followed, and the one in which all parts were complete.
+    fn times(&self, measure: usize) -> [Expression; 2] {
+        let parts = self.context.measures.deciding(measure);
+        let complete = parts.iter().map(|part| Condition::NotAfter(self.met(*part), self.as_of)).collect();
+        let months = parts.iter().map(|part| Expression::Months { birth: birth(), day: self.met(*part), less: 0 });
+        [
+            Expression::MonthsBy { birth: birth(), day: self.as_of },
+            Expression::Where(Box::new(Condition::All(complete)), Box::new(Expression::Largest(months.collect()))),
+        ]
+    }
+}
+
+fn birth() -> Column {
+    Column::Client(names::BIRTH_DATE.to_owned())
+}
+
+/// Who is at risk in each step, from the events and the censored of all steps. The last step holds those who were
+/// followed to the end without an event.
+fn follow(steps: &mut [RawStep]) {
+    let mut later = steps.last_mut().map_or(0, |last| std::mem::take(&mut last.at_risk));
+    for step in steps.iter_mut().rev() {
+        step.at_risk = later + step.events;
+        later = step.at_risk + step.censored;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn those_at_risk_are_all_who_are_seen_in_a_step_and_not_complete_before() {
+        let step = |events, censored, at_risk| RawStep { at_risk, events, censored };
+        // Ten clients: 2 + 1 complete, 3 not followed to the end of a step, 4 to the end of the curve.
+        let mut steps = [step(0, 1, 0), step(2, 2, 0), step(1, 0, 4)];
+        follow(&mut steps);
+        assert!(steps == [step(0, 1, 9), step(2, 2, 7), step(1, 0, 5)]);
+    }
+}
