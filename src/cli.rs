@@ -67,7 +67,7 @@ pub enum Verb {
     Population(Population),
     /// Ask a loaded month
     Query(Query),
-    /// Draw a figure of a release: a map, bars, a trend, a funnel, a curve
+    /// Draw a figure of a release: a map, bars, a trend, a funnel, a curve, missing parts
     Plot(Plot),
     /// See what changed between the releases of two months
     Compare(Compare),

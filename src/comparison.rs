@@ -5,8 +5,9 @@ use comfy_table::{CellAlignment, LineStyle, Table, presets};
 use serde::Serialize;
 
 use crate::error::{Error, Result};
-use crate::figure::release::{Release, Status};
+use crate::figure::release::{Description, Release, Status};
 use crate::figures::grouped;
+use crate::statistics;
 
 /// One group in both months.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -20,7 +21,8 @@ pub struct Change {
     pub later: Option<f64>,
     /// The later less the earlier, where both are told.
     pub change: Option<f64>,
-    /// `shown` when both are told; otherwise what the release says that tells none, or `absent` where it has no such row.
+    /// `shown` when both are told; `small_change` where two counts differ by 1 to k - 1; otherwise what the release says that
+    /// tells none, or `absent` where it has no such row.
     pub status: &'static str,
 }
 
@@ -30,6 +32,7 @@ pub struct Comparison {
     title: String,
     months: [String; 2],
     columns: Vec<String>,
+    audience: String,
     /// Whether rates are compared, and not counts of doses.
     is_share: bool,
     /// The groups, in the order of the later release; then those of the earlier one alone.
@@ -58,11 +61,17 @@ impl Comparison {
             return different("their dimensions or filters");
         }
         let sources = |release: &Release| {
-            let sources = release.description.denominators.iter().map(|denominator| denominator.source.clone());
-            sources.collect::<Vec<_>>()
+            let sources = release.description.denominators.iter();
+            sources.map(|denominator| (denominator.source.clone(), denominator.population.clone())).collect::<Vec<_>>()
         };
         if sources(earlier) != sources(later) {
-            return different("their denominators");
+            return different("their denominators or population files");
+        }
+        if a.attributions != b.attributions || a.standardized_by != b.standardized_by {
+            return different("their attribution or standardization");
+        }
+        if months_open(a) != months_open(b) {
+            return different("how long before the end of the month their as-of date is");
         }
         if a.reporting_period >= b.reporting_period {
             return Err(Error::usage("the first release must be of an earlier month than the second"));
@@ -74,14 +83,16 @@ impl Comparison {
         }
         let column = if is_share { "rate" } else { "doses" };
         let (before, after) = (rows(earlier, column)?, rows(later, column)?);
+        // Counts that differ by few would tell of few.
+        let k = if is_share { 0 } else { b.disclosure.k };
         let mut changes: Vec<Change> = Vec::new();
         for (labels, now) in &after {
             let then = before.iter().find(|(other, _)| other == labels).map(|(_, then)| *then);
-            changes.push(change(labels, then, Some(*now)));
+            changes.push(change(labels, then, Some(*now), k));
         }
         for (labels, then) in &before {
             if !after.iter().any(|(other, _)| other == labels) {
-                changes.push(change(labels, Some(*then), None));
+                changes.push(change(labels, Some(*then), None, k));
             }
         }
         let measure = b.measure.as_ref().map_or("All vaccines", |measure| measure.title.as_str());
@@ -89,16 +100,18 @@ impl Comparison {
             title: format!("{measure}: {} and {}", a.reporting_period, b.reporting_period),
             months: [a.reporting_period.clone(), b.reporting_period.clone()],
             columns: b.labels.clone(),
+            audience: b.audience.clone(),
             is_share,
             changes,
         })
     }
 
-    /// CSV: the labels, then `earlier`, `later`, `change` and `status`.
+    /// CSV: the labels, then `earlier`, `later`, `change`, `status` and `audience`.
     pub fn to_csv(&self) -> Result<Vec<u8>> {
         let failed = |_| Error::internal("a comparison has no CSV form");
         let mut writer = csv::Writer::from_writer(Vec::new());
-        let header = self.columns.iter().map(String::as_str).chain(["earlier", "later", "change", "status"]);
+        let header =
+            self.columns.iter().map(String::as_str).chain(["earlier", "later", "change", "status", "audience"]);
         writer.write_record(header).map_err(failed)?;
         for change in &self.changes {
             let numbers = [change.earlier, change.later, change.change];
@@ -107,7 +120,8 @@ impl Comparison {
                 Some(number) => format!("{number:.0}"),
                 None => String::new(),
             });
-            let row = change.labels.iter().cloned().chain(numbers).chain([change.status.to_owned()]);
+            let row =
+                change.labels.iter().cloned().chain(numbers).chain([change.status.to_owned(), self.audience.clone()]);
             writer.write_record(row.collect::<Vec<_>>()).map_err(failed)?;
         }
         writer.into_inner().map_err(|_| Error::internal("a comparison has no CSV form"))
@@ -122,6 +136,7 @@ impl Comparison {
             if let serde_json::Value::Object(numbers) = serde_json::to_value(change)? {
                 row.extend(numbers);
             }
+            row.insert("audience".to_owned(), self.audience.as_str().into());
             Ok::<_, serde_json::Error>(row)
         });
         let rows = rows.collect::<std::result::Result<Vec<_>, _>>().map_err(failed)?;
@@ -156,11 +171,20 @@ impl Comparison {
             }
         }
         format!(
-            "{marking}\n\n{}\n\n{table}\n\nA change has no interval: most clients are in both months, so the two are not \
-             independent.\n",
+            "{marking}\n\n{}\n\n{table}\n\n· not told; suppressed is not zero\nA change has no interval: most clients are in \
+             both months, so the two are not independent.\n",
             self.title
         )
     }
+}
+
+/// The months from the as-of date of a release to its reporting period.
+fn months_open(description: &Description) -> Option<i32> {
+    let months = |text: &str| {
+        let (year, rest) = text.split_once('-')?;
+        Some(year.parse::<i32>().ok()? * 12 + rest.get(..2)?.parse::<i32>().ok()?)
+    };
+    Some(months(&description.reporting_period)? - months(&description.cohort.as_of)?)
 }
 
 /// A count of doses.
@@ -174,7 +198,10 @@ fn whole(number: f64) -> String {
 type Row = (Vec<String>, std::result::Result<f64, Status>);
 
 fn rows(release: &Release, column: &str) -> Result<Vec<Row>> {
+    // The pool of small sets is of other sets in each month.
+    let is_pool = |row: &usize| release.table.cell(*row, "missing").is_some_and(|set| set.starts_with("other sets"));
     (0..release.table.len())
+        .filter(|row| !is_pool(row))
         .map(|row| {
             let labels = release.description.labels.iter();
             let labels = labels.map(|label| release.table.cell(row, label).unwrap_or_default().to_owned());
@@ -188,6 +215,7 @@ fn change(
     labels: &[String],
     earlier: Option<std::result::Result<f64, Status>>,
     later: Option<std::result::Result<f64, Status>>,
+    k: u64,
 ) -> Change {
     let told = |side: Option<std::result::Result<f64, Status>>| side.and_then(std::result::Result::ok);
     let status = [later, earlier].into_iter().find_map(|side| match side {
@@ -196,6 +224,10 @@ fn change(
         Some(Ok(_)) => None,
     });
     let (earlier, later) = (told(earlier), told(later));
-    let change = earlier.zip(later).map(|(earlier, later)| later - earlier);
-    Change { labels: labels.to_vec(), earlier, later, change, status: status.unwrap_or("shown") }
+    let moved = earlier.zip(later).map(|(earlier, later)| later - earlier);
+    let small = moved.is_some_and(|moved| moved != 0.0 && moved.abs() < statistics::real(k));
+    // The two counts would tell the change.
+    let (earlier, later) = if small { (None, None) } else { (earlier, later) };
+    let status = if small { "small_change" } else { status.unwrap_or("shown") };
+    Change { labels: labels.to_vec(), earlier, later, change: moved.filter(|_| !small), status }
 }

@@ -6,8 +6,8 @@ use serde_json::json;
 
 use super::protect::columns;
 use crate::cli;
-use crate::disclosure::table::{Ends, Findings, Published, Verdict, audit};
-use crate::error::Result;
+use crate::disclosure::table::{Ends, Findings, Published, Seen, Verdict, audit};
+use crate::error::{Error, Result};
 use crate::settings::Settings;
 use crate::terminal;
 
@@ -25,6 +25,15 @@ pub fn run(typed: &cli::Audit, settings: &Settings) -> Result<()> {
         super::lookup::print_json(&json!(findings))?;
     } else {
         terminal::print_data(terminal::printable(&told(&findings)).as_bytes())?;
+    }
+    let small = seen.iter().filter(|cell| matches!(cell, Seen::Count(count) if (1..rule.k).contains(count))).count();
+    if small > 0 {
+        return Err(Error::refused(format!(
+            "{} below {} shown in the tables",
+            terminal::count(small, "count"),
+            rule.k
+        ))
+        .hint("`phds protect`, on the true counts, makes a table that shows none"));
     }
     findings.verdict()
 }

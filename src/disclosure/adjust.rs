@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Policy;
 use super::release::{Cell, CurveNote, FunnelNote, Number, Status};
+use crate::query::RawShare;
 use crate::statistics::{self, Stratum};
 
 /// Numerator and denominator of a shown share.
@@ -23,8 +24,10 @@ pub(super) fn standardize(cells: &[Cell], at: usize, policy: &Policy) -> Vec<Cel
         let mut labels = cell.labels.clone();
         labels.remove(at);
         let group = groups.entry(labels).or_default();
+        // A stratum that is withheld everywhere is one that every group lacks.
+        let weight = weights.entry(&cell.labels[at]).or_default();
         if let Some((numerator, denominator)) = counts(cell) {
-            *weights.entry(&cell.labels[at]).or_default() += denominator;
+            *weight += denominator;
             group.insert(&cell.labels[at], (numerator, denominator));
         }
     }
@@ -38,11 +41,17 @@ pub(super) fn standardize(cells: &[Cell], at: usize, policy: &Policy) -> Vec<Cel
             return Cell::withheld(labels, Status::Suppressed);
         };
         let Some(standardized) = statistics::standardize(&strata, z) else {
-            return Cell::withheld(labels, Status::NotApplicable);
+            return Cell::withheld(labels, Status::Suppressed);
         };
         let sum = |of: fn(&Stratum) -> u64| strata.iter().map(of).sum::<u64>();
         let (numerator, denominator) = (sum(|stratum| stratum.numerator), sum(|stratum| stratum.denominator));
-        let status = if numerator == 0 { Status::Zero } else { Status::Shown };
+        let status = if numerator == 0 {
+            Status::Zero
+        } else if statistics::unreliable(numerator, denominator, standardized.interval) {
+            Status::Unreliable
+        } else {
+            Status::Shown
+        };
         let numbers = [
             Number::Count(numerator),
             Number::Count(denominator),
@@ -56,11 +65,21 @@ pub(super) fn standardize(cells: &[Cell], at: usize, policy: &Policy) -> Vec<Cel
     cells.collect()
 }
 
-/// Adds to each shown share the limits around the share of all shown rows together, for its own denominator.
-pub(super) fn funnel(mut cells: Vec<Cell>) -> (FunnelNote, Vec<Cell>) {
+/// All rows together: numerator and denominator.
+pub(super) fn total(shares: &BTreeMap<Vec<String>, RawShare>) -> (u64, u64) {
+    shares.values().fold((0, 0), |sum, share| (sum.0 + share.numerator, sum.1 + share.denominator))
+}
+
+/// Adds to each shown share the limits around the share of all rows together, for its own denominator; of the shown rows
+/// together, where the total would tell a small count of the others. Where that is 0 or 1, there are no limits.
+pub(super) fn funnel(mut cells: Vec<Cell>, total: (u64, u64), policy: &Policy) -> (FunnelNote, Vec<Cell>) {
     let shown: Vec<_> = cells.iter().filter_map(counts).collect();
     let sum = |of: fn(&(u64, u64)) -> u64| shown.iter().map(of).sum::<u64>();
-    let (numerator, denominator) = (sum(|counts| counts.0), sum(|counts| counts.1));
+    let told = (sum(|counts| counts.0), sum(|counts| counts.1));
+    let (numerator, denominator) = (total.0 - told.0, total.1 - told.1);
+    let hidden = [numerator, denominator - numerator, denominator];
+    let of_all = hidden.iter().all(|count| !(1..policy.k()).contains(count));
+    let (numerator, denominator) = if of_all { total } else { told };
     let target = if denominator == 0 { 0.0 } else { statistics::ratio(numerator, denominator) };
     let dispersion = statistics::overdispersion(&shown, target);
     let factor = dispersion.map_or(1.0, |dispersion| dispersion.applied());
@@ -68,7 +87,7 @@ pub(super) fn funnel(mut cells: Vec<Cell>) -> (FunnelNote, Vec<Cell>) {
         let Some((_, denominator)) = counts(cell) else { continue };
         let limits = statistics::funnel_limits(target, denominator, factor);
         for limit in [limits.outer.0, limits.inner.0, limits.inner.1, limits.outer.1] {
-            cell.add(Number::Share(limit));
+            cell.add((0.0 < target && target < 1.0).then_some(Number::Share(limit)));
         }
     }
     let note = FunnelNote {
@@ -105,13 +124,12 @@ mod tests {
 
     use super::super::treat;
     use super::*;
-    use crate::query::RawShare;
 
     fn cells(rows: &[(&str, &str, u64, u64)]) -> Vec<Cell> {
         let rows: BTreeMap<_, _> = rows
             .iter()
             .map(|(county, year, numerator, denominator)| {
-                let share = RawShare { numerator: *numerator, denominator: *denominator };
+                let share = RawShare { numerator: *numerator, denominator: *denominator, clients: *denominator };
                 (vec![(*county).to_owned(), (*year).to_owned()], share)
             })
             .collect();
@@ -143,7 +161,8 @@ mod tests {
     #[test]
     fn limits_are_around_the_share_of_all_shown() {
         let cells = cells(&[("A", "", 150, 300), ("B", "", 450, 900), ("C", "", 3, 50)]);
-        let (note, cells) = funnel(cells);
+        // The three of fifty would be told by the total.
+        let (note, cells) = funnel(cells, (603, 1250), &Policy::built_in().unwrap());
         assert!((note.target - 0.5).abs() < 1e-12);
         assert_eq!(note.organizations, 2);
         let limits = |cell: &Cell| {

@@ -11,6 +11,7 @@ mod treat;
 pub use policy::Policy;
 pub use release::{Cell, Release, Status};
 
+use crate::dictionary::Level;
 use crate::query::{Question, RawCounts, RawTable};
 use release::{Document, Kind};
 use treat::Beside;
@@ -28,15 +29,16 @@ pub fn protect(raw: RawTable, question: &Question<'_>, policy: &Policy) -> Relea
             let ranked = question.attributions().len() > 1;
             let beside = match question.denominators() {
                 [_, _, ..] => Beside::Denominators(question.denominators().to_vec()),
-                _ if ranked => Beside::Attributions,
+                _ if ranked => Beside::Attributions(question.by().position(|by| by.level == Level::Attributed)),
                 _ => Beside::Nothing,
             };
+            let total = adjust::total(&shares);
             let cells = treat::shares(shares, &beside, policy);
             if let Some(at) = question.standardized() {
                 columns.remove(at);
                 (Kind::Standardized, adjust::standardize(&cells, at, policy))
             } else if question.has_funnel() {
-                let (note, cells) = adjust::funnel(cells);
+                let (note, cells) = adjust::funnel(cells, total, policy);
                 funnel = Some(note);
                 (Kind::Funnel, cells)
             } else {

@@ -1,7 +1,6 @@
 //! A table that may leave the program, with everything that is needed to understand it.
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
 
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
@@ -11,10 +10,9 @@ use crate::dictionary::Dimension;
 use crate::knowledge::Fingerprint;
 use crate::measure::Measures;
 use crate::period::ReportingPeriod;
-use crate::population::Population;
 use crate::provenance::{DeliveryId, Edition, Tool};
-use crate::query::Question;
 use crate::query::ask::{Attribution, Denominator, Indicator};
+use crate::query::{People, Question};
 use crate::statistics;
 
 /// What a cell tells.
@@ -146,9 +144,9 @@ impl Cell {
         Self { labels, status, values: None }
     }
 
-    pub(super) fn add(&mut self, number: Number) {
+    pub(super) fn add(&mut self, number: Option<Number>) {
         if let Some(values) = &mut self.values {
-            values.push(Some(number));
+            values.push(number);
         }
     }
 
@@ -278,7 +276,7 @@ pub struct FilterNote {
 /// What the limits of organizations come from: shown rows only.
 #[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct FunnelNote {
-    /// The share of all shown rows together, 0 to 1.
+    /// The share of all rows together, or of the shown ones where the total would tell a small count; 0 to 1.
     pub target: f64,
     /// How many rows are shown.
     pub organizations: u64,
@@ -444,7 +442,7 @@ impl Document {
                     let described = |source: &Denominator| DenominatorNote {
                         source: source.name(),
                         description: denominator_in_words(source, question),
-                        population: population_of(source, question).map(|(population, _)| population.note().clone()),
+                        population: population_of(source, question).map(|people| people.population.note().clone()),
                     };
                     question.denominators().iter().map(described).collect()
                 }
@@ -568,33 +566,40 @@ fn cohort_note(question: &Question<'_>) -> CohortNote {
 
 fn denominator_in_words(denominator: &Denominator, question: &Question<'_>) -> String {
     match denominator {
-        Denominator::Clients => "Clients of the cohort with at least one accepted immunization in the file".to_owned(),
+        Denominator::Clients => {
+            let who = match question.indicator() {
+                Indicator::Dropout => ", up to date with the earlier measure by the age of the later one",
+                Indicator::OneVisit => ", not up to date on the as-of date",
+                _ => "",
+            };
+            format!("Clients of the cohort with at least one accepted immunization in the file{who}")
+        }
         Denominator::Resident => {
             format!(
-                "Of these, those whose latest county is {}",
+                "Clients of the cohort whose latest county is {}",
                 question.resident_counties().unwrap_or_default().join(", ")
             )
         }
         Denominator::Active(Reverse(1)) => {
-            format!("Of these, those with a visit in the year up to {}", question.as_of())
+            format!("Clients of the cohort with a visit in the year up to {}, or later", question.as_of())
         }
         Denominator::Active(Reverse(years)) => {
-            format!("Of these, those with a visit in the {years} years up to {}, or later", question.as_of())
+            format!("Clients of the cohort with a visit in the {years} years up to {}, or later", question.as_of())
         }
         Denominator::Population(name) => {
-            let Some((population, years)) = population_of(denominator, question) else { return name.clone() };
-            let years = years.iter().map(i32::to_string).collect::<Vec<_>>().join(", ");
+            let Some(people) = population_of(denominator, question) else { return name.clone() };
+            let years = people.years.iter().map(i32::to_string).collect::<Vec<_>>().join(", ");
             format!(
-                "People of {}, born in {years}; the numerator is of clients in the file born in these years",
-                population.note().source
+                "People of {}, born in {years}; the numerator is of clients in the file born in these years, in the places that the population has",
+                people.population.note().source
             )
         }
     }
 }
 
-fn population_of<'a>(source: &Denominator, question: &'a Question<'_>) -> Option<&'a (Population, BTreeSet<i32>)> {
+fn population_of<'a, 'b>(source: &Denominator, question: &'a Question<'b>) -> Option<&'a People<'b>> {
     let Denominator::Population(name) = source else { return None };
-    question.populations().iter().find(|(population, _)| population.note().name == *name)
+    question.populations().iter().find(|people| people.population.note().name == *name)
 }
 
 fn interval_method(kind: Kind) -> Option<String> {
@@ -614,7 +619,7 @@ fn caveats(question: &Question<'_>, policy: &Policy, kind: Kind) -> Vec<String> 
     let small = policy.k() - 1;
     let mut caveats = vec!["The Texas registry is opt-in: clients without consent are absent, and so is a child with no recorded dose. Rates among clients in the file tend to overstate coverage of the population.".to_owned()];
     caveats.push(match kind {
-        Kind::Doses => format!("Vaccinations before {year} are not in the file."),
+        Kind::Doses => format!("Vaccinations before {year} should not be in the file, and are few; a season or year at its beginning or end is not whole."),
         _ => format!(
             "Vaccinations before {year} are not in the file, so clients born before {} are not in the cohort.",
             question.complete_from()
@@ -626,7 +631,7 @@ fn caveats(question: &Question<'_>, policy: &Policy, kind: Kind) -> Vec<String> 
     caveats.push(match kind {
         Kind::Shares { .. } | Kind::Funnel => format!("Rows with a numerator, a complement or a denominator of 1 to {small} are suppressed; suppressed is not zero."),
         Kind::Standardized => format!("A rate is suppressed when one of its strata has a numerator, a complement or a denominator of 1 to {small}, or nobody."),
-        Kind::Doses => format!("Rows with 1 to {small} persons are suppressed; suppressed is not zero."),
+        Kind::Doses => format!("Rows with 1 to {small} persons, or with 1 to {small} doses more than persons, are suppressed; suppressed is not zero."),
         Kind::Curve => format!("Months of age are taken together until no number of 1 to {small} is left; what is left at the end of a curve is not told."),
     });
     if question.denominators().len() > 1 || question.attributions().len() > 1 {
@@ -649,7 +654,14 @@ fn caveats(question: &Question<'_>, policy: &Policy, kind: Kind) -> Vec<String> 
                 .to_owned(),
         );
     }
+    if let Some(dimension) = question.standardized().and_then(|at| question.by().nth(at)) {
+        caveats.push(format!("Rates are standardized by {}: as if each group had the make-up of all shown rows together. The crude rate is the plain one.", dimension.title.to_lowercase()));
+    }
     if kind == Kind::Funnel {
+        caveats.push(
+            "Of small groups, mostly those with 0 or 100 % can be shown: the cloud of small groups is not the whole."
+                .to_owned(),
+        );
         caveats.push("Limits tell what chance alone explains, not why: organizations differ in whom they see, and in which clients the rule gives them.".to_owned());
     }
     if matches!(kind, Kind::Shares { .. } | Kind::Funnel) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Policy;
 use super::release::{Cell, Number, Status};
 use crate::query::ask::{Attribution, Denominator};
-use crate::query::{RawDoses, RawShare, RawStep};
+use crate::query::{COMPLETE, RawDoses, RawShare, RawStep};
 use crate::statistics;
 
 /// Whether a number of clients may be seen: none, or k and more.
@@ -15,8 +15,9 @@ fn may_be_seen(clients: u64, policy: &Policy) -> bool {
 
 /// Whether numerator, complement and denominator may be seen.
 fn share_may_be_seen(share: RawShare, policy: &Policy) -> bool {
-    let RawShare { numerator, denominator } = share;
-    [numerator, denominator.saturating_sub(numerator), denominator].iter().all(|count| may_be_seen(*count, policy))
+    let RawShare { numerator, denominator, clients } = share;
+    let counts = [numerator, denominator.saturating_sub(numerator), denominator, clients];
+    counts.iter().all(|count| may_be_seen(*count, policy))
 }
 
 /// Whether what one share has and another, which is a part of it, has not may be seen.
@@ -33,8 +34,9 @@ pub(super) enum Beside {
     Nothing,
     /// By denominators, of which one may be a part of another; the first is shown before the others.
     Denominators(Vec<Denominator>),
-    /// By rules of attribution, in their order: the last has the clients of each of the others, and more.
-    Attributions,
+    /// By rules of attribution, in their order: the last has the clients of each of the others, and more. By each of the
+    /// others, every client is in one organization; in which column of labels that is, or nowhere when it is a filter.
+    Attributions(Option<usize>),
 }
 
 impl Beside {
@@ -46,7 +48,9 @@ impl Beside {
             Self::Denominators(sources) => {
                 sources.iter().position(|source| last.is_some_and(|name| *name == source.name()))
             }
-            Self::Attributions => Attribution::ALL.iter().position(|rule| last.is_some_and(|name| name == rule.name())),
+            Self::Attributions(_) => {
+                Attribution::ALL.iter().position(|rule| last.is_some_and(|name| name == rule.name()))
+            }
         };
         found.unwrap_or_default()
     }
@@ -56,7 +60,7 @@ impl Beside {
         match self {
             Self::Nothing => false,
             Self::Denominators(_) => true,
-            Self::Attributions => later + 1 == Attribution::ALL.len(),
+            Self::Attributions(_) => later + 1 == Attribution::ALL.len(),
         }
     }
 
@@ -71,14 +75,16 @@ pub(super) fn shares(shares: BTreeMap<Vec<String>, RawShare>, beside: &Beside, p
     let mut cells: Vec<Cell> = Vec::with_capacity(shares.len());
     let group = |labels: &[String]| match beside {
         Beside::Nothing => labels.len(),
-        Beside::Denominators(_) | Beside::Attributions => labels.len() - 1,
+        Beside::Denominators(_) | Beside::Attributions(_) => labels.len() - 1,
     };
     let rows: Vec<_> = shares.into_iter().collect();
+    let mut raw: Vec<RawShare> = Vec::with_capacity(rows.len());
     for rows in rows.chunk_by(|(a, _), (b, _)| a[..group(a)] == b[..group(b)]) {
         let mut rows: Vec<_> = rows.iter().map(|(labels, share)| (beside.place(labels), labels, *share)).collect();
         rows.sort_by_key(|(place, ..)| *place);
         let mut seen: Vec<(usize, RawShare)> = Vec::new();
         for (place, labels, share) in rows {
+            raw.push(share);
             let differ = |(other, shown): &(usize, RawShare)| {
                 if beside.is_public(place) || beside.is_public(*other) {
                     may_be_seen(share.numerator.abs_diff(shown.numerator), policy)
@@ -94,15 +100,48 @@ pub(super) fn shares(shares: BTreeMap<Vec<String>, RawShare>, beside: &Beside, p
             });
         }
     }
-    if matches!(beside, Beside::Attributions) {
+    if let Beside::Attributions(organization) = beside {
+        if let Some(column) = organization {
+            complete(&mut cells, &raw, *column, policy);
+        }
         rank(&mut cells);
     }
     cells
 }
 
+/// Rules by which every client is in one organization have the same sums, so what one rule withholds follows from what
+/// another shows. Of each rule, and of each group of the other labels, further rows are withheld, the smallest first, until
+/// what is withheld together is nobody or k and more.
+fn complete(cells: &mut [Cell], raw: &[RawShare], organization: usize, policy: &Policy) {
+    let any = Attribution::Any.name();
+    let mut groups: BTreeMap<Vec<String>, Vec<usize>> = BTreeMap::new();
+    for (at, cell) in cells.iter().enumerate().filter(|(_, cell)| cell.labels.last().is_some_and(|rule| rule != any)) {
+        let mut labels = cell.labels.clone();
+        labels.remove(organization);
+        groups.entry(labels).or_default().push(at);
+    }
+    for members in groups.into_values() {
+        let is_shown = |cell: &Cell| cell.values().is_some();
+        let mut withheld = RawShare::default();
+        let add = |sum: &mut RawShare, share: RawShare| {
+            sum.numerator += share.numerator;
+            sum.denominator += share.denominator;
+            sum.clients += share.clients;
+        };
+        members.iter().filter(|at| !is_shown(&cells[**at])).for_each(|at| add(&mut withheld, raw[*at]));
+        let mut shown: Vec<usize> = members.into_iter().filter(|at| is_shown(&cells[*at])).collect();
+        shown.sort_by_key(|at| std::cmp::Reverse((raw[*at].denominator, *at)));
+        while !share_may_be_seen(withheld, policy) {
+            let Some(smallest) = shown.pop() else { break };
+            add(&mut withheld, raw[smallest]);
+            cells[smallest] = Cell::withheld(cells[smallest].labels.clone(), Status::Suppressed);
+        }
+    }
+}
+
 /// A share whose counts may be seen.
 fn shown(labels: Vec<String>, share: RawShare, policy: &Policy) -> Cell {
-    let RawShare { numerator, denominator } = share;
+    let RawShare { numerator, denominator, .. } = share;
     if denominator == 0 {
         return Cell::withheld(labels, Status::NotApplicable);
     }
@@ -136,9 +175,12 @@ fn rank(cells: &mut [Cell]) {
             .iter()
             .filter(|(rule, other)| rule.as_ref() == cell.labels.last() && other.is_some_and(|other| other > rate));
         let rank = above.count() as u64 + 1;
-        cell.add(Number::Count(rank));
+        cell.add(Some(Number::Count(rank)));
     }
 }
+
+/// What stands for sets of few clients.
+const POOL: &str = "other sets";
 
 /// The sets of missing parts of each group. Sets with too few clients are pooled as `other sets`, with as many further
 /// ones, the smallest first, as are needed for k clients.
@@ -146,6 +188,7 @@ pub(super) fn sets(groups: BTreeMap<Vec<String>, BTreeMap<String, u64>>, policy:
     let mut cells = Vec::new();
     for (labels, sets) in groups {
         let denominator = sets.values().sum();
+        let had_none = sets.get(COMPLETE).is_some_and(|count| *count > 0);
         let mut by_size: Vec<_> = sets.into_iter().filter(|(_, count)| *count > 0).collect();
         by_size.sort_by(|(a, x), (b, y)| (x, a).cmp(&(y, b)));
         let mut pooled = 0;
@@ -157,11 +200,18 @@ pub(super) fn sets(groups: BTreeMap<Vec<String>, BTreeMap<String, u64>>, policy:
             },
         ) {}
         let mut rows: Vec<_> = rest.collect();
-        rows.extend((pooled > 0).then(|| ("other sets".to_owned(), pooled)));
+        // A pool that is all there is says nothing of any set.
+        if pooled > 0 && rows.is_empty() {
+            cells.push(Cell::withheld(labels.iter().cloned().chain([POOL.to_owned()]).collect(), Status::Suppressed));
+            continue;
+        }
+        let has_none = rows.iter().any(|(set, _)| set == COMPLETE) || !had_none;
+        let pool = if has_none { POOL.to_owned() } else { format!("{POOL} or {COMPLETE}") };
+        rows.extend((pooled > 0).then_some((pool, pooled)));
         rows.sort_by(|(a, x), (b, y)| (y, a).cmp(&(x, b)));
         for (set, numerator) in rows {
             let labels = labels.iter().cloned().chain([set]).collect();
-            let share = RawShare { numerator, denominator };
+            let share = RawShare { numerator, denominator, clients: denominator };
             cells.push(if share_may_be_seen(share, policy) {
                 shown(labels, share, policy)
             } else {
@@ -172,10 +222,10 @@ pub(super) fn sets(groups: BTreeMap<Vec<String>, BTreeMap<String, u64>>, policy:
     cells
 }
 
-/// Doses are shown where enough persons had them.
+/// Doses are shown where enough persons had them, and where it does not follow that few had more than one.
 pub(super) fn doses(doses: BTreeMap<Vec<String>, RawDoses>, policy: &Policy) -> Vec<Cell> {
     let cells = doses.into_iter().map(|(labels, RawDoses { persons, doses })| {
-        if may_be_seen(persons, policy) {
+        if may_be_seen(persons, policy) && may_be_seen(doses - persons, policy) {
             let status = if persons == 0 { Status::Zero } else { Status::Shown };
             Cell::shown(labels, status, [persons, doses].map(Number::Count).map(Some).to_vec())
         } else {
@@ -260,7 +310,7 @@ mod tests {
     }
 
     fn share(numerator: u64, denominator: u64) -> RawShare {
-        RawShare { numerator, denominator }
+        RawShare { numerator, denominator, clients: denominator }
     }
 
     #[test]
@@ -340,7 +390,7 @@ mod tests {
     fn of_rules_of_attribution_the_widest_is_compared_with_each() {
         let rows = [("any", 60, 120), ("first", 55, 115), ("last", 50, 110), ("most", 30, 70)];
         let rows = rows.map(|(rule, n, d)| (labels(&["A", rule]), share(n, d)));
-        let cells = shares(rows.into(), &Beside::Attributions, &policy());
+        let cells = shares(rows.into(), &Beside::Attributions(Some(0)), &policy());
         let statuses: Vec<_> = cells.iter().map(|cell| (cell.labels[1].as_str(), cell.status)).collect();
         let shown = Status::Shown;
         assert_eq!(statuses, [("last", shown), ("most", shown), ("first", shown), ("any", Status::Suppressed)]);
@@ -355,7 +405,7 @@ mod tests {
             (labels(&["D", "last"]), share(295, 300)),
             (labels(&["D", "most"]), share(150, 300)),
         ];
-        let cells = shares(rows.into(), &Beside::Attributions, &policy());
+        let cells = shares(rows.into(), &Beside::Attributions(Some(0)), &policy());
         let ranks: Vec<_> =
             cells.iter().map(|cell| cell.values().and_then(|values| values.get(5).copied().flatten())).collect();
         let rank = |rank| Some(Number::Count(rank));
@@ -368,7 +418,8 @@ mod tests {
             (&[("none", 80), ("DTaP", 20)][..], &[("none", 80), ("DTaP", 20)][..]),
             (&[("none", 80), ("DTaP", 20), ("MMR", 3)], &[("none", 80), ("other sets", 23)]),
             (&[("none", 80), ("DTaP", 20), ("MMR", 6), ("PCV", 5)], &[("none", 80), ("DTaP", 20), ("other sets", 11)]),
-            (&[("none", 80), ("DTaP", 4)], &[("other sets", 84)]),
+            (&[("none", 12), ("DTaP", 4), ("MMR", 50)], &[("MMR", 50), ("other sets or none", 16)]),
+            (&[("none", 80), ("DTaP", 4)], &[("other sets", 0)]),
         ] {
             let sets_of = counts.iter().map(|(set, count)| ((*set).to_owned(), *count)).collect();
             let cells = sets([(Vec::new(), sets_of)].into(), &policy());

@@ -246,7 +246,10 @@ fn frame(kind: Kind, release: &Release, groups: &Groups, options: &Options) -> F
     let by = if by.is_empty() { String::new() } else { format!(", by {}", list(&by)) };
     let measures = || description.from_measure.iter().chain(&description.measure);
     let measured = measures().map(|measure| measure.title.as_str()).collect::<Vec<_>>().join(", then ");
-    let title = format!("{}{measured}{by}, {month}", asked(&description.indicator));
+    let standardized = description.standardized_by.as_ref();
+    let standardized =
+        standardized.map(|by| format!(", standardized by {}", lower_first(&by.title))).unwrap_or_default();
+    let title = format!("{}{measured}{by}{standardized}, {month}", asked(&description.indicator));
     let constant = groups.constant.iter().map(|(column, label)| format!("{}: {label}.", column.title));
     let cohort = format!("{}.", description.cohort.description.trim_end_matches('.'));
     let mut subtitle = constant.chain([cohort]).collect::<Vec<_>>().join(" ");
@@ -449,7 +452,7 @@ fn is_unknown(label: &str) -> bool {
     label == "Unknown"
 }
 
-/// A year, month or day as a number of years or months.
+/// A year, quarter or month as a number of these.
 fn time(label: &str) -> Option<f64> {
     let parts: Vec<&str> = label.split('-').collect();
     let number = |text: &str, digits: usize| {
@@ -459,6 +462,7 @@ fn time(label: &str) -> Option<f64> {
     };
     match parts.as_slice() {
         [year] => number(year, 4).filter(|year| (1900.0..2200.0).contains(year)),
+        [year, quarter] if quarter.starts_with('Q') => Some(number(year, 4)? * 4.0 + number(&quarter[1..], 1)?),
         [year, month] => Some(number(year, 4)? * 12.0 + number(month, 2)?),
         _ => None,
     }
@@ -478,7 +482,8 @@ fn trend(release: &Release, groups: &Groups, frame: &Frame) -> Result<Drawing> {
         labels.peek().is_some() && labels.all(|label| time(&label).is_some())
     };
     let over = groups.varying.iter().rfind(is_time);
-    let over = over.ok_or_else(|| unfit("a trend needs a column of several years or months, such as birth_year"))?;
+    let over =
+        over.ok_or_else(|| unfit("a trend needs a column of several years, quarters or months, such as birth_year"))?;
     let others: Vec<Column> = groups.varying.iter().filter(|column| column.id != over.id).cloned().collect();
     let mut series: Vec<lines::Series> = Vec::new();
     let mut ticks: Vec<(f64, String)> = Vec::new();
@@ -591,6 +596,9 @@ fn map_over(release: &Release, over: &Column, frame: &Frame, options: &Options) 
 
 fn funnel(release: &Release, groups: &Groups, frame: &Frame) -> Result<Drawing> {
     plain_rows(release)?;
+    if release.table.column("crude_rate").is_some() {
+        return Err(unfit("a funnel is of plain rates, and these are standardized"));
+    }
     let (over, before) =
         groups.last().ok_or_else(|| unfit("a funnel needs a column of organizations or other groups"))?;
     if !before.is_empty() {
@@ -650,7 +658,7 @@ fn upset(release: &Release, groups: &Groups, frame: &Frame) -> Result<Drawing> {
     }
     if let Some(column) = groups.varying.first() {
         return Err(unfit(&format!("an upset plot shows one group, and this table is by {}", column.id))
-            .hint("hold the others with `--where DIM=VALUE`"));
+            .hint("ask again for one of them: `phds query missing … --where DIM=VALUE`"));
     }
     let set = |(row, value): (usize, Value)| {
         let cell = release.table.cell(row, MISSING).unwrap_or_default();

@@ -13,7 +13,9 @@ use crate::fs;
 pub struct Description {
     /// Names question, month and knowledge.
     pub release_id: String,
-    /// For whom it is, as a sentence.
+    /// For whom it is.
+    pub audience: String,
+    /// The same as a sentence.
     pub marking: String,
     /// What made it.
     pub tool: Tool,
@@ -34,6 +36,11 @@ pub struct Description {
     /// The filters, as they are written.
     #[serde(rename = "where")]
     pub filters: serde_json::Value,
+    /// The rules of attribution, as they are written.
+    #[serde(default)]
+    pub attributions: serde_json::Value,
+    /// The dimension whose make-up was made alike, where one was.
+    pub standardized_by: Option<Dimension>,
     /// How intervals are made, where there are any.
     pub interval: Option<Interval>,
     /// What the limits of organizations come from, where the table has any.
@@ -75,6 +82,8 @@ pub struct Measure {
 pub struct Cohort {
     /// In a sentence.
     pub description: String,
+    /// The last day that counts, `YYYY-MM-DD`.
+    pub as_of: String,
 }
 
 /// What rates are shares of.
@@ -84,10 +93,13 @@ pub struct Denominator {
     pub source: String,
     /// In a sentence.
     pub description: String,
+    /// The population file, as it is written.
+    #[serde(default)]
+    pub population: serde_json::Value,
 }
 
 /// A column of groups.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Dimension {
     /// Name of its column.
     pub id: String,
@@ -236,7 +248,7 @@ impl Release {
             "json" => Table::from_json(table),
             _ => {
                 return Err(Error::usage(format!(
-                    "figures are drawn from CSV and JSON, and this table is {}",
+                    "releases are read as CSV or JSON, and this table is {}",
                     file.format
                 ))
                 .hint("ask again with `--format csv`"));

@@ -47,11 +47,17 @@ pub fn render(release: &Release) -> String {
         (Some(measure), None) => format!("{} ({})", measure.title, measure.id),
         (None, _) => "All vaccines".to_owned(),
     };
+    let standardized = document.standardized_by.as_ref();
+    let title =
+        title + &standardized.map(|by| format!(", standardized by {}", by.title.to_lowercase())).unwrap_or_default();
     let mut text = format!(
         "{}\n\n{title}\n{}\n{}\n",
         document.marking, document.indicator_definition, document.cohort.description
     );
     text += &format!("\n{table}\n");
+    if release.cells().is_empty() {
+        text += "Nobody of the cohort has these values.\n";
+    }
     let has = |status| release.cells().iter().any(|cell| cell.status == status);
     if has(Status::Suppressed) {
         text += &format!(
@@ -116,7 +122,7 @@ fn numbers_of(cell: &Cell, columns: &[NumberColumn]) -> Vec<String> {
             "ci_high" if withheld => texts.push(text),
             "ci_high" => texts.push(format!("{low} to {text}")),
             "rate" if cell.status == Status::Unreliable => texts.push(format!("{UNRELIABLE} {text} %")),
-            "rate" if !withheld => texts.push(format!("{text} %")),
+            "rate" | "crude_rate" if !withheld => texts.push(format!("{text} %")),
             _ => texts.push(text),
         }
     }

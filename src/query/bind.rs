@@ -6,14 +6,17 @@ use chrono::{Datelike, NaiveDate};
 
 use super::ask::{Ask, Attribution, AttributionChoice, Denominator, Indicator};
 use super::axis::{Axis, Filter};
-use super::{Context, Question};
-use crate::dictionary::names;
+use super::{Context, People, Question};
+use crate::dictionary::{Level, names};
 use crate::error::{Error, Result};
 use crate::measure::Requirement;
 use crate::population::Population;
 
 /// So many measures are named where one does not suit.
 const LISTED: usize = 12;
+
+/// The dimension of years of birth, which every population file has.
+const BIRTH_YEAR: &str = "birth_year";
 
 impl<'a> Question<'a> {
     /// Binds a question to what is there; every error names the nearest thing that exists.
@@ -66,6 +69,12 @@ impl<'a> Question<'a> {
         question.bind_denominators(ask)?;
         question.bind_attribution(ask)?;
         question.bind_adjustment(ask)?;
+        let (from, to) = question.born();
+        if from > to {
+            return Err(Error::usage(format!("nobody is in the cohort: it would be born from {from} to {to}")).hint(
+                "doses before the first year of the file are cut off; choose a later as-of date or another measure",
+            ));
+        }
         Ok(question)
     }
 
@@ -87,6 +96,9 @@ impl<'a> Question<'a> {
                 (self.from, self.measure) = (Some(named(&ask.measure, "--measure")?), Some(named(&ask.to, "--to")?));
             }
             _ => self.measure = Some(named(&ask.measure, "--measure")?),
+        }
+        if self.from.is_some() && self.from == self.measure {
+            return Err(Error::usage("`--to` is the same measure as `--measure`: nobody drops out between them"));
         }
         if ask.to.is_some() && ask.indicator != Indicator::Dropout {
             return Err(Error::usage("`--to` is for dropout only"));
@@ -220,12 +232,18 @@ impl<'a> Question<'a> {
                 self.populations.push(self.population(name)?);
             }
         }
+        // Years that one file has and another has not would follow from the difference.
+        if self.populations.windows(2).any(|pair| pair[0].years != pair[1].years) {
+            return Err(Error::usage("the population files have different years of birth of the cohort")
+                .hint("ask for them in questions of their own"));
+        }
         self.denominators = denominators;
         Ok(())
     }
 
-    /// A population file, and the years of birth that it has and that are wholly in the cohort.
-    fn population(&self, name: &str) -> Result<(Population, BTreeSet<i32>)> {
+    /// A population file for the question. Refused is one that has some years for some places alone: its people and the
+    /// clients would not be those of the same cells.
+    fn population(&self, name: &str) -> Result<People<'a>> {
         let none_of = |at| matches!(self.context.measures.requirements()[at], Requirement::NoneOf(_));
         if matches!(self.indicator, Indicator::Dropout | Indicator::OneVisit) || self.measure.is_some_and(none_of) {
             return Err(Error::usage(format!(
@@ -244,9 +262,30 @@ impl<'a> Question<'a> {
             return Err(Error::usage(format!("`population:{name}` has no year of birth that is wholly in the cohort"))
                 .hint(format!("the cohort is born from {from} to {to}")));
         }
+        let mut people = People { population, years, places: Vec::new() };
         // Whether it has the dimensions is known before anything is counted.
-        self.people(&population, &years)?;
-        Ok((population, years))
+        self.people(&people)?;
+        for place in [names::COUNTY, names::ZIP] {
+            if !people.population.dimensions().iter().any(|dimension| dimension == place) {
+                continue;
+            }
+            let in_cohort = |year| people.years.contains(&year);
+            let by = [place.to_owned(), BIRTH_YEAR.to_owned()];
+            let cells = people.population.counts(&by, &self.labels_by_dimension(), in_cohort)?;
+            let places: BTreeSet<&String> = cells.keys().map(|labels| &labels[0]).collect();
+            let lacking = places
+                .iter()
+                .find(|place| cells.keys().filter(|labels| labels[0] == ***place).count() < people.years.len());
+            if let Some(lacking) = lacking {
+                return Err(Error::usage(format!(
+                    "`population:{name}` lacks a year of birth for {lacking} that it has for others"
+                ))
+                .hint("add the missing rows, also those of nobody, and take the file in again"));
+            }
+            let places: Vec<String> = places.into_iter().cloned().collect();
+            people.places.push(Axis::find(self.context.dictionary, place)?.filter(&places)?);
+        }
+        Ok(people)
     }
 
     fn bind_attribution(&mut self, ask: &Ask) -> Result<()> {
@@ -261,6 +300,10 @@ impl<'a> Question<'a> {
                 return Err(Error::usage("a dose is of one organization")
                     .hint("use `--by given_by`, or another rule of attribution"));
             }
+            Some(AttributionChoice::All) if matches!(self.indicator, Indicator::Curve | Indicator::Missing) => {
+                return Err(Error::usage(format!("`{}` takes one rule of attribution", self.indicator.name()))
+                    .hint("ask once for each rule"));
+            }
             Some(choice) if choice.rules().len() > 1 && self.denominators.len() > 1 => {
                 return Err(Error::usage(
                     "several rules of attribution and several denominators are too much for one table",
@@ -274,6 +317,10 @@ impl<'a> Question<'a> {
     }
 
     fn bind_adjustment(&mut self, ask: &Ask) -> Result<()> {
+        let of_shares = !matches!(self.indicator, Indicator::Doses | Indicator::Curve | Indicator::Missing);
+        if !of_shares && (ask.standardize.is_some() || ask.funnel) {
+            return Err(Error::usage(format!("`{}` has no rates to standardize or to limit", self.indicator.name())));
+        }
         let one_rule = self.attributions.len() == 1 && self.denominators.len() == 1;
         if let Some(id) = &ask.standardize {
             let wrong = |what: &str, hint: &str| Err(Error::usage(what).hint(hint));
@@ -288,7 +335,8 @@ impl<'a> Question<'a> {
             }
             self.standardize = Some(at);
         }
-        if self.funnel && (self.by.len() != 1 || self.attributions().is_empty() || !one_rule) {
+        let of_organizations = matches!(self.by.as_slice(), [axis] if axis.dimension.level == Level::Attributed);
+        if self.funnel && !(of_organizations && one_rule) {
             return Err(Error::usage("`--funnel` is for a table of organizations and nothing else")
                 .hint("use `--by organization`, with one denominator and one rule of attribution"));
         }

@@ -1,18 +1,17 @@
 //! A question → plans, and what the engine counts → a table.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::ask::{Attribution, Denominator, Indicator};
 use super::axis::Axis;
 use super::engine::{Engine, Group};
 use super::plan::{AggregatePlan, Column, Condition, Count, Expression, Rows, Value};
-use super::{Question, RawCounts, RawStep, RawTable};
+use super::{COMPLETE, People, Question, RawCounts, RawStep, RawTable};
 use crate::calendar;
 use crate::dictionary::names;
 use crate::error::{Error, Result};
 use crate::measure::{Cutoff, Requirement, age_column};
-use crate::population::Population;
 
 impl Question<'_> {
     /// Counts distinct clients, or doses, by group.
@@ -36,10 +35,10 @@ impl Question<'_> {
             }
         }
         if let RawCounts::Shares(shares) = &mut counts {
-            for (population, years) in &self.populations {
-                for (mut labels, people) in self.people(population, years)? {
-                    labels.extend(several.1.then(|| format!("population:{}", population.note().name)));
-                    shares.entry(labels).or_default().denominator = people;
+            for people in &self.populations {
+                for (mut labels, count) in self.people(people)? {
+                    labels.extend(several.1.then(|| format!("population:{}", people.population.note().name)));
+                    shares.entry(labels).or_default().denominator = count;
                 }
             }
         }
@@ -71,6 +70,7 @@ impl Question<'_> {
                     labels.extend((self.denominators.len() > 1).then(|| denominator.name()));
                     let share = shares.entry(labels).or_default();
                     share.numerator += some;
+                    share.clients += all;
                     // People of a population file are not among the clients that are counted.
                     share.denominator += if matches!(denominator, Denominator::Population(_)) { 0 } else { all };
                 }
@@ -83,7 +83,7 @@ impl Question<'_> {
                         missing.push(self.measure_at(part).id.as_str());
                     }
                 }
-                let set = if missing.is_empty() { "none".to_owned() } else { missing.join(" + ") };
+                let set = if missing.is_empty() { COMPLETE.to_owned() } else { missing.join(" + ") };
                 let count = group.counts.first().ok_or_else(wrong)?;
                 *groups.entry(std::mem::take(&mut labels)).or_default().entry(set).or_default() += count;
             }
@@ -112,11 +112,14 @@ impl Question<'_> {
     }
 
     /// The people of a population file by the labels of the table.
-    pub(super) fn people(&self, population: &Population, years: &BTreeSet<i32>) -> Result<BTreeMap<Vec<String>, u64>> {
+    pub(super) fn people(&self, people: &People<'_>) -> Result<BTreeMap<Vec<String>, u64>> {
         let by: Vec<_> = self.by().map(|dimension| dimension.id.clone()).collect();
-        let filters: Vec<_> =
-            self.filters().map(|(dimension, labels)| (dimension.id.clone(), labels.to_vec())).collect();
-        population.counts(&by, &filters, |year| years.contains(&year))
+        people.population.counts(&by, &self.labels_by_dimension(), |year| people.years.contains(&year))
+    }
+
+    /// The filters as labels.
+    pub(super) fn labels_by_dimension(&self) -> Vec<(String, Vec<String>)> {
+        self.filters().map(|(dimension, labels)| (dimension.id.clone(), labels.to_vec())).collect()
     }
 
     fn plan(&self, attribution: Attribution) -> Result<AggregatePlan> {
@@ -163,11 +166,15 @@ impl Question<'_> {
             let among = match denominator {
                 Denominator::Clients => None,
                 Denominator::Population(name) => {
-                    let mut years = self.populations.iter().filter(|(population, _)| population.note().name == *name);
-                    years.next().map(|(_, years)| Condition::In {
-                        of: Expression::Year(birth()),
-                        values: years.iter().map(|year| Value::Integer(*year)).collect(),
-                        or_null: false,
+                    let mut files = self.populations.iter().filter(|people| people.population.note().name == *name);
+                    files.next().map(|people| {
+                        let years = Condition::In {
+                            of: Expression::Year(birth()),
+                            values: people.years.iter().map(|year| Value::Integer(*year)).collect(),
+                            or_null: false,
+                        };
+                        let places = people.places.iter().map(|places| places.condition(Attribution::Last));
+                        Condition::All(std::iter::once(years).chain(places).collect())
                     })
                 }
                 Denominator::Resident => self.resident.as_ref().map(|filter| filter.condition(Attribution::Last)),

@@ -26,6 +26,9 @@ use axis::{Axis, Filter};
 /// What stands for "not known" in tables and filters.
 pub const UNKNOWN: &str = "Unknown";
 
+/// The set of missing parts of a client who lacks none.
+pub(crate) const COMPLETE: &str = "none";
+
 /// A curve ends so many months after the age of its measure: late doses are seen, and a tail of few clients is not.
 const CURVE_BEYOND: u32 = 12;
 
@@ -57,14 +60,24 @@ pub struct Question<'a> {
     filters: Vec<Filter<'a>>,
     as_of: NaiveDate,
     denominators: Vec<Denominator>,
-    /// The population files among the denominators, with the years of birth that are counted.
-    populations: Vec<(Population, BTreeSet<i32>)>,
+    populations: Vec<People<'a>>,
     attributions: Vec<Attribution>,
     /// The department's counties, where a denominator needs them.
     resident: Option<Filter<'a>>,
     /// Position in `by` of the dimension to standardize.
     standardize: Option<usize>,
     funnel: bool,
+}
+
+/// A population file as a denominator: of which years of birth and places its people are. Clients elsewhere are not counted.
+#[derive(Clone, Debug)]
+pub struct People<'a> {
+    /// The file.
+    pub population: Population,
+    /// The years that it has and that are wholly in the cohort.
+    pub years: BTreeSet<i32>,
+    /// By each dimension of places that it has, those places.
+    places: Vec<Filter<'a>>,
 }
 
 /// Integer counts before disclosure control. Only `disclosure` reads them: the fields are this crate's own, there is no
@@ -95,6 +108,8 @@ pub(crate) struct RawShare {
     pub numerator: u64,
     /// All.
     pub denominator: u64,
+    /// Clients in the file among whom the numerator was counted; fewer than all where these are a population's people.
+    pub clients: u64,
 }
 
 /// Doses of one group, and the distinct clients who had them.
@@ -174,8 +189,8 @@ impl<'a> Question<'a> {
         &self.denominators
     }
 
-    /// The population files among the denominators, with the years of birth that are counted.
-    pub fn populations(&self) -> &[(Population, BTreeSet<i32>)] {
+    /// The population files among the denominators.
+    pub fn populations(&self) -> &[People<'a>] {
         &self.populations
     }
 

@@ -41,8 +41,15 @@ pub fn render(plan: &AggregatePlan, tables: Tables<'_>) -> Result<(String, Vec<P
     }
     for (at, count) in plan.counts.iter().enumerate() {
         let counted = match count {
-            Count::Rows(conditions) if conditions.is_empty() => "count(*)".to_owned(),
-            Count::Rows(conditions) => format!("count(*) FILTER (WHERE {})", writer.all(conditions)?),
+            Count::Rows(conditions) => {
+                // A client has a row for each organization, and a group may have several of them.
+                let rows = if plan.rows == Rows::ClientsByOrganization { "DISTINCT c.client_key" } else { "*" };
+                let filter = match conditions.as_slice() {
+                    [] => String::new(),
+                    conditions => format!(" FILTER (WHERE {})", writer.all(conditions)?),
+                };
+                format!("count({rows}){filter}")
+            }
             Count::Clients => match plan.rows {
                 Rows::Clients | Rows::ClientsByOrganization => "count(DISTINCT c.client_key)".to_owned(),
                 Rows::Doses | Rows::DosesOfClients => "count(DISTINCT i.client_key)".to_owned(),

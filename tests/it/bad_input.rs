@@ -388,6 +388,24 @@ fn a_question_that_does_not_hold_together() {
 
     hint: write a quarter, for example 2021-Q3
     ");
+    context.put("census.csv", "county,birth_year,count\nTravis,2020,50\nTravis,2021,50\nHays,2021,50\n");
+    context.phds("population import census.csv --name census --source Invented --store store").done();
+    let of_people = "coverage --measure nis.mmr1 --by birth_year --denominator population:census";
+    insta::assert_snapshot!(ask(of_people), @r"
+    error: `population:census` lacks a year of birth for Hays that it has for others
+
+    hint: add the missing rows, also those of nobody, and take the file in again
+    ");
+    insta::assert_snapshot!(ask(&of_people.replace("birth_year", "sex")), @r"
+    error: the population `census` is not by `sex`
+
+    hint: it is by county, region, birth_year; take in a file with that column, or leave the dimension out
+    ");
+    insta::assert_snapshot!(ask(&of_people.replace("census", "sensus")), @r"
+    error: there is no population `sensus` in the store
+
+    hint: did you mean `census`? `phds population list` lists all
+    ");
     insta::assert_snapshot!(ask("doses --by cvx_code --where age_at_dose=baby"), @r"
     error: `baby` is no value of `age_at_dose`
 

@@ -22,7 +22,8 @@ fn two_months() -> TestContext {
              40 b    | Travis        | 08       | 2021-06-15 | 2022-07-01
              35 c    | Hays          | 03       | 2021-06-15 | 2022-07-01
              5 d     | Hays          | 08       | 2021-06-15 | 2022-07-01
-             30 f    | Comal         | 03       | 2021-06-15 | 2022-07-01",
+             30 f    | Comal         | 03       | 2021-06-15 | 2022-07-01
+             44 e    | Bexar         | 03       | 2021-06-15 | 2022-07-01",
         ),
     ] {
         context.put(&format!("{period}.csv"), Month::of(month).bytes());
@@ -45,16 +46,18 @@ fn what_both_months_show_is_compared_and_nothing_else() {
     assert_eq!(
         rows("coverage"),
         [
-            ["county", "earlier", "later", "change", "status"],
-            // Forty of forty, and no longer there; not there, and thirty of thirty.
-            ["Comal", "", "1.000000", "", "absent"],
+            ["county", "earlier", "later", "change", "status", "audience"],
+            ["Bexar", "1.000000", "1.000000", "0.000000", "shown", "internal"],
+            // Not there, and thirty of thirty.
+            ["Comal", "", "1.000000", "", "absent", "internal"],
             // 20 of 40, and of the later month five are too few to be told.
-            ["Hays", "0.500000", "", "", "suppressed"],
-            ["Travis", "0.500000", "0.600000", "0.100000", "shown"],
-            ["Bexar", "1.000000", "", "", "absent"],
+            ["Hays", "0.500000", "", "", "suppressed", "internal"],
+            ["Travis", "0.500000", "0.600000", "0.100000", "shown", "internal"],
         ]
     );
-    assert_eq!(rows("doses")[3], ["Travis", "100", "100", "0", "shown"]);
+    // Forty and forty-four doses: four more would tell of four.
+    assert_eq!(rows("doses")[1], ["Bexar", "", "", "", "small_change", "internal"]);
+    assert_eq!(rows("doses")[4], ["Travis", "100", "100", "0", "shown", "internal"]);
     let text = context.phds("compare 2024-11/coverage 2024-12/coverage").done().text();
     assert!(text.starts_with("INTERNAL") && text.contains("+10.0 points"), "{text}");
 }

@@ -90,6 +90,6 @@ impl Findings {
             "of {} suppressed cells, {exact} can be computed exactly and {narrow} more closely than the policy allows",
             exact + narrow + safe
         ))
-        .hint("do not publish the table as it is: `phds protect` makes one of the counts that is safe"))
+        .hint("do not publish the table as it is: `phds protect`, on the true counts, makes one that is safe"))
     }
 }
