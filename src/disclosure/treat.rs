@@ -397,6 +397,16 @@ mod tests {
     }
 
     #[test]
+    fn what_a_rule_of_attribution_withholds_is_nobody_or_many() {
+        // Five of five at B would be what `first` has more than `last` shows: the smallest other row goes, too.
+        let rows = [("A", "last", 75, 135), ("B", "last", 5, 5), ("C", "last", 100, 200), ("A", "first", 180, 340)];
+        let rows = rows.map(|(organization, rule, n, d)| (labels(&[organization, rule]), share(n, d)));
+        let cells = shares(rows.into(), &Beside::Attributions(Some(0)), &policy());
+        let shown = cells.iter().filter(|cell| cell.values().is_some()).map(|cell| cell.labels.join(" "));
+        assert_eq!(shown.collect::<Vec<_>>(), ["A first", "C last"]);
+    }
+
+    #[test]
     fn ranks_are_of_shown_rates_by_rule() {
         let rows = [
             (labels(&["A", "last"]), share(90, 300)),
@@ -405,7 +415,7 @@ mod tests {
             (labels(&["D", "last"]), share(295, 300)),
             (labels(&["D", "most"]), share(150, 300)),
         ];
-        let cells = shares(rows.into(), &Beside::Attributions(Some(0)), &policy());
+        let cells = shares(rows.into(), &Beside::Attributions(None), &policy());
         let ranks: Vec<_> =
             cells.iter().map(|cell| cell.values().and_then(|values| values.get(5).copied().flatten())).collect();
         let rank = |rank| Some(Number::Count(rank));
