@@ -132,13 +132,15 @@ fn who_knows_the_rule_and_the_marks_solves_a_block() {
 fn a_table_that_shows_small_counts_has_not_come_from_the_rule() {
     let context = TestContext::new();
     context.put("t.csv", "s,n\nF,\nM,\nX,3\nTotal,40\n");
-    let found = cells(&context, "t.csv --by s", 0);
+    let found = cells(&context, "t.csv --by s", 1);
     assert_eq!(
         found[0],
         json!({
             "key": {"s": "F"}, "standard": [0, 37], "rule_aware": null, "verdict": "safe", "ends": "exact"
         })
     );
+    let refused = context.phds("audit t.csv --by s --count n").ended(1);
+    assert!(refused.stderr.contains("1 count below 11 shown"), "{}", refused.stderr);
 }
 
 #[test]
