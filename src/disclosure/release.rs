@@ -32,6 +32,13 @@ pub enum Status {
 }
 
 impl Status {
+    /// The status that a word in a table says.
+    pub fn of(word: &str) -> Option<Self> {
+        [Self::Shown, Self::Suppressed, Self::Zero, Self::NotApplicable, Self::Unreliable]
+            .into_iter()
+            .find(|status| status.word() == word)
+    }
+
     /// The word in tables.
     pub fn word(self) -> &'static str {
         match self {

@@ -423,6 +423,20 @@ mod tests {
     }
 
     #[test]
+    fn doses_are_shown_where_neither_few_had_them_nor_few_had_more() {
+        for (persons, doses_given, expected) in [
+            (10, 40, Status::Suppressed),
+            (11, 11, Status::Shown),
+            (40, 41, Status::Suppressed),
+            (40, 50, Status::Suppressed),
+            (40, 51, Status::Shown),
+        ] {
+            let row = [(Vec::new(), RawDoses { persons, doses: doses_given })];
+            assert_eq!(doses(row.into(), &policy())[0].status, expected, "{persons} {doses_given}");
+        }
+    }
+
+    #[test]
     fn small_sets_are_pooled_until_there_are_enough() {
         for (counts, expected) in [
             (&[("none", 80), ("DTaP", 20)][..], &[("none", 80), ("DTaP", 20)][..]),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+pub use crate::disclosure::Status;
 use crate::error::{Error, Result};
 use crate::fs;
 
@@ -139,45 +140,6 @@ pub struct File {
     pub file: String,
     /// SHA-256 in hexadecimal digits.
     pub sha256: String,
-}
-
-/// What a row tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
-    /// Its numbers.
-    Shown,
-    /// That the numerator is 0.
-    Zero,
-    /// Nothing: a small count stands behind it.
-    Suppressed,
-    /// That nobody is in the denominator.
-    NotApplicable,
-    /// That its numbers say little, with or without them.
-    Unreliable,
-}
-
-impl Status {
-    /// The word in tables.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Shown => "shown",
-            Self::Zero => "zero",
-            Self::Suppressed => "suppressed",
-            Self::NotApplicable => "not_applicable",
-            Self::Unreliable => "unreliable",
-        }
-    }
-
-    fn of(word: &str) -> Option<Self> {
-        Some(match word {
-            "shown" => Self::Shown,
-            "zero" => Self::Zero,
-            "suppressed" => Self::Suppressed,
-            "not_applicable" => Self::NotApplicable,
-            "unreliable" => Self::Unreliable,
-            _ => return None,
-        })
-    }
 }
 
 /// The numbers of a row, as far as they are told.
