@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::Policy;
 use super::release::{Cell, CurveNote, FunnelNote, Number, Status};
+use super::{Policy, treat};
 use crate::query::RawShare;
 use crate::statistics::{self, Stratum};
 
@@ -45,13 +45,7 @@ pub(super) fn standardize(cells: &[Cell], at: usize, policy: &Policy) -> Vec<Cel
         };
         let sum = |of: fn(&Stratum) -> u64| strata.iter().map(of).sum::<u64>();
         let (numerator, denominator) = (sum(|stratum| stratum.numerator), sum(|stratum| stratum.denominator));
-        let status = if numerator == 0 {
-            Status::Zero
-        } else if statistics::unreliable(numerator, denominator, standardized.interval) {
-            Status::Unreliable
-        } else {
-            Status::Shown
-        };
+        let status = treat::told(numerator, denominator, standardized.interval);
         let numbers = [
             Number::Count(numerator),
             Number::Count(denominator),
@@ -77,8 +71,8 @@ pub(super) fn funnel(mut cells: Vec<Cell>, total: (u64, u64), policy: &Policy) -
     let sum = |of: fn(&(u64, u64)) -> u64| shown.iter().map(of).sum::<u64>();
     let told = (sum(|counts| counts.0), sum(|counts| counts.1));
     let (numerator, denominator) = (total.0 - told.0, total.1 - told.1);
-    let hidden = [numerator, denominator - numerator, denominator];
-    let of_all = hidden.iter().all(|count| !(1..policy.k()).contains(count));
+    let withheld = RawShare { numerator, denominator, clients: denominator };
+    let of_all = treat::share_may_be_seen(withheld, policy);
     let (numerator, denominator) = if of_all { total } else { told };
     let target = if denominator == 0 { 0.0 } else { statistics::ratio(numerator, denominator) };
     let dispersion = statistics::overdispersion(&shown, target);
@@ -122,7 +116,6 @@ pub(super) fn ages(cells: &[Cell]) -> Vec<CurveNote> {
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::super::treat;
     use super::*;
 
     fn cells(rows: &[(&str, &str, u64, u64)]) -> Vec<Cell> {

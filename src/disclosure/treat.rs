@@ -14,7 +14,7 @@ fn may_be_seen(clients: u64, policy: &Policy) -> bool {
 }
 
 /// Whether numerator, complement and denominator may be seen.
-fn share_may_be_seen(share: RawShare, policy: &Policy) -> bool {
+pub(super) fn share_may_be_seen(share: RawShare, policy: &Policy) -> bool {
     let RawShare { numerator, denominator, clients } = share;
     let counts = [numerator, denominator.saturating_sub(numerator), denominator, clients];
     counts.iter().all(|count| may_be_seen(*count, policy))
@@ -139,6 +139,17 @@ fn complete(cells: &mut [Cell], raw: &[RawShare], organization: usize, policy: &
     }
 }
 
+/// What a share tells whose counts may be seen, by its interval.
+pub(super) fn told(numerator: u64, denominator: u64, interval: (f64, f64)) -> Status {
+    if numerator == 0 {
+        Status::Zero
+    } else if statistics::unreliable(numerator, denominator, interval) {
+        Status::Unreliable
+    } else {
+        Status::Shown
+    }
+}
+
 /// A share whose counts may be seen.
 fn shown(labels: Vec<String>, share: RawShare, policy: &Policy) -> Cell {
     let RawShare { numerator, denominator, .. } = share;
@@ -146,13 +157,7 @@ fn shown(labels: Vec<String>, share: RawShare, policy: &Policy) -> Cell {
         return Cell::withheld(labels, Status::NotApplicable);
     }
     let interval = statistics::share_interval(numerator, denominator, policy.confidence());
-    let status = if numerator == 0 {
-        Status::Zero
-    } else if statistics::unreliable(numerator, denominator, (interval.low, interval.high)) {
-        Status::Unreliable
-    } else {
-        Status::Shown
-    };
+    let status = told(numerator, denominator, (interval.low, interval.high));
     // Of a population there may be more clients than people: the rate says so, and has no interval.
     let ends = (numerator <= denominator).then_some([interval.low, interval.high]);
     let rate = statistics::real(numerator) / statistics::real(denominator);
