@@ -6,6 +6,7 @@ use chrono::NaiveDate;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::dictionary::import::Key;
+use crate::disclosure::Audience;
 use crate::error::Error;
 use crate::figure::Kind;
 use crate::figures;
@@ -336,7 +337,7 @@ pub struct Query {
     #[arg(value_name = "FILE", required = true)]
     pub file: Option<PathBuf>,
     /// Folder for the releases: each in a folder of its own, called as in the file
-    #[arg(long, value_name = "DIR", required = true)]
+    #[arg(long, value_name = "DIR", required_unless_present = "dry_run")]
     pub out: Option<PathBuf>,
     /// How to write them
     #[arg(long, value_enum, default_value = "csv")]
@@ -344,6 +345,9 @@ pub struct Query {
     /// Which month.
     #[command(flatten)]
     pub month: Month,
+    /// For whom.
+    #[command(flatten)]
+    pub purpose: Purpose,
     /// One question in place of a file.
     #[command(subcommand)]
     pub question: Option<Question>,
@@ -427,6 +431,17 @@ pub struct Month {
     pub period: Option<ReportingPeriod>,
 }
 
+/// For whom the answers are.
+#[derive(Debug, Args)]
+pub struct Purpose {
+    /// For the staff of the department, or for everybody: audited with all that was published before, and noted for good
+    #[arg(long, value_enum, default_value = "internal")]
+    pub audience: Audience,
+    /// Only say how much would be shown, and release nothing
+    #[arg(long, id = "dry_run")]
+    pub dry_run: bool,
+}
+
 /// A question about a share of clients.
 #[derive(Debug, Args)]
 pub struct Share {
@@ -475,6 +490,9 @@ pub struct Table {
     /// Which month.
     #[command(flatten)]
     pub month: Month,
+    /// For whom.
+    #[command(flatten)]
+    pub purpose: Purpose,
     /// Dimensions of the table; `phds dimensions` lists them
     #[arg(long, value_name = "DIM,…", value_delimiter = ',', required = true)]
     pub by: Vec<String>,
