@@ -76,6 +76,10 @@ pub enum Verb {
     Protect(Protect),
     /// See what can be computed of the suppressed counts of published tables
     Audit(Audit),
+    /// See what has been released, and prove that nobody has changed the record of it
+    Ledger(LedgerArgs),
+    /// Write down for the privacy officer how what was published is protected
+    Evidence(Evidence),
     /// List the measures, or explain one
     Measures(Measures),
     /// List the dimensions that tables may be grouped and filtered by
@@ -210,6 +214,28 @@ pub struct Status {
     /// As JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// `phds ledger`
+#[derive(Debug, Args)]
+pub struct LedgerArgs {
+    /// The store [default: `store` of the settings]
+    #[arg(long, value_name = "DIR")]
+    pub store: Option<PathBuf>,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `phds evidence`
+#[derive(Debug, Args)]
+pub struct Evidence {
+    /// The store [default: `store` of the settings]
+    #[arg(long, value_name = "DIR")]
+    pub store: Option<PathBuf>,
+    /// Write to a file (Markdown) in place of printing
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
 }
 
 /// `phds check`
@@ -435,11 +461,30 @@ pub struct Month {
 #[derive(Debug, Args)]
 pub struct Purpose {
     /// For the staff of the department, or for everybody: audited with all that was published before, and noted for good
-    #[arg(long, value_enum, default_value = "internal")]
-    pub audience: Audience,
+    #[arg(long, value_enum, default_value_t)]
+    pub audience: For,
     /// Only say how much would be shown, and release nothing
     #[arg(long, id = "dry_run")]
     pub dry_run: bool,
+}
+
+/// Who may see the answers.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub enum For {
+    /// The staff of the department, who lawfully hold the file
+    #[default]
+    Internal,
+    /// Everybody
+    Public,
+}
+
+impl From<For> for Audience {
+    fn from(who: For) -> Self {
+        match who {
+            For::Internal => Self::Internal,
+            For::Public => Self::Public,
+        }
+    }
 }
 
 /// A question about a share of clients.

@@ -31,7 +31,7 @@ fn one(question: &cli::Question, settings: &Settings) -> Result<()> {
         return Err(Error::usage("this format is not for a screen").hint("add `--out FILE`"));
     }
     let (store, partition) = month(&table.month, settings)?;
-    let answered = answer(&[ask], &store, &partition, settings, purpose.audience)?;
+    let answered = answer(&[ask], &store, &partition, settings, purpose.audience.into())?;
     if purpose.dry_run {
         return terminal::print_data(answered.outlook().as_bytes());
     }
@@ -52,7 +52,7 @@ fn many(typed: &cli::Query, settings: &Settings) -> Result<()> {
     let Some(file) = &typed.file else { return Err(Error::usage("there is no question")) };
     let asks = Asks::read(file)?;
     let (store, partition) = month(&typed.month, settings)?;
-    let answered = answer(&asks.releases, &store, &partition, settings, typed.purpose.audience)?;
+    let answered = answer(&asks.releases, &store, &partition, settings, typed.purpose.audience.into())?;
     if typed.purpose.dry_run {
         return terminal::print_data(answered.outlook().as_bytes());
     }
@@ -148,13 +148,7 @@ pub fn answer(
     settings: &Settings,
     audience: Audience,
 ) -> Result<Answered> {
-    let context = Context {
-        dictionary: &settings.dictionary,
-        measures: &settings.measures,
-        partition,
-        store,
-        counties: &settings.counties,
-    };
+    let context = context(store, partition, settings);
     let named = |ask: &Ask, error: Error| match &ask.name {
         Some(name) => error.within(&format!("release `{name}`")),
         None => error,
@@ -167,18 +161,7 @@ pub fn answer(
         Audience::Internal => (Control::internal(&settings.policy, &questions)?, None),
         Audience::Public => {
             let ledger = Ledger::open(store)?;
-            let published = ledger.entries().iter().filter(|entry| entry.audience == Audience::Public).cloned();
-            let manifest = partition.manifest();
-            let month = (manifest.reporting_period, &manifest.delivery.sha256);
-            let (same, other): (Vec<_>, Vec<_>) =
-                published.partition(|entry| (entry.reporting_period, &entry.delivery_sha256) == month);
-            let mut control = Control::public(&settings.policy, other)?;
-            for entry in &same {
-                let question = Question::bind(&entry.question, context)
-                    .map_err(|error| error.within(&format!("the published release {}", entry.release_id)))?;
-                control.published(entry, &question, &mut engine)?;
-            }
-            (control, Some(ledger))
+            (published(&ledger, context, &mut engine, settings)?, Some(ledger))
         }
     };
     let releases = asks.iter().zip(&questions).map(|(ask, question)| {
@@ -187,4 +170,36 @@ pub fn answer(
     });
     let releases = releases.collect::<Result<_>>()?;
     Ok(Answered { questions: questions.iter().map(Question::normalized).collect(), releases, ledger })
+}
+
+/// What questions to a month are bound to.
+pub fn context<'a>(store: &'a Store, partition: &'a Partition, settings: &'a Settings) -> Context<'a> {
+    Context {
+        dictionary: &settings.dictionary,
+        measures: &settings.measures,
+        partition,
+        store,
+        counties: &settings.counties,
+    }
+}
+
+/// Disclosure control that knows everything that was published.
+pub fn published<'a>(
+    ledger: &Ledger,
+    context: Context<'_>,
+    engine: &mut DuckDb<'_>,
+    settings: &'a Settings,
+) -> Result<Control<'a>> {
+    let manifest = context.partition.manifest();
+    let month = (manifest.reporting_period, &manifest.delivery.sha256);
+    let published = ledger.entries().iter().filter(|entry| entry.audience == Audience::Public).cloned();
+    let (same, other): (Vec<_>, Vec<_>) =
+        published.partition(|entry| (entry.reporting_period, &entry.delivery_sha256) == month);
+    let mut control = Control::public(&settings.policy, other)?;
+    for entry in &same {
+        let question = Question::bind(&entry.question, context)
+            .map_err(|error| error.within(&format!("the published release {}", entry.release_id)))?;
+        control.published(entry, &question, engine)?;
+    }
+    Ok(control)
 }

@@ -88,6 +88,11 @@ impl<'a> Control<'a> {
         Ok(())
     }
 
+    /// How many values each withheld numerator could have, at least, of everything that was taken in.
+    pub fn widths(&self) -> Vec<u64> {
+        self.linked.widths()
+    }
+
     /// Treats every row of a table and makes the release of it.
     ///
     /// No number of 1 to k - 1 clients is shown: no numerator, no complement (denominator minus numerator), no denominator,

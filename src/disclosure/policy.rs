@@ -107,9 +107,19 @@ impl Policy {
         self.document.publishes_alike
     }
 
+    /// Why, or why not.
+    pub fn reason_of_alike(&self) -> &str {
+        &self.document.reason_of_alike
+    }
+
     /// Whether the public sees tables of organizations.
     pub fn publishes_organizations(&self) -> bool {
         self.document.publishes_organizations
+    }
+
+    /// Why, or why not.
+    pub fn reason_of_organizations(&self) -> &str {
+        &self.document.reason_of_organizations
     }
 
     /// The confidence level of intervals, 0 to 1.

@@ -14,8 +14,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::grouping::{Grouping, NONE};
-use super::{Follows, Linked, Reason};
+use super::grouping::{Answers, Grouping, NONE};
+use super::{Follows, Linked, Reason, Table};
 
 /// Sorts of clients: no shown row tells those of one sort apart.
 struct Sorts {
@@ -110,15 +110,103 @@ fn sorted(mut clients: Vec<u32>) -> Vec<u32> {
 
 /// From the least to the most that a number could be; no most where nothing bounds it.
 #[derive(Clone, Copy)]
-struct Span(u64, Option<u64>);
+pub(super) struct Span(u64, Option<u64>);
 
 impl Span {
     fn or(self, other: Self) -> Self {
         Self(self.0.min(other.0), self.1.zip(other.1).map(|(a, b)| a.max(b)))
     }
 
-    fn values(self) -> u64 {
+    /// How many values these are.
+    pub(super) fn values(self) -> u64 {
         self.1.map_or(u64::MAX, |most| most.saturating_sub(self.0) + 1)
+    }
+}
+
+/// What the numbers of a withheld row could be.
+pub(super) struct Spans {
+    size: u64,
+    yes: u64,
+    /// The clients in it, where their number is not known.
+    clients: Option<Span>,
+    /// Those who are counted.
+    pub numerator: Span,
+    complement: Span,
+    /// How many values of the numerator go with the rows that are withheld.
+    alike: u64,
+}
+
+/// Clients by their sort, and by the row of a table in which they are.
+struct Crowd {
+    all: HashMap<u32, Size>,
+    rows: BTreeMap<(usize, u32), Size>,
+    sorts: BTreeMap<(u32, usize), Size>,
+    /// Of each sort, in how many rows, or outside of all, its clients are.
+    places: HashMap<u32, BTreeSet<u32>>,
+}
+
+impl Crowd {
+    /// The clients of a table; of rows, those that are `wanted`.
+    fn of(sorts: &Sorts, grouping: &Grouping, counted: &Answers, wanted: impl Fn(u32) -> bool) -> Self {
+        let mut crowd =
+            Self { all: HashMap::new(), rows: BTreeMap::new(), sorts: BTreeMap::new(), places: HashMap::new() };
+        for (client, sort) in &sorts.of {
+            let (row, yes) = (grouping.row(*client), counted.get(*client).unwrap_or(false));
+            crowd.all.entry(*sort).or_default().add(yes);
+            crowd.places.entry(*sort).or_default().insert(row);
+            if wanted(row) {
+                crowd.rows.entry((row as usize, *sort)).or_default().add(yes);
+                crowd.sorts.entry((*sort, row as usize)).or_default().add(yes);
+            }
+        }
+        crowd
+    }
+
+    fn of_row(&self, row: usize) -> impl Iterator<Item = (u32, Size)> {
+        self.rows.range((row, 0)..=(row, u32::MAX)).map(|((_, sort), size)| (*sort, *size))
+    }
+
+    fn of_sort(&self, sort: u32) -> impl Iterator<Item = (usize, Size)> {
+        self.sorts.range((sort, 0)..=(sort, usize::MAX)).map(|((_, row), size)| (*row, *size))
+    }
+
+    /// Numerator and complement of a row, when clients who are alike exchange their answers.
+    fn exchanged_answers(&self, row: usize, size: u64, answers: &Sorts) -> (Span, Span) {
+        let (mut least, mut most) = (0, 0);
+        for (sort, own) in self.of_row(row) {
+            let all = self.all.get(&sort).copied().unwrap_or_default();
+            let known = answers.known[sort as usize];
+            if known.is_seen {
+                least += all.yes.saturating_sub(all.clients - own.clients);
+                most += own.clients.min(all.yes);
+            } else {
+                // Nobody knows how many of them are counted; but an answer that nobody of a tied sort has may be impossible.
+                least += if known.is_tied && all.no() == 0 { own.clients } else { 0 };
+                most += if known.is_tied && all.yes == 0 { 0 } else { own.clients };
+            }
+        }
+        (Span(least, Some(most)), Span(size - most, Some(size - least)))
+    }
+
+    /// Clients, numerator and complement of a row of unknown size, when clients who are alike exchange their places.
+    fn exchanged_places(&self, row: usize, places: &Sorts) -> Option<[Span; 3]> {
+        let mut bounds: Option<[Span; 3]> = None;
+        for (sort, own) in self.of_row(row) {
+            let all = self.all.get(&sort).copied().unwrap_or_default();
+            let can_move = self.places.get(&sort).is_some_and(|rows| rows.len() > 1);
+            let numbers = [(own.clients, all.clients), (own.yes, all.yes), (own.no(), all.no())];
+            for (bound, (own, all)) in bounds.get_or_insert([Span(0, Some(0)); 3]).iter_mut().zip(numbers) {
+                if !places.known[sort as usize].is_seen {
+                    bound.1 = None;
+                } else if can_move {
+                    bound.1 = bound.1.map(|most| most + all);
+                } else {
+                    *bound = Span(bound.0 + own, bound.1.map(|most| most + own));
+                }
+            }
+        }
+        // A row is there because somebody is in it.
+        bounds.map(|[clients, counted, others]| [Span(clients.0.max(1), clients.1), counted, others])
     }
 }
 
@@ -129,6 +217,28 @@ impl Linked {
     /// Rows of the newest table to withhold, so that withheld numbers are wide enough.
     pub(super) fn narrow(&self) -> Vec<(usize, Reason)> {
         let mut hide: BTreeMap<usize, Reason> = BTreeMap::new();
+        self.each_with_withheld_rows(|at, answers, places| {
+            for row in self.rows_too_narrow(at, answers, places) {
+                let reason = Reason { release: self.tables[at].release.clone(), rule: Follows::Withheld };
+                if let Some(row) = self.to_withhold(at, row) {
+                    hide.entry(row).or_insert(reason);
+                }
+            }
+        });
+        hide.into_iter().collect()
+    }
+
+    /// How many values the numerators of all withheld rows could have, at least.
+    pub(in super::super) fn widths(&self) -> Vec<u64> {
+        let mut widths = Vec::new();
+        self.each_with_withheld_rows(|at, answers, places| {
+            widths.extend(self.spans(at, answers, places).iter().map(|(_, spans)| spans.numerator.values()));
+        });
+        widths
+    }
+
+    /// Goes through the tables with withheld rows, with the sorts of clients who could exchange answers and places.
+    fn each_with_withheld_rows(&self, mut look: impl FnMut(usize, &Sorts, &Sorts)) {
         let mut places: HashMap<usize, Sorts> = HashMap::new();
         let outcomes: BTreeSet<usize> = self.tables.iter().map(|table| table.answers).collect();
         for outcome in outcomes {
@@ -140,8 +250,8 @@ impl Linked {
             let outside = of_outcome().flat_map(|at| self.outside_of(self.tables[at].grouping));
             let outside = outside.filter(|client| self.answers[outcome].get(*client).is_some());
             let clients = sorted(clients.into_iter().chain(outside).collect());
-            let sorts = self.sorts_of_answers(outcome, &clients, self.tables.len());
-            for at in of_outcome().filter(|at| self.tables[*at].shown.iter().any(|shown| !shown)) {
+            let answers = self.sorts_of_answers(outcome, &clients, self.tables.len());
+            for at in of_outcome().filter(|at| self.tables[*at].shown.contains(&false)) {
                 let grouping = self.tables[at].grouping;
                 let places = places.entry(grouping).or_insert_with(|| {
                     let known = self.size_is_shown(grouping, self.tables.len());
@@ -152,15 +262,9 @@ impl Linked {
                     }
                     self.sorts_of_places(&sorted(clients), self.tables.len())
                 });
-                for row in self.rows_too_narrow(at, &sorts, places) {
-                    let reason = Reason { release: self.tables[at].release.clone(), rule: Follows::Withheld };
-                    if let Some(row) = self.to_withhold(at, row) {
-                        hide.entry(row).or_insert(reason);
-                    }
-                }
+                look(at, &answers, places);
             }
         }
-        hide.into_iter().collect()
     }
 
     /// The clients in withheld rows of a table.
@@ -213,93 +317,101 @@ impl Linked {
         sorting.end()
     }
 
-    /// Withheld rows of a table whose numbers are too well known.
-    fn rows_too_narrow(&self, at: usize, answers: &Sorts, places: &Sorts) -> Vec<usize> {
+    /// What the numbers of each withheld row of a table could be.
+    fn spans(&self, at: usize, answers: &Sorts, places: &Sorts) -> Vec<(usize, Spans)> {
         let table = &self.tables[at];
         let grouping = &self.groupings[table.grouping];
         let counted = &self.answers[table.answers];
-        let mut all: HashMap<u32, Size> = HashMap::new();
-        let mut own: BTreeMap<(u32, u32), Size> = BTreeMap::new();
         let is_withheld = |row: u32| row != NONE && !table.shown[row as usize];
-        for (client, sort) in &answers.of {
-            let (row, yes) = (grouping.row(*client), counted.get(*client).unwrap_or(false));
-            all.entry(*sort).or_default().add(yes);
-            if is_withheld(row) {
-                own.entry((row, *sort)).or_default().add(yes);
+        let by_answers = Crowd::of(answers, grouping, counted, is_withheld);
+        let by_places = Crowd::of(places, grouping, counted, |row| row != NONE);
+        let hidden = (0..table.shown.len()).filter(|row| !table.shown[*row] && grouping.sizes[*row] > 0);
+        let spans = hidden.map(|row| {
+            let (size, yes) = (grouping.sizes[row], table.numerators[row]);
+            let (mut numerator, mut complement) = by_answers.exchanged_answers(row, size, answers);
+            let clients = by_places.exchanged_places(row, places);
+            if let Some([_, counted, others]) = clients {
+                numerator = numerator.or(counted);
+                complement = complement.or(others);
             }
-        }
-        let mut rows_of: HashMap<u32, BTreeSet<u32>> = HashMap::new();
-        let mut sizes: HashMap<u32, Size> = HashMap::new();
-        let mut own_places: BTreeMap<(u32, u32), Size> = BTreeMap::new();
-        for (client, sort) in &places.of {
-            let (row, yes) = (grouping.row(*client), counted.get(*client).unwrap_or(false));
-            rows_of.entry(*sort).or_default().insert(row);
-            sizes.entry(*sort).or_default().add(yes);
-            own_places.entry((row, *sort)).or_default().add(yes);
-        }
-        let of_row = |map: &BTreeMap<(u32, u32), Size>, row: u32| -> Vec<(u32, Size)> {
-            map.range((row, 0)..=(row, u32::MAX)).map(|((_, sort), size)| (*sort, *size)).collect()
-        };
-        let hidden = (0u32..).zip(&table.shown).filter(|(_, shown)| !**shown).map(|(row, _)| row);
-        let narrow = hidden.filter(|row| {
-            let size = grouping.sizes[*row as usize];
-            let yes = table.numerators[*row as usize];
-            if size == 0 {
-                return false;
-            }
-            let no = size - yes;
-            // Answers exchanged, the places being what they are.
-            let (mut least, mut most) = (0, 0);
-            for (sort, own) in of_row(&own, *row) {
-                let all = all.get(&sort).copied().unwrap_or_default();
-                let known = answers.known[sort as usize];
-                if known.is_seen {
-                    least += all.yes.saturating_sub(all.clients - own.clients);
-                    most += own.clients.min(all.yes);
-                } else {
-                    // Nobody knows how many of them there are who are counted; but an answer that nobody of a tied sort has
-                    // may be impossible.
-                    least += if known.is_tied && all.no() == 0 { own.clients } else { 0 };
-                    most += if known.is_tied && all.yes == 0 { 0 } else { own.clients };
-                }
-            }
-            let mut numerator = Span(least, Some(most));
-            let mut complement = Span(size - most, Some(size - least));
-            // Places exchanged, everybody keeping the answer.
-            let of_places = of_row(&own_places, *row);
-            let is_hidden = !of_places.is_empty();
-            let mut clients = Span(size, Some(size));
-            if is_hidden {
-                let mut bounds = [(0, Some(0)); 3];
-                for (sort, own) in of_places {
-                    let all = sizes.get(&sort).copied().unwrap_or_default();
-                    let can_move = rows_of.get(&sort).is_some_and(|rows| rows.len() > 1);
-                    let numbers = [(own.clients, all.clients), (own.yes, all.yes), (own.no(), all.no())];
-                    for (bound, (own, all)) in bounds.iter_mut().zip(numbers) {
-                        if !places.known[sort as usize].is_seen {
-                            bound.1 = None;
-                        } else if can_move {
-                            bound.1 = bound.1.map(|most| most + all);
-                        } else {
-                            *bound = (bound.0 + own, bound.1.map(|most| most + own));
-                        }
-                    }
-                }
-                // A row is there because somebody is in it.
-                clients = Span(bounds[0].0.max(1), bounds[0].1);
-                numerator = numerator.or(Span(bounds[1].0, bounds[1].1));
-                complement = complement.or(Span(bounds[2].0, bounds[2].1));
-            }
-            let is_wide = |span: Span, number: u64| {
-                let could_be_large = span.1.is_none_or(|most| most >= self.rule.k);
-                let is_small = (1..self.rule.k).contains(&number);
-                span.values() >= self.rule.w && (could_be_large || !is_small)
-            };
-            let size_is_wide = table.of_people || !is_hidden || is_wide(clients, size);
-            let complement_is_wide = table.of_people || is_wide(complement, no);
-            !(size_is_wide && complement_is_wide && is_wide(numerator, yes))
+            let clients = clients.map(|[clients, ..]| clients);
+            let alike = self.values_of_the_same_pattern(table, grouping, row, &by_answers, answers);
+            (row, Spans { size, yes, clients, numerator, complement, alike })
         });
-        narrow.map(|row| row as usize).collect()
+        spans.collect()
+    }
+
+    /// Withheld rows of a table whose numbers are too well known.
+    fn rows_too_narrow(&self, at: usize, answers: &Sorts, places: &Sorts) -> Vec<usize> {
+        let of_people = self.tables[at].of_people;
+        let is_small = |number: u64| (1..self.rule.k).contains(&number);
+        let is_wide = |span: Span, number: u64| {
+            let could_be_large = span.1.is_none_or(|most| most >= self.rule.k);
+            span.values() >= self.rule.w && (could_be_large || !is_small(number))
+        };
+        let narrow = self.spans(at, answers, places).into_iter().filter(|(_, spans)| {
+            let no = spans.size - spans.yes;
+            let size_is_wide = of_people || spans.clients.is_none_or(|span| is_wide(span, spans.size));
+            let complement_is_wide = of_people || is_wide(spans.complement, no);
+            // Whoever knows the rule knows that a withheld row of known size is small in its numerator or its complement, or
+            // is withheld for the sake of one that is.
+            let is_told_by_rule = spans.clients.is_none()
+                && (is_small(spans.yes) || (!of_people && is_small(no)))
+                && spans.alike < self.rule.w;
+            !(size_is_wide && complement_is_wide && is_wide(spans.numerator, spans.yes)) || is_told_by_rule
+        });
+        narrow.map(|(row, _)| row).collect()
+    }
+
+    /// How far the numerator of a row can fall and rise, so that the row stays as small as it is.
+    fn slack(&self, size: u64, yes: u64) -> (u64, u64) {
+        let zone = |number: u64| match number {
+            0 => (0, 0),
+            number if number < self.rule.k => (1, self.rule.k - 1),
+            _ => (self.rule.k, u64::MAX),
+        };
+        let no = size - yes;
+        if size < self.rule.k {
+            return (yes, no);
+        }
+        let ((least, most), (least_no, most_no)) = (zone(yes), zone(no));
+        ((yes - least).min(most_no - no), (most - yes).min(no - least_no))
+    }
+
+    /// How many values the numerator of a row could have so that the same rows are withheld: none of them changes from small
+    /// to large, and what is withheld beside them depends on who is where alone.
+    fn values_of_the_same_pattern(
+        &self,
+        table: &Table,
+        grouping: &Grouping,
+        row: usize,
+        crowd: &Crowd,
+        answers: &Sorts,
+    ) -> u64 {
+        let slack = |row: usize| self.slack(grouping.sizes[row], table.numerators[row]);
+        let (falls, rises) = slack(row);
+        let reach = |limit: u64, mine: fn(Size) -> u64, theirs: fn(Size) -> u64, theirs_may: fn((u64, u64)) -> u64| {
+            let mut left: HashMap<usize, u64> = HashMap::new();
+            let mut moved = 0;
+            for (sort, own) in crowd.of_row(row) {
+                let mut mine = mine(own).min(limit - moved);
+                if !answers.known[sort as usize].is_seen {
+                    moved += mine;
+                    continue;
+                }
+                for (other, size) in crowd.of_sort(sort).filter(|(other, _)| *other != row) {
+                    let left = left.entry(other).or_insert_with(|| theirs_may(slack(other)));
+                    let exchanged = mine.min(theirs(size)).min(*left);
+                    *left -= exchanged;
+                    mine -= exchanged;
+                    moved += exchanged;
+                }
+            }
+            moved
+        };
+        let up = reach(rises, Size::no, |size| size.yes, |slack| slack.0);
+        let down = reach(falls, |size| size.yes, Size::no, |slack| slack.1);
+        1 + up + down
     }
 
     /// The shown row of the newest table that makes a withheld row of some table wider: the smallest that has clients of its
