@@ -194,7 +194,11 @@ impl Crowd {
         for (sort, own) in self.of_row(row) {
             let all = self.all.get(&sort).copied().unwrap_or_default();
             let can_move = self.places.get(&sort).is_some_and(|rows| rows.len() > 1);
-            let numbers = [(own.clients, all.clients), (own.yes, all.yes), (own.no(), all.no())];
+            // Other rows do not lose their last client either.
+            let stay = self.places.get(&sort).map_or(0, |rows| rows.iter().filter(|row| **row != NONE).count() as u64 - 1);
+            let most = |own: u64, all: u64| all.saturating_sub(stay).max(own);
+            let numbers = [own.clients, own.yes, own.no()];
+            let numbers = numbers.into_iter().zip([all.clients, all.yes, all.no()]).map(|(own, all)| (own, most(own, all)));
             for (bound, (own, all)) in bounds.get_or_insert([Span(0, Some(0)); 3]).iter_mut().zip(numbers) {
                 if !places.known[sort as usize].is_seen {
                     bound.1 = None;
@@ -254,7 +258,7 @@ impl Linked {
             for at in of_outcome().filter(|at| self.tables[*at].shown.contains(&false)) {
                 let grouping = self.tables[at].grouping;
                 let places = places.entry(grouping).or_insert_with(|| {
-                    let known = self.size_is_shown(grouping, self.tables.len());
+                    let known = self.is_told(grouping, self.tables.len());
                     let hidden: Vec<bool> = known.iter().map(|known| !known).collect();
                     let mut clients = self.groupings[grouping].clients_in(&hidden);
                     if !clients.is_empty() {
@@ -312,7 +316,7 @@ impl Linked {
             if self.tables[..until].iter().all(|table| table.grouping != at) {
                 continue;
             }
-            sorting.by_row(grouping, &self.size_is_shown(at, until), self.totals_are_known);
+            sorting.by_row(grouping, &self.is_told(at, until), self.totals_are_known);
         }
         sorting.end()
     }
@@ -349,18 +353,34 @@ impl Linked {
             let could_be_large = span.1.is_none_or(|most| most >= self.rule.k);
             span.values() >= self.rule.w && (could_be_large || !is_small(number))
         };
-        let narrow = self.spans(at, answers, places).into_iter().filter(|(_, spans)| {
-            let no = spans.size - spans.yes;
+        let is_enough = |spans: &Spans| {
             let size_is_wide = of_people || spans.clients.is_none_or(|span| is_wide(span, spans.size));
-            let complement_is_wide = of_people || is_wide(spans.complement, no);
+            let complement_is_wide = of_people || is_wide(spans.complement, spans.size - spans.yes);
+            size_is_wide && complement_is_wide && is_wide(spans.numerator, spans.yes)
+        };
+        let narrow = self.spans(at, answers, places).into_iter().filter(|(row, spans)| {
+            if spans.clients.is_some() {
+                return !is_enough(spans) && !is_enough(&self.with_moves(at, *row, spans));
+            }
             // Whoever knows the rule knows that a withheld row of known size is small in its numerator or its complement, or
             // is withheld for the sake of one that is.
-            let is_told_by_rule = spans.clients.is_none()
-                && (is_small(spans.yes) || (!of_people && is_small(no)))
-                && spans.alike < self.rule.w;
-            !(size_is_wide && complement_is_wide && is_wide(spans.numerator, spans.yes)) || is_told_by_rule
+            let is_small = is_small(spans.yes) || (!of_people && is_small(spans.size - spans.yes));
+            !is_enough(spans) || (is_small && spans.alike < self.rule.w)
         });
         narrow.map(|(row, _)| row).collect()
+    }
+
+    /// What the numbers of a row of unknown size could be when single traits of clients may be others.
+    fn with_moves(&self, at: usize, row: usize, spans: &Spans) -> Spans {
+        let [left, came] = self.moves(self.tables[at].grouping, row, self.tables[at].answers);
+        let span = |now: u64, left: u64, came: u64| Span(now - left, Some(now + came));
+        let no = spans.size - spans.yes;
+        Spans {
+            clients: spans.clients.map(|known| known.or(span(spans.size, left.clients, came.clients))),
+            numerator: spans.numerator.or(span(spans.yes, left.yes, came.yes)),
+            complement: spans.complement.or(span(no, left.clients - left.yes, came.clients - came.yes)),
+            ..*spans
+        }
     }
 
     /// How far the numerator of a row can fall and rise, so that the row stays as small as it is.

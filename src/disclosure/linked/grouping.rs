@@ -1,5 +1,7 @@
 //! Which client is in which row, and what is said of whom.
 
+use crate::query::Trait;
+
 /// In no row.
 pub(super) const NONE: u32 = u32::MAX;
 
@@ -10,6 +12,12 @@ pub(super) struct Grouping {
     row_of: Vec<u32>,
     /// Clients in each row.
     pub sizes: Vec<u64>,
+    /// What the labels of a row tell of its clients.
+    pub by: Vec<Trait>,
+    /// What its clients were chosen by.
+    pub chosen_by: Vec<Trait>,
+    /// The labels of each row.
+    pub labels: Vec<Vec<String>>,
 }
 
 impl Grouping {
@@ -31,6 +39,12 @@ impl Grouping {
     pub(super) fn clients_in(&self, chosen: &[bool]) -> Vec<u32> {
         let rows = (0..).zip(&self.row_of);
         rows.filter(|(_, row)| chosen.get(**row as usize).copied().unwrap_or(false)).map(|(client, _)| client).collect()
+    }
+
+    /// The row with these labels.
+    pub(super) fn find(&self, labels: &[&String]) -> Option<u32> {
+        let is_same = |row: &Vec<String>| row.iter().zip(labels).all(|(a, b)| a == *b);
+        self.labels.iter().position(is_same).and_then(|row| u32::try_from(row).ok())
     }
 
     /// Whether two tables have the same clients in the same rows. The last client of both is in a row.
