@@ -1,5 +1,6 @@
 """Tries phds_release.py on tiny releases, sound and broken. Run: python test_phds_release.py"""
 
+import csv
 import hashlib
 import io
 import json
@@ -7,6 +8,7 @@ import os
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.feather
 import pyarrow.parquet
@@ -77,6 +79,15 @@ def refuses(name, words, prepare):
             check(f"refuses {name}", words in str(refusal) and "77" not in str(refusal).replace(folder, ""))
         else:
             raise SystemExit(f"failed: accepts {name}")
+
+
+def says(name, words, ask):
+    try:
+        ask()
+    except ReleaseError as refusal:
+        check(name, words in str(refusal))
+    else:
+        raise SystemExit(f"failed: {name}")
 
 
 def with_row(row):
@@ -193,14 +204,50 @@ accepts("doses", "2024-01,30,40,shown,internal", "2024-02,,,suppressed,internal"
 refuses("more persons than doses", "more persons than doses", of(DOSES, "2024-01,77,40,shown,internal", denominators=[]))
 
 
-def says(name, words, ask):
-    try:
-        ask()
-    except ReleaseError as refusal:
-        check(name, words in str(refusal))
-    else:
-        raise SystemExit(f"failed: {name}")
+# What would make a zero of a withheld number is refused.
+with tempfile.TemporaryDirectory() as folder:
+    sound = read_release(release(Path(folder)))
+    frame = sound.to_pandas()
+    check("counts rows by status", sound.statuses == {"shown": 1, "zero": 1, "unreliable": 1, "suppressed": 1})
+    check("gives the caveats", sound.caveats == [])
+    check("arithmetic on a withheld number is missing", (frame["numerator"] / frame["denominator"]).isna().tolist() == [False] * 3 + [True])
+    for name, zero in {
+        "a sum": lambda: frame["numerator"].sum(),
+        "a sum by numpy": lambda: np.sum(frame["numerator"]),
+        "a sum by name": lambda: frame["numerator"].agg("sum"),
+        "a sum of the frame": lambda: frame.sum(),
+        "a running sum": lambda: frame["numerator"].cumsum(),
+        "zeros in gaps": lambda: frame["rate"].fillna(0),
+        "zeros in gaps of a part": lambda: frame[["county", "rate"]].fillna({"rate": 0}),
+        "groups": lambda: frame.groupby("audience")["numerator"].sum(),
+        "groups of a column": lambda: frame["numerator"].groupby(frame["audience"]).sum(),
+        "a pivot table": lambda: frame.pivot_table("numerator", "audience", aggfunc="sum"),
+    }.items():
+        says(f"refuses {name} with a withheld row", "would count them as zero", zero)
+    told = frame[frame["status"] != "suppressed"]
+    check("adds up rows that all have numbers", told["numerator"].sum() == 42 and told.groupby("audience")["numerator"].sum().tolist() == [42])
+    check("counts words, missing or not", frame["status"].eq("suppressed").sum() == 1)
 
+# Labels that a spreadsheet would compute come with an apostrophe, in CSV alone.
+GUARDED = ["'=1+1", "'+1", "'-1", "'@a", "'\ta", "'\ra", "'a", "''=", "O'Brien", "=1"]
+TRUE = ["=1+1", "+1", "-1", "@a", "\ta", "\ra", "'a", "''=", "O'Brien", "=1"]
+
+
+def named(names):
+    text = io.StringIO()
+    csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows([name, *SUPPRESSED.strip().split(",")[1:]] for name in names)
+    return text.getvalue()
+
+
+with tempfile.TemporaryDirectory() as folder:
+    header = ",".join(sound.table.column_names) + "\n"
+    sizes = sound.metadata["table"] | {"format": "csv", "file": "table.csv", "rows": len(GUARDED)}
+    for name, content in {"a label": header + named(GUARDED), "a label after a byte order mark": "\ufeff" + header + named(GUARDED)}.items():
+        digest = {"sha256": hashlib.sha256(content.encode()).hexdigest()}
+        path = release(Path(folder), content=content.encode(), table=sizes | digest)
+        check(f"takes the apostrophe off {name}", read_release(path).table["county"].to_pylist() == TRUE)
+    parquet = sound.table.set_column(0, "county", [["'=a", "b", "c", "d"]])
+    check("keeps an apostrophe in parquet", read_release(binary(parquet, "parquet")(Path(folder))).table["county"][0].as_py() == "'=a")
 
 with tempfile.TemporaryDirectory() as folder:
     os.environ["PHDS_RELEASES"] = folder

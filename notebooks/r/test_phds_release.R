@@ -1,6 +1,7 @@
 # Tries phds_release.R on tiny releases, sound and broken. Run: Rscript test_phds_release.R
 
 source("phds_release.R")
+source("phds_figure.R")
 
 numbers_of <- function(counts, shares = character(0)) {
   stats::setNames(rep(c("count", "share"), c(length(counts), length(shares))), c(counts, shares))
@@ -181,6 +182,22 @@ if (!is.null(binary_reader("parquet"))) {
     release(folder, changes = list(table = utils::modifyList(sound$metadata$table, list(format = "parquet"))))
   })
 }
+
+# What is computed of a withheld number is missing, and a figure takes no number in its place.
+check("a sum with a withheld row is missing", is.na(sum(sound$table$numerator)) && is.na(sound$table$numerator[4] / 40))
+check("counts rows by status", all(statuses(sound) == 1) && setequal(names(statuses(sound)), STATUSES[1:4]))
+zeroed <- sound
+zeroed$table$rate[4] <- 0
+said <- tryCatch(rates_by_row(zeroed, "county"), error = conditionMessage)
+check("draws no withheld row that has got a number", grepl("got a number on the way", said))
+
+# Labels that a spreadsheet would compute come with an apostrophe, in CSV alone.
+GUARDED <- c("'=1+1", "'+1", "'-1", "'@a", "'\ta", "'\ra", "'a", "''=", "O'Brien", "=1")
+TRUE_LABELS <- c("=1+1", "+1", "-1", "@a", "\ta", "\ra", "'a", "''=", "O'Brien", "=1")
+rows <- sprintf('"%s"%s', GUARDED, sub("^Loving", "", SUPPRESSED))
+check("takes the apostrophe off a label", identical(read_release(release(new_folder(), rows))$table$county, TRUE_LABELS))
+header <- "\ufeffcounty,measure,numerator,denominator,rate,ci_low,ci_high,status,audience"
+check("reads a table with a byte order mark", nrow(read_release(release(new_folder(), header = header))$table) == 4)
 
 folder <- new_folder()
 Sys.setenv(PHDS_RELEASES = folder)
