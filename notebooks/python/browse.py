@@ -6,6 +6,7 @@ MADE has python-NAME.md with its pictures, and r/NAME.md with its folder of pict
 
 import hashlib
 import io
+import os
 import re
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ SOURCES = {
     **{f"python-{name}": [f"python/{name}.py", "python/phds_release/*.py"] for name in ("template", "libraries", "monthly")},
     **{f"r-{name}": [f"r/{name}.Rmd", "r/phds_*.R"] for name in ("template", "monthly")},
 }
+WIDTH = 1100  # in dots, of a picture
 LEFT_BY_PANDAS = re.compile(r"<style scoped>.*?</style>\s*|^ *<div>\n|^ *</div>\n|^<!-- -->\n", re.DOTALL | re.MULTILINE)
 
 
@@ -28,10 +30,10 @@ def fingerprint(page):
 
 
 def shrink(picture):
-    """A picture in a few dozen colours and half its dots: a third of its bytes, and no mark is lost."""
+    """A picture in a few dozen colours and fewer dots: a third of its bytes, and no mark is lost."""
     image = Image.open(io.BytesIO(picture)).convert("RGB")
-    if image.width > 1400:
-        image = image.resize((1200, round(image.height * 1200 / image.width)), Image.Resampling.LANCZOS)
+    if image.width > WIDTH:
+        image = image.resize((WIDTH, round(image.height * WIDTH / image.width)), Image.Resampling.LANCZOS)
     out = io.BytesIO()
     image.quantize(48, dither=Image.Dither.NONE).save(out, "PNG", optimize=True)
     return out.getvalue()
@@ -60,7 +62,9 @@ def write(folder):
 
 
 if task == "write":
+    os.umask(0o022)  # these are for everybody, unlike the pages of a department
     write(Path(made[0]))
+    sys.exit()
 for page in SOURCES:
     file = pages / f"{page}.md"
     if not file.is_file() or fingerprint(page) not in file.read_text(encoding="utf-8").split("\n", 1)[0]:

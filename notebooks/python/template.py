@@ -68,5 +68,6 @@ width = 100 * (shown["ci_high"] - shown["ci_low"])
 axes.scatter(shown["denominator"].astype(float), width.astype(float), color="#0072B2")
 for at in shown.nlargest(3, "denominator").index.union(shown.nsmallest(2, "denominator").index):
     axes.annotate(shown.loc[at, "county"], (shown.loc[at, "denominator"], width[at]), (5, 3), textcoords="offset points", size=8)
+axes.grid(color="#DDDDDD", linewidth=0.6)
 axes.set(xlim=(0, None), ylim=(0, None), xlabel="Denominator (clients)", ylabel="Width of the interval (percentage points)")
 show(figure, "Width of the interval by size of the county.", frame)
