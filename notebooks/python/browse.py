@@ -19,7 +19,6 @@ SOURCES = {
     **{f"python-{name}": [f"python/{name}.py", "python/phds_release/*.py"] for name in ("template", "libraries", "monthly")},
     **{f"r-{name}": [f"r/{name}.Rmd", "r/phds_*.R"] for name in ("template", "monthly")},
 }
-WIDTH = 1100  # in dots, of a picture
 LEFT_BY_PANDAS = re.compile(r"<style scoped>.*?</style>\s*|^ *<div>\n|^ *</div>\n|^<!-- -->\n", re.DOTALL | re.MULTILINE)
 
 
@@ -30,12 +29,10 @@ def fingerprint(page):
 
 
 def shrink(picture):
-    """A picture in a few dozen colours and fewer dots: a third of its bytes, and no mark is lost."""
+    """A picture in at most 128 colours: a third of its bytes, and the octree keeps colours that few dots have."""
     image = Image.open(io.BytesIO(picture)).convert("RGB")
-    if image.width > WIDTH:
-        image = image.resize((WIDTH, round(image.height * WIDTH / image.width)), Image.Resampling.LANCZOS)
     out = io.BytesIO()
-    image.quantize(48, dither=Image.Dither.NONE).save(out, "PNG", optimize=True)
+    image.quantize(128, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(out, "PNG", optimize=True)
     return out.getvalue()
 
 
@@ -69,4 +66,7 @@ for page in SOURCES:
     file = pages / f"{page}.md"
     if not file.is_file() or fingerprint(page) not in file.read_text(encoding="utf-8").split("\n", 1)[0]:
         sys.exit(f"failed: docs/notebooks/{page}.md is not of the notebook as it is\nhint: run `scripts/notebooks render demo/releases`")
+    for picture in re.findall(rf"{page}-[0-9]+\.png", file.read_text(encoding="utf-8")):
+        if not (pages / picture).is_file():
+            sys.exit(f"failed: docs/notebooks/{page}.md has no {picture}")
     print(f"ok  docs/notebooks/{page}.md: written from the notebook as it is")

@@ -1,4 +1,4 @@
-"""Tries phds_release.py on tiny releases, sound and broken. Run: python test_phds_release.py"""
+"""Tries phds_release on tiny releases, sound and broken. Run: python test_phds_release.py"""
 
 import csv
 import hashlib
@@ -9,11 +9,13 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.feather
 import pyarrow.parquet
 
 from phds_release import ReleaseError, month_folders, read_release, releases_folder
+from phds_release.figure import classes_of, middle_of, rates_by_row, read_shapes
 
 COUNT, SHARE = "count", "share"
 RATE = {"rate": SHARE, "ci_low": SHARE, "ci_high": SHARE}
@@ -225,8 +227,21 @@ with tempfile.TemporaryDirectory() as folder:
     }.items():
         says(f"refuses {name} with a withheld row", "would count them as zero", zero)
     told = frame[frame["status"] != "suppressed"]
-    check("adds up rows that all have numbers", told["numerator"].sum() == 42 and told.groupby("audience")["numerator"].sum().tolist() == [42])
+    check(
+        "adds up rows that all have numbers", told["numerator"].sum() == 42 and told.groupby("audience")["numerator"].sum().tolist() == [42]
+    )
     check("counts words, missing or not", frame["status"].eq("suppressed").sum() == 1)
+
+    zeroed = pd.DataFrame(frame).fillna({"rate": 0.0})
+    says("draws no withheld row that has got a number", "got a number on the way", lambda: rates_by_row(sound, "county", rows=zeroed))
+
+# A map: classes around all rates, borders out of steps, and the middle of an L of three squares.
+with tempfile.TemporaryDirectory() as folder:
+    check("finds classes around all rates", (classes_of([0.501, 0.85]), classes_of([0.5])) == ([50, 60, 70, 80, 90], [50, 51]))
+    (Path(folder) / "shapes.csv").write_text("label,rings\nL,1000 2000 2000 0 0 1000 -1000 0 0 1000 -1000 0\n")
+    [ring] = read_shapes(Path(folder) / "shapes.csv")["L"]
+    check("reads the borders of a shape", np.allclose(ring, [(1, 2), (3, 2), (3, 3), (2, 3), (2, 4), (1, 4)]))
+    check("finds the middle of a shape", np.allclose(middle_of(ring), (1 + 5 / 6, 2 + 5 / 6, 2, 2)))
 
 # Labels that a spreadsheet would compute come with an apostrophe, in CSV alone.
 GUARDED = ["'=1+1", "'+1", "'-1", "'@a", "'\ta", "'\ra", "'a", "''=", "O'Brien", "=1"]
@@ -242,7 +257,10 @@ def named(names):
 with tempfile.TemporaryDirectory() as folder:
     header = ",".join(sound.table.column_names) + "\n"
     sizes = sound.metadata["table"] | {"format": "csv", "file": "table.csv", "rows": len(GUARDED)}
-    for name, content in {"a label": header + named(GUARDED), "a label after a byte order mark": "\ufeff" + header + named(GUARDED)}.items():
+    for name, content in {
+        "a label": header + named(GUARDED),
+        "a label after a byte order mark": "\ufeff" + header + named(GUARDED),
+    }.items():
         digest = {"sha256": hashlib.sha256(content.encode()).hexdigest()}
         path = release(Path(folder), content=content.encode(), table=sizes | digest)
         check(f"takes the apostrophe off {name}", read_release(path).table["county"].to_pylist() == TRUE)

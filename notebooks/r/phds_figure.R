@@ -86,10 +86,13 @@ describe <- function(release, unlike = NULL) {
   ))
 }
 
+# The name of a status or a dimension in a sentence.
 word <- function(status) gsub("_", " ", status)
 
+# Whole numbers as people read them: 1036 is "1,036".
 thousands <- function(x) format(x, big.mark = ",", trim = TRUE, scientific = FALSE)
 
+# A share as people read it: 0.685 is "68.5 %".
 share_text <- function(share) sprintf("%.1f %%", 100 * share)
 
 # Numerator and denominator, or why there are none.
@@ -186,6 +189,7 @@ one_row_each <- function(table, by) {
   table
 }
 
+# An axis of percent, a tick at each `step`.
 percent <- function(name, step, to = 100, ...) {
   scale_y_continuous(
     name, limits = c(0, to), breaks = seq(0, 100, step), labels = function(p) paste(p, "%"), expand = c(0, 0),
@@ -213,6 +217,7 @@ bands <- function(table, inch, half, top = 100, gap = 0.08) {
   )
 }
 
+# A table with its rates in percent.
 in_percent <- function(table) {
   table[c("rate", "ci_low", "ci_high")] <- 100 * table[c("rate", "ci_low", "ci_high")]
   table
@@ -234,6 +239,7 @@ all_withheld <- function(release, heading) {
 
 # --- Rates, one for each place -------------------------------------------------------------------
 
+# The key of a status: a dot on a line, dotted when it is unreliable, or a hatched box.
 draw_key_status <- function(data, params, size) {
   line <- function(type) grid::segmentsGrob(0, 0.5, 1, 0.5, gp = grid::gpar(col = BLUE, lwd = 2.5, lty = type))
   point <- function(shape) {
@@ -456,7 +462,7 @@ rates_on_map <- function(release, by = "county", heading = title_of(release, by)
   unmapped <- setdiff(table[[by]], places$label)
   note <- paste0(
     note, " Numbers on the map are percent. Hatched: suppressed, not zero.",
-    if (nrow(unsure)) " Dotted border: unreliable.", if (any(places$status == "absent")) " White: not in the table.",
+    if (nrow(unsure)) " Dotted border: unreliable.", if (any(places$status %in% c("absent", "not_applicable"))) " White: not in the table, or nobody in the denominator.",
     if (length(unmapped)) sprintf(" Not on the map: %s.", paste(unmapped, collapse = ", "))
   )
   figure(plot, release, heading, note, sprintf("Map: %s.", heading), height, 1)

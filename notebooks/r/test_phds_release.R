@@ -191,6 +191,17 @@ zeroed$table$rate[4] <- 0
 said <- tryCatch(rates_by_row(zeroed, "county"), error = conditionMessage)
 check("draws no withheld row that has got a number", grepl("got a number on the way", said))
 
+# A map: classes around all rates, borders out of steps, and the middle of an L of three squares.
+check("finds classes around all rates", identical(classes_of(c(0.501, 0.85)), seq(50, 90, 10)) && identical(classes_of(0.5), c(50, 51)))
+file <- tempfile()
+writeLines(c("label,rings", "L,1000 2000 2000 0 0 1000 -1000 0 0 1000 -1000 0"), file)
+shape <- read_shapes(file)
+check("reads the borders of a shape", identical(shape$x, c(1, 3, 3, 2, 2, 1)) && identical(shape$y, c(2, 2, 3, 3, 4, 4)))
+check("finds the middle of a shape", isTRUE(all.equal(unlist(middle_of(shape)[-1]), c(x = 1 + 5 / 6, y = 2 + 5 / 6, wide = 2, high = 2))))
+slashes <- hatches(shape, 0.25, 1)
+length_of <- sum(slashes$to_x - slashes$x) # lines a quarter apart in the measure of y - x cover the area, 3, once a quarter
+check("hatches a shape and nothing around it", abs(length_of * 0.25 - 3) < 0.1 && min(slashes$x) >= 1 && max(slashes$to_x) <= 3)
+
 # Labels that a spreadsheet would compute come with an apostrophe, in CSV alone.
 GUARDED <- c("'=1+1", "'+1", "'-1", "'@a", "'\ta", "'\ra", "'a", "''=", "O'Brien", "=1")
 TRUE_LABELS <- c("=1+1", "+1", "-1", "@a", "\ta", "\ra", "'a", "''=", "O'Brien", "=1")

@@ -34,7 +34,7 @@ from .frame import Frame
 
 Row = Mapping[str, Any]
 
-plt.rcParams.update({"figure.dpi": 144, "font.size": 9, "hatch.linewidth": 0.6, "axes.axisbelow": True})
+plt.rcParams.update({"figure.dpi": 120, "font.size": 9, "hatch.linewidth": 0.6, "axes.axisbelow": True})
 BLUE, ORANGE, GREEN, GREY, PALE, INK, SOFT = "#0072B2", "#D55E00", "#009E73", "#8C8C8C", "#F2F2F2", "#222222", "#595959"
 CLASSES = ["#d0e1f2", "#9ecae1", "#62a8d3", "#2474b7", "#08427e"]  # light to dark: they differ in print without colour, too
 HALO = [matplotlib.patheffects.withStroke(linewidth=2.5, foreground="white")]
@@ -440,7 +440,9 @@ def rates_on_map(
             continue
         at = min(max(sum(100 * row["rate"] >= bound for bound in bounds) - 1, 0), len(steps) - 1)
         dotted = {"edgecolor": INK, "linestyle": ":", "linewidth": 1.1, "zorder": 4} if row["status"] == "unreliable" else {}
-        axes.add_patch(PathPatch(outline, **{"facecolor": CLASSES[steps[at]], "edgecolor": "white", "linewidth": 0.6, "zorder": 3, **dotted}))
+        axes.add_patch(
+            PathPatch(outline, **{"facecolor": CLASSES[steps[at]], "edgecolor": "white", "linewidth": 0.6, "zorder": 3, **dotted})
+        )
         x, y, wide, high = middle_of(max(rings, key=len))
         text, room = f"{100 * row['rate']:.0f}", wide * inch / scale
         if named and room > 0.09 * len(label) and high * inch > 0.3:
@@ -465,7 +467,9 @@ def funnel(release: Release, by: str = "organization", heading: str = "") -> Non
     if facts["factor_applied"] > 1:
         note += f" They differ more than by chance ({facts['overdispersion']:.2f} times); the limits are widened for it."
     # The figure begins where something is: a dot has no length that a cut axis would falsify.
-    lowest = min(limits["rate"].min(), *(limits.loc[limits["status"] == "shown", "limit_998_low"] if (limits["status"] == "shown").any() else [1]))
+    lowest = min(
+        limits["rate"].min(), *(limits.loc[limits["status"] == "shown", "limit_998_low"] if (limits["status"] == "shown").any() else [1])
+    )
     low = max(0, math.floor(10 * lowest) * 10 - 10)
     figure, axes = canvas(release, heading, note, marks_of(limits, "rate"), right=1.05, plot_height=4)
     for name, style, text in (
@@ -473,7 +477,15 @@ def funnel(release: Release, by: str = "organization", heading: str = "") -> Non
     ):  # fmt: skip
         axes.plot(limits["denominator"], 100 * limits[name], color=GREY, linewidth=1, linestyle=style)
         aside = -9 if name == "limit_998_low" else 0
-        axes.annotate(text, (limits["denominator"].max(), 100 * limits[name].iloc[-1]), (8, aside), textcoords="offset points", size=8, va="center", color=SOFT)
+        axes.annotate(
+            text,
+            (limits["denominator"].max(), 100 * limits[name].iloc[-1]),
+            (8, aside),
+            textcoords="offset points",
+            size=8,
+            va="center",
+            color=SOFT,
+        )
     axes.axhline(100 * facts["target"], color=INK, linewidth=1)
     axes.annotate(
         f"all shown: {percent(facts['target'])}", (1, 100 * facts["target"]), (2, 3), xycoords=axes.get_yaxis_transform(),
@@ -483,7 +495,7 @@ def funnel(release: Release, by: str = "organization", heading: str = "") -> Non
     for row, is_outside in zip(limits.to_dict("records"), outside):
         axes.plot(row["denominator"], 100 * row["rate"], color=BLUE, clip_on=False, zorder=3, markersize=5.5, **LOOKS[row["status"]])
         if is_outside:
-            axes.annotate(row["organization"], (row["denominator"], 100 * row["rate"]), (6, -2), textcoords="offset points", size=8, path_effects=HALO)
+            axes.annotate(row[by], (row["denominator"], 100 * row["rate"]), (6, -2), textcoords="offset points", size=8, path_effects=HALO)
     percent_axis(axes, "y", 10, "Rate", low=low)
     ends = min(10, limits["denominator"].min()), max(20, limits["denominator"].max())
     axes.set(xscale="log", xlim=(ends[0] / 1.1, ends[1] * 1.1), xlabel="Denominator (clients), on a logarithmic scale")
