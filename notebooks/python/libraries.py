@@ -34,11 +34,11 @@ in_pandas = release.to_pandas()
 in_polars = pl.from_arrow(county)
 
 
-def same(*answers):
-    """One of the answers, when all are the same: rows of labels and numbers, these to 12 digits."""
+def same(columns, *answers):
+    """One of the answers, when all are the same: rows of labels and numbers, these to 12 digits. `columns`: its header."""
     rounded = [[tuple(float(f"{v:.12g}") if isinstance(v, float) else v for v in row) for row in answer] for answer in answers]
     assert all(answer == rounded[0] for answer in rounded), "the libraries disagree"
-    return pd.DataFrame(rounded[0])
+    return pd.DataFrame(rounded[0], columns=columns)
 
 
 print(release.metadata["marking"], *release.caveats, sep="\n- ")
@@ -61,7 +61,7 @@ by_duckdb = duckdb.sql("select status, count(*) from county group by status orde
 by_pyarrow = [tuple(row.values()) for row in county.group_by("status").aggregate([([], "count_all")]).sort_by("status").to_pylist()]
 
 # %%
-same(by_pandas, by_polars, by_duckdb, by_pyarrow, sorted(release.statuses.items()))
+same(["status", "rows"], by_pandas, by_polars, by_duckdb, by_pyarrow, sorted(release.statuses.items()))
 
 # %% [markdown]
 # ## Of the reliable rates that are shown, which five are the lowest?
@@ -82,7 +82,7 @@ by_pyarrow = [
 ]
 
 # %%
-same(by_pandas, by_polars, by_duckdb, by_pyarrow)
+same(asked, by_pandas, by_polars, by_duckdb, by_pyarrow)
 
 # %% [markdown]
 # ## What is computed of a withheld number?
@@ -103,7 +103,7 @@ by_duckdb = duckdb.sql("select count(*), count(*) filter (where 1 - rate is null
 by_pyarrow = [(county.num_rows, pc.subtract(1, county["rate"]).null_count)]
 
 # %%
-same(by_pandas, by_polars, by_duckdb, by_pyarrow)
+same(["rows", "of them missing"], by_pandas, by_polars, by_duckdb, by_pyarrow)
 
 # %% [markdown]
 # ## And a sum?
@@ -130,7 +130,7 @@ by_duckdb = duckdb.sql("select case when count(*) = count(numerator) then sum(nu
 by_pyarrow = [(pc.sum(county["numerator"], skip_nulls=False).as_py(),)]
 
 # %%
-same(by_pandas, by_polars, by_duckdb, by_pyarrow)
+same(["sum of the numerators"], by_pandas, by_polars, by_duckdb, by_pyarrow)
 
 # %% [markdown]
 # ## Two months side by side
@@ -163,4 +163,4 @@ table = county.select(["county", "rate"]).join(renamed, "county", join_type="inn
 by_pyarrow = list(zip(*(table[name].to_pylist() for name in labels)))
 
 # %%
-same(by_pandas, by_polars, by_duckdb, by_pyarrow).set_axis(labels, axis=1).head(8)
+same(labels, by_pandas, by_polars, by_duckdb, by_pyarrow).head(8)

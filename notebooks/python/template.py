@@ -69,5 +69,6 @@ axes.scatter(shown["denominator"].astype(float), width.astype(float), color="#00
 for at in shown.nlargest(3, "denominator").index.union(shown.nsmallest(2, "denominator").index):
     axes.annotate(shown.loc[at, "county"], (shown.loc[at, "denominator"], width[at]), (5, 3), textcoords="offset points", size=8)
 axes.grid(color="#DDDDDD", linewidth=0.6)
+axes.margins(0.1)
 axes.set(xlim=(0, None), ylim=(0, None), xlabel="Denominator (clients)", ylabel="Width of the interval (percentage points)")
 show(figure, "Width of the interval by size of the county.", frame)

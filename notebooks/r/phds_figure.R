@@ -428,6 +428,7 @@ rates_on_map <- function(release, by = "county", heading = title_of(release, by)
   west <- mean(west) + c(-0.5, 0.5) * 8.6 * scale / inch # the map is as wide as its texts
 
   bounds <- classes_of(table$rate[!is.na(table$rate)])
+  digits <- if (bounds[2] - bounds[1] >= 5) 0 else 1 # as many as tell the classes apart
   steps <- round((seq_along(bounds)[-1] - 2) * (length(CLASSES) - 1) / max(length(bounds) - 2, 1)) + 1
   words <- sprintf("%d to %d %%", bounds[-length(bounds)], bounds[-1])
   row <- table[match(places$label, table[[by]]), ]
@@ -438,10 +439,10 @@ rates_on_map <- function(release, by = "county", heading = title_of(release, by)
 
   largest <- by(places, places$label, function(place) middle_of(place[place$ring == names(which.max(table(place$ring))), ]))
   texts <- do.call(rbind, largest)
-  texts <- merge(texts[texts$wide * inch / scale > 0.27 & texts$high * inch > 0.14, ], table[!is.na(table$rate), ], by.x = "label", by.y = by)
+  texts <- merge(texts[texts$wide * inch / scale > 0.27 + 0.07 * digits & texts$high * inch > 0.14, ], table[!is.na(table$rate), ], by.x = "label", by.y = by)
   dark <- findInterval(100 * texts$rate, bounds, rightmost.closed = TRUE)
   named <- nrow(table) <= 60 & texts$wide * inch / scale > 0.09 * nchar(texts$label) & texts$high * inch > 0.3
-  texts$text <- paste0(ifelse(named, paste0(texts$label, "\n"), ""), round(100 * texts$rate))
+  texts$text <- paste0(ifelse(named, paste0(texts$label, "\n"), ""), sprintf("%.*f", digits, 100 * texts$rate))
 
   polygons <- function(status, ...) {
     geom_polygon(aes(x, y, group = ring), places[places$status %in% status, ], inherit.aes = FALSE, linewidth = 0.2, colour = GREY, ...)

@@ -400,6 +400,7 @@ def rates_on_map(
     places = read_shapes(shapes or shapes_file(by))
     values = {row[by]: row for row in one_row_each(frame, by).to_dict("records")}
     bounds = classes_of(row["rate"] for row in values.values() if row["status"] in WITH_NUMBERS)
+    digits = 0 if bounds[1] - bounds[0] >= 5 else 1  # as many as tell the classes apart
     steps = [round(at * (len(CLASSES) - 1) / max(len(bounds) - 2, 1)) for at in range(len(bounds) - 1)]
 
     asked = [point for label, rings in places.items() if label in values for ring in rings for point in ring] or [(0, 0)]
@@ -444,10 +445,10 @@ def rates_on_map(
             PathPatch(outline, **{"facecolor": CLASSES[steps[at]], "edgecolor": "white", "linewidth": 0.6, "zorder": 3, **dotted})
         )
         x, y, wide, high = middle_of(max(rings, key=len))
-        text, room = f"{100 * row['rate']:.0f}", wide * inch / scale
+        text, room = f"{100 * row['rate']:.{digits}f}", wide * inch / scale
         if named and room > 0.09 * len(label) and high * inch > 0.3:
             text = f"{label}\n{text}"
-        if room > 0.27 and high * inch > 0.14:
+        if room > 0.27 + 0.07 * digits and high * inch > 0.14:
             axes.text(x, y, text, size=7, ha="center", va="center", zorder=5, color="white" if steps[at] >= 3 else INK, clip_on=True)
     show(figure, f"Map: {heading}.", frame)
 
