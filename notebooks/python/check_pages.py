@@ -12,9 +12,13 @@ from bs4 import BeautifulSoup
 releases, pages = map(Path, sys.argv[1:])
 months = sorted(releases.glob("[0-9][0-9][0-9][0-9]-[0-9][0-9]"))
 month = sorted(months[-1].iterdir()) if months else []
-read = {"template": [releases / "by_county"], "libraries": [folder for folder in month if folder.name == "by_county"], "monthly": month}
+read = {
+    "template": [releases / "by_county", releases / "by_birth_year"],
+    "libraries": [folder for folder in month if folder.name == "by_county"],
+    "monthly": month,
+}
 # Of a month, each release has a figure, the counties a map, too, and two months side by side one more.
-drawn = {"template": 3, "libraries": 0, "monthly": len(month) + 1 + (len(months) > 1)}
+drawn = {"template": 4, "libraries": 0, "monthly": len(month) + 1 + (len(months) > 1)}
 
 for page in sorted(pages.glob("*-python.html")) + sorted(pages.glob("*-r.html")):
     name = page.stem.split("-")[0]

@@ -25,9 +25,10 @@
 
 # %%
 from phds_release import read_release, releases_folder
-from phds_release.figure import canvas, describe, rates_by_row, rates_on_map, show
+from phds_release.figure import canvas, describe, rates_by_row, rates_on_map, rates_over_time, show
 
-release = read_release(releases_folder("by_county") / "by_county")
+releases = releases_folder("by_county", "by_birth_year")
+release = read_release(releases / "by_county")
 
 # %% [markdown]
 # ## What the numbers are, and what they do not say
@@ -56,6 +57,12 @@ rates_by_row(release, "county")
 
 # %%
 rates_on_map(release)
+
+# %% [markdown]
+# Over time: another release, asked by year of birth.
+
+# %%
+rates_over_time(read_release(releases / "by_birth_year"), "birth_year")
 
 # %% [markdown]
 # A figure of your own: `canvas` gives it marking, measure, denominator, date and caveats, and `show` its text for those

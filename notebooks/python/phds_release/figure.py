@@ -419,7 +419,7 @@ def rates_on_map(
     ]
     present = [status for status in ("unreliable", *WITHHELD) if any(row["status"] == status for row in values.values())]
     marks += [
-        Patch(facecolor=CLASSES[1], edgecolor=INK, linestyle=":", label="dotted border: unreliable") if status == "unreliable"
+        Patch(facecolor="white", edgecolor=INK, linestyle=":", label="unreliable") if status == "unreliable"
         else mark(status, f"{word(status)}, not zero" if status == "suppressed" else MEANINGS[status])
         for status in present
     ]  # fmt: skip
