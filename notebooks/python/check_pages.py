@@ -11,7 +11,7 @@ from bs4 import BeautifulSoup
 
 releases, pages = map(Path, sys.argv[1:])
 months = sorted(releases.glob("[0-9][0-9][0-9][0-9]-[0-9][0-9]"))
-month = sorted(months[-1].iterdir()) if months else []
+month = sorted(folder for folder in months[-1].iterdir() if folder.is_dir()) if months else []
 read = {
     "template": [releases / "by_county", releases / "by_birth_year"],
     "libraries": [folder for folder in month if folder.name == "by_county"],

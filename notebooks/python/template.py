@@ -20,7 +20,8 @@
 # passed disclosure control; there are no records here, and none are needed. To make one:
 #
 # ```sh
-# phds query coverage --measure nis.mmr1 --by county --format csv --out demo/releases/mine/table.csv
+# mkdir -p demo/releases/mine
+# phds query coverage --store demo/store --measure nis.mmr1 --by county --format csv --out demo/releases/mine/table.csv
 # ```
 
 # %%

@@ -23,8 +23,8 @@ REQUIRED <- c(
 REQUIRED_OF_RATES <- c(
   "measure.id", "measure.title", "measure.definition", "measure.version", "measure.fingerprint", "interval.method", "interval.level"
 )
-# What a spreadsheet would take for a formula; phds writes an apostrophe before such a label in CSV.
-FORMULA <- "^'([=+@\t\r-])"
+# The apostrophe that phds writes in CSV before a label that a spreadsheet would take for a formula, behind any apostrophes.
+GUARD <- "^'(?='*[=+@\t\r-])"
 MAKE_DEMO <- "cargo run --release -- demo"
 MAKE_MONTH <- "phds query notebooks/monthly.toml --store STORE --period YYYY-MM --out RELEASES/YYYY-MM"
 
@@ -91,7 +91,7 @@ read_release <- function(path) {
   table <- parse_release(content, metadata$table$format, found$table)
   check_release_columns(table, metadata, found$table)
   if (metadata$table$format == "csv") {
-    for (name in unlist(metadata$labels)) table[[name]] <- sub(FORMULA, "\\1", table[[name]])
+    for (name in unlist(metadata$labels)) table[[name]] <- sub(GUARD, "", table[[name]], perl = TRUE)
   }
   list(table = check_release_cells(table, metadata, found$table), metadata = metadata)
 }
@@ -146,7 +146,7 @@ release_value <- function(metadata, dotted) {
 # The table as text and numbers; of CSV every field is text.
 parse_release <- function(content, format, file) {
   unreadable <- function(e) refuse_release(file, " cannot be read as ", format) # R's own text may show a row
-  parse <- if (format == "csv") parse_csv else binary_reader(format)
+  parse <- switch(format, csv = parse_csv, json = parse_json, binary_reader(format))
   if (is.null(parse)) {
     refuse_release(
       file, ": no package here reads ", format,
@@ -168,6 +168,14 @@ parse_csv <- function(content) {
     fill = FALSE, comment.char = "", encoding = "UTF-8"
   )
   table[] <- lapply(table, function(column) gsub(held, "\r", column, fixed = TRUE))
+  table
+}
+
+parse_json <- function(content) {
+  text <- rawToChar(content)
+  Encoding(text) <- "UTF-8"
+  table <- jsonlite::fromJSON(text)
+  stopifnot(is.data.frame(table))
   table
 }
 

@@ -21,6 +21,7 @@ import io
 import json
 import math
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -58,8 +59,8 @@ REQUIRED_OF_RATES = [
     "interval.method",
     "interval.level",
 ]
-# What a spreadsheet would take for a formula; phds writes an apostrophe before such a label in CSV.
-FORMULA = ("'=", "'+", "'-", "'@", "'\t", "'\r")
+# The apostrophe that phds writes in CSV before a label that a spreadsheet would take for a formula, behind any apostrophes.
+GUARD = re.compile(r"^'(?='*[=+\-@\t\r])")
 MAKE_DEMO = "cargo run --release -- demo"
 MAKE_MONTH = "phds query notebooks/monthly.toml --store STORE --period YYYY-MM --out RELEASES/YYYY-MM"
 
@@ -124,7 +125,7 @@ def month_folders() -> list[Path]:
 
 
 def read_release(path: str | Path) -> Release:
-    """The release at `path`: its folder, or its table (CSV, Parquet or Arrow) with the description beside it.
+    """The release at `path`: its folder, or its table (CSV, JSON, Parquet or Arrow) with the description beside it.
 
     Raises `ReleaseError` when the table is not the one that `release.json` describes (SHA-256, columns, rows), when a
     withheld row carries a number, or when a number cannot be.
@@ -215,22 +216,28 @@ def _parse(content: bytes, form: str, file: Path) -> tuple[list[str], list[Row]]
             if any(len(row) != len(columns) for row in rows):
                 raise ReleaseError(f"{file}: a row has more or fewer fields than the header")
             return columns, [dict(zip(columns, row)) for row in rows]
+        if form == "json":
+            rows = json.loads(content)
+            columns = list(rows[0]) if rows else []
+            if any(list(row) != columns for row in rows):
+                raise ReleaseError(f"{file}: a row has other columns than the first")
+            return columns, rows
         if form == "parquet":
             table = pa.parquet.read_table(pa.BufferReader(content))
         elif form == "arrow":
             table = pa.ipc.open_file(pa.BufferReader(content)).read_all()
         else:
             raise ReleaseError(
-                f"{file}: a table of the format {form} is not for programs\nhint: ask for it with --format csv, parquet or arrow"
+                f"{file}: a table of the format {form} is not for programs\nhint: ask for it with --format csv, json, parquet or arrow"
             )
-    except (ValueError, csv.Error, OSError, pa.ArrowException):
+    except (ValueError, TypeError, csv.Error, OSError, pa.ArrowException):
         raise ReleaseError(f"{file} cannot be read as {form}") from None  # their texts may show a row
     return table.column_names, table.to_pylist()
 
 
 def _label(text: str) -> str:
     """A label as it is, without the apostrophe that keeps a spreadsheet from computing it."""
-    return text[1:] if text.startswith(FORMULA) else text
+    return GUARD.sub("", text)
 
 
 def _check(rows: list[Row], metadata: Metadata, file: Path) -> list[Row]:
