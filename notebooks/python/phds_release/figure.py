@@ -468,9 +468,7 @@ def funnel(release: Release, by: str = "organization", heading: str = "") -> Non
     if facts["factor_applied"] > 1:
         note += f" They differ more than by chance ({facts['overdispersion']:.2f} times); the limits are widened for it."
     # The figure begins where something is: a dot has no length that a cut axis would falsify.
-    lowest = min(
-        limits["rate"].min(), *(limits.loc[limits["status"] == "shown", "limit_998_low"] if (limits["status"] == "shown").any() else [1])
-    )
+    lowest = min([*limits["rate"], *limits.loc[limits["status"] == "shown", "limit_998_low"]])
     low = max(0, math.floor(10 * lowest) * 10 - 10)
     figure, axes = canvas(release, heading, note, marks_of(limits, "rate"), right=1.05, plot_height=4)
     for name, style, text in (
@@ -478,15 +476,8 @@ def funnel(release: Release, by: str = "organization", heading: str = "") -> Non
     ):  # fmt: skip
         axes.plot(limits["denominator"], 100 * limits[name], color=GREY, linewidth=1, linestyle=style)
         aside = -9 if name == "limit_998_low" else 0
-        axes.annotate(
-            text,
-            (limits["denominator"].max(), 100 * limits[name].iloc[-1]),
-            (8, aside),
-            textcoords="offset points",
-            size=8,
-            va="center",
-            color=SOFT,
-        )
+        end = limits["denominator"].max(), 100 * limits[name].iloc[-1]
+        axes.annotate(text, end, (8, aside), textcoords="offset points", size=8, va="center", color=SOFT)
     axes.axhline(100 * facts["target"], color=INK, linewidth=1)
     axes.annotate(
         f"all shown: {percent(facts['target'])}", (1, 100 * facts["target"]), (2, 3), xycoords=axes.get_yaxis_transform(),
