@@ -141,8 +141,19 @@ struct Crowd {
     all: HashMap<u32, Size>,
     rows: BTreeMap<(usize, u32), Size>,
     sorts: BTreeMap<(u32, usize), Size>,
-    /// Of each sort, in how many rows, or outside of all, its clients are.
-    places: HashMap<u32, BTreeSet<u32>>,
+    /// Of each sort, the rows in which its clients are.
+    places: HashMap<u32, Places>,
+}
+
+/// Rows in which clients of a sort are.
+#[derive(Clone, Copy, Default)]
+struct Places {
+    rows: u64,
+    /// Those in which all of them are counted, and in which none is.
+    all_yes: u64,
+    all_no: u64,
+    /// Whether some are in no row.
+    outside: bool,
 }
 
 impl Crowd {
@@ -153,11 +164,17 @@ impl Crowd {
         for (client, sort) in &sorts.of {
             let (row, yes) = (grouping.row(*client), counted.get(*client).unwrap_or(false));
             crowd.all.entry(*sort).or_default().add(yes);
-            crowd.places.entry(*sort).or_default().insert(row);
+            crowd.places.entry(*sort).or_default().outside |= row == NONE;
             if wanted(row) {
                 crowd.rows.entry((row as usize, *sort)).or_default().add(yes);
                 crowd.sorts.entry((*sort, row as usize)).or_default().add(yes);
             }
+        }
+        for ((sort, _), size) in &crowd.sorts {
+            let places = crowd.places.entry(*sort).or_default();
+            places.rows += 1;
+            places.all_yes += u64::from(size.no() == 0);
+            places.all_no += u64::from(size.yes == 0);
         }
         crowd
     }
@@ -193,12 +210,15 @@ impl Crowd {
         let mut bounds: Option<[Span; 3]> = None;
         for (sort, own) in self.of_row(row) {
             let all = self.all.get(&sort).copied().unwrap_or_default();
-            let can_move = self.places.get(&sort).is_some_and(|rows| rows.len() > 1);
+            let places_of = self.places.get(&sort).copied().unwrap_or_default();
+            let can_move = places_of.rows > 1 || places_of.outside;
             // Other rows do not lose their last client either.
-            let stay = self.places.get(&sort).map_or(0, |rows| rows.iter().filter(|row| **row != NONE).count() as u64 - 1);
-            let most = |own: u64, all: u64| all.saturating_sub(stay).max(own);
-            let numbers = [own.clients, own.yes, own.no()];
-            let numbers = numbers.into_iter().zip([all.clients, all.yes, all.no()]).map(|(own, all)| (own, most(own, all)));
+            let most = |own: u64, all: u64, last: u64, is_own: bool| own.max(all - (last - u64::from(is_own)).min(all));
+            let numbers = [
+                (own.clients, most(own.clients, all.clients, places_of.rows, true)),
+                (own.yes, most(own.yes, all.yes, places_of.all_yes, own.no() == 0)),
+                (own.no(), most(own.no(), all.no(), places_of.all_no, own.yes == 0)),
+            ];
             for (bound, (own, all)) in bounds.get_or_insert([Span(0, Some(0)); 3]).iter_mut().zip(numbers) {
                 if !places.known[sort as usize].is_seen {
                     bound.1 = None;

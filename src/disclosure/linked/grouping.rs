@@ -1,5 +1,7 @@
 //! Which client is in which row, and what is said of whom.
 
+use std::collections::HashMap;
+
 use crate::query::Trait;
 
 /// In no row.
@@ -17,7 +19,9 @@ pub(super) struct Grouping {
     /// What its clients were chosen by.
     pub chosen_by: Vec<Trait>,
     /// The labels of each row.
-    pub labels: Vec<Vec<String>>,
+    labels: Vec<Vec<String>>,
+    /// The row of each combination of labels.
+    rows: HashMap<Vec<String>, u32>,
 }
 
 impl Grouping {
@@ -41,10 +45,20 @@ impl Grouping {
         rows.filter(|(_, row)| chosen.get(**row as usize).copied().unwrap_or(false)).map(|(client, _)| client).collect()
     }
 
+    /// Names the rows.
+    pub(super) fn label(&mut self, labels: Vec<Vec<String>>) {
+        self.rows = labels.iter().cloned().zip(0..).collect();
+        self.labels = labels;
+    }
+
+    /// What a row is told apart by.
+    pub(super) fn labels(&self, row: u32) -> &[String] {
+        &self.labels[row as usize]
+    }
+
     /// The row with these labels.
-    pub(super) fn find(&self, labels: &[&String]) -> Option<u32> {
-        let is_same = |row: &Vec<String>| row.iter().zip(labels).all(|(a, b)| a == *b);
-        self.labels.iter().position(is_same).and_then(|row| u32::try_from(row).ok())
+    pub(super) fn find(&self, labels: &[String]) -> Option<u32> {
+        self.rows.get(labels).copied()
     }
 
     /// Whether two tables have the same clients in the same rows. The last client of both is in a row.

@@ -184,7 +184,7 @@ impl Linked {
         grouping.by.clone_from(&members.by);
         grouping.chosen_by.clone_from(&members.chosen_by);
         let labels = members.rows.iter().map(|(labels, _)| labels[..members.by.len().min(labels.len())].to_vec());
-        grouping.labels = labels.collect();
+        grouping.label(labels.collect());
         match self.groupings.iter().position(|known| known.is_same(&grouping)) {
             Some(at) => at,
             None => {

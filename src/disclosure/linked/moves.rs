@@ -82,7 +82,7 @@ impl Grouping {
 
     /// Whether two rows differ in nothing but traits of a family.
     fn differs_in(&self, a: u32, b: u32, family: &str) -> bool {
-        let (a, b) = (&self.labels[a as usize], &self.labels[b as usize]);
+        let (a, b) = (self.labels(a), self.labels(b));
         let labels = self.by.iter().zip(a.iter().zip(b));
         labels.into_iter().all(|(told, (a, b))| a == b || told.family.as_deref() == Some(family))
     }
@@ -98,9 +98,9 @@ impl Grouping {
             // Whether the client would be in the table is known only when nothing but this family decides it.
             return (!is_chosen && row == NONE).then_some(NONE);
         }
-        let labels = self.by.iter().zip(self.labels[row as usize].iter().zip(&self.labels[row_of_other as usize]));
-        let labels: Vec<&String> = labels
-            .map(|(told, (own, theirs))| if told.family.as_deref() == Some(family) { theirs } else { own })
+        let labels = self.by.iter().zip(self.labels(row).iter().zip(self.labels(row_of_other)));
+        let labels: Vec<String> = labels
+            .map(|(told, (own, theirs))| if told.family.as_deref() == Some(family) { theirs } else { own }.clone())
             .collect();
         self.find(&labels)
     }
