@@ -34,9 +34,6 @@ struct Known {
     is_tied: bool,
 }
 
-/// So many clients are looked at before more are, for a row to withhold.
-const AT_ONCE: u64 = 50_000;
-
 /// Adds what tells clients apart, step by step.
 struct Sorting<'a> {
     clients: &'a [u32],
@@ -234,6 +231,24 @@ impl Crowd {
     }
 }
 
+/// The smallest shown row of the newest table by the sorts of clients.
+#[derive(Default)]
+struct Candidates {
+    answers: HashMap<u32, u32>,
+    places: HashMap<u32, u32>,
+    by_answers: HashMap<u32, usize>,
+    by_places: HashMap<u32, usize>,
+}
+
+impl Candidates {
+    /// The rows that have clients like this one.
+    fn of(&self, client: u32) -> impl Iterator<Item = usize> {
+        let by_answers = self.answers.get(&client).and_then(|sort| self.by_answers.get(sort));
+        let by_places = self.places.get(&client).and_then(|sort| self.by_places.get(sort));
+        by_answers.into_iter().chain(by_places).copied()
+    }
+}
+
 /// The mark of a row that is withheld.
 const WITHHELD: u32 = NONE - 1;
 
@@ -241,10 +256,11 @@ impl Linked {
     /// Rows of the newest table to withhold, so that withheld numbers are wide enough.
     pub(super) fn narrow(&self) -> Vec<(usize, Reason)> {
         let mut hide: BTreeMap<usize, Reason> = BTreeMap::new();
+        let mut candidates = HashMap::new();
         self.each_with_withheld_rows(|at, answers, places| {
             for row in self.rows_too_narrow(at, answers, places) {
                 let reason = Reason { release: self.tables[at].release.clone(), rule: Follows::Withheld };
-                if let Some(row) = self.to_withhold(at, row) {
+                if let Some(row) = self.to_withhold(at, row, &mut candidates) {
                     hide.entry(row).or_insert(reason);
                 }
             }
@@ -456,48 +472,47 @@ impl Linked {
 
     /// The shown row of the newest table that makes a withheld row of some table wider: the smallest that has clients of its
     /// sorts. Which one depends on who is where, and not on who is counted.
-    fn to_withhold(&self, at: usize, row: usize) -> Option<usize> {
+    fn to_withhold(&self, at: usize, row: usize, candidates: &mut HashMap<usize, Candidates>) -> Option<usize> {
         let (new, newest) = (self.tables.last()?, self.tables.len() - 1);
         let rows = &self.groupings[new.grouping];
-        let mut shown: Vec<usize> = (0..new.shown.len()).filter(|row| new.shown[*row]).collect();
-        shown.sort_by_key(|row| (rows.sizes[*row], *row));
         let grouping = &self.groupings[self.tables[at].grouping];
         let mut chosen = vec![false; grouping.sizes.len()];
         chosen[row] = true;
         let members = grouping.clients_in(&chosen);
+        let order = |row: &usize| (rows.sizes[*row], *row);
         if at != newest {
-            let own: BTreeSet<u32> = members.iter().map(|client| rows.row(*client)).collect();
-            let own = shown.iter().find(|row| u32::try_from(**row).is_ok_and(|row| own.contains(&row)));
-            if let Some(row) = own {
-                return Some(*row);
+            let own = members.iter().map(|client| rows.row(*client)).filter(|row| *row != NONE);
+            let own = own.map(|row| row as usize).filter(|row| new.shown[*row]).min_by_key(order);
+            if own.is_some() {
+                return own;
             }
         }
-        let mut from = 0;
-        while from < shown.len() {
-            let mut chosen = vec![false; rows.sizes.len()];
-            let mut clients = 0;
-            while from < shown.len() && clients < AT_ONCE {
-                chosen[shown[from]] = true;
-                clients += rows.sizes[shown[from]];
-                from += 1;
-            }
-            let both = sorted(rows.clients_in(&chosen).into_iter().chain(members.iter().copied()).collect());
-            let answers = self.sorts_of_answers(self.tables[at].answers, &both, newest);
-            let places = self.sorts_of_places(&both, newest);
-            let sort = |client: &u32| (answers.of.get(client), places.of.get(client));
-            let wanted: (BTreeSet<_>, BTreeSet<_>) = members.iter().map(sort).unzip();
-            let alike = both.iter().filter(|client| {
-                let (answer, place) = sort(client);
-                wanted.0.contains(&answer) || wanted.1.contains(&place)
-            });
-            let rows_alike: BTreeSet<u32> = alike.map(|client| rows.row(*client)).collect();
-            let found = shown[..from].iter().find(|row| {
-                chosen[**row] && u32::try_from(**row).is_ok_and(|row| rows_alike.contains(&row))
-            });
-            if let Some(row) = found {
-                return Some(*row);
+        let outcome = self.tables[at].answers;
+        let candidates = candidates.entry(outcome).or_insert_with(|| self.candidates(outcome));
+        let alike = members.iter().flat_map(|client| candidates.of(*client));
+        let shown = || (0..new.shown.len()).filter(|row| new.shown[*row]);
+        alike.min_by_key(order).or_else(|| shown().min_by_key(order))
+    }
+
+    /// The shown rows of the newest table by the sorts of their clients, as they were without that table.
+    fn candidates(&self, outcome: usize) -> Candidates {
+        let mut found = Candidates::default();
+        let Some((new, newest)) = self.tables.last().map(|table| (table, self.tables.len() - 1)) else { return found };
+        let rows = &self.groupings[new.grouping];
+        let clients: Vec<u32> = (0..u32::try_from(self.clients.len()).unwrap_or(u32::MAX)).collect();
+        let (answers, places) = (self.sorts_of_answers(outcome, &clients, newest), self.sorts_of_places(&clients, newest));
+        for client in rows.clients_in(&new.shown) {
+            let row = rows.row(client) as usize;
+            for (sorts, smallest) in [(&answers, &mut found.by_answers), (&places, &mut found.by_places)] {
+                if let Some(sort) = sorts.of.get(&client) {
+                    let known = smallest.entry(*sort).or_insert(row);
+                    if (rows.sizes[row], row) < (rows.sizes[*known], *known) {
+                        *known = row;
+                    }
+                }
             }
         }
-        shown.first().copied()
+        (found.answers, found.places) = (answers.of, places.of);
+        found
     }
 }
