@@ -128,7 +128,7 @@ impl Linked {
     /// Differences of two indicators of the same clients, where one says something about the other.
     fn indicators(&self, new: &Table, other: &Table, hide: &mut Vec<(usize, Reason)>) {
         let (a, b) = (&self.answers[new.answers], &self.answers[other.answers]);
-        if new.of_people || other.of_people || !a.is_tied_to(b) {
+        if new.of_people || other.of_people || !self.are_tied(new.answers, other.answers) {
             return;
         }
         let both: Vec<bool> = new.shown.iter().zip(&other.shown).map(|(new, other)| *new && *other).collect();

@@ -12,17 +12,26 @@
 //! These are inner bounds: every value within is that of a possible registry. What is known beyond them only makes the
 //! truth wider: that all clients of a sort, and their `yes`, are known, is granted.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
+
+use hashbrown::HashMap;
+
 
 use super::grouping::{Answers, Grouping, NONE};
 use super::{Follows, Linked, Reason, Table};
 
 /// Sorts of clients: no shown row tells those of one sort apart.
 struct Sorts {
-    /// The sort of each client that was asked for.
-    of: HashMap<u32, u32>,
+    /// The clients that were asked for, in their order, and the sort of each.
+    of: Vec<(u32, u32)>,
     /// What is known of each sort.
     known: Vec<Known>,
+}
+
+impl Sorts {
+    fn get(&self, client: u32) -> Option<u32> {
+        self.of.binary_search_by_key(&client, |(client, _)| *client).ok().map(|at| self.of[at].1)
+    }
 }
 
 /// What is known of clients who are alike.
@@ -81,21 +90,19 @@ impl<'a> Sorting<'a> {
     }
 }
 
-/// Clients of one sort, and those in the numerator.
+/// Clients of one sort, those in the numerator, and those who are not. Of some, it is not known.
 #[derive(Clone, Copy, Default)]
 struct Size {
     clients: u64,
     yes: u64,
+    no: u64,
 }
 
 impl Size {
-    fn add(&mut self, yes: bool) {
+    fn add(&mut self, yes: Option<bool>) {
         self.clients += 1;
-        self.yes += u64::from(yes);
-    }
-
-    fn no(self) -> u64 {
-        self.clients - self.yes
+        self.yes += u64::from(yes == Some(true));
+        self.no += u64::from(yes == Some(false));
     }
 }
 
@@ -159,7 +166,7 @@ impl Crowd {
         let mut crowd =
             Self { all: HashMap::new(), rows: BTreeMap::new(), sorts: BTreeMap::new(), places: HashMap::new() };
         for (client, sort) in &sorts.of {
-            let (row, yes) = (grouping.row(*client), counted.get(*client).unwrap_or(false));
+            let (row, yes) = (grouping.row(*client), counted.get(*client));
             crowd.all.entry(*sort).or_default().add(yes);
             crowd.places.entry(*sort).or_default().outside |= row == NONE;
             if wanted(row) {
@@ -170,7 +177,7 @@ impl Crowd {
         for ((sort, _), size) in &crowd.sorts {
             let places = crowd.places.entry(*sort).or_default();
             places.rows += 1;
-            places.all_yes += u64::from(size.no() == 0);
+            places.all_yes += u64::from(size.no == 0);
             places.all_no += u64::from(size.yes == 0);
         }
         crowd
@@ -195,7 +202,7 @@ impl Crowd {
                 most += own.clients.min(all.yes);
             } else {
                 // Nobody knows how many of them are counted; but an answer that nobody of a tied sort has may be impossible.
-                least += if known.is_tied && all.no() == 0 { own.clients } else { 0 };
+                least += if known.is_tied && all.no == 0 { own.clients } else { 0 };
                 most += if known.is_tied && all.yes == 0 { 0 } else { own.clients };
             }
         }
@@ -213,8 +220,8 @@ impl Crowd {
             let most = |own: u64, all: u64, last: u64, is_own: bool| own.max(all - (last - u64::from(is_own)).min(all));
             let numbers = [
                 (own.clients, most(own.clients, all.clients, places_of.rows, true)),
-                (own.yes, most(own.yes, all.yes, places_of.all_yes, own.no() == 0)),
-                (own.no(), most(own.no(), all.no(), places_of.all_no, own.yes == 0)),
+                (own.yes, most(own.yes, all.yes, places_of.all_yes, own.no == 0)),
+                (own.no, most(own.no, all.no, places_of.all_no, own.yes == 0)),
             ];
             for (bound, (own, all)) in bounds.get_or_insert([Span(0, Some(0)); 3]).iter_mut().zip(numbers) {
                 if !places.known[sort as usize].is_seen {
@@ -231,23 +238,8 @@ impl Crowd {
     }
 }
 
-/// The smallest shown row of the newest table by the sorts of clients.
-#[derive(Default)]
-struct Candidates {
-    answers: HashMap<u32, u32>,
-    places: HashMap<u32, u32>,
-    by_answers: HashMap<u32, usize>,
-    by_places: HashMap<u32, usize>,
-}
-
-impl Candidates {
-    /// The rows that have clients like this one.
-    fn of(&self, client: u32) -> impl Iterator<Item = usize> {
-        let by_answers = self.answers.get(&client).and_then(|sort| self.by_answers.get(sort));
-        let by_places = self.places.get(&client).and_then(|sort| self.by_places.get(sort));
-        by_answers.into_iter().chain(by_places).copied()
-    }
-}
+/// So many clients are looked at before more are, for a row to withhold.
+const AT_ONCE: u64 = 50_000;
 
 /// The mark of a row that is withheld.
 const WITHHELD: u32 = NONE - 1;
@@ -256,13 +248,15 @@ impl Linked {
     /// Rows of the newest table to withhold, so that withheld numbers are wide enough.
     pub(super) fn narrow(&self) -> Vec<(usize, Reason)> {
         let mut hide: BTreeMap<usize, Reason> = BTreeMap::new();
-        let mut candidates = HashMap::new();
-        self.each_with_withheld_rows(|at, answers, places| {
-            for row in self.rows_too_narrow(at, answers, places) {
-                let reason = Reason { release: self.tables[at].release.clone(), rule: Follows::Withheld };
-                if let Some(row) = self.to_withhold(at, row, &mut candidates) {
-                    hide.entry(row).or_insert(reason);
-                }
+        let Some(newest) = self.tables.len().checked_sub(1) else { return Vec::new() };
+        let told_anew = self.is_told(self.tables[newest].grouping, newest + 1) != self.is_told(self.tables[newest].grouping, newest);
+        let new = self.tables[newest].answers;
+        let touched = |outcome: usize| told_anew || outcome == new || self.are_tied(outcome, new);
+        self.each_with_withheld_rows(touched, |at, answers, places| {
+            let rows = self.rows_too_narrow(at, answers, places);
+            for row in self.to_withhold(at, rows) {
+                let release = self.tables[at].release.clone();
+                hide.entry(row).or_insert(Reason { release, rule: Follows::Withheld });
             }
         });
         hide.into_iter().collect()
@@ -271,25 +265,26 @@ impl Linked {
     /// How many values the numerators of all withheld rows could have, at least.
     pub(in super::super) fn widths(&self) -> Vec<u64> {
         let mut widths = Vec::new();
-        self.each_with_withheld_rows(|at, answers, places| {
+        self.each_with_withheld_rows(|_| true, |at, answers, places| {
             widths.extend(self.spans(at, answers, places).iter().map(|(_, spans)| spans.numerator.values()));
         });
         widths
     }
 
-    /// Goes through the tables with withheld rows, with the sorts of clients who could exchange answers and places.
-    fn each_with_withheld_rows(&self, mut look: impl FnMut(usize, &Sorts, &Sorts)) {
+    /// Goes through the tables with withheld rows of those indicators that are wanted, with the sorts of clients who could
+    /// exchange answers and places.
+    fn each_with_withheld_rows(&self, wanted: impl Fn(usize) -> bool, mut look: impl FnMut(usize, &Sorts, &Sorts)) {
         let mut places: HashMap<usize, Sorts> = HashMap::new();
         let outcomes: BTreeSet<usize> = self.tables.iter().map(|table| table.answers).collect();
-        for outcome in outcomes {
+        for outcome in outcomes.into_iter().filter(|outcome| wanted(*outcome)) {
             let of_outcome = || (0..self.tables.len()).filter(move |at| self.tables[*at].answers == outcome);
-            let clients: Vec<u32> = of_outcome().flat_map(|at| self.withheld_in(at)).collect();
+            let mut clients = sorted(of_outcome().flat_map(|at| self.withheld_in(at)).collect());
             if clients.is_empty() {
                 continue;
             }
-            let outside = of_outcome().flat_map(|at| self.outside_of(self.tables[at].grouping));
-            let outside = outside.filter(|client| self.answers[outcome].get(*client).is_some());
-            let clients = sorted(clients.into_iter().chain(outside).collect());
+            let shown = of_outcome().map(|at| (self.tables[at].grouping, self.tables[at].shown.clone())).collect();
+            clients.extend(self.companions(&clients, shown));
+            let clients = sorted(clients);
             let answers = self.sorts_of_answers(outcome, &clients, self.tables.len());
             for at in of_outcome().filter(|at| self.tables[*at].shown.contains(&false)) {
                 let grouping = self.tables[at].grouping;
@@ -297,9 +292,8 @@ impl Linked {
                     let known = self.is_told(grouping, self.tables.len());
                     let hidden: Vec<bool> = known.iter().map(|known| !known).collect();
                     let mut clients = self.groupings[grouping].clients_in(&hidden);
-                    if !clients.is_empty() {
-                        clients.extend(self.outside_of(grouping));
-                    }
+                    let told = (0..self.groupings.len()).map(|at| (at, self.is_told(at, self.tables.len()))).collect();
+                    clients.extend(self.companions(&clients, told));
                     self.sorts_of_places(&sorted(clients), self.tables.len())
                 });
                 look(at, &answers, places);
@@ -314,10 +308,22 @@ impl Linked {
         if hidden.contains(&true) { self.groupings[table.grouping].clients_in(&hidden) } else { Vec::new() }
     }
 
-    /// Clients who are in no row of a grouping, and could be, where nobody knows how many are.
-    fn outside_of(&self, grouping: usize) -> Vec<u32> {
-        let known = if self.totals_are_known { 0 } else { u32::try_from(self.clients.len()).unwrap_or(u32::MAX) };
-        (0..known).filter(|client| self.groupings[grouping].row(*client) == NONE).collect()
+    /// All clients of the shown rows in which some of these are, where nobody knows how many are in a table at all: who is in
+    /// the same shown row, and in no row of another table, could be in a withheld row of that.
+    fn companions(&self, clients: &[u32], shown: BTreeMap<usize, Vec<bool>>) -> Vec<u32> {
+        let mut found = Vec::new();
+        if self.totals_are_known {
+            return found;
+        }
+        for (grouping, shown) in shown {
+            let grouping = &self.groupings[grouping];
+            let mut met = vec![false; shown.len()];
+            for row in clients.iter().map(|client| grouping.row(*client)).filter(|row| *row != NONE) {
+                met[row as usize] = shown[row as usize];
+            }
+            found.extend(grouping.clients_in(&met));
+        }
+        found
     }
 
     /// Clients told apart by what the first `until` tables show of one indicator.
@@ -329,7 +335,7 @@ impl Linked {
             sorting.by_row(grouping, &table.shown, self.totals_are_known);
         }
         let others: BTreeSet<usize> = tables.iter().map(|table| table.answers).filter(|at| *at != outcome).collect();
-        for other in others.into_iter().filter(|other| self.answers[*other].is_tied_to(&self.answers[outcome])) {
+        for other in others.into_iter().filter(|other| self.are_tied(*other, outcome)) {
             let of_other: Vec<_> = tables.iter().filter(|table| table.answers == other).collect();
             sorting.by(|client| {
                 let is_shown = of_other.iter().any(|table| {
@@ -465,54 +471,65 @@ impl Linked {
             }
             moved
         };
-        let up = reach(rises, Size::no, |size| size.yes, |slack| slack.0);
-        let down = reach(falls, |size| size.yes, Size::no, |slack| slack.1);
+        let up = reach(rises, |size| size.no, |size| size.yes, |slack| slack.0);
+        let down = reach(falls, |size| size.yes, |size| size.no, |slack| slack.1);
         1 + up + down
     }
 
-    /// The shown row of the newest table that makes a withheld row of some table wider: the smallest that has clients of its
-    /// sorts. Which one depends on who is where, and not on who is counted.
-    fn to_withhold(&self, at: usize, row: usize, candidates: &mut HashMap<usize, Candidates>) -> Option<usize> {
-        let (new, newest) = (self.tables.last()?, self.tables.len() - 1);
-        let rows = &self.groupings[new.grouping];
-        let grouping = &self.groupings[self.tables[at].grouping];
-        let mut chosen = vec![false; grouping.sizes.len()];
-        chosen[row] = true;
-        let members = grouping.clients_in(&chosen);
-        let order = |row: &usize| (rows.sizes[*row], *row);
-        if at != newest {
-            let own = members.iter().map(|client| rows.row(*client)).filter(|row| *row != NONE);
-            let own = own.map(|row| row as usize).filter(|row| new.shown[*row]).min_by_key(order);
-            if own.is_some() {
-                return own;
-            }
-        }
-        let outcome = self.tables[at].answers;
-        let candidates = candidates.entry(outcome).or_insert_with(|| self.candidates(outcome));
-        let alike = members.iter().flat_map(|client| candidates.of(*client));
-        let shown = || (0..new.shown.len()).filter(|row| new.shown[*row]);
-        alike.min_by_key(order).or_else(|| shown().min_by_key(order))
-    }
-
-    /// The shown rows of the newest table by the sorts of their clients, as they were without that table.
-    fn candidates(&self, outcome: usize) -> Candidates {
-        let mut found = Candidates::default();
+    /// For withheld rows of some table, shown rows of the newest table that make them wider when they are withheld, too: for
+    /// each the smallest that has clients of its sorts. Which one depends on who is where, and not on who is counted.
+    fn to_withhold(&self, at: usize, narrow: Vec<usize>) -> BTreeSet<usize> {
+        let mut found = BTreeSet::new();
         let Some((new, newest)) = self.tables.last().map(|table| (table, self.tables.len() - 1)) else { return found };
         let rows = &self.groupings[new.grouping];
-        let clients: Vec<u32> = (0..u32::try_from(self.clients.len()).unwrap_or(u32::MAX)).collect();
-        let (answers, places) = (self.sorts_of_answers(outcome, &clients, newest), self.sorts_of_places(&clients, newest));
-        for client in rows.clients_in(&new.shown) {
-            let row = rows.row(client) as usize;
-            for (sorts, smallest) in [(&answers, &mut found.by_answers), (&places, &mut found.by_places)] {
-                if let Some(sort) = sorts.of.get(&client) {
-                    let known = smallest.entry(*sort).or_insert(row);
-                    if (rows.sizes[row], row) < (rows.sizes[*known], *known) {
-                        *known = row;
+        let grouping = &self.groupings[self.tables[at].grouping];
+        let mut shown: Vec<usize> = (0..new.shown.len()).filter(|row| new.shown[*row]).collect();
+        shown.sort_by_key(|row| (rows.sizes[*row], *row));
+        let order: HashMap<u32, usize> = shown.iter().filter_map(|row| u32::try_from(*row).ok()).zip(0..).collect();
+        let mut waiting: Vec<Vec<u32>> = Vec::new();
+        for row in narrow {
+            let mut chosen = vec![false; grouping.sizes.len()];
+            chosen[row] = true;
+            let members = grouping.clients_in(&chosen);
+            let own = members.iter().filter_map(|client| order.get(&rows.row(*client))).min();
+            match own.filter(|_| at != newest) {
+                Some(first) => {
+                    found.insert(shown[*first]);
+                }
+                None => waiting.push(members),
+            }
+        }
+        let mut from = 0;
+        while from < shown.len() && !waiting.is_empty() {
+            let mut chosen = vec![false; rows.sizes.len()];
+            let mut clients = 0;
+            while from < shown.len() && clients < AT_ONCE {
+                chosen[shown[from]] = true;
+                clients += rows.sizes[shown[from]];
+                from += 1;
+            }
+            let both = sorted(rows.clients_in(&chosen).into_iter().chain(waiting.iter().flatten().copied()).collect());
+            let sorts = [self.sorts_of_answers(self.tables[at].answers, &both, newest), self.sorts_of_places(&both, newest)];
+            let mut smallest: HashMap<(usize, u32), usize> = HashMap::new();
+            for (which, sorts) in sorts.iter().enumerate() {
+                for (client, sort) in &sorts.of {
+                    let row = rows.row(*client);
+                    if let Some(place) = order.get(&row).filter(|_| chosen[row as usize]) {
+                        let known = smallest.entry((which, *sort)).or_insert(*place);
+                        *known = (*known).min(*place);
                     }
                 }
             }
+            waiting.retain(|members| {
+                let of = |which: usize, client: &u32| smallest.get(&(which, sorts[which].get(*client)?)).copied();
+                let first = members.iter().flat_map(|client| [of(0, client), of(1, client)]).flatten().min();
+                found.extend(first.map(|place| shown[place]));
+                first.is_none()
+            });
         }
-        (found.answers, found.places) = (answers.of, places.of);
+        if !waiting.is_empty() {
+            found.extend(shown.first());
+        }
         found
     }
 }

@@ -1,6 +1,6 @@
 //! Which client is in which row, and what is said of whom.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 use crate::query::Trait;
 

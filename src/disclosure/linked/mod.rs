@@ -22,7 +22,10 @@ mod moves;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
+
+use hashbrown::HashMap;
+
 
 use super::table::Rule;
 use crate::query::Members;
@@ -37,6 +40,8 @@ pub(super) struct Linked {
     groupings: Vec<Grouping>,
     answers: Vec<Answers>,
     tables: Vec<Table>,
+    /// Pairs of indicators of which one says something about the other, the smaller number first.
+    ties: BTreeSet<(usize, usize)>,
 }
 
 /// A table of shares of one denominator and one rule of attribution.
@@ -95,6 +100,7 @@ impl Linked {
             groupings: Vec::new(),
             answers: Vec::new(),
             tables: Vec::new(),
+            ties: BTreeSet::new(),
         }
     }
 
@@ -128,6 +134,11 @@ impl Linked {
         (self.tables.last().map(|table| table.shown.clone()).unwrap_or_default(), reasons)
     }
 
+    /// Whether one indicator says something about another.
+    fn are_tied(&self, a: usize, b: usize) -> bool {
+        self.ties.contains(&(a.min(b), a.max(b)))
+    }
+
     /// Gives the tables that have no release's name yet the name of theirs.
     pub(super) fn name(&mut self, release: &str) {
         for table in self.tables.iter_mut().filter(|table| table.release.is_empty()) {
@@ -149,6 +160,14 @@ impl Linked {
         for (key, yes) in members.rows.iter().flat_map(|(_, clients)| clients) {
             if let Some(client) = self.clients.get(key) {
                 self.answers[answers].set(*client, *yes);
+            }
+        }
+        for other in (0..self.answers.len()).filter(|other| *other != answers) {
+            let pair = (answers.min(other), answers.max(other));
+            if self.answers[answers].is_tied_to(&self.answers[other]) {
+                self.ties.insert(pair);
+            } else {
+                self.ties.remove(&pair);
             }
         }
         self.tables.push(Table {
