@@ -6,8 +6,8 @@ use crate::cli;
 use crate::convert::Partition;
 use crate::disclosure::{self, Release};
 use crate::error::{Error, Result};
-use crate::output::{self, Format};
-use crate::query::ask::{Ask, Asks};
+use crate::output::{self, Form, Format};
+use crate::query::ask::{Ask, Asks, Indicator};
 use crate::query::engine::DuckDb;
 use crate::query::{Context, Question};
 use crate::settings::Settings;
@@ -25,19 +25,23 @@ pub fn run(typed: &cli::Query, settings: &Settings) -> Result<()> {
 /// One question, printed or written.
 fn one(question: &cli::Question, settings: &Settings) -> Result<()> {
     let (ask, table) = question.ask();
+    let form = Form::new(table.format, table.bom)?;
     if table.out.is_none() && table.format.is_binary() && terminal::data_goes_to_a_screen() {
         return Err(Error::usage("this format is not for a screen").hint("add `--out FILE`"));
     }
     let (store, partition) = month(&table.month, settings)?;
-    let releases = answer(&[ask], &store, &partition, settings)?;
+    let releases = terminal::busy("counting", || answer(&[ask], &store, &partition, settings))?;
     for release in &releases {
         keep(release, &store)?;
         match &table.out {
             Some(path) => {
-                let description = output::write(release, table.format, path)?;
-                terminal::say(&format!("{} and {}", path.display(), description.display()));
+                let written = output::write(release, form, path)?;
+                terminal::say(&format!("{} and {}", path.display(), written.description.display()));
+                if matches!(table.format, Format::Csv | Format::Json) {
+                    terminal::next(["plot", &path.to_string_lossy(), "--kind", figure_for(written.document.indicator)]);
+                }
             }
-            None => terminal::print_data(&output::render(release, table.format)?)?,
+            None => terminal::print_data(&output::render(release, form.on(terminal::look()))?)?,
         }
     }
     Ok(())
@@ -48,26 +52,43 @@ fn many(typed: &cli::Query, settings: &Settings) -> Result<()> {
     let (Some(file), Some(out)) = (&typed.file, &typed.out) else {
         return Err(Error::usage("a file of questions needs a folder for the releases").hint("add `--out DIR`"));
     };
+    let form = Form::new(typed.format, typed.bom)?;
     let asks = Asks::read(file)?;
     let (store, partition) = month(&typed.month, settings)?;
-    let releases = answer(&asks.releases, &store, &partition, settings)?;
-    write_all(&asks, &releases, &store, typed.format, out)?;
+    let releases = terminal::busy("counting", || answer(&asks.releases, &store, &partition, settings))?;
+    write_all(&asks, &releases, &store, form, out)?;
     let what =
         if let [_] = releases.as_slice() { "1 release".to_owned() } else { format!("{} releases", releases.len()) };
     terminal::say(&format!("{what} in {}", out.display()));
+    if let ([ask, ..], Format::Csv | Format::Json) = (asks.releases.as_slice(), typed.format) {
+        let folder = out.join(ask.name.as_deref().unwrap_or_default());
+        terminal::next(["plot", &folder.to_string_lossy(), "--kind", figure_for(ask.indicator)]);
+    }
     Ok(())
 }
 
-/// Keeps the releases of a file of questions, and writes each into a folder of its own.
-pub fn write_all(asks: &Asks, releases: &[Release], store: &Store, format: Format, out: &Path) -> Result<()> {
-    let table = format!("table.{}", format.name());
+/// The figure that every answer to a question has.
+fn figure_for(indicator: Indicator) -> &'static str {
+    match indicator {
+        Indicator::Curve => "curve",
+        Indicator::Missing => "upset",
+        _ => "bar",
+    }
+}
+
+/// Keeps the releases of a file of questions, writes each into a folder of its own, and describes the set of them.
+pub fn write_all(asks: &Asks, releases: &[Release], store: &Store, form: impl Into<Form>, out: &Path) -> Result<()> {
+    let form = form.into();
+    let table = format!("table.{}", form.format.name());
+    let mut written = Vec::new();
     for (ask, release) in asks.releases.iter().zip(releases) {
         keep(release, store)?;
-        let folder = out.join(ask.name.as_deref().unwrap_or_default());
+        let name = ask.name.as_deref().unwrap_or_default();
+        let folder = out.join(name);
         crate::fs::make_folder(&folder)?;
-        output::write(release, format, &folder.join(&table))?;
+        written.push((name, output::write(release, form, &folder.join(&table))?.document));
     }
-    Ok(())
+    output::package::write(out, &written)
 }
 
 fn month(typed: &cli::Month, settings: &Settings) -> Result<(Store, Partition)> {

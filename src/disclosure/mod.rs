@@ -24,7 +24,7 @@ use treat::Beside;
 pub fn protect(raw: RawTable, question: &Question<'_>, policy: &Policy) -> Release {
     let RawTable { mut columns, counts } = raw;
     let mut funnel = None;
-    let (kind, cells) = match counts {
+    let (kind, mut cells) = match counts {
         RawCounts::Shares(shares) => {
             let ranked = question.attributions().len() > 1;
             let beside = match question.denominators() {
@@ -52,6 +52,7 @@ pub fn protect(raw: RawTable, question: &Question<'_>, policy: &Policy) -> Relea
         RawCounts::Doses(doses) => (Kind::Doses, treat::doses(doses, policy)),
         RawCounts::Curves(curves) => (Kind::Curve, treat::curves(curves, policy)),
     };
+    cells.sort_by_cached_key(|cell| question.place(&cell.labels));
     let mut document = Document::of(question, &columns, policy, kind);
     document.funnel = funnel;
     if kind == Kind::Curve {
