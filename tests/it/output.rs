@@ -180,7 +180,7 @@ fn a_folder_of_releases_is_a_data_package() {
                 continue;
             }
             let fields = resource["schema"]["fields"].as_array().unwrap().iter().map(|field| field["name"].clone());
-            assert_eq!(Value::from_iter(fields), release["table"]["columns"]);
+            assert_eq!(fields.collect::<Value>(), release["table"]["columns"]);
         }
         assert_eq!(said.contains("next: phds plot "), ["csv", "json"].contains(&format), "{said}");
     }
@@ -252,6 +252,7 @@ fn colour_is_where_it_is_wanted_and_nowhere_else() {
         let outcome = context.run_with(variables, &words.split(' ').collect::<Vec<_>>());
         String::from_utf8(outcome.stdout).unwrap() + &outcome.stderr
     };
+    let styles = regex::Regex::new("\x1b\\[[0-9;]*m").unwrap();
     for words in [ASK, "query coverage --store nowhere --measure nis.mmr1 --by sex", "--help", "lod"] {
         assert!(!runs(&[], words).contains('\x1b'), "no screen, no colour: {words}");
         assert!(!runs(&[("NO_COLOR", "1")], words).contains('\x1b'), "{words}");
@@ -259,7 +260,7 @@ fn colour_is_where_it_is_wanted_and_nowhere_else() {
         assert!(colored.contains('\x1b'), "{words}");
         assert!(!runs(&[], &format!("--color never {words}")).contains('\x1b'), "{words}");
         // The words are the same.
-        let plain = regex::Regex::new("\x1b\\[[0-9;]*m").unwrap().replace_all(&colored, "").into_owned();
+        let plain = styles.replace_all(&colored, "").into_owned();
         assert_eq!(plain, runs(&[], words), "{words}");
     }
 }
