@@ -25,6 +25,46 @@ Exit codes:
   5  a fault of this program
   130  stopped by Ctrl-C or another signal; what was fetched so far is kept and continued next time";
 
+const LOAD_EXAMPLES: &str = "\
+Examples:
+  phds load --period 2024-12                              fetch the month, check and convert it
+  phds load month.csv --period 2024-12 --store store      the same with a file that is here
+  phds load -q --period 2024-12                           for cron: warnings and errors alone";
+
+const QUERY_EXAMPLES: &str = "\
+Examples:
+  phds query coverage --measure nis.4313314 --by county
+  phds query coverage --measure nis.mmr1 --by birth_year --where county=Travis,Hays --format csv --out mmr.csv
+  phds query missing --measure nis.4313314 --by sex       which vaccines are lacking
+  phds query doses --by vaccine_group,season
+  phds query notebooks/monthly.toml --out releases        a file of questions, in one run";
+
+const COVERAGE_EXAMPLES: &str = "\
+Examples:
+  phds query coverage --measure nis.mmr1 --by county,birth_year
+  phds query coverage --measure nis.mmr1 --by county --denominator clients,population:births
+  phds query coverage --measure nis.mmr1 --by organization --funnel
+  phds query coverage --measure nis.mmr1 --by county --format csv --bom --out mmr.csv      for Excel
+  phds query coverage --measure nis.mmr1 --by county --format latex --out mmr.tex";
+
+const PLOT_EXAMPLES: &str = "\
+Examples:
+  phds plot releases/by_county --kind map --out map.svg
+  phds plot mmr.csv --kind bar --out mmr.png
+  phds plot zip.csv --kind map --shapes zips.geojson --shape-key ZCTA5CE20 --out zips.svg";
+
+const COMPARE_EXAMPLES: &str = "\
+Examples:
+  phds compare releases/2024-11/by_county releases/2024-12/by_county
+  phds compare november.csv december.csv --format csv > change.csv";
+
+const COMPLETIONS_EXAMPLES: &str = "\
+Put it where your shell looks, once:
+  bash  phds completions bash > ~/.local/share/bash-completion/completions/phds
+  zsh   phds completions zsh > ~/.zfunc/_phds      (with fpath+=~/.zfunc before compinit in ~/.zshrc)
+  fish  phds completions fish > ~/.config/fish/completions/phds.fish
+The shell asks `phds` itself, so measures, dimensions and months are those of your settings. No server is asked.";
+
 /// Coverage rates from the monthly immunization file (PHDS) of the Texas registry, and no person in them
 #[derive(Debug, Parser)]
 #[command(name = "phds", version, after_help = EXIT_CODES, max_term_width = 100)]
@@ -37,9 +77,25 @@ pub struct Cli {
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
-    /// No progress; warnings and errors are still printed
+    /// Nothing but the data; warnings and errors are still printed
     #[arg(long, short, global = true)]
     pub quiet: bool,
+
+    /// Whether to colour; never says anything that the words do not
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t)]
+    pub color: Color,
+}
+
+/// When to colour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless the variable `NO_COLOR` is set
+    #[default]
+    Auto,
+    /// Also into files and pipes
+    Always,
+    /// Not at all
+    Never,
 }
 
 /// The verbs.
@@ -249,6 +305,9 @@ pub struct Check {
     /// Folder for report.json, report.html and rejected.csv
     #[arg(long, value_name = "DIR")]
     pub report: Option<PathBuf>,
+    /// The report as JSON in place of a summary
+    #[arg(long)]
+    pub json: bool,
     /// How much of the machine may be used.
     #[command(flatten)]
     pub resources: Resources,
@@ -285,6 +344,7 @@ fn at_least_64_mib(text: &str) -> Result<usize, String> {
 
 /// `phds load`
 #[derive(Debug, Args)]
+#[command(after_help = LOAD_EXAMPLES)]
 pub struct Load {
     /// The CSV file; without it, the month is fetched from the configured source
     pub file: Option<PathBuf>,
@@ -294,6 +354,9 @@ pub struct Load {
     /// The store; a missing or empty folder becomes one [default: `store` of the settings]
     #[arg(long, value_name = "DIR")]
     pub store: Option<PathBuf>,
+    /// The report as JSON in place of a summary
+    #[arg(long)]
+    pub json: bool,
     /// How much of the machine may be used.
     #[command(flatten)]
     pub resources: Resources,
@@ -357,7 +420,7 @@ pub struct PopulationList {
 
 /// `phds query`
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true, after_help = QUERY_EXAMPLES)]
 pub struct Query {
     /// A file of questions (TOML): all of its releases in one run
     #[arg(value_name = "FILE", required = true)]
@@ -368,6 +431,9 @@ pub struct Query {
     /// How to write them
     #[arg(long, value_enum, default_value = "csv")]
     pub format: Format,
+    /// Begin CSV with a byte order mark, by which Excel knows UTF-8
+    #[arg(long)]
+    pub bom: bool,
     /// Which month.
     #[command(flatten)]
     pub month: Month,
@@ -383,6 +449,7 @@ pub struct Query {
 #[derive(Debug, Subcommand)]
 pub enum Question {
     /// Share of clients who had the doses of a measure in time
+    #[command(after_help = COVERAGE_EXAMPLES)]
     Coverage(Share),
     /// Share of clients who had them late, but by the as-of date
     Late(Share),
@@ -553,6 +620,9 @@ pub struct Table {
     /// How to print or write it
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
+    /// Begin CSV with a byte order mark, by which Excel knows UTF-8
+    #[arg(long)]
+    pub bom: bool,
     /// Write to a file, with its description beside it, in place of printing
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
@@ -560,6 +630,7 @@ pub struct Table {
 
 /// `phds plot`
 #[derive(Debug, Args)]
+#[command(after_help = PLOT_EXAMPLES)]
 pub struct Plot {
     /// A table (CSV or JSON) that `phds query … --out FILE` wrote, with its description beside it; or the folder of both
     pub release: PathBuf,
@@ -582,6 +653,7 @@ pub struct Plot {
 
 /// `phds compare`
 #[derive(Debug, Args)]
+#[command(after_help = COMPARE_EXAMPLES)]
 pub struct Compare {
     /// A release of the earlier month: its table (CSV or JSON), or the folder of table and description
     pub earlier: PathBuf,
@@ -743,8 +815,11 @@ pub enum DictionaryFormat {
 pub struct Explain {
     /// Code of the rule, such as PHDS-R01; without it, all rules are listed
     pub code: Option<String>,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
     /// All rules as one page in Markdown
-    #[arg(long, conflicts_with = "code")]
+    #[arg(long, conflicts_with_all = ["code", "json"])]
     pub markdown: bool,
 }
 
@@ -778,6 +853,7 @@ pub struct Manual {
 
 /// `phds completions`
 #[derive(Debug, Args)]
+#[command(after_help = COMPLETIONS_EXAMPLES)]
 pub struct Completions {
     /// The shell
     #[arg(value_enum)]

@@ -1,12 +1,13 @@
 //! Two releases of one question, of two months → what changed. Only what both releases show is compared, so nothing is told
 //! that they do not tell.
 
-use comfy_table::{CellAlignment, LineStyle, Table, presets};
 use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::figure::release::{Description, Release, Status};
 use crate::figures::grouped;
+use crate::output::grid::{Grid, Look};
+use crate::output::label;
 use crate::statistics;
 
 /// One group in both months.
@@ -32,6 +33,8 @@ pub struct Comparison {
     title: String,
     months: [String; 2],
     columns: Vec<String>,
+    /// The columns in words.
+    titles: Vec<String>,
     audience: String,
     /// Whether rates are compared, and not counts of doses.
     is_share: bool,
@@ -74,7 +77,15 @@ impl Comparison {
             return different("how long before the end of the month their as-of date is");
         }
         if a.reporting_period >= b.reporting_period {
-            return Err(Error::usage("the first release must be of an earlier month than the second"));
+            return Err(Error::usage(format!(
+                "the first release is of {}, the second of {}: not of an earlier month",
+                a.reporting_period, b.reporting_period
+            ))
+            .hint(if a.reporting_period == b.reporting_period {
+                "name the release of another month"
+            } else {
+                "name the earlier month first: `phds compare EARLIER LATER`"
+            }));
         }
         let is_share = later.table.column("rate").is_some();
         if later.table.column("age_months").is_some() || (!is_share && later.table.column("doses").is_none()) {
@@ -100,6 +111,7 @@ impl Comparison {
             title: format!("{measure}: {} and {}", a.reporting_period, b.reporting_period),
             months: [a.reporting_period.clone(), b.reporting_period.clone()],
             columns: b.labels.clone(),
+            titles: b.labels.iter().map(|column| title(b, column)).collect(),
             audience: b.audience.clone(),
             is_share,
             changes,
@@ -120,8 +132,8 @@ impl Comparison {
                 Some(number) => format!("{number:.0}"),
                 None => String::new(),
             });
-            let row =
-                change.labels.iter().cloned().chain(numbers).chain([change.status.to_owned(), self.audience.clone()]);
+            let labels = change.labels.iter().map(|label| label::guarded(label));
+            let row = labels.chain(numbers).chain([change.status.to_owned(), self.audience.clone()]);
             writer.write_record(row.collect::<Vec<_>>()).map_err(failed)?;
         }
         writer.into_inner().map_err(|_| Error::internal("a comparison has no CSV form"))
@@ -146,36 +158,43 @@ impl Comparison {
     }
 
     /// A table for people.
-    pub fn to_text(&self, marking: &str) -> String {
-        let mut table = Table::new();
-        table.load_style(presets::NOTHING.header_separator(LineStyle::none().fill('─').junction('─')));
-        let titles = self.columns.iter().map(|column| column.replace('_', " "));
+    pub fn to_text(&self, marking: &str, look: Look) -> String {
         let [earlier, later] = self.months.clone();
-        table.set_header(titles.chain([earlier, later, "Change".to_owned()]));
-        for change in &self.changes {
-            let told = |number: Option<f64>| match number {
-                Some(number) if self.is_share => format!("{:.1} %", number * 100.0),
-                Some(number) => whole(number),
-                None => "·".to_owned(),
-            };
+        let told = |number: Option<f64>| match number {
+            Some(number) if self.is_share => format!("{:.1} %", number * 100.0),
+            Some(number) => whole(number),
+            None => "·".to_owned(),
+        };
+        let rows = self.changes.iter().map(|change| {
             let moved = change.change.map_or_else(
                 || change.status.replace('_', " "),
                 |number| if self.is_share { format!("{:+.1} points", number * 100.0) } else { format!("{number:+.0}") },
             );
             let numbers = [told(change.earlier), told(change.later), moved];
-            table.add_row(change.labels.iter().cloned().chain(numbers));
-        }
-        for at in self.columns.len()..self.columns.len() + 3 {
-            if let Some(column) = table.column_mut(at) {
-                column.set_cell_alignment(CellAlignment::Right);
-            }
-        }
+            change.labels.iter().cloned().chain(numbers).collect()
+        });
+        let grid = Grid {
+            header: self.titles.iter().cloned().chain([earlier, later, "Change".to_owned()]).collect(),
+            labels: self.titles.len(),
+            rows: rows.collect(),
+            rates: Vec::new(),
+        };
+        let wrapped = |text: &str| look.wrapped(&look.drawn(text), "");
         format!(
-            "{marking}\n\n{}\n\n{table}\n\n· not told; suppressed is not zero\nA change has no interval: most clients are in \
-             both months, so the two are not independent.\n",
-            self.title
+            "{}\n\n{}\n\n{}\n\n{}\n{}\n",
+            look.bold(&wrapped(marking)),
+            look.bold(&wrapped(&self.title)),
+            grid.draw(look),
+            wrapped("· not told; suppressed is not zero"),
+            wrapped("A change has no interval: most clients are in both months, so the two are not independent.")
         )
     }
+}
+
+/// A column of labels in words.
+fn title(description: &Description, column: &str) -> String {
+    let dimension = description.dimensions.iter().find(|dimension| dimension.id == column);
+    dimension.map_or_else(|| label::column_in_words(column), |dimension| dimension.title.clone())
 }
 
 /// The months from the as-of date of a release to its reporting period.

@@ -180,7 +180,8 @@ fn sweep_below(folder: &Path) -> Result<()> {
 /// The query engine takes these characters in a path for a pattern.
 fn prove_name(root: &Path) -> Result<()> {
     if root.is_file() {
-        return Err(Error::usage(format!("`{}` is a file; a store is a folder", root.display())));
+        return Err(Error::usage(format!("`{}` is a file; a store is a folder", root.display()))
+            .hint("name a folder; one that is missing or empty becomes a store when a month is loaded"));
     }
     match std::path::absolute(root).ok().as_deref().and_then(Path::to_str) {
         Some(path) if !path.contains(['*', '?', '[', ']']) => Ok(()),

@@ -11,7 +11,7 @@ pub fn run(typed: &cli::Compare) -> Result<()> {
     let (earlier, later) = (Release::open(&typed.earlier)?, Release::open(&typed.later)?);
     let comparison = Comparison::of(&earlier, &later)?;
     terminal::print_data(&match typed.format {
-        ComparisonFormat::Table => comparison.to_text(&later.description.marking).into_bytes(),
+        ComparisonFormat::Table => comparison.to_text(&later.description.marking, terminal::look()).into_bytes(),
         ComparisonFormat::Csv => comparison.to_csv()?,
         ComparisonFormat::Json => comparison.to_json()?,
     })

@@ -32,7 +32,9 @@ pub fn fetch(typed: &cli::Fetch, settings: &Settings, reporter: &dyn Reporter) -
     let store = Store::open_or_create(&root)?;
     let _lock = store.lock()?;
     let delivery = from_account(&account, &login, typed.period, &store, reporter)?;
-    terminal::print_data(format!("{}\n", delivery.path().display()).as_bytes())
+    terminal::print_data(format!("{}\n", delivery.path().display()).as_bytes())?;
+    terminal::next(["load", "--period", &delivery.period().to_string()]);
+    Ok(())
 }
 
 /// A line for each file of the folder: what it is, and whether it would be taken.

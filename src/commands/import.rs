@@ -36,7 +36,7 @@ pub fn run(typed: &cli::Import) -> Result<()> {
     };
     let edition = put_in_place(&overlay, &typed.out)?.edition();
     for line in &overlay.told {
-        terminal::say(&terminal::printable(line));
+        terminal::insist(&terminal::printable(line));
     }
     let flags = flags(typed, &answers);
     if !flags.is_empty() {

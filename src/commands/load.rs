@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use serde_json::json;
+
 use crate::check::page;
 use crate::check::report::{Document, Outcome, Report, RuleOutcome, SCHEMA_VERSION, Verdict};
 use crate::check::ruleset::Severity;
@@ -38,11 +40,12 @@ pub fn check(typed: &cli::Check, settings: &Settings, reporter: &dyn Reporter) -
         checker.check(&delivery, &Discard, &mut std::io::sink(), reporter)?
     };
     let rest = if typed.report.is_some() { "see report.html" } else { "`--report DIR` tells" };
-    terminal::print_data(summary(&report, rest).as_bytes())?;
-    match report.refusal() {
-        Some(refused) => Err(refused),
-        None => Ok(()),
+    tell(&report, rest, typed.json)?;
+    if let Some(refused) = report.refusal() {
+        return Err(refused);
     }
+    terminal::next(["load", &typed.file.to_string_lossy(), "--period", &typed.period.to_string()]);
+    Ok(())
 }
 
 /// Where a load takes its delivery from.
@@ -79,7 +82,7 @@ pub fn load(typed: &cli::Load, settings: &Settings, reporter: &dyn Reporter) -> 
         }
     };
     let (report, partition) = into_store(&delivery, &store, settings, typed.resources.resolve(), reporter)?;
-    terminal::print_data(summary(&report, "see report.html").as_bytes())?;
+    tell(&report, "see report.html", typed.json)?;
     let Some(partition) = partition else {
         return Err(report.refusal().unwrap_or_else(|| Error::internal("a file is refused without a reason")));
     };
@@ -161,6 +164,15 @@ fn checker<'a>(
         previous,
         scratch,
         resources,
+    }
+}
+
+/// Prints what the check found: all of it as JSON, or a summary. `rest` is where the rest of the summary is told.
+fn tell(report: &Report, rest: &str, as_json: bool) -> Result<()> {
+    if as_json {
+        super::lookup::print_json(&json!(report.document()))
+    } else {
+        terminal::print_data(summary(report, rest).as_bytes())
     }
 }
 

@@ -230,11 +230,17 @@ pub fn explain(typed: &cli::Explain, settings: &Settings) -> Result<()> {
         return terminal::print_data(as_markdown(settings).as_bytes());
     }
     let Some(code) = &typed.code else {
+        if typed.json {
+            return print_json(&json!(settings.rules.rules()));
+        }
         let lines = settings.rules.rules().iter();
         let lines = lines.map(|rule| format!("{}  {:<7}  {}\n", rule.code, rule.severity.word(), rule.title));
         return terminal::print_data(lines.collect::<String>().as_bytes());
     };
     let rule = settings.rules.rule(code)?;
+    if typed.json {
+        return print_json(&json!(rule));
+    }
     let text = format!(
         "{}: {} ({})\n\nWhat:    {}\nWhy:     {}\nExample: {}\nTo do:   {}\n",
         rule.code,

@@ -2,6 +2,7 @@
 
 mod audit;
 mod compare;
+pub mod complete;
 mod demo;
 mod doctor;
 mod fetch;
@@ -25,6 +26,7 @@ use crate::terminal;
 
 /// Carries out what was typed.
 pub fn run(cli: &Cli) -> Result<()> {
+    terminal::begin(cli.quiet, cli.color);
     let reporter = terminal::reporter(cli.quiet);
     let reporter = reporter.as_ref();
     let settings = || Settings::resolve(cli.config.as_deref());
@@ -54,7 +56,7 @@ pub fn run(cli: &Cli) -> Result<()> {
         },
         Verb::Explain(typed) => lookup::explain(typed, &settings()?),
         Verb::Synth(typed) => synth::run(typed, reporter),
-        Verb::Completions(typed) => setup::completions(typed),
+        Verb::Completions(typed) => complete::completions(typed),
         Verb::Man(typed) => setup::man(typed),
         Verb::Schema { name } => setup::schema(name),
     }

@@ -41,6 +41,10 @@ fn import(typed: &cli::PopulationImport, settings: &Settings, reporter: &dyn Rep
     }
     reporter.started("import", None);
     reporter.finished(&format!("`{}`: {}, fingerprint {}", note.name, what(note), note.fingerprint));
+    let denominators = format!("clients,population:{}", note.name);
+    let ask = ["query", "coverage", "--measure", "nis.mmr1", "--by", "birth_year", "--denominator", &denominators];
+    let store = store.root().to_string_lossy();
+    terminal::next(ask.into_iter().chain(["--store", &store]));
     Ok(())
 }
 

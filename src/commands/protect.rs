@@ -25,7 +25,7 @@ pub fn run(typed: &cli::Protect, settings: &Settings) -> Result<()> {
     let pattern = protect(&table.cube, &table.counts, rule, Instant::now() + LIMIT)?;
     fs::write_whole(&typed.out, &table.render(&pattern.marks)?)?;
     if !table.others.is_empty() {
-        terminal::say(&terminal::printable(&format!(
+        terminal::insist(&terminal::printable(&format!(
             "left out, because they could tell a suppressed count: {}",
             table.others.join(", ")
         )));

@@ -7,8 +7,8 @@ use crate::convert::Partition;
 use crate::disclosure::ledger::Ledger;
 use crate::disclosure::{Audience, Control, Release, Status};
 use crate::error::{Error, Result};
-use crate::output::{self, Format};
-use crate::query::ask::{Ask, Asks};
+use crate::output::{self, Form, Format};
+use crate::query::ask::{Ask, Asks, Indicator};
 use crate::query::engine::DuckDb;
 use crate::query::{Context, Question};
 use crate::settings::Settings;
@@ -27,21 +27,26 @@ pub fn run(typed: &cli::Query, settings: &Settings) -> Result<()> {
 fn one(question: &cli::Question, settings: &Settings) -> Result<()> {
     let (ask, table) = question.ask();
     let purpose = &table.purpose;
+    let form = Form::new(table.format, table.bom)?;
     if table.out.is_none() && !purpose.dry_run && table.format.is_binary() && terminal::data_goes_to_a_screen() {
         return Err(Error::usage("this format is not for a screen").hint("add `--out FILE`"));
     }
     let (store, partition) = month(&table.month, settings)?;
-    let answered = answer(&[ask], &store, &partition, settings, purpose.audience.into())?;
+    let audience = purpose.audience.into();
+    let answered = terminal::busy("counting", || answer(&[ask], &store, &partition, settings, audience))?;
     if purpose.dry_run {
         return terminal::print_data(answered.outlook().as_bytes());
     }
-    for release in answered.release(&store)? {
+    for release in &answered.release(&store)? {
         match &table.out {
             Some(path) => {
-                let description = output::write(&release, table.format, path)?;
-                terminal::say(&format!("{} and {}", path.display(), description.display()));
+                let written = output::write(release, form, path)?;
+                terminal::say(&format!("{} and {}", path.display(), written.description.display()));
+                if matches!(table.format, Format::Csv | Format::Json) {
+                    terminal::next(["plot", &path.to_string_lossy(), "--kind", figure_for(written.document.indicator)]);
+                }
             }
-            None => terminal::print_data(&output::render(&release, table.format)?)?,
+            None => terminal::print_data(&output::render(release, form.on(terminal::look()))?)?,
         }
     }
     Ok(())
@@ -50,9 +55,11 @@ fn one(question: &cli::Question, settings: &Settings) -> Result<()> {
 /// A file of questions, each release in a folder of its own. Nothing is written before all have been answered.
 fn many(typed: &cli::Query, settings: &Settings) -> Result<()> {
     let Some(file) = &typed.file else { return Err(Error::usage("there is no question")) };
+    let form = Form::new(typed.format, typed.bom)?;
     let asks = Asks::read(file)?;
     let (store, partition) = month(&typed.month, settings)?;
-    let answered = answer(&asks.releases, &store, &partition, settings, typed.purpose.audience.into())?;
+    let audience = typed.purpose.audience.into();
+    let answered = terminal::busy("counting", || answer(&asks.releases, &store, &partition, settings, audience))?;
     if typed.purpose.dry_run {
         return terminal::print_data(answered.outlook().as_bytes());
     }
@@ -60,22 +67,38 @@ fn many(typed: &cli::Query, settings: &Settings) -> Result<()> {
         return Err(Error::usage("a file of questions needs a folder for the releases").hint("add `--out DIR`"));
     };
     let releases = answered.release(&store)?;
-    write_all(&asks, &releases, typed.format, out)?;
+    write_all(&asks, &releases, form, out)?;
     let what =
         if let [_] = releases.as_slice() { "1 release".to_owned() } else { format!("{} releases", releases.len()) };
     terminal::say(&format!("{what} in {}", out.display()));
+    if let ([ask, ..], Format::Csv | Format::Json) = (asks.releases.as_slice(), typed.format) {
+        let folder = out.join(ask.name.as_deref().unwrap_or_default());
+        terminal::next(["plot", &folder.to_string_lossy(), "--kind", figure_for(ask.indicator)]);
+    }
     Ok(())
 }
 
-/// Writes each release of a file of questions into a folder of its own.
-pub fn write_all(asks: &Asks, releases: &[Release], format: Format, out: &Path) -> Result<()> {
-    let table = format!("table.{}", format.name());
-    for (ask, release) in asks.releases.iter().zip(releases) {
-        let folder = out.join(ask.name.as_deref().unwrap_or_default());
-        crate::fs::make_folder(&folder)?;
-        output::write(release, format, &folder.join(&table))?;
+/// The figure that every answer to a question has.
+fn figure_for(indicator: Indicator) -> &'static str {
+    match indicator {
+        Indicator::Curve => "curve",
+        Indicator::Missing => "upset",
+        _ => "bar",
     }
-    Ok(())
+}
+
+/// Writes each release of a file of questions into a folder of its own, and describes the set of them.
+pub fn write_all(asks: &Asks, releases: &[Release], form: impl Into<Form>, out: &Path) -> Result<()> {
+    let form = form.into();
+    let table = format!("table.{}", form.format.name());
+    let mut written = Vec::new();
+    for (ask, release) in asks.releases.iter().zip(releases) {
+        let name = ask.name.as_deref().unwrap_or_default();
+        let folder = out.join(name);
+        crate::fs::make_folder(&folder)?;
+        written.push((name, output::write(release, form, &folder.join(&table))?.document));
+    }
+    output::package::write(out, &written)
 }
 
 fn month(typed: &cli::Month, settings: &Settings) -> Result<(Store, Partition)> {

@@ -40,12 +40,14 @@ pub fn run(typed: &cli::Rejects, settings: &Settings) -> Result<()> {
     }
     out.publish()?;
     terminal::say(&format!(
-        "{} rejected rows of {} are in `{}`, byte for byte and without a header.\n\
-         They name people. Keep the file to yourself, send it over no open line, and remove it when you are done.",
+        "{} rejected rows of {} are in `{}`, byte for byte and without a header.",
         places.len(),
         typed.period,
         typed.out.display()
     ));
+    terminal::insist(
+        "They name people. Keep the file to yourself, send it over no open line, and remove it when you are done.",
+    );
     Ok(())
 }
 

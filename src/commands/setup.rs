@@ -22,13 +22,6 @@ pub fn init(typed: &cli::Init) -> Result<()> {
     Ok(())
 }
 
-/// `phds completions`
-pub fn completions(typed: &cli::Completions) -> Result<()> {
-    let mut bytes = Vec::new();
-    clap_complete::generate(typed.shell, &mut Cli::command(), "phds", &mut bytes);
-    terminal::print_data(&bytes)
-}
-
 /// `phds man`
 pub fn man(typed: &cli::Manual) -> Result<()> {
     let mut command = Cli::command();

@@ -13,5 +13,6 @@ pub fn run(typed: &cli::Synth, reporter: &dyn Reporter) -> Result<()> {
     let planted =
         written.planted.map(|path| format!("; what was planted is in {}", path.display())).unwrap_or_default();
     terminal::say(&format!("{}: {} rows, {} bytes{planted}", typed.out.display(), written.rows, written.bytes));
+    terminal::next(["check", &typed.out.to_string_lossy(), "--period", &typed.period.to_string()]);
     Ok(())
 }

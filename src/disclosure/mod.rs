@@ -110,7 +110,7 @@ impl<'a> Control<'a> {
         let mut funnel = None;
         let mut beside = BTreeSet::new();
         let mut rows = Vec::new();
-        let (kind, cells) = match counts {
+        let (kind, mut cells) = match counts {
             RawCounts::Shares(shares) => {
                 let ranked = question.attributions().len() > 1;
                 let within = match question.denominators() {
@@ -143,6 +143,7 @@ impl<'a> Control<'a> {
             RawCounts::Doses(doses) => (Kind::Doses, treat::doses(doses, policy)),
             RawCounts::Curves(curves) => (Kind::Curve, treat::curves(curves, policy)),
         };
+        cells.sort_by_cached_key(|cell| question.place(&cell.labels));
         let mut document = Document::of(question, &columns, policy, self.audience, kind);
         document.funnel = funnel;
         if kind == Kind::Curve {

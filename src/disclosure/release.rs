@@ -33,11 +33,12 @@ pub enum Status {
 }
 
 impl Status {
+    /// All that a row may tell.
+    pub const ALL: [Self; 5] = [Self::Shown, Self::Suppressed, Self::Zero, Self::NotApplicable, Self::Unreliable];
+
     /// The status that a word in a table says.
     pub fn of(word: &str) -> Option<Self> {
-        [Self::Shown, Self::Suppressed, Self::Zero, Self::NotApplicable, Self::Unreliable]
-            .into_iter()
-            .find(|status| status.word() == word)
+        Self::ALL.into_iter().find(|status| status.word() == word)
     }
 
     /// The word in tables.
@@ -87,6 +88,16 @@ pub enum Unit {
     Count,
     /// A share, 0 to 1.
     Share,
+}
+
+impl Unit {
+    /// The word in the metadata of files.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Count => "count",
+            Self::Share => "share",
+        }
+    }
 }
 
 /// A column of numbers.
@@ -352,6 +363,38 @@ pub struct BesideNote {
     pub otherwise: String,
 }
 
+/// What a word of the column `status` means, and its codes in the cross-domain code lists of SDMX. All suppressed rows have
+/// the same: why one is, is not told.
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct StatusNote {
+    /// The word.
+    pub status: Status,
+    /// What it means.
+    pub meaning: String,
+    /// SDMX `CL_OBS_STATUS` 2.1: A normal, M cannot exist, Q suppressed, U of low reliability.
+    pub obs_status: String,
+    /// SDMX `CL_CONF_STATUS` 1.2: C confidential, N for internal use only.
+    pub conf_status: String,
+}
+
+impl StatusNote {
+    fn of(status: Status, audience: Audience) -> Self {
+        let (meaning, obs_status) = match status {
+            Status::Shown => ("the numbers are there", "A"),
+            Status::Suppressed => ("withheld because a small count stands behind it; suppressed is not zero", "Q"),
+            Status::Zero => ("the numerator is 0", "A"),
+            Status::NotApplicable => ("nobody is in the denominator", "M"),
+            Status::Unreliable => ("shown, and of too few clients or too wide an interval to rely on", "U"),
+        };
+        let conf_status = match (status, audience) {
+            (Status::Suppressed, _) => "C",
+            (_, Audience::Internal) => "N",
+        };
+        let [meaning, obs_status, conf_status] = [meaning, obs_status, conf_status].map(str::to_owned);
+        Self { status, meaning, obs_status, conf_status }
+    }
+}
+
 /// A column of numbers of the table.
 #[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct NumberNote {
@@ -366,7 +409,7 @@ pub struct NumberNote {
 /// A table file that a release was written to.
 #[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct TableNote {
-    /// `txt`, `csv`, `json`, `parquet` or `arrow`.
+    /// `txt`, `csv`, `json`, `parquet`, `arrow`, `md` or `tex`.
     pub format: String,
     /// File name, beside this description.
     pub file: String,
@@ -414,6 +457,9 @@ pub struct Document {
     pub labels: Vec<String>,
     /// The columns of numbers, which come next. Behind them are `status` and `audience`.
     pub numbers: Vec<NumberNote>,
+    /// What the words of `status` mean, here and in SDMX.
+    #[serde(default)]
+    pub statuses: Vec<StatusNote>,
     /// The filters.
     #[serde(rename = "where")]
     pub filters: Vec<FilterNote>,
@@ -502,6 +548,7 @@ impl Document {
                     unit,
                 })
                 .collect(),
+            statuses: Status::ALL.map(|status| StatusNote::of(status, audience)).to_vec(),
             filters: question
                 .filters()
                 .map(|(dimension, labels)| FilterNote { dimension: dimension.id.clone(), values: labels.to_vec() })

@@ -8,6 +8,7 @@ use serde::Deserialize;
 pub use crate::disclosure::Status;
 use crate::error::{Error, Result};
 use crate::fs;
+use crate::output::label;
 
 /// What of `release.json` goes around a figure.
 #[derive(Clone, Debug, Deserialize)]
@@ -283,7 +284,9 @@ impl Table {
     fn from_csv(bytes: &[u8]) -> Option<Self> {
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         let mut reader = csv::Reader::from_reader(bytes);
-        let texts = |record: &csv::StringRecord| record.iter().map(str::to_owned).collect::<Vec<_>>();
+        let texts = |record: &csv::StringRecord| {
+            record.iter().map(|cell| label::unguarded(cell).to_owned()).collect::<Vec<_>>()
+        };
         let header = texts(reader.headers().ok()?);
         let rows = reader.records().map(|record| record.ok().as_ref().map(texts)).collect::<Option<Vec<_>>>()?;
         Some(Self { header, rows })

@@ -1,10 +1,17 @@
-//! A [`Release`] → CSV, JSON, Parquet, Arrow or a table for the terminal, with `release.json` beside each file.
+//! A [`Release`] → CSV, JSON, Parquet, Arrow, or a table for the terminal, Markdown or LaTeX, with `release.json` beside
+//! each file; and `datapackage.json` for a folder of releases. docs/outputs.md describes them for readers.
 //!
-//! All of them are the same long form: columns of labels, then the measure, the numbers of the release's kind, status and
-//! audience.
+//! Those for programs are the same long form: columns of labels, then the measure, the numbers of the release's kind,
+//! status and audience.
 
+pub mod grid;
+pub mod label;
+mod markup;
+pub mod package;
+mod page;
 mod table;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,10 +21,11 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
-use crate::disclosure::release::{Document, Number, TableNote, Unit};
+use crate::disclosure::release::{Document, Number, NumberColumn, TableNote, Unit};
 use crate::disclosure::{Cell, Release};
 use crate::error::{Error, Result};
 use crate::fs;
+use grid::Look;
 
 /// How a release is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -33,6 +41,10 @@ pub enum Format {
     Parquet,
     /// Apache Arrow IPC file
     Arrow,
+    /// A table in Markdown, with its notes
+    Markdown,
+    /// A table in LaTeX (booktabs, longtable), with its notes
+    Latex,
 }
 
 impl Format {
@@ -44,12 +56,65 @@ impl Format {
             Self::Json => "json",
             Self::Parquet => "parquet",
             Self::Arrow => "arrow",
+            Self::Markdown => "md",
+            Self::Latex => "tex",
+        }
+    }
+
+    /// The format of a name in `release.json`.
+    pub fn named(name: &str) -> Option<Self> {
+        <Self as clap::ValueEnum>::value_variants().iter().find(|format| format.name() == name).copied()
+    }
+
+    /// The media type, as IANA has it where it has one.
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::Table => "text/plain",
+            Self::Csv => "text/csv",
+            Self::Json => "application/json",
+            Self::Parquet => "application/vnd.apache.parquet",
+            Self::Arrow => "application/vnd.apache.arrow.file",
+            Self::Markdown => "text/markdown",
+            Self::Latex => "application/x-latex",
         }
     }
 
     /// Whether the bytes are no text.
     pub fn is_binary(self) -> bool {
         matches!(self, Self::Parquet | Self::Arrow)
+    }
+}
+
+/// A format with what can be chosen of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Form {
+    /// The format.
+    pub format: Format,
+    /// Of CSV: whether it begins with a byte order mark, by which Excel knows UTF-8.
+    bom: bool,
+    /// Of a table for people: the screen that it is for.
+    look: Look,
+}
+
+impl From<Format> for Form {
+    fn from(format: Format) -> Self {
+        Self { format, ..Self::default() }
+    }
+}
+
+impl Form {
+    /// A format, and whether it shall begin with a byte order mark: CSV alone can.
+    pub fn new(format: Format, bom: bool) -> Result<Self> {
+        if bom && format != Format::Csv {
+            return Err(Error::usage("`--bom` is for CSV").hint("add `--format csv`, or leave `--bom` away"));
+        }
+        Ok(Self { bom, ..Self::from(format) })
+    }
+
+    /// The same for a screen.
+    #[must_use]
+    pub fn on(self, look: Look) -> Self {
+        Self { look, ..self }
     }
 }
 
@@ -64,25 +129,38 @@ pub fn columns(release: &Release) -> Vec<String> {
 }
 
 /// The bytes of a release in a format.
-pub fn render(release: &Release, format: Format) -> Result<Vec<u8>> {
-    match format {
-        Format::Table => Ok(table::render(release).into_bytes()),
-        Format::Csv => csv(release),
+pub fn render(release: &Release, form: impl Into<Form>) -> Result<Vec<u8>> {
+    let form = form.into();
+    match form.format {
+        Format::Table => Ok(table::render(release, form.look).into_bytes()),
+        Format::Csv => csv(release, form.bom),
         Format::Json => json(release),
         Format::Parquet => parquet(release),
         Format::Arrow => arrow_file(release),
+        Format::Markdown => Ok(markup::markdown(release).into_bytes()),
+        Format::Latex => Ok(markup::latex(release).into_bytes()),
     }
 }
 
-/// Writes a release to `path` and its description beside it, each whole or not at all, and gives the path of the
-/// description: `release.json`, or `<file>.release.json` where another release already has that name.
-pub fn write(release: &Release, format: Format, path: &Path) -> Result<PathBuf> {
-    let bytes = render(release, format)?;
+/// A release on disk.
+#[derive(Clone, Debug)]
+pub struct Written {
+    /// Where its description is: `release.json`, or `<file>.release.json` where another release already has that name.
+    pub description: PathBuf,
+    /// What the description says.
+    pub document: Document,
+}
+
+/// Writes a release to `path` and its description beside it, each whole or not at all.
+pub fn write(release: &Release, form: impl Into<Form>, path: &Path) -> Result<Written> {
+    let form = form.into();
+    let bytes = render(release, form)?;
     let file = path.file_name().and_then(|name| name.to_str());
-    let file = file.ok_or_else(|| Error::usage(format!("`{}` names no file", path.display())))?;
+    let file =
+        file.ok_or_else(|| Error::usage(format!("`{}` names no file", path.display())).hint("name a file in `--out`"))?;
     let mut document = release.document().clone();
     document.table = Some(TableNote {
-        format: format.name().to_owned(),
+        format: form.format.name().to_owned(),
         file: file.to_owned(),
         sha256: fs::sha256_hex(&bytes),
         rows: release.cells().len() as u64,
@@ -91,14 +169,15 @@ pub fn write(release: &Release, format: Format, path: &Path) -> Result<PathBuf> 
     if file == DESCRIPTION {
         return Err(Error::usage(format!(
             "a table cannot be called {DESCRIPTION}: that is the name of its description"
-        )));
+        ))
+        .hint("name another file in `--out`"));
     }
     let description = fs::description_path(path, DESCRIPTION, |text| {
         serde_json::from_slice::<Document>(text).is_ok_and(|other| other.table.is_none_or(|table| table.file == file))
     })?;
     fs::write_whole(path, &bytes)?;
     fs::write_json(&description, &document)?;
-    Ok(description)
+    Ok(Written { description, document })
 }
 
 /// Shares with six digits after the point: enough for any count of people in Texas, and the same text everywhere.
@@ -111,10 +190,10 @@ fn numbers(release: &Release, cell: &Cell) -> Vec<Option<Number>> {
     cell.values().map_or_else(|| vec![None; release.kind().columns().len()], <[_]>::to_vec)
 }
 
-fn csv(release: &Release) -> Result<Vec<u8>> {
+fn csv(release: &Release, bom: bool) -> Result<Vec<u8>> {
     let failed = |_| Error::internal("a release has no CSV form");
     let document = release.document();
-    let mut writer = csv::Writer::from_writer(Vec::new());
+    let mut writer = csv::Writer::from_writer(if bom { b"\xef\xbb\xbf".to_vec() } else { Vec::new() });
     writer.write_record(columns(release)).map_err(failed)?;
     for cell in release.cells() {
         let numbers = numbers(release, cell).into_iter().map(|number| match number {
@@ -122,7 +201,8 @@ fn csv(release: &Release) -> Result<Vec<u8>> {
             Some(Number::Share(value)) => share(value),
             None => String::new(),
         });
-        let row = cell.labels.iter().cloned().chain(document.measure_label()).chain(numbers);
+        let labels = cell.labels.iter().map(|label| label::guarded(label));
+        let row = labels.chain(document.measure_label()).chain(numbers);
         let row = row.chain([cell.status.word(), document.audience.word()].map(str::to_owned));
         writer.write_record(row.collect::<Vec<_>>()).map_err(failed)?;
     }
@@ -178,11 +258,19 @@ fn batch(release: &Release) -> Result<RecordBatch> {
         text(cells.iter().map(|cell| cell.status.word()).collect()),
         text(vec![document.audience.word(); cells.len()]),
     ]);
-    let fields = columns(release).into_iter().zip(&arrays);
-    let fields =
-        fields.map(|(name, array)| Field::new(name, array.data_type().clone(), *array.data_type() != DataType::Utf8));
+    let numbers = release.kind().columns();
+    let fields = columns(release).into_iter().zip(&arrays).map(|(name, array)| {
+        let number = numbers.iter().find(|number| number.name == name);
+        let of_number = |NumberColumn { title, unit, .. }: &NumberColumn| {
+            HashMap::from(
+                [("title", *title), ("unit", unit.word())].map(|(key, text)| (key.to_owned(), text.to_owned())),
+            )
+        };
+        Field::new(name, array.data_type().clone(), *array.data_type() != DataType::Utf8)
+            .with_metadata(number.map(of_number).unwrap_or_default())
+    });
     let metadata = serde_json::to_string(document).map_err(|_| Error::internal("a release has no JSON form"))?;
-    let metadata = std::collections::HashMap::from([("phds.release".to_owned(), metadata)]);
+    let metadata = HashMap::from([("phds.release".to_owned(), metadata)]);
     let schema = Schema::new_with_metadata(fields.collect::<Vec<_>>(), metadata);
     RecordBatch::try_new(Arc::new(schema), arrays).map_err(|_| Error::internal("a release does not fit its schema"))
 }

@@ -174,7 +174,8 @@ impl<'a> Axis<'a> {
         filter.labels.sort();
         filter.labels.dedup();
         if filter.labels.is_empty() {
-            return Err(Error::usage(format!("the filter on `{id}` names no value")));
+            return Err(Error::usage(format!("the filter on `{id}` names no value"))
+                .hint(format!("write `--where {id}=VALUE`, or leave the filter away")));
         }
         Ok(filter)
     }
@@ -198,6 +199,36 @@ impl Filter<'_> {
     /// The rows that are meant.
     pub fn condition(&self, attribution: Attribution) -> Condition {
         Condition::In { of: self.axis.expression(attribution), values: self.values.clone(), or_null: self.unknown }
+    }
+}
+
+/// A part of a label, by which labels are put in order: numbers as numbers, before words.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    Number(u64),
+    Text(String),
+}
+
+impl Axis<'_> {
+    /// By what a label comes before or behind another one: classes of age as they are declared, and otherwise as people
+    /// count: region 9/10 before region 11.
+    pub fn place(&self, label: &str) -> Vec<Part> {
+        if self.dimension.level == Level::Age
+            && let Some(class) = self.number(label).and_then(|class| u64::try_from(class).ok())
+        {
+            return vec![Part::Number(class)];
+        }
+        let mut parts = Vec::new();
+        let mut rest = label;
+        while let Some(first) = rest.chars().next() {
+            let is_number = first.is_ascii_digit();
+            let end = rest.find(|c: char| c.is_ascii_digit() != is_number).unwrap_or(rest.len());
+            let (part, behind) = rest.split_at(end);
+            let number = is_number.then(|| part.parse().ok()).flatten();
+            parts.push(number.map_or_else(|| Part::Text(part.to_owned()), Part::Number));
+            rest = behind;
+        }
+        parts
     }
 }
 
@@ -247,6 +278,23 @@ mod tests {
             assert_eq!(axis.label(Some(&stored.to_string())), label);
             let filter = axis.filter(&[label.to_owned()]).unwrap();
             assert_eq!(filter.values, [Value::Integer(stored)], "{label}");
+        }
+    }
+
+    #[test]
+    fn labels_come_in_the_order_in_which_people_count() {
+        for (id, labels) in [
+            ("region", vec!["1", "2/3", "4/5N", "6/5S", "9/10", "11", "Unknown"]),
+            (
+                "age_at_dose",
+                vec!["under 6 months", "12 to 23 months", "2 years", "3 to 4 years", "65 years and older", "Unknown"],
+            ),
+            ("birth_year", vec!["2018", "2021"]),
+            ("county", vec!["Bell", "De Witt", "Hays", "Unknown"]),
+            ("cvx_code", vec!["03 MMR", "20 DTaP", "110 DTaP-Hep B-IPV", "110 x"]),
+        ] {
+            let axis = axis(id);
+            assert!(labels.iter().map(|label| axis.place(label)).is_sorted(), "{id}");
         }
     }
 

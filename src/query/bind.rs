@@ -43,11 +43,14 @@ impl<'a> Question<'a> {
         if as_of > period_end {
             return Err(Error::usage(format!(
                 "the as-of date is after the last day of the reporting period, {period_end}"
-            )));
+            ))
+            .hint("name that day or an earlier end of a month, or leave `--as-of` away"));
         }
         // A free choice of days would let two tables differ by the clients of one day.
         if as_of.checked_add_days(chrono::Days::new(1)).is_none_or(|next| next.day() != 1) {
-            return Err(Error::usage("the as-of date must be the last day of a month"));
+            let month = crate::period::ReportingPeriod::of(as_of);
+            return Err(Error::usage(format!("the as-of date {as_of} is not the last day of a month"))
+                .hint(format!("name {}, or the last day of another month", month.last_day())));
         }
         let mut question = Self {
             context,
@@ -98,10 +101,13 @@ impl<'a> Question<'a> {
             _ => self.measure = Some(named(&ask.measure, "--measure")?),
         }
         if self.from.is_some() && self.from == self.measure {
-            return Err(Error::usage("`--to` is the same measure as `--measure`: nobody drops out between them"));
+            return Err(Error::usage("`--to` is the same measure as `--measure`: nobody drops out between them")
+                .hint("name a later dose or series in `--to`, such as nis.dtap4 after nis.dtap3"));
         }
         if ask.to.is_some() && ask.indicator != Indicator::Dropout {
-            return Err(Error::usage("`--to` is for dropout only"));
+            return Err(
+                Error::usage("`--to` is for dropout only").hint("leave `--to` away, or ask `phds query dropout`")
+            );
         }
         let manifest = self.context.partition.manifest();
         for at in self.from.into_iter().chain(self.measure) {
@@ -187,7 +193,8 @@ impl<'a> Question<'a> {
         for (at, axis) in by.iter().enumerate() {
             let id = &axis.dimension.id;
             if by[..at].iter().any(|earlier| earlier.dimension.id == *id) {
-                return Err(Error::usage(format!("the dimension `{id}` is there twice in `--by`")));
+                return Err(Error::usage(format!("the dimension `{id}` is there twice in `--by`"))
+                    .hint(format!("name `{id}` once")));
             }
         }
         let mut filters: Vec<Filter<'a>> = Vec::new();
@@ -215,7 +222,8 @@ impl<'a> Question<'a> {
         if !denominators.is_empty()
             && matches!(self.indicator, Indicator::Doses | Indicator::Curve | Indicator::Missing)
         {
-            return Err(Error::usage(format!("`{}` takes no `--denominator`", self.indicator.name())));
+            return Err(Error::usage(format!("`{}` takes no `--denominator`", self.indicator.name()))
+                .hint("leave `--denominator` away: it is for shares of clients, such as `phds query coverage`"));
         }
         if denominators.is_empty() {
             denominators.push(Denominator::Clients);
@@ -319,7 +327,8 @@ impl<'a> Question<'a> {
     fn bind_adjustment(&mut self, ask: &Ask) -> Result<()> {
         let of_shares = !matches!(self.indicator, Indicator::Doses | Indicator::Curve | Indicator::Missing);
         if !of_shares && (ask.standardize.is_some() || ask.funnel) {
-            return Err(Error::usage(format!("`{}` has no rates to standardize or to limit", self.indicator.name())));
+            return Err(Error::usage(format!("`{}` has no rates to standardize or to limit", self.indicator.name()))
+                .hint("leave `--standardize` and `--funnel` away"));
         }
         let one_rule = self.attributions.len() == 1 && self.denominators.len() == 1;
         if let Some(id) = &ask.standardize {

@@ -228,6 +228,12 @@ impl<'a> Question<'a> {
         self.by.iter().map(|axis| axis.dimension)
     }
 
+    /// By what a row of the table comes before or behind another one: the labels of its dimensions, each in its order.
+    pub fn place(&self, labels: &[String]) -> impl Ord + use<> {
+        let axes = self.by.iter().enumerate().filter(|(at, _)| self.standardize != Some(*at));
+        axes.zip(labels).map(|((_, axis), label)| axis.place(label)).collect::<Vec<_>>()
+    }
+
     /// Each filter: dimension and labels.
     pub fn filters(&self) -> impl Iterator<Item = (&'a Dimension, &[String])> {
         self.filters.iter().map(|filter| (filter.axis.dimension, filter.labels.as_slice()))

@@ -3,14 +3,69 @@
 
 use std::io::{IsTerminal, Write};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::cli::Color;
 use crate::error::{Error, Result};
+use crate::output::grid::Look;
 use crate::parallel::lock;
 use crate::progress::Reporter;
+
+/// Whether nothing but warnings and errors is wanted.
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// What was typed for `--color`.
+static COLOR: AtomicU8 = AtomicU8::new(Color::Auto as u8);
+
+/// Takes over what was typed for the whole run.
+pub fn begin(quiet: bool, color: Color) {
+    QUIET.store(quiet, Ordering::Relaxed);
+    COLOR.store(color as u8, Ordering::Relaxed);
+}
+
+/// The words of the command line say `--color` too late for help and errors of the command line itself: this looks for it
+/// before anything else is read.
+pub fn color_typed(words: impl IntoIterator<Item = std::ffi::OsString>) -> Color {
+    let words: Vec<_> = words.into_iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    let value = |at: usize, word: &str| match word.strip_prefix("--color") {
+        Some("") => words.get(at + 1).cloned(),
+        Some(rest) => rest.strip_prefix('=').map(str::to_owned),
+        None => None,
+    };
+    let typed = words.iter().enumerate().find_map(|(at, word)| value(at, word));
+    typed.and_then(|word| clap::ValueEnum::from_str(&word, false).ok()).unwrap_or_default()
+}
+
+/// Whether to colour what goes to a stream: as typed, or on a terminal that can, unless `NO_COLOR` is set.
+fn has_color(stream: &impl IsTerminal) -> bool {
+    let typed = COLOR.load(Ordering::Relaxed);
+    if typed != Color::Auto as u8 {
+        return typed == Color::Always as u8;
+    }
+    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    stream.is_terminal() && !is_set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+}
+
+/// Whether the locale says that the screen shows UTF-8: the first of the three variables that is set decides.
+fn is_utf8(variable: impl Fn(&str) -> Option<String>) -> bool {
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().filter_map(variable).find(|value| !value.is_empty());
+    let locale = locale.unwrap_or_default().to_lowercase();
+    locale.contains("utf-8") || locale.contains("utf8")
+}
+
+/// What standard output can show: a screen has a width and perhaps no UTF-8, a file or a pipe takes everything.
+pub fn look() -> Look {
+    let color = has_color(&std::io::stdout());
+    if !data_goes_to_a_screen() {
+        return Look { color, ..Look::default() };
+    }
+    let ascii = cfg!(unix) && !is_utf8(|name| std::env::var(name).ok());
+    Look { width: terminal_size::terminal_size().map(|(width, _)| width.0), ascii, color }
+}
 
 /// The reporter for this run: warnings alone when asked for, bars on a terminal, plain lines elsewhere.
 pub fn reporter(quiet: bool) -> Box<dyn Reporter> {
@@ -42,7 +97,7 @@ pub fn data_goes_to_a_screen() -> bool {
 /// A word as a shell takes it, and nothing that steers a terminal.
 pub fn shell_word(text: &str) -> String {
     let text = printable(text).replace('\n', "\u{fffd}");
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '_' | '-');
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '_' | '-' | ',' | ':');
     if !text.is_empty() && text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
@@ -74,9 +129,34 @@ pub fn count(number: usize, thing: &str) -> String {
     format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
 }
 
-/// A line on stderr, for people. When nobody can read it any more, the work goes on.
+/// A line on stderr, for people who have not asked for quiet.
 pub fn say(text: &str) {
+    if !QUIET.load(Ordering::Relaxed) {
+        insist(text);
+    }
+}
+
+/// A line on stderr that everybody must see. When nobody can read it any more, the work goes on.
+pub fn insist(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// What may be done next, as the last line of a run: the words of a command.
+pub fn next<'a>(words: impl IntoIterator<Item = &'a str>) {
+    let words: Vec<_> = words.into_iter().map(shell_word).collect();
+    say(&format!("\nnext: phds {}", words.join(" ")));
+}
+
+/// Works with a sign of life on the screen, for as long as it takes.
+pub fn busy<T>(what: &str, work: impl FnOnce() -> T) -> T {
+    if QUIET.load(Ordering::Relaxed) || !std::io::stderr().is_terminal() {
+        return work();
+    }
+    let sign = ProgressBar::new_spinner().with_message(what.to_owned());
+    sign.enable_steady_tick(Duration::from_millis(200));
+    let done = work();
+    sign.finish_and_clear();
+    done
 }
 
 /// Whether somebody is there to answer.
@@ -98,14 +178,29 @@ pub fn ask(question: &str) -> Result<String> {
 
 /// Prints an error with its hint.
 pub fn print_error(error: &Error) {
-    say(&format!("error: {}", printable(&error.to_string())));
+    let hint = error.what_to_do().map(|hint| format!("\n\n{} {}", marked("hint:", CYAN), printable(hint)));
+    let message = printable(error.message());
+    insist(&format!("{} {message}{}", marked("error:", RED), hint.unwrap_or_default()));
+}
+
+const RED: &str = "\x1b[1;31m";
+const YELLOW: &str = "\x1b[1;33m";
+const CYAN: &str = "\x1b[1;36m";
+
+/// The word that begins a line on stderr, in a colour where there is any.
+fn marked(word: &str, color: &str) -> String {
+    if has_color(&std::io::stderr()) { format!("{color}{word}\x1b[0m") } else { word.to_owned() }
+}
+
+fn warning(message: &str) -> String {
+    format!("{} {}", marked("warning:", YELLOW), printable(message))
 }
 
 /// A panic's message may hold a value of a row, so only its place is told.
 pub fn hide_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(|place| format!(" at {}:{}", place.file(), place.line())).unwrap_or_default();
-        say(&format!(
+        insist(&format!(
             "error: a fault of this program{place}\n\nhint: please report this line; it holds nothing of your data"
         ));
         std::process::exit(i32::from(crate::error::ErrorKind::Internal.exit_code()));
@@ -128,7 +223,7 @@ pub fn tidy_up_when_stopped() {
             let _ = rustix::termios::tcsetattr(std::io::stdin(), rustix::termios::OptionalActions::Now, before);
         }
         let _nothing_new = crate::fs::discard_drafts();
-        say("\nstopped: what was loaded before is as it was; a fetch goes on next time where it stopped");
+        insist("\nstopped: what was loaded before is as it was; a fetch goes on next time where it stopped");
         std::process::exit(STOPPED);
     });
 }
@@ -167,7 +262,7 @@ impl Reporter for Warnings {
     fn noted(&self, _message: &str) {}
 
     fn warned(&self, message: &str) {
-        say(&format!("warning: {}", printable(message)));
+        insist(&warning(message));
     }
 }
 
@@ -210,7 +305,7 @@ impl Reporter for Bars {
     }
 
     fn warned(&self, message: &str) {
-        self.tell(&format!("warning: {}", printable(message)));
+        self.tell(&warning(message));
     }
 }
 
@@ -263,6 +358,50 @@ impl Reporter for Lines {
     }
 
     fn warned(&self, message: &str) {
-        say(&format!("warning: {}", printable(message)));
+        insist(&warning(message));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn color_is_found_before_the_command_line_is_read() {
+        for (words, color) in [
+            ("phds status", Color::Auto),
+            ("phds --color never status", Color::Never),
+            ("phds status --color=always", Color::Always),
+            ("phds status --color", Color::Auto),
+            ("phds --color=no", Color::Auto),
+            ("phds --colors never", Color::Auto),
+        ] {
+            assert_eq!(color_typed(words.split(' ').map(Into::into)), color, "{words}");
+        }
+    }
+
+    #[test]
+    fn the_first_variable_that_is_set_says_whether_the_screen_shows_utf8() {
+        for (all, ctype, lang, utf8) in [
+            ("", "", "", false),
+            ("", "", "en_US.UTF-8", true),
+            ("", "", "C.utf8", true),
+            ("", "", "de_DE.ISO-8859-1", false),
+            ("C", "", "en_US.UTF-8", false),
+            ("", "POSIX", "en_US.UTF-8", false),
+            ("C.UTF-8", "C", "C", true),
+        ] {
+            let set = |name: &str| {
+                Some(
+                    match name {
+                        "LC_ALL" => all,
+                        "LC_CTYPE" => ctype,
+                        _ => lang,
+                    }
+                    .to_owned(),
+                )
+            };
+            assert_eq!(is_utf8(set), utf8, "{all}/{ctype}/{lang}");
+        }
     }
 }

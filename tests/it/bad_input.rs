@@ -235,7 +235,11 @@ fn a_store_that_is_not_ours() {
     hint: use the version that made it, or load the months anew into an empty folder
     ");
     fails(&context, "query coverage --store missing --measure nis.mmr1 --by county", 2);
-    insta::assert_snapshot!(fails(&context, "load month.csv --period 2024-12 --store month.csv", 2), @"error: `month.csv` is a file; a store is a folder");
+    insta::assert_snapshot!(fails(&context, "load month.csv --period 2024-12 --store month.csv", 2), @"
+    error: `month.csv` is a file; a store is a folder
+
+    hint: name a folder; one that is missing or empty becomes a store when a month is loaded
+    ");
 }
 
 #[test]
@@ -274,7 +278,11 @@ fn a_measure_dimension_or_value_that_is_not_there() {
 
     hint: `phds dimensions` lists all
     ");
-    insta::assert_snapshot!(ask("--measure nis.mmr1 --by county,county"), @"error: the dimension `county` is there twice in `--by`");
+    insta::assert_snapshot!(ask("--measure nis.mmr1 --by county,county"), @"
+    error: the dimension `county` is there twice in `--by`
+
+    hint: name `county` once
+    ");
     insta::assert_snapshot!(ask("--measure nis.mmr1 --by county --where county=Travs"), @r"
     error: `Travs` is no value of `county`
 
@@ -300,8 +308,16 @@ fn a_measure_dimension_or_value_that_is_not_there() {
 
     For more information, try '--help'.
     ");
-    insta::assert_snapshot!(ask("--measure nis.mmr1 --by county --as-of 2025-01-01"), @"error: the as-of date is after the last day of the reporting period, 2024-12-31");
-    insta::assert_snapshot!(ask("--measure nis.mmr1 --by county --as-of 2024-12-30"), @"error: the as-of date must be the last day of a month");
+    insta::assert_snapshot!(ask("--measure nis.mmr1 --by county --as-of 2025-01-01"), @"
+    error: the as-of date is after the last day of the reporting period, 2024-12-31
+
+    hint: name that day or an earlier end of a month, or leave `--as-of` away
+    ");
+    insta::assert_snapshot!(ask("--measure nis.mmr1 --by county --as-of 2024-12-30"), @"
+    error: the as-of date 2024-12-30 is not the last day of a month
+
+    hint: name 2024-12-31, or the last day of another month
+    ");
     insta::assert_snapshot!(fails(&context, "explain PHDS-R1", 2), @r"
     error: there is no rule `PHDS-R1`
 

@@ -70,10 +70,9 @@ fn help_texts() {
 }
 
 #[test]
-fn every_verb_is_in_the_help_the_manual_page_and_the_completions() {
+fn every_verb_is_in_the_help_and_the_manual_page() {
     let context = TestContext::new();
-    let texts = ["--help", "man", "completions bash", "completions zsh", "completions fish"];
-    for command in texts {
+    for command in ["--help", "man"] {
         let text = context.phds(command).done().text();
         for verb in VERBS {
             let word = regex::Regex::new(&format!(r"\b{verb}\b")).unwrap();

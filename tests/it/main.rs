@@ -40,6 +40,8 @@ mod measures;
 mod mirror;
 /// The counts of the rules against a second author's, rule by rule and line by line.
 mod oracle;
+/// Releases as files that other programs open, tables that fit a screen, completions that know the program.
+mod output;
 /// A synthetic month with planted faults: each is found at its line, and nothing else.
 mod planted;
 /// Figures: whole XML, no number that is not in the release, withheld values hatched, bad input refused.

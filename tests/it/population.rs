@@ -32,7 +32,11 @@ fn kept(context: &TestContext) -> Vec<String> {
 fn counts_are_taken_in_and_listed() {
     let context = context();
     let outcome = context.run(&IMPORT).done();
-    insta::assert_snapshot!(context.filtered(&outcome.stderr), @"import   `births`: 52,502 people born 2020 to 2022 in 18 cells by county, birth_year, sex, fingerprint [HASH]");
+    insta::assert_snapshot!(context.filtered(&outcome.stderr), @"
+    import   `births`: 52,502 people born 2020 to 2022 in 18 cells by county, birth_year, sex, fingerprint [HASH]
+
+    next: phds query coverage --measure nis.mmr1 --by birth_year --denominator clients,population:births --store store
+    ");
     assert!(outcome.stdout.is_empty());
     let listed = context.phds("population list --store store").done().text();
     insta::assert_snapshot!(context.filtered(&listed), @"
@@ -64,6 +68,8 @@ fn ages_are_noted_and_missing_cells_too() {
     note: Years of birth are 2024 less the age: right for ages in completed years on 31 December 2024; of ages on another day, some people are in the year beside their own.
     note: 1 of 4 combinations of zip, birth_year have no row and count as nobody; the first is 78702, 2023.
     import   `ages`: 60 people born 2023 to 2024 in 3 cells by zip, birth_year, fingerprint [HASH]
+
+    next: phds query coverage --measure nis.mmr1 --by birth_year --denominator clients,population:ages --store store
     ");
     let listed = context.phds("population list").done().text();
     assert!(listed.contains("on 31 December 2024") && listed.contains("the first is 78702, 2023"), "{listed}");

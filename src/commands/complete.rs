@@ -1,0 +1,165 @@
+//! What a shell offers after the Tab key. The shell asks the program itself, which knows measures, dimensions, months and
+//! rules as they are in force. Nothing is said when something cannot be read, and no server is asked.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Arg, Command, CommandFactory};
+use clap_complete::env::{CompleteEnv, Shells};
+use clap_complete::{ArgValueCandidates, ArgValueCompleter, CompletionCandidate};
+
+use crate::cli::{self, Cli};
+use crate::dictionary::Level;
+use crate::error::{Error, Result};
+use crate::population;
+use crate::settings::Settings;
+use crate::store::Store;
+use crate::terminal;
+
+/// The variable by which the script of a shell asks. Not `COMPLETE`, which may be somebody else's.
+const VARIABLE: &str = "PHDS_COMPLETE";
+
+/// `phds completions`: the script that asks `phds` on the path.
+pub fn completions(typed: &cli::Completions) -> Result<()> {
+    let mut script = Vec::new();
+    let shells = Shells::builtins();
+    let shell = shells.completer(&typed.shell.to_string());
+    let written = shell.map(|shell| shell.write_registration(VARIABLE, "phds", "phds", "phds", &mut script));
+    match written {
+        Some(Ok(())) => terminal::print_data(&script),
+        _ => Err(Error::internal(format!("there is no script for {}", typed.shell))),
+    }
+}
+
+/// Answers a shell, if this run is one of its questions.
+pub fn answered() -> Option<ExitCode> {
+    let answer = CompleteEnv::with_factory(command).var(VARIABLE).try_complete(std::env::args_os(), None);
+    match answer {
+        Ok(false) => None,
+        Ok(true) => Some(ExitCode::SUCCESS),
+        Err(_) => Some(ExitCode::FAILURE),
+    }
+}
+
+/// The command line, in which each value that the program knows is offered.
+fn command() -> Command {
+    offering(Cli::command())
+}
+
+fn offering(command: Command) -> Command {
+    command.mut_args(offered).mut_subcommands(offering)
+}
+
+fn offered(arg: Arg) -> Arg {
+    let candidates = match arg.get_id().as_str() {
+        "measure" | "to" => measures,
+        "id" if arg.is_positional() => measures,
+        "by" | "standardize" => dimensions,
+        "period" => periods,
+        "denominators" => || Some(denominators()),
+        "account" => accounts,
+        "code" => rules,
+        "filters" => {
+            return arg.add(ArgValueCompleter::new(|typed: &std::ffi::OsStr| filters(&typed.to_string_lossy())));
+        }
+        _ => return arg,
+    };
+    arg.add(ArgValueCandidates::new(move || candidates().unwrap_or_default()))
+}
+
+type Candidates = Vec<CompletionCandidate>;
+
+fn candidate(value: &str, about: &str) -> CompletionCandidate {
+    CompletionCandidate::new(value).help((!about.is_empty()).then(|| about.to_owned().into()))
+}
+
+/// The value of a flag among the words that the shell has so far.
+fn typed(flag: &str) -> Option<PathBuf> {
+    let words: Vec<_> = std::env::args().collect();
+    let value = |at: usize, word: &str| match word.strip_prefix(flag)? {
+        "" => words.get(at + 1).cloned(),
+        rest => rest.strip_prefix('=').map(str::to_owned),
+    };
+    words.iter().enumerate().find_map(|(at, word)| value(at, word)).map(PathBuf::from)
+}
+
+fn settings() -> Option<Settings> {
+    Settings::resolve(typed("--config").as_deref()).ok()
+}
+
+fn store() -> Option<Store> {
+    let root = match typed("--store") {
+        Some(root) => root,
+        None => settings()?.store(None).ok()?,
+    };
+    Store::open(&root).ok()
+}
+
+fn measures() -> Option<Candidates> {
+    let settings = settings()?;
+    let measures = settings.measures.measures().iter();
+    Some(measures.map(|measure| candidate(&measure.id, &measure.title)).collect())
+}
+
+/// The dimensions that the question on the command line may be asked by.
+fn dimensions() -> Option<Candidates> {
+    let settings = settings()?;
+    let dictionary = &settings.dictionary;
+    let of_doses = std::env::args().any(|word| word == "doses");
+    let suits = dictionary.dimensions().iter().filter(|dimension| of_doses || !dictionary.is_of_doses(dimension));
+    Some(suits.map(|dimension| candidate(&dimension.id, &dimension.title)).collect())
+}
+
+/// The months that are here, the newest first.
+fn periods() -> Option<Candidates> {
+    let store = store()?;
+    let mut periods = store.loaded();
+    periods.extend(store.delivered());
+    periods.sort();
+    periods.dedup();
+    Some(periods.iter().rev().map(|period| candidate(&period.to_string(), "")).collect())
+}
+
+fn denominators() -> Candidates {
+    let notes = store().and_then(|store| population::list(&store).ok()).unwrap_or_default();
+    let people = notes.iter().map(|note| candidate(&format!("population:{}", note.name), &note.source));
+    let plain = ["clients", "resident", "active_1", "active_2", "active_5", "active_10"];
+    plain.into_iter().map(|name| candidate(name, "")).chain(people).collect()
+}
+
+fn accounts() -> Option<Candidates> {
+    Some(settings()?.account_names().map(|name| candidate(name, "")).collect())
+}
+
+fn rules() -> Option<Candidates> {
+    let settings = settings()?;
+    Some(settings.rules.rules().iter().map(|rule| candidate(&rule.code, &rule.title)).collect())
+}
+
+/// `DIM=`, and behind it the labels of the dimension's codelist. After a comma the next one.
+fn filters(typed: &str) -> Candidates {
+    let labels = || {
+        let settings = settings()?;
+        let Some((id, values)) = typed.split_once('=') else {
+            return Some(
+                settings.dictionary.dimensions().iter().map(|dimension| format!("{}=", dimension.id)).collect(),
+            );
+        };
+        let before = &typed[..typed.len() - values.rsplit(',').next().unwrap_or_default().len()];
+        let dimension = settings.dictionary.dimension(id).ok()?;
+        let codelist = settings.dictionary.codelist(settings.dictionary.field(&dimension.field)?)?;
+        let mut labels: Vec<_> = match (dimension.level, &dimension.parent) {
+            (Level::Value, _) => codelist.codes().iter().map(|code| format!("{before}{}", code.label)).collect(),
+            (Level::Parent, Some(column)) => (0u16..)
+                .take(codelist.codes().len())
+                .map(|at| format!("{before}{}", codelist.value(at, column)))
+                .collect(),
+            _ => return None,
+        };
+        labels.sort();
+        labels.dedup();
+        Some::<Vec<String>>(labels)
+    };
+    let labels = labels().unwrap_or_default();
+    labels.iter().filter(|label| label.starts_with(typed)).map(|label| candidate(label, "")).collect()
+}

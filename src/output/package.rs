@@ -1,0 +1,101 @@
+//! `datapackage.json`: a folder of releases as a Frictionless Data Package (version 1 of the specifications, which every
+//! tool reads).
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::Format;
+use super::label::column_in_words;
+use crate::disclosure::Status;
+use crate::disclosure::release::{Document, TableNote, Unit};
+use crate::error::Result;
+use crate::fs;
+
+/// The name of the description of a set of releases.
+const FILE: &str = "datapackage.json";
+
+/// Writes the description of releases in a folder: of each, the name of its own folder, and its description. Those that
+/// are no table of a kind that has types are named as files.
+pub fn write(folder: &Path, releases: &[(&str, Document)]) -> Result<()> {
+    let resources =
+        releases.iter().filter_map(|(name, document)| Some(resource(name, document, document.table.as_ref()?)));
+    let month = releases.first().map(|(_, document)| document.reporting_period.to_string()).unwrap_or_default();
+    let marking = releases.first().map(|(_, document)| document.marking.clone()).unwrap_or_default();
+    let package = json!({
+        "profile": "data-package",
+        "name": format!("phds-{month}"),
+        "title": format!("Immunization measures of {month}"),
+        "description": marking,
+        "resources": resources.collect::<Vec<_>>(),
+    });
+    fs::write_json(&folder.join(FILE), &package)
+}
+
+fn resource(name: &str, document: &Document, table: &TableNote) -> Value {
+    let title = document.measure.as_ref().map_or("All vaccines", |measure| &measure.title);
+    let dimensions: Vec<_> = document.dimensions.iter().map(|dimension| dimension.title.to_lowercase()).collect();
+    let mut resource = json!({
+        "profile": "data-resource",
+        "name": name.to_lowercase(),
+        "path": format!("{name}/{}", table.file),
+        "title": format!("{title}, by {}", dimensions.join(" and ")),
+        "description": format!(
+            "{} {}. {} {}",
+            document.indicator_definition, document.cohort.description, document.marking, document.caveats.join(" ")
+        ),
+        "format": table.format,
+        "hash": format!("sha256:{}", table.sha256),
+        "release": format!("{name}/release.json"),
+        "release_id": document.release_id,
+    });
+    let Some(format) = Format::named(&table.format) else { return resource };
+    resource["mediatype"] = json!(format.media_type());
+    if !format.is_binary() {
+        resource["encoding"] = json!("utf-8");
+    }
+    match format {
+        Format::Csv | Format::Json => resource["profile"] = json!("tabular-data-resource"),
+        Format::Parquet | Format::Arrow => {}
+        Format::Table | Format::Markdown | Format::Latex => return resource,
+    }
+    resource["schema"] = schema(document);
+    resource
+}
+
+/// The columns of a release as a Table Schema.
+fn schema(document: &Document) -> Value {
+    let text = |name: &str, title: &str| json!({"name": name, "title": title, "type": "string"});
+    let mut fields: Vec<Value> = document
+        .labels
+        .iter()
+        .map(|label| {
+            let dimension = document.dimensions.iter().find(|dimension| dimension.id == *label);
+            text(label, &dimension.map_or_else(|| column_in_words(label), |dimension| dimension.title.clone()))
+        })
+        .collect();
+    if let Some(measure) = &document.measure {
+        let mut field = text("measure", "Measure");
+        field["description"] = json!(measure.definition);
+        fields.push(field);
+    }
+    fields.extend(document.numbers.iter().map(|number| {
+        // The rate of a population may be above 1.
+        let (kind, about) = match number.unit {
+            Unit::Count => ("integer", "A whole number; empty where it is withheld"),
+            Unit::Share => ("number", "A share, 1 for all; empty where it is withheld"),
+        };
+        json!({
+            "name": number.name, "title": number.title, "type": kind, "description": about,
+            "constraints": {"minimum": 0},
+        })
+    }));
+    let mut status = text("status", "Status");
+    let meanings = document.statuses.iter().map(|note| format!("{}: {}", note.status.word(), note.meaning));
+    status["description"] = json!(meanings.collect::<Vec<_>>().join("; "));
+    status["constraints"] = json!({"required": true, "enum": Status::ALL.map(Status::word)});
+    let mut audience = text("audience", "Audience");
+    audience["constraints"] = json!({"required": true, "enum": [document.audience.word()]});
+    fields.extend([status, audience]);
+    json!({"fields": fields, "missingValues": [""]})
+}

@@ -1,0 +1,378 @@
+//! Releases as files that other programs open, tables that fit a screen, and completions that know the program.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use arrow::ipc::reader::FileReader;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use serde_json::{Value, json};
+
+use crate::support::{Month, TestContext, csv_rows};
+
+/// A month of a department whose organizations have names that a spreadsheet or a typesetter would take for something else,
+/// and one that is too small to be shown.
+fn odd_names() -> TestContext {
+    let context = TestContext::new();
+    context.put("ours.toml", "[[field]]\nname = \"org_id\"\npattern = '.+'\n");
+    context.put("phds.toml", "[dictionary]\nfile = \"ours.toml\"\n");
+    context.load(&Month::of(
+        "clients | GIVEN BY ORG ID    | CVX CODE | BIRTH DATE | VACCINATION DATE
+         20 a    | =HYPERLINK(1)      | 03       | 2021-06-15 | 2022-07-01
+         20 b    | =HYPERLINK(1)      | 08       | 2021-06-15 | 2022-07-01
+         30 c    | +1 & Sons_100%     | 03       | 2021-06-15 | 2022-07-01
+         40 d    | Plain              | 08       | 2021-06-15 | 2022-07-01
+         5 e     | Small              | 03       | 2021-06-15 | 2022-07-01",
+    ));
+    context
+}
+
+const ASK: &str = "query coverage --store store --measure nis.mmr1 --by organization";
+
+#[test]
+fn a_spreadsheet_finds_no_formula_in_a_csv_and_readers_find_the_label() {
+    let context = odd_names();
+    context.put("o/.keep", "");
+    context.phds(&format!("{ASK} --format csv --bom --out o/t.csv")).done();
+    let bytes = context.read("o/t.csv");
+    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap();
+    let rows = csv_rows(text);
+    assert_eq!(rows[0][0], "organization");
+    let labels: Vec<_> = rows[1..].iter().map(|row| row[0].as_str()).collect();
+    assert_eq!(labels, ["'+1 & Sons_100%", "'=HYPERLINK(1)", "Plain", "Small"]);
+    for row in &rows[1..] {
+        for cell in row {
+            assert!(!cell.starts_with(['=', '+', '-', '@', '\t', '\r']), "{cell}");
+        }
+    }
+    // Numbers are numbers.
+    assert_eq!(rows[2][2..5], ["20", "40", "0.500000"]);
+    // Other forms are not opened by a spreadsheet program, and have the names as they are.
+    let printed: Value = serde_json::from_slice(&context.phds(&format!("{ASK} --format json")).done().stdout).unwrap();
+    assert_eq!(printed[1]["organization"], "=HYPERLINK(1)");
+    // What reads the CSV again has the names, too.
+    let figure = context.phds("plot o/t.csv --kind bar").done().text();
+    assert!(figure.contains("=HYPERLINK(1)") && !figure.contains("'=HYPERLINK"), "{figure}");
+
+    let refused = context.phds(&format!("{ASK} --format json --bom")).ended(2);
+    assert!(refused.stderr.contains("hint: add `--format csv`"), "{}", refused.stderr);
+}
+
+#[test]
+fn a_comparison_has_words_for_titles_and_no_formulas() {
+    let context = odd_names();
+    context.phds("load month.csv --period 2025-01 --store store").done();
+    for period in ["2024-12", "2025-01"] {
+        context.put(&format!("{period}/.keep"), "");
+        context.phds(&format!("{ASK} --period {period} --format csv --out {period}/t.csv")).done();
+    }
+    let rows = csv_rows(&context.phds("compare 2024-12 2025-01 --format csv").done().stdout);
+    assert_eq!(rows[2], ["'=HYPERLINK(1)", "0.500000", "0.500000", "0.000000", "shown", "internal"]);
+    let text = context.phds("compare 2024-12 2025-01").done().text();
+    assert!(text.contains(" Organization of the client   2024-12   2025-01"), "{text}");
+    for (words, hint) in [
+        ("compare 2025-01 2024-12", "hint: name the earlier month first"),
+        ("compare 2024-12 2024-12", "hint: name the release of another month"),
+    ] {
+        let said = context.phds(words).ended(2).stderr;
+        assert!(said.contains(hint), "{said}");
+    }
+}
+
+#[test]
+fn markdown_and_latex_say_what_the_table_says() {
+    let context = odd_names();
+    let markdown = context.phds(&format!("{ASK} --format markdown")).done().text();
+    for line in [
+        "**INTERNAL: for the staff of this health department. Not for publication: not yet audited together with earlier releases.**",
+        "### 1 or more MMR by 24 months (nis.mmr1)",
+        "| Organization of the client | Numerator | Denominator | Rate | 95 % interval |",
+        "| --- | ---: | ---: | ---: | ---: |",
+        "| +1 \\& Sons\\_100% | 30 | 30 | 100.0 % | 88.4 to 100.0 |",
+        "| Small | · | · | · | · |",
+        "- · suppressed: a count of 1 to 10 stands behind it; suppressed is not zero",
+    ] {
+        assert!(markdown.lines().any(|found| found == line), "{line}\n{markdown}");
+    }
+    let latex = context.phds(&format!("{ASK} --format latex")).done().text();
+    for line in [
+        "% Needs \\usepackage{booktabs, longtable}.",
+        "\\begin{longtable}{lrrrr}",
+        "  Organization of the client & Numerator & Denominator & Rate & 95 \\% interval \\\\",
+        "  +1 \\& Sons\\_100\\% & 30 & 30 & 100.0 \\% & 88.4 to 100.0 \\\\",
+        "  \\toprule",
+        "\\end{longtable}",
+    ] {
+        assert!(latex.lines().any(|found| found == line), "{line}\n{latex}");
+    }
+    for text in [&markdown, &latex] {
+        assert!(text.contains("opt-in") && text.contains("Release "), "caveats and provenance: {text}");
+    }
+    // The table is described as the others are.
+    context.phds(&format!("{ASK} --format latex --out t.tex")).done();
+    assert_eq!(context.json("release.json")["table"]["format"], "tex");
+}
+
+#[test]
+fn arrow_and_parquet_carry_the_description_and_the_units() {
+    let context = odd_names();
+    let open = |format: &str| {
+        context.phds(&format!("{ASK} --format {format} --out {format}.{format}")).done();
+        std::fs::File::open(context.path(&format!("{format}.{format}"))).unwrap()
+    };
+    let parquet = ParquetRecordBatchReaderBuilder::try_new(open("parquet")).unwrap().schema().clone();
+    let arrow = FileReader::try_new(open("arrow"), None).unwrap().schema();
+    let mut beside = context.json("release.json");
+    beside.as_object_mut().unwrap().remove("table");
+    for schema in [parquet, arrow] {
+        let told: Value = serde_json::from_str(&schema.metadata()["phds.release"]).unwrap();
+        assert_eq!(told, beside);
+        let unit = |name: &str| schema.field_with_name(name).unwrap().metadata()["unit"].clone();
+        assert_eq!([unit("numerator"), unit("rate")], ["count", "share"]);
+    }
+}
+
+#[test]
+fn every_status_has_codes_of_sdmx_and_all_suppressed_rows_have_the_same() {
+    let context = odd_names();
+    context.phds(&format!("{ASK} --format csv --out t.csv")).done();
+    let statuses = context.json("release.json")["statuses"].clone();
+    let codes: Vec<_> = statuses
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|note| [&note["status"], &note["obs_status"], &note["conf_status"]].map(|word| word.as_str().unwrap()))
+        .collect();
+    assert_eq!(
+        codes,
+        [
+            ["shown", "A", "N"],
+            ["suppressed", "Q", "C"],
+            ["zero", "A", "N"],
+            ["not_applicable", "M", "N"],
+            ["unreliable", "U", "N"],
+        ]
+    );
+}
+
+#[test]
+fn a_folder_of_releases_is_a_data_package() {
+    let context = odd_names();
+    context.put(
+        "asks.toml",
+        "schema_version = 1\n\
+         [[release]]\nname = \"Coverage\"\nindicator = \"coverage\"\nmeasure = \"nis.mmr1\"\nby = [\"organization\"]\n\
+         [[release]]\nname = \"doses\"\nindicator = \"doses\"\nby = [\"sex\"]\n",
+    );
+    for format in ["csv", "json", "parquet", "markdown"] {
+        let said =
+            context.phds(&format!("query asks.toml --store store --format {format} --out {format}")).done().stderr;
+        let package = context.json(&format!("{format}/datapackage.json"));
+        let resources = package["resources"].as_array().unwrap();
+        assert_eq!(resources.len(), 2);
+        for (resource, name) in resources.iter().zip(["Coverage", "doses"]) {
+            let path = resource["path"].as_str().unwrap();
+            let bytes = context.read(&format!("{format}/{path}"));
+            assert_eq!(resource["hash"], format!("sha256:{}", phds::fs::sha256_hex(&bytes)));
+            let release = context.json(&format!("{format}/{}", resource["release"].as_str().unwrap()));
+            assert_eq!(resource["release"], format!("{name}/release.json"));
+            if format == "markdown" {
+                assert_eq!(resource["schema"], Value::Null);
+                continue;
+            }
+            let fields = resource["schema"]["fields"].as_array().unwrap().iter().map(|field| field["name"].clone());
+            assert_eq!(fields.collect::<Value>(), release["table"]["columns"]);
+        }
+        assert_eq!(said.contains("next: phds plot "), ["csv", "json"].contains(&format), "{said}");
+    }
+    let package = context.json("csv/datapackage.json");
+    let field = |at: usize| package["resources"][0]["schema"]["fields"][at].clone();
+    assert_eq!(
+        field(2),
+        json!({
+            "name": "numerator", "title": "Numerator", "type": "integer",
+            "description": "A whole number; empty where it is withheld", "constraints": {"minimum": 0},
+        })
+    );
+    assert_eq!(field(7)["constraints"]["enum"], json!(["shown", "suppressed", "zero", "not_applicable", "unreliable"]));
+    assert!(!package.to_string().contains("created"), "the same questions give the same bytes");
+}
+
+#[test]
+fn rows_come_in_the_order_in_which_people_count() {
+    let context = TestContext::new();
+    context.load(&Month::of(
+        "clients | CLIENT COUNTY | BIRTH DATE | VACCINATION DATE
+         20 a    | El Paso       | 2021-06-15 | 2021-07-01
+         20 b    | Cameron       | 2021-06-15 | 2022-07-01
+         20 c    | Travis        | 2021-06-15 | 2023-07-01
+         20 d    | Dallas        | 2011-06-15 | 2023-07-01",
+    ));
+    let labels = |ask: &str| {
+        let rows = csv_rows(&context.phds(&format!("query {ask} --store store --format csv")).done().stdout);
+        rows[1..].iter().map(|row| row[0].clone()).collect::<Vec<_>>()
+    };
+    // As texts, 11 would come before 2/3, and 12 months before 2 years before under 6 months.
+    assert_eq!(labels("doses --by region"), ["2/3", "7", "9/10", "11"]);
+    assert_eq!(labels("doses --by age_at_dose"), ["under 6 months", "12 to 23 months", "2 years", "11 to 17 years"]);
+}
+
+#[test]
+fn quiet_says_nothing_and_a_run_ends_with_what_may_be_done_next() {
+    let context = odd_names();
+    let said = context.phds(&format!("{ASK} --format csv --out t.csv")).done().stderr;
+    assert!(said.ends_with("next: phds plot t.csv --kind bar\n"), "{said}");
+    context.phds("plot t.csv --kind bar --out t.svg").done();
+    for command in [
+        format!("{ASK} --format csv --out t.csv -q"),
+        "check month.csv --period 2024-12 -q".to_owned(),
+        "load month.csv --period 2024-12 --store store -q".to_owned(),
+        "synth --clients 10 --period 2024-12 --out s.csv -q".to_owned(),
+        "plot t.csv --kind bar --out t.svg -q".to_owned(),
+    ] {
+        assert_eq!(context.phds(&command).done().stderr, "", "{command}");
+    }
+}
+
+#[test]
+fn what_is_printed_can_be_had_as_json() {
+    let context = odd_names();
+    let json = |command: &str| -> Value { serde_json::from_slice(&context.phds(command).done().stdout).unwrap() };
+    let checked = json("check month.csv --period 2024-12 --report out --json");
+    assert_eq!(checked, context.json("out/report.json"));
+    let loaded = json("load month.csv --period 2024-12 --store store --json");
+    assert_eq!(loaded, context.json("store/reports/2024-12/report.json"));
+    assert_eq!(json("explain PHDS-R01 --json")["code"], "PHDS-R01");
+    assert!(json("explain --json").as_array().unwrap().len() > 50);
+}
+
+#[test]
+fn colour_is_where_it_is_wanted_and_nowhere_else() {
+    let context = odd_names();
+    let runs = |variables: &[(&str, &str)], words: &str| {
+        let outcome = context.run_with(variables, &words.split(' ').collect::<Vec<_>>());
+        String::from_utf8(outcome.stdout).unwrap() + &outcome.stderr
+    };
+    let styles = regex::Regex::new("\x1b\\[[0-9;]*m").unwrap();
+    for words in [ASK, "query coverage --store nowhere --measure nis.mmr1 --by sex", "--help", "lod"] {
+        assert!(!runs(&[], words).contains('\x1b'), "no screen, no colour: {words}");
+        assert!(!runs(&[("NO_COLOR", "1")], words).contains('\x1b'), "{words}");
+        let colored = runs(&[], &format!("--color always {words}"));
+        assert!(colored.contains('\x1b'), "{words}");
+        assert!(!runs(&[], &format!("--color never {words}")).contains('\x1b'), "{words}");
+        // The words are the same.
+        let plain = styles.replace_all(&colored, "").into_owned();
+        assert_eq!(plain, runs(&[], words), "{words}");
+    }
+}
+
+/// What a real bash offers for a line, by the script that `phds completions bash` prints.
+fn offered(context: &TestContext, line: &str) -> Vec<String> {
+    let phds = std::path::Path::new(env!("CARGO_BIN_EXE_phds"));
+    let script = r#"
+        source <(phds completions bash)
+        declare -F _clap_complete_phds > /dev/null || exit 1
+        COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMP_TYPE=9
+        _clap_complete_phds phds "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
+        printf '%s\n' "${COMPREPLY[@]}"
+    "#;
+    let mut bash = Command::new("bash")
+        .args(["--norc", "-s", "--"])
+        .args(line.split(' '))
+        .current_dir(context.path(""))
+        .env_clear()
+        .env("HOME", context.path(""))
+        .env("PATH", format!("{}:/usr/bin:/bin", phds.parent().unwrap().display()))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    bash.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
+    let output = bash.wait_with_output().unwrap();
+    assert!(output.status.success(), "{line}");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{line}");
+    String::from_utf8(output.stdout).unwrap().lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
+}
+
+#[test]
+fn bash_completes_measures_dimensions_and_months() {
+    let context = odd_names();
+    context.put("phds.toml", "store = \"store\"\n[dictionary]\nfile = \"ours.toml\"\n[accounts.phds]\nprotocol = \"sftp\"\nhost = \"192.0.2.1\"\nuser = \"nobody\"\n");
+    for (line, expected) in [
+        ("phds que", vec!["query"]),
+        ("phds query cov", vec!["coverage"]),
+        ("phds query coverage --measure nis.mm", vec!["nis.mmr1"]),
+        ("phds measures nis.mm", vec!["nis.mmr1"]),
+        ("phds query coverage --by county,race", vec!["county,race_ethnicity"]),
+        // Doses have dimensions of their own.
+        ("phds query coverage --by sea", vec![]),
+        ("phds query doses --by sea", vec!["season"]),
+        ("phds query coverage --where reg", vec!["region="]),
+        ("phds query coverage --period 2", vec!["2024-12"]),
+        ("phds load --period 2", vec!["2024-12"]),
+        ("phds query coverage --store elsewhere --period 2", vec![]),
+        ("phds fetch --account ph", vec!["phds"]),
+        ("phds explain PHDS-R01", vec!["PHDS-R01"]),
+        ("phds query coverage --format mark", vec!["markdown"]),
+    ] {
+        assert_eq!(offered(&context, line), expected, "{line}");
+    }
+    // Settings that cannot be read are nothing to talk about while somebody types.
+    context.put("phds.toml", "this is no TOML");
+    assert_eq!(offered(&context, "phds query coverage --measure nis.mm"), Vec::<String>::new());
+}
+
+#[test]
+fn every_shell_gets_a_script_that_asks_the_program() {
+    let context = TestContext::new();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = context.phds(&format!("completions {shell}")).done().text();
+        assert!(script.contains("PHDS_COMPLETE") && script.contains("phds"), "{shell}: {script}");
+    }
+    // zsh and fish pass whole words: values of a filter are completed there, and what they are is told.
+    let asks = |shell: &str, index: &str, line: &[&str]| {
+        let variables = [("PHDS_COMPLETE", shell), ("_CLAP_COMPLETE_INDEX", index), ("_CLAP_IFS", "\n")];
+        context.run_with(&variables, &[&["--"], line].concat()).done().text()
+    };
+    let filter = ["phds", "query", "coverage", "--where", "county=Hays,Trav"];
+    assert!(asks("zsh", "4", &filter).contains("Hays,Travis"));
+    let measure = asks("fish", "4", &["phds", "query", "coverage", "--measure", "nis.mm"]);
+    assert_eq!(measure.trim(), "nis.mmr1\t1 or more MMR by 24 months");
+}
+
+/// What a screen of a terminal shows: `script` of util-linux gives the program one.
+#[cfg(target_os = "linux")]
+fn on_a_screen(context: &TestContext, columns: u16, variables: &[(&str, &str)], words: &str) -> String {
+    let phds = env!("CARGO_BIN_EXE_phds");
+    let output = Command::new("script")
+        .args(["--quiet", "--return", "--command"])
+        .arg(format!("stty cols {columns} rows 40; {phds} {words}"))
+        .arg("/dev/null")
+        .current_dir(context.path(""))
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .env("TERM", "xterm")
+        .envs(variables.iter().copied())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    String::from_utf8(output.stdout).unwrap().replace('\r', "")
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_table_fits_the_screen_and_numbers_stay_whole() {
+    let context = odd_names();
+    for columns in [66, 80, 120] {
+        let variables = [("LC_ALL", "C.UTF-8"), ("NO_COLOR", "1")];
+        let shown = on_a_screen(&context, columns, &variables, &format!("-q {ASK}"));
+        let widest = shown.lines().map(|line| line.chars().count()).max().unwrap();
+        assert!(widest <= usize::from(columns), "{columns}\n{shown}");
+        assert!(shown.contains("50.0 %") && shown.contains("33.8 to 66.2"), "{columns}\n{shown}");
+        assert_eq!(shown.contains("█████"), columns > 66, "{columns}\n{shown}");
+        assert!(!shown.contains('\x1b'), "{shown}");
+    }
+    let ascii = on_a_screen(&context, 100, &[("LC_ALL", "C")], &format!("-q {ASK}"));
+    assert!(ascii.contains("#####") && ascii.contains(". suppressed") && ascii.is_ascii(), "{ascii}");
+    assert!(ascii.contains("\x1b[1mINTERNAL"), "{ascii}");
+}
