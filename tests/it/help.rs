@@ -7,7 +7,7 @@ use phds::fetch::local::LocalSource;
 use phds::fetch::{Link, Retry, mirror};
 use phds::progress::Silent;
 
-const VERBS: [&str; 22] = [
+const VERBS: [&str; 23] = [
     "demo",
     "init",
     "doctor",
@@ -20,6 +20,7 @@ const VERBS: [&str; 22] = [
     "population",
     "query",
     "plot",
+    "report",
     "compare",
     "protect",
     "audit",

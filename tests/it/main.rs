@@ -41,6 +41,8 @@ mod mirror;
 mod oracle;
 /// A synthetic month with planted faults: each is found at its line, and nothing else.
 mod planted;
+/// `phds report`: a page of releases, of which every number is in one.
+mod page;
 /// Figures: whole XML, no number that is not in the release, withheld values hatched, bad input refused.
 mod plot;
 /// Files in every shape that CSV files have been seen in: read right, or refused or rejected by name.

@@ -1,0 +1,293 @@
+//! Which release stands where, and how it is read.
+
+use super::exhibit::Exhibit;
+use super::html::escaped;
+use super::{Contents, HEADLINE, Named, quality};
+use crate::error::Result;
+use crate::figure::Kind;
+use crate::figure::release::{Release, Status};
+use crate::figure::words::percent;
+use crate::figures::grouped;
+
+/// A part of the page.
+#[derive(Clone, Debug)]
+pub struct Section {
+    /// Its id.
+    pub id: &'static str,
+    /// Its heading.
+    pub title: &'static str,
+    /// What is below the heading.
+    pub body: String,
+}
+
+/// What releases of one form stand under.
+struct Place {
+    id: &'static str,
+    title: &'static str,
+    /// How its figures are read.
+    lead: &'static str,
+    /// The figures that suit, the best first.
+    kinds: &'static [Kind],
+    /// Whether a release belongs here.
+    holds: fn(&Named) -> bool,
+}
+
+/// The places of releases, in the order of the page. The first one that holds a release has it; the last holds all.
+const PLACES: [Place; 9] = [
+    Place {
+        id: "cohorts",
+        title: "By year of birth",
+        lead: "Each point is the children of one year of birth, at the same age. The later of two points is not the same \
+               children grown older, but younger children.",
+        kinds: &[Kind::Trend, Kind::Bar],
+        holds: |named| is_share(named) && (is_by(named, "birth_year") || is_by(named, "birth_quarter")),
+    },
+    Place {
+        id: "places",
+        title: "By county",
+        lead: "Darker is higher. A county is striped where its number is withheld because few people stand behind it: \
+               that is not zero. Of small counties, a difference may be chance; the table has the interval of each.",
+        kinds: &[Kind::Map, Kind::Bar],
+        holds: |named| is_share(named) && (is_by(named, "county") || is_by(named, "region")),
+    },
+    Place {
+        id: "zips",
+        title: "By ZIP code",
+        lead: "The line across a bar is the interval within which the rate lies but for chance.",
+        kinds: &[Kind::Map, Kind::Bar],
+        holds: |named| is_share(named) && is_by(named, "zip"),
+    },
+    Place {
+        id: "race",
+        title: "By race and ethnicity",
+        lead: "As the registry records it, which for many clients it does not. The line across a bar is the interval.",
+        kinds: &[Kind::Bar],
+        holds: |named| is_share(named) && is_by(named, "race_ethnicity"),
+    },
+    Place {
+        id: "organizations",
+        title: "By organization",
+        lead: "Each mark is an organization: the further right, the more clients; the higher, the more of them are up to \
+               date. Between the lines, organizations may differ by chance alone. This is no ranking.",
+        kinds: &[Kind::Funnel, Kind::Bar],
+        holds: |named| is_share(named) && is_by(named, "organization"),
+    },
+    Place {
+        id: "ages",
+        title: "Age when up to date",
+        lead: "The line climbs as children become up to date. A line further left is earlier, a line that ends higher is \
+               more children.",
+        kinds: &[Kind::Curve],
+        holds: |named| named.release.description.indicator == "curve",
+    },
+    Place {
+        id: "missing",
+        title: "What is missing",
+        lead: "Each row is one set of vaccines: so many children lacked exactly these, and had the others in time. A \
+               long bar with a single dot is a gap that one vaccine would close.",
+        kinds: &[Kind::Upset],
+        holds: |named| named.release.description.indicator == "missing",
+    },
+    Place {
+        id: "doses",
+        title: "Doses administered",
+        lead: "Doses in the file by when they were given. The last months grow for some time, because doses are reported late.",
+        kinds: &[Kind::Trend, Kind::Bar],
+        holds: |named| named.release.description.indicator == "doses",
+    },
+    Place {
+        id: "further",
+        title: "Further tables",
+        lead: "What else was asked of this month.",
+        kinds: &[Kind::Bar, Kind::Trend, Kind::Map, Kind::Curve, Kind::Upset],
+        holds: |_| true,
+    },
+];
+
+fn is_by(named: &Named, dimension: &str) -> bool {
+    let dimensions = &named.release.description.dimensions;
+    matches!(dimensions.as_slice(), [only] if only.id == dimension)
+}
+
+fn is_share(named: &Named) -> bool {
+    !["curve", "missing", "doses"].contains(&named.release.description.indicator.as_str())
+}
+
+/// The coverage of a vaccine by year of birth, which stands beside that of others.
+fn is_vaccine(named: &Named) -> bool {
+    named.name != HEADLINE && named.release.description.indicator == "coverage" && is_by(named, "birth_year")
+}
+
+/// All sections that have something to show.
+pub fn all(contents: &Contents) -> Result<Vec<Section>> {
+    let headline = contents.releases.iter().find(|named| named.name == HEADLINE);
+    let mut vaccines: Vec<&Named> = contents.releases.iter().filter(|named| is_vaccine(named)).collect();
+    // One alone is no comparison, and stands by year of birth.
+    if vaccines.len() < 2 {
+        vaccines.clear();
+    }
+    let year = headline.into_iter().chain(vaccines.first().copied()).find_map(newest);
+    let mut sections = Vec::new();
+    if let Some(named) = headline {
+        let body = self::headline(named, contents);
+        sections.push(Section { id: "headline", title: "At a glance", body });
+    }
+    let releases: Vec<&Release> = vaccines.iter().map(|named| &named.release).collect();
+    if let Some(side_by_side) = Release::side_by_side(&releases) {
+        let body = by_vaccine(vaccines.clone(), &side_by_side, year.as_deref(), contents)?;
+        sections.push(Section { id: "vaccines", title: "By vaccine", body });
+    } else {
+        vaccines.clear();
+    }
+    let is_done = |named: &Named| vaccines.iter().any(|vaccine| vaccine.name == named.name);
+    let mut left: Vec<&Named> = contents.releases.iter().filter(|named| !is_done(named)).collect();
+    for place in PLACES {
+        let (here, others): (Vec<_>, Vec<_>) = left.into_iter().partition(|named| (place.holds)(named));
+        left = others;
+        if here.is_empty() {
+            continue;
+        }
+        let mut body = format!("<p>{}</p>\n", escaped(place.lead));
+        for named in here {
+            let mut exhibit = Exhibit::of(named, place.kinds);
+            if place.id == "missing" {
+                exhibit.drawn = gaps(&named.release, year.as_deref());
+            }
+            body += &exhibit.html(contents)?;
+            if place.id == "missing" {
+                body += &key(&contents.releases);
+            }
+        }
+        sections.push(Section { id: place.id, title: place.title, body });
+    }
+    if let Some(document) = &contents.quality {
+        let body = quality::html(document);
+        sections.push(Section { id: "quality", title: "Quality of the data", body });
+    }
+    Ok(sections)
+}
+
+/// The newest year of birth of a release whose children have all reached the age of the measure, and that is told.
+fn newest(named: &Named) -> Option<String> {
+    let release = &named.release;
+    let years = (0..release.table.len()).filter_map(|row| {
+        let year = release.table.cell(row, "birth_year")?;
+        let is_whole = release.description.cohort.born_to >= format!("{year}-12-31");
+        let is_told = release.value(row).is_ok_and(|value| value.rate.is_some());
+        (is_whole && is_told && year.bytes().all(|byte| byte.is_ascii_digit())).then(|| year.to_owned())
+    });
+    years.max()
+}
+
+/// The rows of a label.
+fn rows(release: &Release, column: &str, label: &str) -> Vec<usize> {
+    (0..release.table.len()).filter(|row| release.table.cell(*row, column) == Some(label)).collect()
+}
+
+/// The one number, its interval, and what changed. A table of one row tells of that; one by year of birth, of the newest
+/// whole year.
+fn headline(named: &Named, contents: &Contents) -> String {
+    let release = &named.release;
+    let year = newest(named);
+    let row = match &year {
+        Some(year) => rows(release, "birth_year", year).into_iter().next(),
+        None => Some(0).filter(|_| release.table.len() == 1),
+    };
+    let description = &release.description;
+    let measure = description.measure.as_ref();
+    let of = measure.map_or("the measure", |measure| measure.title.as_str());
+    let value = row.and_then(|row| release.value(row).ok());
+    let Some((rate, value)) = value.and_then(|value| Some((value.rate?, value))) else {
+        return format!("<p>{}: no number is told for a whole year of birth.</p>\n", escaped(of));
+    };
+    let who = year.as_ref().map_or_else(String::new, |year| format!(" born in {}", escaped(year)));
+    let mut text = format!(
+        "<p class=\"headline\"><strong>{}</strong> <span>of children{who} were up to date: {}</span></p>\n<ul class=\"beside\">\n",
+        percent(rate),
+        escaped(of),
+    );
+    if let Some(((low, high), interval)) = value.interval.zip(description.interval.as_ref()) {
+        let level = crate::figure::svg::number(interval.level * 100.0);
+        text += &format!("<li>{level}% confidence interval: {} to {}\n", percent(low), percent(high));
+    }
+    if let Some((numerator, denominator)) = value.numerator.zip(value.denominator) {
+        text += &format!("<li>{} of {} children\n", grouped(numerator), grouped(denominator));
+    }
+    if value.status == Status::Unreliable {
+        text += "<li>Too few children, or too wide an interval, to rely on\n";
+    }
+    text += &format!("<li>{}\n</ul>\n", since(release, year.as_deref(), contents));
+    let exhibit = Exhibit { table: Err("figure-headline-table".to_owned()), ..Exhibit::of(named, &[]) };
+    text + &exhibit.facts()
+}
+
+/// What changed since the release of the month before.
+fn since(release: &Release, year: Option<&str>, contents: &Contents) -> String {
+    let Some(comparison) = contents.change(release) else {
+        return "No release of the month before to compare with".to_owned();
+    };
+    let [earlier, _] = comparison.months();
+    let month = escaped(&crate::figure::month(earlier));
+    let is_it = |labels: &[String]| year.is_none_or(|year| labels.iter().any(|label| label == year));
+    let change = comparison.changes.iter().find(|change| is_it(&change.labels));
+    match change.and_then(|change| change.earlier.zip(change.change)) {
+        None => format!("The release of {month} does not tell this number"),
+        Some((earlier, change)) => {
+            let points = format!("{:.1}", change.abs() * 100.0);
+            let earlier = percent(earlier);
+            let so_much = if points == "1.0" { "percentage point" } else { "percentage points" };
+            match points.as_str() {
+                "0.0" => format!("As in the release of {month}: {earlier}"),
+                _ if change > 0.0 => format!("▲ {points} {so_much} more than in the release of {month}: {earlier}"),
+                _ => format!("▼ {points} {so_much} less than in the release of {month}: {earlier}"),
+            }
+        }
+    }
+}
+
+/// The vaccines of the newest whole year of birth, and each over the years.
+fn by_vaccine(sources: Vec<&Named>, all: &Release, year: Option<&str>, contents: &Contents) -> Result<String> {
+    let mut text = String::new();
+    let month = crate::figure::month(&all.description.reporting_period);
+    let trend = Exhibit {
+        id: "figure-vaccines".to_owned(),
+        sources,
+        drawn: all.clone(),
+        table: Ok(all.clone()),
+        kinds: &[Kind::Trend],
+        title: Some(format!("Coverage of each vaccine by year of birth, {month}")),
+    };
+    if let Some(year) = year {
+        let bars = Exhibit {
+            id: "figure-vaccines-now".to_owned(),
+            drawn: all.only(&rows(all, "birth_year", year)),
+            table: Err("figure-vaccines-table".to_owned()),
+            kinds: &[Kind::Bar],
+            title: Some(format!("Coverage of each vaccine, children born in {year}, {month}")),
+            ..trend.clone()
+        };
+        text += "<p>The newest children who have all reached the age of the measures. The line across a bar is the interval.</p>\n";
+        text += &bars.html(contents)?;
+    }
+    text += "<p>The same by year of birth. The grey lines are the other vaccines.</p>\n";
+    Ok(text + &trend.html(contents)?)
+}
+
+/// What children of one year lacked; of all rows where no year is named. Who lacked nothing is in the table alone.
+fn gaps(release: &Release, year: Option<&str>) -> Release {
+    let is_it = |row: &usize| {
+        let label = release.table.cell(*row, "birth_year");
+        year.is_none_or(|year| label.is_none_or(|label| label == year))
+            && release.table.cell(*row, "missing") != Some("none")
+    };
+    release.only(&(0..release.table.len()).filter(is_it).collect::<Vec<_>>())
+}
+
+/// What the ids of measures stand for, as far as the page has their titles.
+fn key(releases: &[Named]) -> String {
+    let measures = releases.iter().filter(|named| is_vaccine(named)).filter_map(|named| named.release.description.measure.as_ref());
+    let entries: String = measures
+        .map(|measure| format!("<div><dt>{}</dt><dd>{}</dd></div>\n", escaped(&measure.id), escaped(&measure.title)))
+        .collect();
+    if entries.is_empty() { entries } else { format!("<dl class=\"key\">\n{entries}</dl>\n") }
+}
