@@ -72,7 +72,7 @@ pub struct Options {
     pub id: Option<String>,
     /// In place of the built-in shapes.
     pub shapes: Option<Vec<Shape>>,
-    /// Whether what the numbers are, source and caveats stand as text beside the drawing ([`caption`]), and not in it.
+    /// Whether what the numbers are of, source and caveats stand as text around the drawing, and not in it.
     pub captioned: bool,
 }
 
@@ -170,9 +170,9 @@ pub fn draw(kind: Kind, release: &Release, options: &Options) -> Result<String> 
     frame.draw(&drawing)
 }
 
-/// The words around a figure of a kind, for a page that has them as text.
-pub fn caption(kind: Kind, release: &Release, options: &Options) -> Frame {
-    frame(kind, release, &Groups::of(release), options)
+/// The title of a figure of a kind.
+pub fn title(kind: Kind, release: &Release, options: &Options) -> String {
+    frame(kind, release, &Groups::of(release), options).title
 }
 
 fn drawing(kind: Kind, release: &Release, groups: &Groups, frame: &Frame, options: &Options) -> Result<Drawing> {

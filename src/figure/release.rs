@@ -75,6 +75,8 @@ pub struct Measure {
     pub id: String,
     /// A few words.
     pub title: String,
+    /// What counts, in a sentence.
+    pub definition: String,
     /// Version of its definition.
     pub version: String,
     /// Where the definition comes from.

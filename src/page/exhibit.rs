@@ -27,6 +27,8 @@ pub struct Exhibit<'a> {
     pub kinds: &'static [Kind],
     /// In place of the title that is made of the release.
     pub title: Option<String>,
+    /// What else stands below the drawing, as HTML.
+    pub note: String,
 }
 
 impl<'a> Exhibit<'a> {
@@ -39,15 +41,15 @@ impl<'a> Exhibit<'a> {
             table: Ok(named.release.clone()),
             kinds,
             title: None,
+            note: String::new(),
         }
     }
 
     /// Figure, caption and table.
     pub fn html(&self, contents: &Contents) -> Result<String> {
         let (kind, picture, remark) = self.picture(contents)?;
-        let options = Options { title: self.title.clone(), ..Options::default() };
-        let title = figure::caption(kind, &self.drawn, &options).title;
-        let mut text = format!("<figure id=\"{}\">\n{picture}<figcaption>\n{remark}", self.id);
+        let title = figure::title(kind, &self.drawn, &Options { title: self.title.clone(), ..Options::default() });
+        let mut text = format!("<figure id=\"{}\">\n{picture}<figcaption>\n{remark}{}", self.id, self.note);
         text += &self.facts();
         text += "</figcaption>\n";
         if let Ok(release) = &self.table {
@@ -62,20 +64,22 @@ impl<'a> Exhibit<'a> {
         let is_zip = self.drawn.description.labels.iter().any(|label| label == "zip");
         let shapes = contents.shapes.clone().filter(|_| is_zip);
         let has_own_shapes = shapes.is_some();
-        let options = Options { title: self.title.clone(), id: Some(self.id.clone() + "-picture"), shapes, captioned: true };
+        let options =
+            Options { title: self.title.clone(), id: Some(self.id.clone() + "-picture"), shapes, captioned: true };
         let mut failed = Error::internal("a figure has no kind");
         for kind in self.kinds {
             let largest = self.largest().filter(|_| *kind == Kind::Bar);
             match figure::draw(*kind, largest.as_ref().unwrap_or(&self.drawn), &options) {
                 Ok(svg) => {
-                    let frame = figure::caption(*kind, &self.drawn, &options);
+                    let title = figure::title(*kind, &self.drawn, &options);
                     let picture = format!(
                         "<div class=\"picture\" role=\"group\" tabindex=\"0\" aria-label=\"Figure: {}\">{svg}</div>\n",
-                        escaped(&frame.title)
+                        escaped(&title)
                     );
-                    let remark = largest.map_or("", |_| {
-                        "<p>Drawn are the groups with the most clients; all are in the table.</p>\n"
-                    });
+                    let remark = largest.map_or(
+                        "",
+                        |_| "<p>The drawing has the groups with the most clients, the table has all.</p>\n",
+                    );
                     return Ok((*kind, picture, remark.to_owned()));
                 }
                 // Shapes that somebody named are meant to be drawn.
@@ -115,15 +119,15 @@ impl<'a> Exhibit<'a> {
         let mut text = "<dl>\n".to_owned();
         let mut fact = |name: &str, told: &[&str]| {
             if !told.is_empty() {
-                let told: Vec<String> = told.iter().map(|told| format!("<dd>{}", escaped(told))).collect();
-                text += &format!("<div><dt>{name}</dt>{}</div>\n", told.join("</dd>") + "</dd>");
+                let told: Vec<String> = told.iter().map(|told| format!("<dd>{}</dd>", escaped(told))).collect();
+                text += &format!("<div><dt>{name}:</dt> {}</div>\n", told.join(" "));
             }
         };
         let measures = once(measures.iter().map(String::as_str));
         match measures.as_slice() {
-            [] => fact("Measure", &["Doses of vaccines; no measure"]),
+            [] => fact("Measure", &["doses of vaccines"]),
             [_] | [_, _] => fact("Measure", &measures),
-            _ => fact("Measure", &["One for each vaccine: they are listed with the caveats."]),
+            _ => fact("Measure", &["one for each vaccine, listed with the caveats"]),
         }
         fact("Who is counted", &once(descriptions().map(|description| description.cohort.description.as_str())));
         let denominators = descriptions().flat_map(|description| &description.denominators);
@@ -131,32 +135,38 @@ impl<'a> Exhibit<'a> {
         let dates: Vec<String> = descriptions()
             .map(|description| {
                 let month = figure::month(&description.reporting_period);
-                format!("Reporting period {month}; the last day that counts is {}", description.cohort.as_of)
+                format!("reporting period {month}, doses up to {}", description.cohort.as_of)
             })
             .collect();
         fact("Date", &once(dates.iter().map(String::as_str)));
         fact("For whom", &once(descriptions().map(|description| description.marking.as_str())));
-        text += &format!("<div><dt>Table</dt><dd>{}</dd></div>\n</dl>\n", self.links());
+        let files = self.files();
+        let is_one = files.len() == 1;
+        let beside = if is_one { format!(", {}", files.concat()) } else { String::new() };
+        text += &format!("<div><dt>Table:</dt> <dd>{}{beside}</dd></div>\n</dl>\n", self.numbers());
         let caveats = once(descriptions().flat_map(|description| description.caveats.iter().map(String::as_str)));
-        let measures = if measures.len() > 2 { list(measures) } else { String::new() };
-        text + &format!("<details class=\"caveats\"><summary>Caveats</summary>\n{measures}{}</details>\n", list(caveats))
+        let mut apart = if measures.len() > 2 { format!("<p>Measures</p>\n{}", list(measures)) } else { String::new() };
+        if !is_one {
+            apart += &format!("<p>Tables: {}</p>\n", files.join(", "));
+        }
+        text + &format!("<details class=\"caveats\"><summary>Caveats</summary>\n{}{apart}</details>\n", list(caveats))
     }
 
-    /// Links to the table in the page, and to the files of the releases.
-    fn links(&self) -> String {
+    /// A link to the table in the page.
+    fn numbers(&self) -> String {
         let own = format!("{}-table", self.id);
-        let place = self.table.as_ref().map_or_else(|other| other.as_str(), |_| own.as_str());
-        let mut text = format!("<a href=\"#{place}\">The numbers</a>");
-        for named in &self.sources {
+        format!("<a href=\"#{}\">the numbers</a>", self.table.as_ref().map_or_else(|other| other, |_| &own))
+    }
+
+    /// The file of each release, with a link where there is one.
+    fn files(&self) -> Vec<String> {
+        let file = |named: &&Named| {
             let id = escaped(&named.release.description.release_id);
-            text += &match &named.link {
-                Some(link) => {
-                    let link = escaped(link);
-                    format!(", <a href=\"{link}\">{link}</a> (release {id})")
-                }
-                None => format!(", release {id}"),
-            };
-        }
-        text
+            match named.link.as_deref().map(escaped) {
+                Some(link) => format!("<a href=\"{link}\">{link}</a> (release {id})"),
+                None => format!("release {id}"),
+            }
+        };
+        self.sources.iter().map(file).collect()
     }
 }

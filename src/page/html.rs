@@ -9,8 +9,11 @@ pub fn escaped(text: &str) -> String {
 
 /// A list, without entries nothing.
 pub fn list<'a>(entries: impl IntoIterator<Item = &'a str>) -> String {
-    let entries: String = entries.into_iter().map(|entry| format!("<li>{}\n", escaped(entry))).collect();
-    if entries.is_empty() { entries } else { format!("<ul>\n{entries}</ul>\n") }
+    let mut text = String::new();
+    for entry in entries {
+        text += &format!("<li>{}\n", escaped(entry));
+    }
+    if text.is_empty() { text } else { format!("<ul>\n{text}</ul>\n") }
 }
 
 /// Each text once, in the order in which it comes first.

@@ -10,8 +10,6 @@ mod quality;
 mod sections;
 mod table;
 
-use std::path::{Path, PathBuf};
-
 use crate::check::report::Document;
 use crate::comparison::Comparison;
 use crate::error::{Error, Result};
@@ -52,26 +50,6 @@ pub struct Contents {
 const HEADLINE: &str = "headline";
 
 impl Contents {
-    /// Reads the folders of a folder that hold a release, by name. Refused is a folder that has none, and a release that
-    /// is not what its description says.
-    pub fn read(folder: &Path, names: Option<&[String]>) -> Result<Vec<(String, PathBuf, Release)>> {
-        let names = match names {
-            Some(names) => names.to_vec(),
-            None => folders(folder)?,
-        };
-        if names.is_empty() {
-            return Err(Error::usage(format!("there is no release in `{}`", folder.display()))
-                .hint("`phds query FILE --out DIR` writes a folder for each release; name that DIR"));
-        }
-        let read = names.into_iter().map(|name| {
-            let path = folder.join(&name);
-            let release = Release::open(&path)?;
-            let table = release.description.table.as_ref().map(|table| table.file.clone()).unwrap_or_default();
-            Ok((name, path.join(table), release))
-        });
-        read.collect()
-    }
-
     /// The month of all releases.
     fn period(&self) -> Result<&str> {
         let mut periods = self.releases.iter().map(|named| named.release.description.reporting_period.as_str());
@@ -99,15 +77,6 @@ impl Contents {
     fn change(&self, release: &Release) -> Option<Comparison> {
         self.earlier.iter().rev().find_map(|earlier| Comparison::of(earlier, release).ok())
     }
-}
-
-/// Names of the folders with a description in them, sorted.
-fn folders(folder: &Path) -> Result<Vec<String>> {
-    let entries = std::fs::read_dir(folder).map_err(|error| Error::named_file("read", folder, &error))?;
-    let named = entries.flatten().filter(|entry| entry.path().join("release.json").is_file());
-    let mut names: Vec<String> = named.filter_map(|entry| entry.file_name().into_string().ok()).collect();
-    names.sort();
-    Ok(names)
 }
 
 /// The page.

@@ -3,7 +3,7 @@
 use super::html::escaped;
 use crate::check::report::{Document, Outcome, RuleOutcome, Verdict};
 use crate::check::ruleset::Severity;
-use crate::figure::words::percent;
+use crate::figure::words::{list, percent};
 use crate::statistics::real;
 
 /// What stands in place of a share that few rows are behind.
@@ -30,12 +30,13 @@ pub fn html(document: &Document) -> String {
     let not_checkable: Vec<&RuleOutcome> =
         document.rules.iter().filter(|rule| rule.outcome == Outcome::NotCheckable).collect();
     if !not_checkable.is_empty() {
-        text += "<h3>What this file cannot tell</h3>\n<ul>\n";
+        text += "<h3>What this file cannot tell</h3>\n<details class=\"caveats\"><summary>Rules that could not be checked\
+                 </summary>\n<ul>\n";
         for rule in not_checkable {
             let reason = escaped(rule.reason.as_deref().unwrap_or_default());
             text += &format!("<li>{}: {} ({reason})\n", escaped(&rule.code), escaped(&rule.title));
         }
-        text += "</ul>\n";
+        text += "</ul>\n</details>\n";
     }
     text
 }
@@ -69,12 +70,20 @@ fn findings(document: &Document) -> String {
     text + "</tbody></table></div>\n"
 }
 
-/// What share of rows has no value, for each column that is read.
+/// What share of rows has no value, for each column that is read, the largest first.
 fn completeness(document: &Document) -> String {
     let columns = document.columns.iter().filter(|column| !column.identifier);
-    let counted = columns.filter_map(|column| Some((column, column.missing?, column.present?)));
+    let mut counted: Vec<_> = columns.filter_map(|column| Some((column, column.missing?, column.present?))).collect();
+    counted.sort_by_key(|(_, missing, _)| std::cmp::Reverse(*missing));
+    let (some, whole): (Vec<_>, Vec<_>) = counted.into_iter().partition(|(_, missing, _)| *missing > 0);
+    let whole: Vec<String> = whole.iter().map(|(column, ..)| column.header.clone()).collect();
+    let nothing = if whole.is_empty() {
+        String::new()
+    } else {
+        format!("<p>Nothing is missing in {}.</p>\n", escaped(&list(&whole)))
+    };
     let mut rows = String::new();
-    for (column, missing, present) in counted {
+    for (column, missing, present) in some {
         rows += &format!("<tr><th scope=\"row\">{}", escaped(&column.header));
         rows += &match share(missing, missing + present, document.k) {
             Some(share) => format!(
@@ -86,13 +95,14 @@ fn completeness(document: &Document) -> String {
         };
         rows += "\n";
     }
+    let heading = "<h3>What is missing in each column</h3>\n";
     if rows.is_empty() {
-        return rows;
+        return if nothing.is_empty() { nothing } else { format!("{heading}{nothing}") };
     }
     format!(
-        "<h3>What is missing in each column</h3>\n<div class=\"wide\" role=\"group\" tabindex=\"0\" \
+        "{heading}<div class=\"wide\" role=\"group\" tabindex=\"0\" \
          aria-label=\"Table: what is missing in each column\">\n<table>\n<thead><tr><th scope=\"col\">Column\
-         <th scope=\"col\" class=\"n\">Without a value<td></thead>\n<tbody>\n{rows}</tbody></table></div>\n"
+         <th scope=\"col\" class=\"n\">Without a value<td></thead>\n<tbody>\n{rows}</tbody></table></div>\n{nothing}"
     )
 }
 

@@ -1,12 +1,12 @@
 //! Which release stands where, and how it is read.
 
 use super::exhibit::Exhibit;
-use super::html::escaped;
+use super::html::{escaped, once};
 use super::{Contents, HEADLINE, Named, quality};
 use crate::error::Result;
-use crate::figure::Kind;
 use crate::figure::release::{Release, Status};
 use crate::figure::words::percent;
+use crate::figure::{self, Kind, Options};
 use crate::figures::grouped;
 
 /// A part of the page.
@@ -37,30 +37,31 @@ const PLACES: [Place; 9] = [
     Place {
         id: "cohorts",
         title: "By year of birth",
-        lead: "Each point is the children of one year of birth, at the same age. The later of two points is not the same \
-               children grown older, but younger children.",
+        lead: "Each point is those born in one year, all seen at the same age. A later point is not the same clients \
+               grown older, but younger ones.",
         kinds: &[Kind::Trend, Kind::Bar],
         holds: |named| is_share(named) && (is_by(named, "birth_year") || is_by(named, "birth_quarter")),
     },
     Place {
         id: "places",
         title: "By county",
-        lead: "Darker is higher. A county is striped where its number is withheld because few people stand behind it: \
-               that is not zero. Of small counties, a difference may be chance; the table has the interval of each.",
+        lead: "A place is striped where its number is withheld, because few people stand behind it: that is not zero. \
+               Small places may differ by chance; the table has the interval of each.",
         kinds: &[Kind::Map, Kind::Bar],
         holds: |named| is_share(named) && (is_by(named, "county") || is_by(named, "region")),
     },
     Place {
         id: "zips",
         title: "By ZIP code",
-        lead: "The line across a bar is the interval within which the rate lies but for chance.",
+        lead: "Of few clients, a rate is uncertain: the line across a bar is its confidence interval.",
         kinds: &[Kind::Map, Kind::Bar],
         holds: |named| is_share(named) && is_by(named, "zip"),
     },
     Place {
         id: "race",
         title: "By race and ethnicity",
-        lead: "As the registry records it, which for many clients it does not. The line across a bar is the interval.",
+        lead: "As the registry records it; clients without an entry are Unknown. The line across a bar is the confidence \
+               interval.",
         kinds: &[Kind::Bar],
         holds: |named| is_share(named) && is_by(named, "race_ethnicity"),
     },
@@ -75,15 +76,15 @@ const PLACES: [Place; 9] = [
     Place {
         id: "ages",
         title: "Age when up to date",
-        lead: "The line climbs as children become up to date. A line further left is earlier, a line that ends higher is \
-               more children.",
+        lead: "The line climbs as clients become up to date. Further left is earlier, and a line that ends higher is more \
+               clients.",
         kinds: &[Kind::Curve],
         holds: |named| named.release.description.indicator == "curve",
     },
     Place {
         id: "missing",
         title: "What is missing",
-        lead: "Each row is one set of vaccines: so many children lacked exactly these, and had the others in time. A \
+        lead: "Each row is one set of vaccines: so many clients lacked exactly these, and had the others in time. A \
                long bar with a single dot is a gap that one vaccine would close.",
         kinds: &[Kind::Upset],
         holds: |named| named.release.description.indicator == "missing",
@@ -151,12 +152,14 @@ pub fn all(contents: &Contents) -> Result<Vec<Section>> {
         for named in here {
             let mut exhibit = Exhibit::of(named, place.kinds);
             if place.id == "missing" {
-                exhibit.drawn = gaps(&named.release, year.as_deref());
+                exhibit.drawn = gaps(&named.release, year.as_deref())?;
+                exhibit.note = key(&exhibit.drawn, &contents.releases);
+                exhibit.title = year.as_ref().map(|year| {
+                    let title = figure::title(Kind::Upset, &named.release, &Options::default());
+                    format!("{title}: those born in {year}")
+                });
             }
             body += &exhibit.html(contents)?;
-            if place.id == "missing" {
-                body += &key(&contents.releases);
-            }
         }
         sections.push(Section { id: place.id, title: place.title, body });
     }
@@ -202,21 +205,25 @@ fn headline(named: &Named, contents: &Contents) -> String {
     };
     let who = year.as_ref().map_or_else(String::new, |year| format!(" born in {}", escaped(year)));
     let mut text = format!(
-        "<p class=\"headline\"><strong>{}</strong> <span>of children{who} were up to date: {}</span></p>\n<ul class=\"beside\">\n",
+        "<p class=\"headline\"><strong>{}</strong> <span>of clients{who} were up to date: {}</span></p>\n<ul class=\"beside\">\n",
         percent(rate),
         escaped(of),
     );
     if let Some(((low, high), interval)) = value.interval.zip(description.interval.as_ref()) {
-        let level = crate::figure::svg::number(interval.level * 100.0);
+        let level = figure::svg::number(interval.level * 100.0);
         text += &format!("<li>{level}% confidence interval: {} to {}\n", percent(low), percent(high));
     }
     if let Some((numerator, denominator)) = value.numerator.zip(value.denominator) {
-        text += &format!("<li>{} of {} children\n", grouped(numerator), grouped(denominator));
+        text += &format!("<li>{} of {} clients\n", grouped(numerator), grouped(denominator));
     }
     if value.status == Status::Unreliable {
-        text += "<li>Too few children, or too wide an interval, to rely on\n";
+        text += "<li>Too few clients, or too wide an interval, to rely on\n";
     }
-    text += &format!("<li>{}\n</ul>\n", since(release, year.as_deref(), contents));
+    text += &format!("<li>{}\n", since(release, year.as_deref(), contents));
+    if let Some(measure) = measure {
+        text += &format!("<li>{}\n", escaped(&measure.definition));
+    }
+    text += "</ul>\n";
     let exhibit = Exhibit { table: Err("figure-headline-table".to_owned()), ..Exhibit::of(named, &[]) };
     text + &exhibit.facts()
 }
@@ -227,7 +234,7 @@ fn since(release: &Release, year: Option<&str>, contents: &Contents) -> String {
         return "No release of the month before to compare with".to_owned();
     };
     let [earlier, _] = comparison.months();
-    let month = escaped(&crate::figure::month(earlier));
+    let month = escaped(&figure::month(earlier));
     let is_it = |labels: &[String]| year.is_none_or(|year| labels.iter().any(|label| label == year));
     let change = comparison.changes.iter().find(|change| is_it(&change.labels));
     match change.and_then(|change| change.earlier.zip(change.change)) {
@@ -237,9 +244,9 @@ fn since(release: &Release, year: Option<&str>, contents: &Contents) -> String {
             let earlier = percent(earlier);
             let so_much = if points == "1.0" { "percentage point" } else { "percentage points" };
             match points.as_str() {
-                "0.0" => format!("As in the release of {month}: {earlier}"),
-                _ if change > 0.0 => format!("▲ {points} {so_much} more than in the release of {month}: {earlier}"),
-                _ => format!("▼ {points} {so_much} less than in the release of {month}: {earlier}"),
+                "0.0" => format!("As in the release of {month} ({earlier})"),
+                _ if change > 0.0 => format!("▲ {points} {so_much} more than in the release of {month} ({earlier})"),
+                _ => format!("▼ {points} {so_much} less than in the release of {month} ({earlier})"),
             }
         }
     }
@@ -248,7 +255,7 @@ fn since(release: &Release, year: Option<&str>, contents: &Contents) -> String {
 /// The vaccines of the newest whole year of birth, and each over the years.
 fn by_vaccine(sources: Vec<&Named>, all: &Release, year: Option<&str>, contents: &Contents) -> Result<String> {
     let mut text = String::new();
-    let month = crate::figure::month(&all.description.reporting_period);
+    let month = figure::month(&all.description.reporting_period);
     let trend = Exhibit {
         id: "figure-vaccines".to_owned(),
         sources,
@@ -256,6 +263,7 @@ fn by_vaccine(sources: Vec<&Named>, all: &Release, year: Option<&str>, contents:
         table: Ok(all.clone()),
         kinds: &[Kind::Trend],
         title: Some(format!("Coverage of each vaccine by year of birth, {month}")),
+        note: String::new(),
     };
     if let Some(year) = year {
         let bars = Exhibit {
@@ -263,31 +271,42 @@ fn by_vaccine(sources: Vec<&Named>, all: &Release, year: Option<&str>, contents:
             drawn: all.only(&rows(all, "birth_year", year)),
             table: Err("figure-vaccines-table".to_owned()),
             kinds: &[Kind::Bar],
-            title: Some(format!("Coverage of each vaccine, children born in {year}, {month}")),
+            title: Some(format!("Coverage of each vaccine, {month}: those born in {year}")),
             ..trend.clone()
         };
-        text += "<p>The newest children who have all reached the age of the measures. The line across a bar is the interval.</p>\n";
+        text += "<p>Those of the newest year of birth who have all reached the age of the measures. The line across a bar is \
+                 the confidence interval.</p>\n";
         text += &bars.html(contents)?;
     }
     text += "<p>The same by year of birth. The grey lines are the other vaccines.</p>\n";
     Ok(text + &trend.html(contents)?)
 }
 
-/// What children of one year lacked; of all rows where no year is named. Who lacked nothing is in the table alone.
-fn gaps(release: &Release, year: Option<&str>) -> Release {
+/// What those born in one year lacked most often; of all rows where no year is named. Who lacked nothing, and rare sets,
+/// are in the table alone.
+fn gaps(release: &Release, year: Option<&str>) -> Result<Release> {
+    const DRAWN: usize = 15;
     let is_it = |row: &usize| {
         let label = release.table.cell(*row, "birth_year");
         year.is_none_or(|year| label.is_none_or(|label| label == year))
             && release.table.cell(*row, "missing") != Some("none")
     };
-    release.only(&(0..release.table.len()).filter(is_it).collect::<Vec<_>>())
+    let sizes = (0..release.table.len()).filter(is_it).map(|row| Ok((row, release.value(row)?.numerator)));
+    let mut sizes = sizes.collect::<Result<Vec<_>>>()?;
+    sizes.sort_by_key(|(_, size)| std::cmp::Reverse(*size));
+    sizes.truncate(DRAWN);
+    Ok(release.only(&sizes.into_iter().map(|(row, _)| row).collect::<Vec<_>>()))
 }
 
-/// What the ids of measures stand for, as far as the page has their titles.
-fn key(releases: &[Named]) -> String {
-    let measures = releases.iter().filter(|named| is_vaccine(named)).filter_map(|named| named.release.description.measure.as_ref());
-    let entries: String = measures
-        .map(|measure| format!("<div><dt>{}</dt><dd>{}</dd></div>\n", escaped(&measure.id), escaped(&measure.title)))
-        .collect();
-    if entries.is_empty() { entries } else { format!("<dl class=\"key\">\n{entries}</dl>\n") }
+/// What the ids of a release's parts stand for, as far as the page has their titles.
+fn key(release: &Release, releases: &[Named]) -> String {
+    let cells = (0..release.table.len()).filter_map(|row| release.table.cell(row, "missing"));
+    let parts = once(cells.flat_map(|cell| cell.split(" + ")));
+    let measures = || releases.iter().filter_map(|named| named.release.description.measure.as_ref());
+    let titles = parts.into_iter().filter_map(|part| {
+        let measure = measures().find(|measure| measure.id == part)?;
+        Some(format!("{part}: {}", measure.title))
+    });
+    let titles = titles.collect::<Vec<_>>().join("; ");
+    if titles.is_empty() { titles } else { format!("<p>{}. Further sets are in the table.</p>\n", escaped(&titles)) }
 }

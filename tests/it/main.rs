@@ -39,10 +39,10 @@ mod measures;
 mod mirror;
 /// The counts of the rules against a second author's, rule by rule and line by line.
 mod oracle;
-/// A synthetic month with planted faults: each is found at its line, and nothing else.
-mod planted;
 /// `phds report`: a page of releases, of which every number is in one.
 mod page;
+/// A synthetic month with planted faults: each is found at its line, and nothing else.
+mod planted;
 /// Figures: whole XML, no number that is not in the release, withheld values hatched, bad input refused.
 mod plot;
 /// Files in every shape that CSV files have been seen in: read right, or refused or rejected by name.

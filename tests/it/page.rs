@@ -22,7 +22,8 @@ fn two_months() -> TestContext {
 
 fn numbers(text: &str) -> impl Iterator<Item = String> {
     let number = Regex::new(r"\d[\d,]*(\.\d+)?").unwrap();
-    let found: Vec<String> = number.find_iter(text).map(|found| found.as_str().trim_end_matches(',').to_owned()).collect();
+    let found: Vec<String> =
+        number.find_iter(text).map(|found| found.as_str().trim_end_matches(',').to_owned()).collect();
     found.into_iter()
 }
 
@@ -124,12 +125,14 @@ fn what_is_withheld_is_striped_and_has_no_number() {
     assert!(hidden.len() > 10, "the control");
     for line in hidden {
         let county = line.split(',').next().unwrap();
-        let row = format!("<tr><th scope=\"row\">{county}<td class=\"striped\" colspan=\"5\"><span>suppressed</span><td>suppressed\n");
+        let row = format!(
+            "<tr><th scope=\"row\">{county}<td class=\"striped\" colspan=\"5\"><span>suppressed</span><td>suppressed\n"
+        );
         assert!(page.contains(&row), "{county}");
         assert!(page.contains(&format!("<title>{county}: suppressed</title>")), "{county}");
     }
     // No figure has a class of the page, so neither colours the other.
-    let figures = Regex::new(r#"(?s)<svg .*?</svg>"#).unwrap();
+    let figures = Regex::new(r"(?s)<svg .*?</svg>").unwrap();
     let class = Regex::new(r#"class="([^"]*)""#).unwrap();
     let classes = |text: &str| -> BTreeSet<String> {
         class.captures_iter(text).flat_map(|found| found[1].split(' ').map(str::to_owned).collect::<Vec<_>>()).collect()
@@ -200,7 +203,8 @@ fn zip_codes_as_a_map_of_the_departments_own_shapes() {
         serde_json::json!({ "type": "Feature", "properties": { "ZIP": zip }, "geometry": { "type": "Polygon",
             "coordinates": [[[west, 30], [west + 1, 30], [west + 1, 31], [west, 31], [west, 30]]] } })
     };
-    let shapes = serde_json::json!({ "type": "FeatureCollection", "features": [shape(zips[0], -98), shape(zips[1], -97)] });
+    let shapes =
+        serde_json::json!({ "type": "FeatureCollection", "features": [shape(zips[0], -98), shape(zips[1], -97)] });
     context.put("zips.geojson", shapes.to_string());
     context.phds("report --store store --shapes zips.geojson --shape-key ZIP --out mapped.html").done();
     let page = String::from_utf8(context.read("mapped.html")).unwrap();
