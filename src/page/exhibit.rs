@@ -131,7 +131,14 @@ impl<'a> Exhibit<'a> {
         }
         fact("Who is counted", &once(descriptions().map(|description| description.cohort.description.as_str())));
         let denominators = descriptions().flat_map(|description| &description.denominators);
-        fact("Denominator", &once(denominators.map(|denominator| denominator.description.as_str())));
+        let mut denominators = once(denominators.map(|denominator| denominator.description.as_str()));
+        if denominators.is_empty() {
+            denominators.push(match self.drawn.description.indicator.as_str() {
+                "curve" => "at each age, the clients who were still followed (Kaplan-Meier)",
+                _ => "none: these are counts",
+            });
+        }
+        fact("Denominator", &denominators);
         let dates: Vec<String> = descriptions()
             .map(|description| {
                 let month = figure::month(&description.reporting_period);
