@@ -69,7 +69,7 @@ pub enum Verb {
     Query(Query),
     /// Draw a figure of a release: a map, bars, a trend, a funnel, a curve, missing parts
     Plot(Plot),
-    /// Make one page of a month: coverage by vaccine, place and organization, ages, doses and data quality
+    /// Make one page of a month: coverage, ages, doses, and how good the data are
     Report(Report),
     /// See what changed between the releases of two months
     Compare(Compare),

@@ -10,7 +10,7 @@ use crate::figure::{self, Kind, Options};
 /// More bars are no picture any more.
 const BARS: usize = 60;
 /// So many are drawn then: those of the groups with the most clients.
-const LARGEST: usize = 30;
+const LARGEST: usize = 25;
 
 /// What is shown.
 #[derive(Clone, Debug)]
@@ -69,6 +69,10 @@ impl<'a> Exhibit<'a> {
         let mut failed = Error::internal("a figure has no kind");
         for kind in self.kinds {
             let largest = self.largest().filter(|_| *kind == Kind::Bar);
+            if largest.as_ref().is_some_and(|largest| largest.table.is_empty()) {
+                failed = Error::refused("few people are behind each number, so all are withheld");
+                continue;
+            }
             match figure::draw(*kind, largest.as_ref().unwrap_or(&self.drawn), &options) {
                 Ok(svg) => {
                     let title = figure::title(*kind, &self.drawn, &options);
@@ -78,7 +82,8 @@ impl<'a> Exhibit<'a> {
                     );
                     let remark = largest.map_or(
                         "",
-                        |_| "<p>The drawing has the groups with the most clients, the table has all.</p>\n",
+                        |_| "<p>Drawn are the groups with the most clients. The others, and those that are withheld, are in the \
+                         table.</p>\n",
                     );
                     return Ok((*kind, picture, remark.to_owned()));
                 }
@@ -92,18 +97,20 @@ impl<'a> Exhibit<'a> {
         Ok((kind, String::new(), text))
     }
 
-    /// The groups with the most clients, where there are too many for bars.
+    /// The groups with the most clients of those that are told, where there are too many for bars.
     fn largest(&self) -> Option<Release> {
         let release = &self.drawn;
         if release.table.len() <= BARS {
             return None;
         }
-        let size = |row: &usize| release.value(*row).ok().and_then(|value| value.denominator.or(value.numerator));
-        let mut rows: Vec<usize> = (0..release.table.len()).collect();
-        rows.sort_by_key(|row| std::cmp::Reverse(size(row)));
-        rows.truncate(LARGEST);
-        rows.sort_unstable();
-        Some(release.only(&rows))
+        let size = |row: usize| {
+            let value = release.value(row).ok()?;
+            Some((value.denominator.or(value.numerator)?, row))
+        };
+        let mut sizes: Vec<(u64, usize)> = (0..release.table.len()).filter_map(size).collect();
+        sizes.sort_by_key(|(size, row)| (std::cmp::Reverse(*size), *row));
+        sizes.truncate(LARGEST);
+        Some(release.only(&sizes.into_iter().map(|(_, row)| row).collect::<Vec<_>>()))
     }
 
     /// Measure, cohort, denominator, date, audience, table and caveats.
@@ -146,7 +153,10 @@ impl<'a> Exhibit<'a> {
             })
             .collect();
         fact("Date", &once(dates.iter().map(String::as_str)));
-        fact("For whom", &once(descriptions().map(|description| description.marking.as_str())));
+        fact(
+            "For whom",
+            &once(descriptions().map(|description| description.marking.as_str()).filter(|marking| !marking.is_empty())),
+        );
         let files = self.files();
         let is_one = files.len() == 1;
         let beside = if is_one { format!(", {}", files.concat()) } else { String::new() };

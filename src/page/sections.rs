@@ -155,8 +155,8 @@ pub fn all(contents: &Contents) -> Result<Vec<Section>> {
                 exhibit.drawn = gaps(&named.release, year.as_deref())?;
                 exhibit.note = key(&exhibit.drawn, &contents.releases);
                 exhibit.title = year.as_ref().map(|year| {
-                    let title = figure::title(Kind::Upset, &named.release, &Options::default());
-                    format!("{title}: those born in {year}")
+                    let title = figure::title(Kind::Upset, &exhibit.drawn, &Options::default());
+                    format!("{title}, born in {year}")
                 });
             }
             body += &exhibit.html(contents)?;
@@ -262,7 +262,7 @@ fn by_vaccine(sources: Vec<&Named>, all: &Release, year: Option<&str>, contents:
         drawn: all.clone(),
         table: Ok(all.clone()),
         kinds: &[Kind::Trend],
-        title: Some(format!("Coverage of each vaccine by year of birth, {month}")),
+        title: Some(format!("Coverage by vaccine and year of birth, {month}")),
         note: String::new(),
     };
     if let Some(year) = year {
@@ -271,7 +271,7 @@ fn by_vaccine(sources: Vec<&Named>, all: &Release, year: Option<&str>, contents:
             drawn: all.only(&rows(all, "birth_year", year)),
             table: Err("figure-vaccines-table".to_owned()),
             kinds: &[Kind::Bar],
-            title: Some(format!("Coverage of each vaccine, {month}: those born in {year}")),
+            title: Some(format!("Coverage by vaccine, born in {year}, {month}")),
             ..trend.clone()
         };
         text += "<p>Those of the newest year of birth who have all reached the age of the measures. The line across a bar is \
