@@ -126,6 +126,8 @@ pub enum Verb {
     Query(Query),
     /// Draw a figure of a release: a map, bars, a trend, a funnel, a curve, missing parts
     Plot(Plot),
+    /// Make one page of a month: coverage, ages, doses, and how good the data are
+    Report(Report),
     /// See what changed between the releases of two months
     Compare(Compare),
     /// Suppress the small counts of a table made elsewhere, and what would tell them
@@ -647,6 +649,32 @@ pub struct Plot {
     #[arg(long, value_name = "FILE", requires = "shape_key")]
     pub shapes: Option<PathBuf>,
     /// The property of each shape that holds the label of the table, such as a ZIP code
+    #[arg(long, value_name = "PROPERTY", requires = "shapes")]
+    pub shape_key: Option<String>,
+}
+
+/// `phds report`
+#[derive(Debug, Args)]
+pub struct Report {
+    /// The page; its releases are written into a folder beside it that is called like it
+    #[arg(long, value_name = "FILE", default_value = "report.html")]
+    pub out: PathBuf,
+    /// Which month.
+    #[command(flatten)]
+    pub month: Month,
+    /// What to ask the month, as for `phds query FILE` [default: dictionaries/phds/report.toml, which is built in]
+    #[arg(long, value_name = "FILE")]
+    pub questions: Option<PathBuf>,
+    /// Make the page of releases that are there, a folder for each, and ask nothing: no store is needed
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["store", "period", "questions"])]
+    pub releases: Option<PathBuf>,
+    /// Folder of the releases of the month before, for what changed [default: those that the store keeps]
+    #[arg(long, value_name = "DIR")]
+    pub earlier: Option<PathBuf>,
+    /// Shapes of ZIP codes for a map, as GeoJSON
+    #[arg(long, value_name = "FILE", requires = "shape_key")]
+    pub shapes: Option<PathBuf>,
+    /// The property of each shape that holds the ZIP code
     #[arg(long, value_name = "PROPERTY", requires = "shapes")]
     pub shape_key: Option<String>,
 }

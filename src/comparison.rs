@@ -118,6 +118,11 @@ impl Comparison {
         })
     }
 
+    /// The earlier and the later month, `YYYY-MM`.
+    pub fn months(&self) -> [&str; 2] {
+        [&self.months[0], &self.months[1]]
+    }
+
     /// CSV: the labels, then `earlier`, `later`, `change`, `status` and `audience`.
     pub fn to_csv(&self) -> Result<Vec<u8>> {
         let failed = |_| Error::internal("a comparison has no CSV form");

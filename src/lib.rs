@@ -26,6 +26,7 @@ pub mod disclosure;
 pub mod comparison;
 pub mod figure;
 pub mod output;
+pub mod page;
 
 // What they know.
 pub mod dictionary;

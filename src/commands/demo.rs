@@ -77,6 +77,8 @@ pub fn run(typed: &cli::Demo, reporter: &dyn Reporter) -> Result<()> {
     let asks = Asks::parse("monthly.toml", MONTHLY)?;
     let monthly = dir.join("releases").join(period.to_string());
     query::write_all(&asks, &answer(&asks.releases)?, Format::Csv, &monthly)?;
+    let asks = super::report::built_in()?;
+    super::report::of_month(&asks, &answer(&asks.releases)?, &store, None, None, &dir.join("report.html"))?;
     if let Some(release) = releases.last() {
         terminal::print_data(&output::render(release, Format::Table)?)?;
     }
@@ -118,6 +120,8 @@ fn tour(dir: &Path, period: ReportingPeriod) -> String {
         ("Parquet tables and manifest", &format!("store/partitions/{period}/")),
         ("coverage by county (region 7) and birth year, for the notebooks", "releases/"),
         ("the answers to notebooks/monthly.toml", &format!("releases/{period}/")),
+        ("the page of the month: open it in a browser", "report.html"),
+        ("the releases that the page is made of", "report/"),
     ] {
         let _ = writeln!(text, "  {place:<32} {what}");
     }

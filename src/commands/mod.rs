@@ -15,6 +15,7 @@ mod population;
 mod protect;
 mod query;
 mod rejects;
+mod report;
 mod setup;
 mod status;
 mod synth;
@@ -43,6 +44,7 @@ pub fn run(cli: &Cli) -> Result<()> {
         Verb::Population(typed) => population::run(typed, &settings()?, reporter),
         Verb::Query(typed) => query::run(typed, &settings()?),
         Verb::Plot(typed) => plot::run(typed),
+        Verb::Report(typed) => report::run(typed, &settings()?),
         Verb::Compare(typed) => compare::run(typed),
         Verb::Protect(typed) => protect::run(typed, &settings()?),
         Verb::Audit(typed) => audit::run(typed, &settings()?),

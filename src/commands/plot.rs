@@ -5,7 +5,8 @@ use std::path::Path;
 use crate::cli;
 use crate::error::{Error, Result};
 use crate::figure::release::Release;
-use crate::figure::{self, Options, png, shapes};
+use crate::figure::shapes::{self, Shape};
+use crate::figure::{self, Options, png};
 use crate::fs;
 use crate::terminal;
 
@@ -25,15 +26,8 @@ pub fn run(typed: &cli::Plot) -> Result<()> {
         );
     }
     let release = Release::open(&typed.release)?;
-    let shapes = match typed.shapes.as_deref().zip(typed.shape_key.as_deref()) {
-        Some((file, property)) => {
-            let text = std::fs::read(file).map_err(|error| Error::named_file("read", file, &error))?;
-            let read = shapes::from_geojson(&text, property);
-            Some(read.map_err(|error| error.also(&format!(" (`{}`)", file.display())))?)
-        }
-        None => None,
-    };
-    let options = Options { title: typed.title.clone(), id: None, shapes };
+    let shapes = own_shapes(typed.shapes.as_deref(), typed.shape_key.as_deref())?;
+    let options = Options { title: typed.title.clone(), shapes, ..Options::default() };
     let svg = figure::draw(typed.kind, &release, &options)?;
     let bytes = match form {
         Form::Svg => svg.into_bytes(),
@@ -47,6 +41,14 @@ pub fn run(typed: &cli::Plot) -> Result<()> {
         }
         None => terminal::print_data(&bytes),
     }
+}
+
+/// The shapes of a GeoJSON file, called by one of its properties; none where no file is named.
+pub fn own_shapes(file: Option<&Path>, property: Option<&str>) -> Result<Option<Vec<Shape>>> {
+    let Some((file, property)) = file.zip(property) else { return Ok(None) };
+    let text = std::fs::read(file).map_err(|error| Error::named_file("read", file, &error))?;
+    let read = shapes::from_geojson(&text, property);
+    read.map(Some).map_err(|error| error.also(&format!(" (`{}`)", file.display())))
 }
 
 fn form(path: &Path) -> Result<Form> {

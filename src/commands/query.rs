@@ -101,7 +101,8 @@ pub fn write_all(asks: &Asks, releases: &[Release], form: impl Into<Form>, out: 
     output::package::write(out, &written)
 }
 
-fn month(typed: &cli::Month, settings: &Settings) -> Result<(Store, Partition)> {
+/// The month that is asked, and its store.
+pub fn month(typed: &cli::Month, settings: &Settings) -> Result<(Store, Partition)> {
     let store = Store::open(&settings.store(typed.store.as_deref())?)?;
     let period = match typed.period {
         Some(period) => period,

@@ -72,6 +72,8 @@ pub struct Options {
     pub id: Option<String>,
     /// In place of the built-in shapes.
     pub shapes: Option<Vec<Shape>>,
+    /// Whether what the numbers are of, source and caveats stand as text around the drawing, and not in it.
+    pub captioned: bool,
 }
 
 /// What is drawn as a length.
@@ -145,7 +147,10 @@ pub fn draw(kind: Kind, release: &Release, options: &Options) -> Result<String> 
         return Err(Error::refused("the table has no row, so there is nothing to draw"));
     }
     let groups = Groups::of(release);
-    let frame = frame(kind, release, &groups, options);
+    let frame = match frame(kind, release, &groups, options) {
+        whole if options.captioned => Frame { subtitle: String::new(), notes: Vec::new(), ..whole },
+        whole => whole,
+    };
     let drawing = drawing(kind, release, &groups, &frame, options).map_err(|error| {
         let fits = |other: &Kind| drawing(*other, release, &groups, &frame, options).is_ok();
         let others: Vec<&str> =
@@ -163,6 +168,11 @@ pub fn draw(kind: Kind, release: &Release, options: &Options) -> Result<String> 
         entry.text = format!("{level}% confidence interval");
     }
     frame.draw(&drawing)
+}
+
+/// The title of a figure of a kind.
+pub fn title(kind: Kind, release: &Release, options: &Options) -> String {
+    frame(kind, release, &Groups::of(release), options).title
 }
 
 fn drawing(kind: Kind, release: &Release, groups: &Groups, frame: &Frame, options: &Options) -> Result<Drawing> {
@@ -237,11 +247,7 @@ impl Groups {
 
 fn frame(kind: Kind, release: &Release, groups: &Groups, options: &Options) -> Frame {
     let description = &release.description;
-    let period: Option<ReportingPeriod> = description.reporting_period.parse().ok();
-    let month = period.map_or_else(
-        || description.reporting_period.clone(),
-        |period| format!("{} {}", month_name(period.month()), period.year()),
-    );
+    let month = month(&description.reporting_period);
     let by: Vec<String> = groups.varying.iter().map(|column| lower_first(&column.title)).collect();
     let by = if by.is_empty() { String::new() } else { format!(", by {}", list(&by)) };
     let measures = || description.from_measure.iter().chain(&description.measure);
@@ -281,6 +287,15 @@ fn frame(kind: Kind, release: &Release, groups: &Groups, options: &Options) -> F
         subtitle,
         notes,
     }
+}
+
+/// A reporting period as people write it: `December 2024`.
+pub fn month(reporting_period: &str) -> String {
+    let period: Option<ReportingPeriod> = reporting_period.parse().ok();
+    period.map_or_else(
+        || reporting_period.to_owned(),
+        |period| format!("{} {}", month_name(period.month()), period.year()),
+    )
 }
 
 /// What an id may hold.
@@ -323,7 +338,7 @@ fn month_name(month: u32) -> &'static str {
 }
 
 /// What a row without numbers says in their place.
-fn withheld_words(status: Status) -> &'static str {
+pub fn withheld_words(status: Status) -> &'static str {
     match status {
         Status::Suppressed => "suppressed",
         Status::Unreliable => "unreliable",

@@ -35,6 +35,9 @@ pub struct Description {
     pub dimensions: Vec<Dimension>,
     /// The columns of labels.
     pub labels: Vec<String>,
+    /// The columns of numbers.
+    #[serde(default)]
+    pub numbers: Vec<NumberColumn>,
     /// The filters, as they are written.
     #[serde(rename = "where")]
     pub filters: serde_json::Value,
@@ -73,6 +76,8 @@ pub struct Measure {
     pub id: String,
     /// A few words.
     pub title: String,
+    /// What counts, in a sentence.
+    pub definition: String,
     /// Version of its definition.
     pub version: String,
     /// Where the definition comes from.
@@ -86,6 +91,9 @@ pub struct Cohort {
     pub description: String,
     /// The last day that counts, `YYYY-MM-DD`.
     pub as_of: String,
+    /// The last day of birth, `YYYY-MM-DD`.
+    #[serde(default)]
+    pub born_to: String,
 }
 
 /// What rates are shares of.
@@ -107,6 +115,17 @@ pub struct Dimension {
     pub id: String,
     /// A few words.
     pub title: String,
+}
+
+/// A column of numbers.
+#[derive(Clone, Debug, Deserialize)]
+pub struct NumberColumn {
+    /// Its name.
+    pub name: String,
+    /// A few words.
+    pub title: String,
+    /// `count`, or `share` for a number of 0 to 1.
+    pub unit: String,
 }
 
 /// Intervals.
@@ -269,6 +288,47 @@ impl Release {
             Status::NotApplicable if told => Err(wrong("nobody is in its denominator, and it has numbers")),
             _ => Ok(value),
         }
+    }
+
+    /// The same release with some of its rows, which are counted from 0.
+    #[must_use]
+    pub fn only(&self, rows: &[usize]) -> Self {
+        let rows = rows.iter().filter_map(|row| self.table.rows.get(*row)).cloned().collect();
+        Self { table: Table { header: self.table.header.clone(), rows }, ..self.clone() }
+    }
+
+    /// The rows of several releases of one form, each with its measure in a column `vaccine`: what a page shows side by
+    /// side. Its description is that of the first, with everybody's denominators and caveats and without a measure.
+    /// None where there is no release, or where their columns differ.
+    pub fn side_by_side(releases: &[&Self]) -> Option<Self> {
+        const VACCINE: &str = "vaccine";
+        let first = *releases.first()?;
+        let mut whole = Self {
+            description: Description { measure: None, ..first.description.clone() },
+            table: Table { header: Vec::new(), rows: Vec::new() },
+        };
+        whole.table.header = [VACCINE.to_owned()].into_iter().chain(first.table.header.iter().cloned()).collect();
+        for release in releases {
+            if release.table.header != first.table.header {
+                return None;
+            }
+            let title = release.description.measure.as_ref()?.title.clone();
+            let rows = release.table.rows.iter();
+            whole.table.rows.extend(rows.map(|row| [&title].into_iter().chain(row).cloned().collect::<Vec<_>>()));
+            let description = &mut whole.description;
+            for denominator in &release.description.denominators {
+                if description.denominators.iter().all(|known| known.description != denominator.description) {
+                    description.denominators.push(denominator.clone());
+                }
+            }
+            let caveats = release.description.caveats.iter();
+            let new: Vec<String> = caveats.filter(|caveat| !description.caveats.contains(caveat)).cloned().collect();
+            description.caveats.extend(new);
+        }
+        let vaccine = Dimension { id: VACCINE.to_owned(), title: "Vaccine".to_owned() };
+        whole.description.dimensions.insert(0, vaccine);
+        whole.description.labels.insert(0, VACCINE.to_owned());
+        Some(whole)
     }
 
     /// A number of a row; none where the cell or the column is missing.

@@ -15,8 +15,8 @@ use crate::support::{Month, TestContext, sources};
 
 /// The stages in the order in which data flows: each may use the ones before it. A client's history is evaluated while
 /// the month is converted, so `history` stands before `convert`.
-const STAGES: [&str; 9] =
-    ["fetch", "check", "history", "convert", "query", "disclosure", "output", "figure", "comparison"];
+const STAGES: [&str; 10] =
+    ["fetch", "check", "history", "convert", "query", "disclosure", "output", "figure", "comparison", "page"];
 
 /// What every stage may use: what is known, the store's places, populations, and small things.
 const SHARED: [&str; 18] = [

@@ -22,6 +22,8 @@ fn the_whole_road_in_one_folder() {
         "releases/by_county/release.json",
         "releases/by_birth_year/table.csv",
         "releases/by_birth_year/release.json",
+        "report.html",
+        "report/headline/table.csv",
     ] {
         has(&format!("tour/{file}"));
     }

@@ -7,7 +7,7 @@ use phds::fetch::local::LocalSource;
 use phds::fetch::{Link, Retry, mirror};
 use phds::progress::Silent;
 
-const VERBS: [&str; 24] = [
+const VERBS: [&str; 25] = [
     "demo",
     "init",
     "doctor",
@@ -20,6 +20,7 @@ const VERBS: [&str; 24] = [
     "population",
     "query",
     "plot",
+    "report",
     "compare",
     "protect",
     "audit",

@@ -42,6 +42,8 @@ mod mirror;
 mod oracle;
 /// Releases as files that other programs open, tables that fit a screen, completions that know the program.
 mod output;
+/// `phds report`: a page of releases, of which every number is in one.
+mod page;
 /// A synthetic month with planted faults: each is found at its line, and nothing else.
 mod planted;
 /// Figures: whole XML, no number that is not in the release, withheld values hatched, bad input refused.

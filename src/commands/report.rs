@@ -1,0 +1,146 @@
+//! `phds report`: one page of a month, made of releases.
+
+use std::path::{Path, PathBuf};
+
+use super::query;
+use crate::check::report::Document;
+use crate::cli;
+use crate::disclosure::Audience;
+use crate::error::{Error, Result};
+use crate::figure::release::Release;
+use crate::figure::shapes::Shape;
+use crate::fs;
+use crate::knowledge;
+use crate::output::Format;
+use crate::page::{self, Contents, Named};
+use crate::period::ReportingPeriod;
+use crate::query::ask::Asks;
+use crate::settings::Settings;
+use crate::store::Store;
+use crate::terminal;
+
+/// The built-in questions.
+const QUESTIONS: &str = "report.toml";
+const DESCRIPTION: &str = "release.json";
+
+/// `phds report`
+pub fn run(typed: &cli::Report, settings: &Settings) -> Result<()> {
+    let shapes = super::plot::own_shapes(typed.shapes.as_deref(), typed.shape_key.as_deref())?;
+    let earlier = typed.earlier.as_deref();
+    let folder = if let Some(folder) = &typed.releases {
+        let paths = folders(folder)?.into_iter().map(|name| (folder.join(&name), name));
+        let contents = Contents { releases: named(paths, &typed.out)?, shapes, ..Contents::default() };
+        write(contents, earlier, &typed.out)?;
+        folder.clone()
+    } else {
+        let asks = typed.questions.as_deref().map_or_else(built_in, Asks::read)?;
+        let (store, partition) = query::month(&typed.month, settings)?;
+        let releases = query::answer(&asks.releases, &store, &partition, settings, Audience::Internal)?.release(&store)?;
+        of_month(&asks, &releases, &store, shapes, earlier, &typed.out)?
+    };
+    terminal::say(&format!("{}, with its releases in {}", typed.out.display(), folder.display()));
+    Ok(())
+}
+
+/// The questions of a page, where nobody has asked others.
+pub fn built_in() -> Result<Asks> {
+    Asks::parse(QUESTIONS, knowledge::text(QUESTIONS)?)
+}
+
+/// Writes the page of answered questions, and their releases into a folder beside it, which it gives.
+pub fn of_month(
+    asks: &Asks,
+    releases: &[crate::disclosure::Release],
+    store: &Store,
+    shapes: Option<Vec<Shape>>,
+    earlier: Option<&Path>,
+    out: &Path,
+) -> Result<PathBuf> {
+    let folder = out.with_extension("");
+    if folder == out {
+        return Err(Error::usage(format!("`{}` has no ending", out.display()))
+            .hint("call the page FILE.html; its releases go into the folder FILE"));
+    }
+    query::write_all(asks, releases, Format::Csv, &folder)?;
+    let names = asks.releases.iter().filter_map(|ask| ask.name.clone());
+    let paths = names.map(|name| (folder.join(&name).join("table.csv"), name));
+    let period = releases.first().map(|release| release.document().reporting_period);
+    let quality = period.and_then(|period| quality(store, period));
+    let contents = Contents { releases: named(paths, out)?, quality, shapes, ..Contents::default() };
+    write(contents, Some(earlier.unwrap_or(&store.releases())), out)?;
+    Ok(folder)
+}
+
+/// Writes a page, compared with the releases of the month before in a folder.
+fn write(mut contents: Contents, earlier: Option<&Path>, out: &Path) -> Result<()> {
+    let period = contents.releases.first().map(|named| named.release.description.reporting_period.parse());
+    if let Some((folder, Ok(period))) = earlier.zip(period) {
+        contents.earlier = kept(folder, ReportingPeriod::previous(period));
+    }
+    fs::write_whole(out, page::html(&contents)?.as_bytes())
+}
+
+/// Names of the folders with a description in a folder, sorted.
+fn folders(folder: &Path) -> Result<Vec<String>> {
+    let entries = std::fs::read_dir(folder).map_err(|error| Error::named_file("read", folder, &error))?;
+    let described = entries.flatten().filter(|entry| entry.path().join(DESCRIPTION).is_file());
+    let mut names: Vec<String> = described.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.sort();
+    if names.is_empty() {
+        return Err(Error::usage(format!("there is no release in `{}`", folder.display()))
+            .hint("`phds query FILE --out DIR` writes a folder for each release; name that DIR"));
+    }
+    Ok(names)
+}
+
+/// Releases by the path of their table or folder and by name, as a page links to them.
+fn named(paths: impl Iterator<Item = (PathBuf, String)>, out: &Path) -> Result<Vec<Named>> {
+    let absolute = |path: &Path| std::path::absolute(path).map_err(|error| Error::named_file("find", path, &error));
+    let beside = absolute(out)?.parent().map(Path::to_owned).unwrap_or_default();
+    let read = paths.map(|(path, name)| {
+        let release = Release::open(&path)?;
+        let folder = if path.is_dir() { path.as_path() } else { path.parent().unwrap_or(&path) };
+        let table = release.description.table.as_ref().map(|table| folder.join(&table.file)).unwrap_or_default();
+        let link = absolute(&table)?.strip_prefix(&beside).ok().map(linked);
+        Ok(Named { name, release, link })
+    });
+    read.collect()
+}
+
+/// A relative path as a link.
+fn linked(path: &Path) -> String {
+    let part = |part: std::path::Component<'_>| {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+        let text = part.as_os_str().to_string_lossy().into_owned();
+        text.bytes()
+            .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+            .collect()
+    };
+    path.components().map(part).collect::<Vec<String>>().join("/")
+}
+
+/// What a description says of its month.
+#[derive(serde::Deserialize)]
+struct Month {
+    reporting_period: ReportingPeriod,
+}
+
+/// The releases of a month among those in a folder, the newest last. What cannot be read is passed over: it is compared
+/// with nothing.
+fn kept(folder: &Path, period: ReportingPeriod) -> Vec<Release> {
+    let candidate = |entry: std::fs::DirEntry| {
+        let description = entry.path().join(DESCRIPTION);
+        let month: Month = serde_json::from_slice(&std::fs::read(&description).ok()?).ok()?;
+        let written = description.metadata().ok()?.modified().ok()?;
+        (month.reporting_period == period).then(|| (written, entry.path()))
+    };
+    let mut found: Vec<_> = std::fs::read_dir(folder).into_iter().flatten().flatten().filter_map(candidate).collect();
+    found.sort();
+    found.into_iter().filter_map(|(_, path)| Release::open(&path).ok()).collect()
+}
+
+/// What the check found in the month.
+fn quality(store: &Store, period: ReportingPeriod) -> Option<Document> {
+    let text = std::fs::read(store.reports(period).join("report.json")).ok()?;
+    serde_json::from_slice(&text).ok()
+}

@@ -1,0 +1,212 @@
+//! `phds report`: the page is made of releases, and of nothing else. `tests/page` opens it in a browser.
+
+use std::collections::BTreeSet;
+
+use phds::figure::words::percent;
+use phds::figures::grouped;
+use regex::Regex;
+use serde_json::Value;
+
+use crate::support::{TestContext, csv_rows, walk};
+
+/// Two months of invented people, and the page of the second.
+fn two_months() -> TestContext {
+    let context = TestContext::new();
+    for (period, seed) in [("2024-11", 7), ("2024-12", 8)] {
+        context.phds(&format!("synth --clients 6000 --period {period} --seed {seed} --faults 0.01 --out m.csv")).done();
+        context.phds(&format!("load m.csv --period {period} --store store")).done();
+        context.phds(&format!("report --store store --period {period} --out {period}.html")).done();
+    }
+    context
+}
+
+fn numbers(text: &str) -> impl Iterator<Item = String> {
+    let number = Regex::new(r"\d[\d,]*(\.\d+)?").unwrap();
+    let found: Vec<String> =
+        number.find_iter(text).map(|found| found.as_str().trim_end_matches(',').to_owned()).collect();
+    found.into_iter()
+}
+
+/// A share as pages write it.
+fn share(share: f64) -> String {
+    percent(share).trim_end_matches('%').to_owned()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of a small month")]
+fn real(count: u64) -> f64 {
+    count as f64
+}
+
+/// Every number of the releases in a folder: as their files have it, and as people read it.
+fn known(context: &TestContext, folder: &str) -> BTreeSet<String> {
+    let mut known = BTreeSet::new();
+    walk(&context.path(folder), &mut |path| {
+        let Ok(text) = std::fs::read(path) else { return };
+        known.extend(numbers(&String::from_utf8(text.clone()).unwrap()));
+        if path.extension().is_some_and(|ending| ending == "csv") {
+            for cell in csv_rows(&text).iter().skip(1).flatten() {
+                match (cell.parse::<u64>(), cell.parse::<f64>()) {
+                    (Ok(count), _) => known.insert(grouped(count)),
+                    (_, Ok(number)) if (0.0..=1.0).contains(&number) => known.insert(share(number)),
+                    _ => false,
+                };
+            }
+        }
+    });
+    known
+}
+
+/// The headline of a month: the row of the newest year of birth that is whole.
+fn headline(context: &TestContext, period: &str, year: &str) -> f64 {
+    let rows = csv_rows(&context.read(&format!("{period}/headline/table.csv")));
+    let at = rows[0].iter().position(|column| column == "rate").unwrap();
+    rows.iter().find(|row| row[0] == year).unwrap()[at].parse().unwrap()
+}
+
+/// What is read of a page: its text, and the names of its parts. Left out are style sheets, and numbers at axes and in
+/// legends, which the figures mark as such.
+fn words(page: &str) -> String {
+    let style = Regex::new(r"(?s)<style>.*?</style>").unwrap();
+    let scale = Regex::new(r#"(?s)<text class="[^"]*\bscale\b[^"]*"[^>]*>.*?</text>"#).unwrap();
+    let named = Regex::new(r#"(?:aria-label|alt|title|content)="([^"]*)""#).unwrap();
+    let tag = Regex::new(r"(?s)<[^>]*>").unwrap();
+    let text = scale.replace_all(&style.replace_all(page, ""), "").into_owned();
+    let names: Vec<&str> = named.captures_iter(&text).map(|found| found.get(1).unwrap().as_str()).collect();
+    let names = names.join(" ").replace("width=device-width,initial-scale=1", "");
+    // A character by its number is a character.
+    let entity = Regex::new(r"&#\d+;").unwrap();
+    entity.replace_all(&format!("{} {names}", tag.replace_all(&text, " ")), " ").into_owned()
+}
+
+#[test]
+fn every_number_of_the_page_is_in_a_release() {
+    let context = two_months();
+    let page = String::from_utf8(context.read("2024-12.html")).unwrap();
+    let mut known = known(&context, "2024-12");
+    // What a page computes: the change since the last month, and shares of the check's report.
+    let (before, now) = (headline(&context, "2024-11", "2022"), headline(&context, "2024-12", "2022"));
+    // The name of the month before, its rate, and the change.
+    known.extend([share(before), format!("{:.1}", (now - before).abs() * 100.0), "2024".to_owned()]);
+    let report = context.json("store/reports/2024-12/report.json");
+    let count = |value: &Value| value.as_u64().unwrap_or_default();
+    let k = count(&report["k"]);
+    let mut shares = |part: u64, whole: u64| {
+        let told = [part, whole - part].iter().all(|count| !(1..k).contains(count));
+        if told && whole > 0 {
+            known.insert(share(real(part) / real(whole)));
+        }
+    };
+    shares(count(&report["totals"]["rejected"]), count(&report["totals"]["read"]));
+    for rule in report["rules"].as_array().unwrap() {
+        shares(count(&rule["failed"]), count(&rule["checked"]));
+    }
+    for column in report["columns"].as_array().unwrap() {
+        shares(count(&column["missing"]), count(&column["missing"]) + count(&column["present"]));
+    }
+    for rule in report["rules"].as_array().unwrap() {
+        for text in ["code", "title", "reason"] {
+            known.extend(numbers(rule[text].as_str().unwrap_or_default()));
+        }
+    }
+    let words = words(&page);
+    assert!(words.len() > 20_000 && known.len() > 1_000, "the control: {} {}", words.len(), known.len());
+    let unknown: BTreeSet<String> = numbers(&words).filter(|number| !known.contains(number)).collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
+    assert!(page.contains("percentage point") || page.contains("As in the release of"), "the change since November");
+    assert!(page.contains("November 2024"));
+}
+
+#[test]
+fn what_is_withheld_is_striped_and_has_no_number() {
+    let context = two_months();
+    let page = String::from_utf8(context.read("2024-12.html")).unwrap();
+    let table = String::from_utf8(context.read("2024-12/by_county/table.csv")).unwrap();
+    let hidden: Vec<&str> = table.lines().filter(|line| line.contains(",suppressed,")).collect();
+    assert!(hidden.len() > 10, "the control");
+    for line in hidden {
+        let county = line.split(',').next().unwrap();
+        let row = format!(
+            "<tr><th scope=\"row\">{county}<td class=\"striped\" colspan=\"5\"><span>suppressed</span><td>suppressed\n"
+        );
+        assert!(page.contains(&row), "{county}");
+        assert!(page.contains(&format!("<title>{county}: suppressed</title>")), "{county}");
+    }
+    // No figure has a class of the page, so neither colours the other.
+    let figures = Regex::new(r"(?s)<svg .*?</svg>").unwrap();
+    let class = Regex::new(r#"class="([^"]*)""#).unwrap();
+    let classes = |text: &str| -> BTreeSet<String> {
+        class.captures_iter(text).flat_map(|found| found[1].split(' ').map(str::to_owned).collect::<Vec<_>>()).collect()
+    };
+    let drawn: BTreeSet<String> = figures.find_iter(&page).flat_map(|figure| classes(figure.as_str())).collect();
+    let around = classes(&figures.replace_all(&page, ""));
+    assert!(drawn.len() > 10 && around.len() > 10, "the control");
+    assert_eq!(drawn.intersection(&around).collect::<Vec<_>>(), Vec::<&String>::new());
+    let style = include_str!("../../src/page/page.css");
+    for class in &drawn {
+        assert!(!Regex::new(&format!(r"\.{class}\b")).unwrap().is_match(style), "{class}");
+    }
+}
+
+#[test]
+fn the_same_page_without_a_store() {
+    let context = two_months();
+    context.phds("report --releases 2024-12 --earlier 2024-11 --out again.html").done();
+    let [page, again] = ["2024-12.html", "again.html"].map(|name| String::from_utf8(context.read(name)).unwrap());
+    assert!(again.contains("href=\"2024-12/by_county/table.csv\""));
+    // The report of the check is in the store alone.
+    assert!(page.contains("id=\"quality\"") && !again.contains("id=\"quality\""));
+    let at_a_glance = Regex::new(r#"(?s)<section id="headline".*?</section>"#).unwrap();
+    assert_eq!(at_a_glance.find(&page).unwrap().as_str(), at_a_glance.find(&again).unwrap().as_str());
+    // And the same bytes for the same month.
+    context.phds("report --store store --period 2024-12 --out 2024-12.html").done();
+    assert_eq!(page.as_bytes(), context.read("2024-12.html"));
+    assert!(page.len() < 3_000_000, "{} bytes", page.len());
+}
+
+#[test]
+fn what_cannot_be_a_page_is_refused() {
+    let context = two_months();
+    context.put("empty/x", "");
+    let folder = context.path("both");
+    for (name, from) in [("a", "2024-11/headline"), ("b", "2024-12/headline")] {
+        for file in ["table.csv", "release.json"] {
+            context.put(&format!("both/{name}/{file}"), context.read(&format!("{from}/{file}")));
+        }
+    }
+    assert!(folder.is_dir());
+    let changed = String::from_utf8(context.read("2024-12/by_county/table.csv")).unwrap().replace("Travis", "Hays");
+    context.put("changed/by_county/table.csv", changed);
+    context.put("changed/by_county/release.json", context.read("2024-12/by_county/release.json"));
+    for (code, command, message) in [
+        (2, "--releases empty", "there is no release in `empty`"),
+        (2, "--releases none", "none"),
+        (2, "--releases both", "the releases are of 2024-11 and of 2024-12"),
+        (1, "--releases changed", "SHA-256 differs"),
+        (2, "--store store --out page", "`page` has no ending"),
+        (2, "--store store --period 2024-10", "2024-10"),
+        (2, "--releases 2024-12 --store store", "--store"),
+        (2, "--store store --shapes zips.geojson", "--shape-key"),
+    ] {
+        let out = if command.contains("--out") { "" } else { "--out page.html" };
+        let outcome = context.phds(&format!("report {command} {out}")).ended(code);
+        assert!(outcome.stderr.contains(message), "{command}: {}", outcome.stderr);
+        assert!(!context.path("page.html").exists(), "{command}: nothing is written");
+    }
+}
+
+#[test]
+fn zip_codes_as_a_map_of_the_departments_own_shapes() {
+    let context = two_months();
+    let table = csv_rows(&context.read("2024-12/by_zip/table.csv"));
+    let zips: Vec<&String> = table[1..].iter().map(|row| &row[0]).filter(|zip| *zip != "Unknown").take(2).collect();
+    let shape = |zip: &str, west: i32| {
+        serde_json::json!({ "type": "Feature", "properties": { "ZIP": zip }, "geometry": { "type": "Polygon",
+            "coordinates": [[[west, 30], [west + 1, 30], [west + 1, 31], [west, 31], [west, 30]]] } })
+    };
+    let shapes =
+        serde_json::json!({ "type": "FeatureCollection", "features": [shape(zips[0], -98), shape(zips[1], -97)] });
+    context.put("zips.geojson", shapes.to_string());
+    context.phds("report --store store --shapes zips.geojson --shape-key ZIP --out mapped.html").done();
+    let page = String::from_utf8(context.read("mapped.html")).unwrap();
+    assert!(page.contains("figure-by_zip-picture-map"), "a map and no bars");
+}
