@@ -58,8 +58,7 @@ fn in_words(ask: &Ask) -> String {
 pub fn evidence(typed: &cli::Evidence, settings: &Settings) -> Result<()> {
     let store = Store::open(&settings.store(typed.store.as_deref())?)?;
     let ledger = Ledger::open(&store)?;
-    let published: Vec<&Entry> =
-        ledger.entries().iter().filter(|entry| entry.audience == Audience::Public).collect();
+    let published: Vec<&Entry> = ledger.entries().iter().filter(|entry| entry.audience == Audience::Public).collect();
     let mut months: BTreeMap<ReportingPeriod, Vec<&Entry>> = BTreeMap::new();
     for entry in &published {
         months.entry(entry.reporting_period).or_default().push(entry);

@@ -71,7 +71,9 @@ impl Row {
     /// The row of a share.
     pub(super) fn of(cell: &Cell) -> Self {
         let counts = match cell.values() {
-            Some([Some(Number::Count(numerator)), Some(Number::Count(denominator)), ..]) => Some((*numerator, *denominator)),
+            Some([Some(Number::Count(numerator)), Some(Number::Count(denominator)), ..]) => {
+                Some((*numerator, *denominator))
+            }
             Some(_) => None,
             // Nobody is there, and everybody sees it.
             None if cell.status == super::Status::NotApplicable => Some((0, 0)),

@@ -47,7 +47,8 @@ impl std::fmt::Debug for Control<'_> {
 impl<'a> Control<'a> {
     /// For the staff: the tables of `questions` are held to each other.
     pub fn internal(policy: &'a Policy, questions: &[Question<'_>]) -> Result<Self> {
-        let tables = questions.iter().map(|question| question.denominators().len() * question.attributions().len().max(1));
+        let tables =
+            questions.iter().map(|question| question.denominators().len() * question.attributions().len().max(1));
         Ok(Self {
             policy,
             audience: Audience::Internal,
@@ -203,14 +204,17 @@ impl<'a> Control<'a> {
             let yes = clients.iter().filter(|(_, yes)| *yes).count() as u64;
             shares.get(labels).is_some_and(|share| (share.clients, share.numerator) == (clients.len() as u64, yes))
         });
-        if same { Ok(()) } else { Err(crate::error::Error::internal("the clients that are listed are not those counted")) }
+        if same {
+            Ok(())
+        } else {
+            Err(crate::error::Error::internal("the clients that are listed are not those counted"))
+        }
     }
 }
 
 fn notes(reasons: &BTreeSet<Reason>) -> Vec<BesideNote> {
-    let notes = reasons.iter().map(|reason| BesideNote {
-        release_id: reason.release.clone(),
-        otherwise: reason.rule.sentence().to_owned(),
-    });
+    let notes = reasons
+        .iter()
+        .map(|reason| BesideNote { release_id: reason.release.clone(), otherwise: reason.rule.sentence().to_owned() });
     notes.collect()
 }

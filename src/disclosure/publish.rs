@@ -15,7 +15,10 @@ pub(super) fn may_be_published(question: &Question<'_>, policy: &Policy) -> Resu
     let indicator = question.indicator();
     if matches!(indicator, Indicator::Doses | Indicator::Curve | Indicator::Missing) {
         return refused(
-            &format!("`{}` is not for the public: its rows are not audited together with other tables", indicator.name()),
+            &format!(
+                "`{}` is not for the public: its rows are not audited together with other tables",
+                indicator.name()
+            ),
             "publish shares of clients: coverage, late, on-time, dropout, potential, missed, one-visit",
         );
     }
@@ -60,7 +63,9 @@ pub(super) fn withhold_alike(cells: &mut [Cell], shares: &BTreeMap<Vec<String>, 
 pub(super) fn nothing_is_left(beside: &[BesideNote]) -> Error {
     let because: Vec<_> = beside.iter().filter(|note| !note.release_id.is_empty()).collect();
     let error = match because.as_slice() {
-        [] => Error::refused("no row of this table can be published: with its total, its shown rows would tell small counts"),
+        [] => Error::refused(
+            "no row of this table can be published: with its total, its shown rows would tell small counts",
+        ),
         notes => {
             let each = notes.iter().map(|note| format!("{} (release {})", note.otherwise, note.release_id));
             let each: Vec<_> = each.take(3).collect();

@@ -84,11 +84,8 @@ fn sums<'a>(
             _ => labels.last().cloned(),
         });
         let sum = sums.entry(key).or_default();
-        sum.numbers = if sum.rows.is_empty() {
-            numbers
-        } else {
-            sum.numbers.zip(numbers).map(|((n, d), (m, e))| (n + m, d + e))
-        };
+        sum.numbers =
+            if sum.rows.is_empty() { numbers } else { sum.numbers.zip(numbers).map(|((n, d), (m, e))| (n + m, d + e)) };
         sum.rows.push(at);
     }
     sums

@@ -171,7 +171,8 @@ impl<'a> Question<'a> {
     pub fn normalized(&self) -> Ask {
         let mut ask = Ask::of(self.indicator);
         let id = |at: Option<usize>| at.map(|at| self.measure_at(at).id.clone());
-        (ask.measure, ask.to) = if self.from.is_some() { (id(self.from), id(self.measure)) } else { (id(self.measure), None) };
+        (ask.measure, ask.to) =
+            if self.from.is_some() { (id(self.from), id(self.measure)) } else { (id(self.measure), None) };
         ask.by = self.by().map(|dimension| dimension.id.clone()).collect();
         let filter = |(dimension, labels): (&Dimension, &[String])| {
             let mut values = labels.to_vec();

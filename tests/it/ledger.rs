@@ -29,7 +29,8 @@ fn what_is_tried_is_not_noted_and_what_is_published_is_noted_once() {
     assert!(first.contains(",public\n") && !first.contains(",internal\n"));
     context.phds(&format!("{ASK} --by region")).done();
     let listed: Value = serde_json::from_slice(&context.phds("ledger --store store --json").done().stdout).unwrap();
-    let audiences: Vec<_> = listed.as_array().unwrap().iter().map(|entry| entry["audience"].as_str().unwrap()).collect();
+    let audiences: Vec<_> =
+        listed.as_array().unwrap().iter().map(|entry| entry["audience"].as_str().unwrap()).collect();
     assert_eq!(audiences, ["public", "internal"]);
     assert!(listed[0].get("rows").is_none(), "counts are for the audit alone");
     let kept = context.json("store/ledger/000001.json");
@@ -67,7 +68,10 @@ fn the_evidence_names_the_rules_and_no_count() {
     context.phds("evidence --store store --out evidence.md").done();
     let written = std::fs::read_to_string(context.path("evidence.md")).unwrap();
     assert!(written.contains("| 1 | 2024-12 | ") && written.contains("The chain of entries is whole."), "{written}");
-    assert!(written.contains("The counts of 1 of 1 published tables are those of the month in the store."), "{written}");
+    assert!(
+        written.contains("The counts of 1 of 1 published tables are those of the month in the store."),
+        "{written}"
+    );
     for row in context.json("store/ledger/000001.json")["rows"].as_array().unwrap() {
         if let Some(count) = row["numerator"].as_u64().filter(|count| *count > 250) {
             assert!(!written.contains(&count.to_string()), "{count}");

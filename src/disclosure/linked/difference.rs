@@ -113,10 +113,10 @@ impl Linked {
     /// All clients of the new table less its shown rows.
     fn total(&self, new: &Table, hide: &mut Vec<(usize, Reason)>) {
         let rows = 0..new.shown.len();
-        let whole = rows.clone().map(|row| self.counts(new, row)).fold(Counts::default(), |sum, row| Counts {
-            clients: sum.clients + row.clients,
-            yes: sum.yes + row.yes,
-        });
+        let whole = rows
+            .clone()
+            .map(|row| self.counts(new, row))
+            .fold(Counts::default(), |sum, row| Counts { clients: sum.clients + row.clients, yes: sum.yes + row.yes });
         let shown: Vec<_> = rows.filter(|row| new.shown[*row]).collect();
         if self.tells(whole, shown.iter().map(|row| self.counts(new, *row)), new.of_people) {
             let smallest = shown.into_iter().min_by_key(|row| self.counts(new, *row).clients);
@@ -147,8 +147,6 @@ impl Linked {
 
 /// The rows that are chosen and inside of a container: a row, or, behind the last one, all of them.
 fn rows_inside(within: &[u32], container: usize, containers: usize, chosen: &[bool]) -> Vec<usize> {
-    let is_inside = |around: u32| {
-        around != NONE && (container == containers || around as usize == container)
-    };
+    let is_inside = |around: u32| around != NONE && (container == containers || around as usize == container);
     (0..chosen.len()).filter(|row| chosen[*row] && is_inside(within[*row])).collect()
 }

@@ -14,10 +14,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hashbrown::HashMap;
-
-
-use super::grouping::{Answers, Grouping, NONE};
+use super::grouping::{Answers, Grouping, NONE, Numbers};
 use super::{Follows, Linked, Reason, Table};
 
 /// Sorts of clients: no shown row tells those of one sort apart.
@@ -57,16 +54,13 @@ impl<'a> Sorting<'a> {
 
     /// Tells clients apart by a mark; what is known belongs to the mark.
     fn by(&mut self, mark: impl Fn(u32) -> (u32, Known)) {
-        let mut sorts: HashMap<(u32, u32), u32> = HashMap::new();
+        let mut sorts: Numbers<(u32, u32), u32> = Numbers::default();
         let mut all = Vec::new();
         for (sort, client) in self.of.iter_mut().zip(self.clients) {
             let (mark, known) = mark(*client);
             let before = self.known[*sort as usize];
             *sort = *sorts.entry((*sort, mark)).or_insert_with(|| {
-                all.push(Known {
-                    is_seen: known.is_seen || before.is_seen,
-                    is_tied: known.is_tied || before.is_tied,
-                });
+                all.push(Known { is_seen: known.is_seen || before.is_seen, is_tied: known.is_tied || before.is_tied });
                 u32::try_from(all.len() - 1).unwrap_or(u32::MAX)
             });
         }
@@ -142,11 +136,11 @@ pub(super) struct Spans {
 
 /// Clients by their sort, and by the row of a table in which they are.
 struct Crowd {
-    all: HashMap<u32, Size>,
+    all: Numbers<u32, Size>,
     rows: BTreeMap<(usize, u32), Size>,
     sorts: BTreeMap<(u32, usize), Size>,
     /// Of each sort, the rows in which its clients are.
-    places: HashMap<u32, Places>,
+    places: Numbers<u32, Places>,
 }
 
 /// Rows in which clients of a sort are.
@@ -164,7 +158,7 @@ impl Crowd {
     /// The clients of a table; of rows, those that are `wanted`.
     fn of(sorts: &Sorts, grouping: &Grouping, counted: &Answers, wanted: impl Fn(u32) -> bool) -> Self {
         let mut crowd =
-            Self { all: HashMap::new(), rows: BTreeMap::new(), sorts: BTreeMap::new(), places: HashMap::new() };
+            Self { all: Numbers::default(), rows: BTreeMap::new(), sorts: BTreeMap::new(), places: Numbers::default() };
         for (client, sort) in &sorts.of {
             let (row, yes) = (grouping.row(*client), counted.get(*client));
             crowd.all.entry(*sort).or_default().add(yes);
@@ -249,7 +243,8 @@ impl Linked {
     pub(super) fn narrow(&self) -> Vec<(usize, Reason)> {
         let mut hide: BTreeMap<usize, Reason> = BTreeMap::new();
         let Some(newest) = self.tables.len().checked_sub(1) else { return Vec::new() };
-        let told_anew = self.is_told(self.tables[newest].grouping, newest + 1) != self.is_told(self.tables[newest].grouping, newest);
+        let told_anew = self.is_told(self.tables[newest].grouping, newest + 1)
+            != self.is_told(self.tables[newest].grouping, newest);
         let new = self.tables[newest].answers;
         let touched = |outcome: usize| told_anew || outcome == new || self.are_tied(outcome, new);
         self.each_with_withheld_rows(touched, |at, answers, places| {
@@ -265,16 +260,19 @@ impl Linked {
     /// How many values the numerators of all withheld rows could have, at least.
     pub(in super::super) fn widths(&self) -> Vec<u64> {
         let mut widths = Vec::new();
-        self.each_with_withheld_rows(|_| true, |at, answers, places| {
-            widths.extend(self.spans(at, answers, places).iter().map(|(_, spans)| spans.numerator.values()));
-        });
+        self.each_with_withheld_rows(
+            |_| true,
+            |at, answers, places| {
+                widths.extend(self.spans(at, answers, places).iter().map(|(_, spans)| spans.numerator.values()));
+            },
+        );
         widths
     }
 
     /// Goes through the tables with withheld rows of those indicators that are wanted, with the sorts of clients who could
     /// exchange answers and places.
     fn each_with_withheld_rows(&self, wanted: impl Fn(usize) -> bool, mut look: impl FnMut(usize, &Sorts, &Sorts)) {
-        let mut places: HashMap<usize, Sorts> = HashMap::new();
+        let mut places: Numbers<usize, Sorts> = Numbers::default();
         let outcomes: BTreeSet<usize> = self.tables.iter().map(|table| table.answers).collect();
         for outcome in outcomes.into_iter().filter(|outcome| wanted(*outcome)) {
             let of_outcome = || (0..self.tables.len()).filter(move |at| self.tables[*at].answers == outcome);
@@ -453,7 +451,7 @@ impl Linked {
         let slack = |row: usize| self.slack(grouping.sizes[row], table.numerators[row]);
         let (falls, rises) = slack(row);
         let reach = |limit: u64, mine: fn(Size) -> u64, theirs: fn(Size) -> u64, theirs_may: fn((u64, u64)) -> u64| {
-            let mut left: HashMap<usize, u64> = HashMap::new();
+            let mut left: Numbers<usize, u64> = Numbers::default();
             let mut moved = 0;
             for (sort, own) in crowd.of_row(row) {
                 let mut mine = mine(own).min(limit - moved);
@@ -485,7 +483,7 @@ impl Linked {
         let grouping = &self.groupings[self.tables[at].grouping];
         let mut shown: Vec<usize> = (0..new.shown.len()).filter(|row| new.shown[*row]).collect();
         shown.sort_by_key(|row| (rows.sizes[*row], *row));
-        let order: HashMap<u32, usize> = shown.iter().filter_map(|row| u32::try_from(*row).ok()).zip(0..).collect();
+        let order: Numbers<u32, usize> = shown.iter().filter_map(|row| u32::try_from(*row).ok()).zip(0..).collect();
         let mut waiting: Vec<Vec<u32>> = Vec::new();
         for row in narrow {
             let mut chosen = vec![false; grouping.sizes.len()];
@@ -509,8 +507,9 @@ impl Linked {
                 from += 1;
             }
             let both = sorted(rows.clients_in(&chosen).into_iter().chain(waiting.iter().flatten().copied()).collect());
-            let sorts = [self.sorts_of_answers(self.tables[at].answers, &both, newest), self.sorts_of_places(&both, newest)];
-            let mut smallest: HashMap<(usize, u32), usize> = HashMap::new();
+            let sorts =
+                [self.sorts_of_answers(self.tables[at].answers, &both, newest), self.sorts_of_places(&both, newest)];
+            let mut smallest: Numbers<(usize, u32), usize> = Numbers::default();
             for (which, sorts) in sorts.iter().enumerate() {
                 for (client, sort) in &sorts.of {
                     let row = rows.row(*client);

@@ -1,8 +1,43 @@
 //! Which client is in which row, and what is said of whom.
 
-use hashbrown::HashMap;
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::query::Trait;
+
+/// Maps of numbers that this program has made: nobody chooses them, so any hash will do.
+pub(super) type Numbers<K, V> = HashMap<K, V, BuildHasherDefault<Mixer>>;
+
+/// Mixes whole numbers by multiplication.
+#[derive(Default)]
+pub(super) struct Mixer(u64);
+
+impl Hasher for Mixer {
+    fn finish(&self) -> u64 {
+        self.0 ^ (self.0 >> 29)
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        // The golden ratio, as Knuth's multiplicative hashing has it (TAOCP 3, 6.4).
+        self.0 = (self.0.rotate_left(23) ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        self.write_u64(u64::from(number));
+    }
+
+    fn write_i64(&mut self, number: i64) {
+        self.write_u64(number.cast_unsigned());
+    }
+
+    fn write_usize(&mut self, number: usize) {
+        self.write_u64(number as u64);
+    }
+}
 
 /// In no row.
 pub(super) const NONE: u32 = u32::MAX;

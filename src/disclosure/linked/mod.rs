@@ -24,19 +24,16 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-use hashbrown::HashMap;
-
-
 use super::table::Rule;
 use crate::query::Members;
-use grouping::{Answers, Grouping};
+use grouping::{Answers, Grouping, Numbers};
 
 /// Tables that were admitted, and the clients in them.
 pub(super) struct Linked {
     rule: Rule,
     /// Whether all clients together are known, from this program or from elsewhere.
     totals_are_known: bool,
-    clients: HashMap<i64, u32>,
+    clients: Numbers<i64, u32>,
     groupings: Vec<Grouping>,
     answers: Vec<Answers>,
     tables: Vec<Table>,
@@ -96,7 +93,7 @@ impl Linked {
         Self {
             rule,
             totals_are_known,
-            clients: HashMap::new(),
+            clients: Numbers::default(),
             groupings: Vec::new(),
             answers: Vec::new(),
             tables: Vec::new(),
@@ -183,8 +180,9 @@ impl Linked {
     /// The newest table shows no more than an earlier one of the same rows and the same indicator.
     fn repeat(&mut self) {
         let Some((new, earlier)) = self.tables.split_last_mut() else { return };
-        let is_same =
-            |table: &&Table| (table.grouping, table.answers, table.of_people) == (new.grouping, new.answers, new.of_people);
+        let is_same = |table: &&Table| {
+            (table.grouping, table.answers, table.of_people) == (new.grouping, new.answers, new.of_people)
+        };
         if let Some(table) = earlier.iter().find(is_same) {
             new.shown.iter_mut().zip(&table.shown).for_each(|(new, earlier)| *new &= earlier);
         }

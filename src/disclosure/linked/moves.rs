@@ -45,11 +45,7 @@ impl Linked {
                 .iter()
                 .enumerate()
                 .filter(|(at, _)| self.tables.iter().any(|table| table.grouping == *at))
-                .map(|(at, grouping)| Place {
-                    grouping,
-                    known: self.is_told(at, until),
-                    left: grouping.sizes.clone(),
-                })
+                .map(|(at, grouping)| Place { grouping, known: self.is_told(at, until), left: grouping.sizes.clone() })
                 .collect();
             let mut moved = Moved::default();
             for client in from {

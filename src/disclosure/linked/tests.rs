@@ -68,7 +68,8 @@ fn by_county(people: &[Client]) -> Members {
 #[test]
 fn of_all_less_a_part_few_are_left() {
     // In Hays, 3 of 60 are boys: all, and then the girls alone, would tell of them.
-    let people = people(&[("Bell", "F", 40, 20, 0), ("Bell", "M", 40, 20, 0), ("Hays", "F", 57, 30, 0), ("Hays", "M", 3, 0, 0)]);
+    let people =
+        people(&[("Bell", "F", 40, 20, 0), ("Bell", "M", 40, 20, 0), ("Hays", "F", 57, 30, 0), ("Hays", "M", 3, 0, 0)]);
     let girls = table(&people, |client| client.sex == "F", |client| vec![client.county], |client| client.first);
     for totals in [false, true] {
         let mut linked = Linked::new(RULE, totals);
@@ -89,7 +90,8 @@ fn of_all_less_a_part_few_are_left() {
 #[test]
 fn the_numerators_of_a_difference_are_counts_too() {
     // Of the 20 boys of Hays, 2 are complete; of the 20 of Bell 8.
-    let people = people(&[("Bell", "F", 40, 20, 0), ("Bell", "M", 20, 8, 0), ("Hays", "F", 40, 20, 0), ("Hays", "M", 20, 2, 0)]);
+    let people =
+        people(&[("Bell", "F", 40, 20, 0), ("Bell", "M", 20, 8, 0), ("Hays", "F", 40, 20, 0), ("Hays", "M", 20, 2, 0)]);
     let girls = table(&people, |client| client.sex == "F", |client| vec![client.county], |client| client.first);
     let mut linked = Linked::new(RULE, false);
     admit(&mut linked, "all", "x", &by_county(&people));
@@ -102,7 +104,12 @@ fn the_numerators_of_a_difference_are_counts_too() {
 
 #[test]
 fn where_all_are_known_a_withheld_row_is_not_alone() {
-    let people = people(&[("Bell", "F", 40, 20, 0), ("Hays", "F", 30, 15, 0), ("Ward", "F", 60, 30, 0), ("Loving", "F", 4, 2, 0)]);
+    let people = people(&[
+        ("Bell", "F", 40, 20, 0),
+        ("Hays", "F", 30, 15, 0),
+        ("Ward", "F", 60, 30, 0),
+        ("Loving", "F", 4, 2, 0),
+    ]);
     let mut linked = Linked::new(RULE, false);
     assert_eq!(admit(&mut linked, "counties", "x", &by_county(&people)).0, "Bell Hays Ward");
     // With the total, Loving would follow; the smallest other one goes with it.
@@ -143,7 +150,12 @@ fn two_indicators_of_which_one_needs_the_other_tell_of_those_between() {
 
 #[test]
 fn the_same_rows_are_withheld_when_asked_again() {
-    let people = people(&[("Bell", "F", 40, 20, 0), ("Hays", "F", 30, 15, 0), ("Ward", "F", 60, 30, 0), ("Loving", "F", 4, 2, 0)]);
+    let people = people(&[
+        ("Bell", "F", 40, 20, 0),
+        ("Hays", "F", 30, 15, 0),
+        ("Ward", "F", 60, 30, 0),
+        ("Loving", "F", 4, 2, 0),
+    ]);
     let mut linked = Linked::new(RULE, true);
     let first = admit(&mut linked, "a", "x", &by_county(&people));
     assert_eq!(admit(&mut linked, "b", "x", &by_county(&people)).0, first.0);
