@@ -549,6 +549,11 @@ pub struct Protect {
     /// What makes a table of the columns.
     #[command(flatten)]
     pub columns: TableColumns,
+    /// Give every cell a number, in place of suppressing: a multiple of BASE next to its count, the totals still sums; 0
+    /// stands for 0 to BASE - 1 [default BASE: 5]
+    #[arg(long, value_name = "BASE", num_args = 0..=1, default_missing_value = "5", conflicts_with = "k")]
+    #[arg(value_parser = clap::value_parser!(u64).range(3..=100))]
+    pub round: Option<u64>,
     /// The file to write: the dimensions, the count (empty where suppressed) and a status
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,

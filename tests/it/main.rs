@@ -53,6 +53,8 @@ mod protect;
 mod query;
 /// Kills, stops, full disks and months of a shape that nobody expects: the last good state stays, memory is bounded.
 mod robust;
+/// `phds protect --round`: every cell has a number, all totals are sums, and no count can be told.
+mod rounding;
 /// Tiny tables for every rule of the check: which line breaks which rule.
 mod rules;
 /// The SFTP client against a real server in this process.

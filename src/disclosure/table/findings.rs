@@ -48,6 +48,8 @@ pub struct Findings {
     pub w: u64,
     /// Version of the policy.
     pub policy: String,
+    /// Whether there was any total. Without one nothing can be derived, which does not mean that the tables are safe.
+    pub has_totals: bool,
     /// How many cells came to which verdict.
     pub tally: Tally,
     /// The suppressed cells, in the order of their labels.
@@ -56,7 +58,7 @@ pub struct Findings {
 
 impl Findings {
     /// Puts findings into words.
-    pub fn of(cube: &Cube, findings: &[Finding], rule: Rule, policy: String, total: &str) -> Self {
+    pub fn of(cube: &Cube, findings: &[Finding], rule: Rule, policy: String, total: &str, has_totals: bool) -> Self {
         let mut tally = Tally::default();
         let ends = |interval: Interval| [Some(interval.low), interval.high];
         let cell = |finding: &Finding| {
@@ -77,7 +79,7 @@ impl Findings {
             }
         };
         let cells = findings.iter().map(cell).collect();
-        Self { schema_version: 1, k: rule.k, w: rule.w, policy, tally, cells }
+        Self { schema_version: 1, k: rule.k, w: rule.w, policy, has_totals, tally, cells }
     }
 
     /// The refusal that an audit with cells that can be told ends in.

@@ -21,6 +21,8 @@ pub struct Columns {
 
 /// The column that is added to a protected table.
 const STATUS: &str = "status";
+/// What it says of every cell of a rounded table.
+const ROUNDED: &str = "rounded";
 
 /// What stands for a suppressed count in tables made elsewhere.
 const SUPPRESSED: [&str; 4] = ["", "*", "NA", "suppressed"];
@@ -42,6 +44,8 @@ struct Sheet {
     /// For each dimension the number of its column; nothing where the file has none and so is a total in it.
     by: Vec<Option<usize>>,
     rows: Vec<Row>,
+    /// Whether its numbers are multiples of a base and no counts.
+    is_rounded: bool,
 }
 
 impl Sheet {
@@ -66,6 +70,8 @@ impl Sheet {
         if by.iter().all(Option::is_none) {
             return Err(no_column(path, &columns.by[0]).hint(has));
         }
+        let status = header.iter().position(|name| name == STATUS);
+        let mut is_rounded = false;
         let mut rows = Vec::new();
         for record in reader.records() {
             let record = record.map_err(|error| unreadable(path, &error))?;
@@ -79,6 +85,7 @@ impl Sheet {
                 }
                 labels.push(label);
             }
+            is_rounded |= status.is_some_and(|at| record[at] == *ROUNDED);
             rows.push(Row { line, labels, count: record[count].trim().to_owned() });
             if rows.len() > MOST_CELLS {
                 return Err(Error::refused(format!("`{}` has more than {MOST_CELLS} rows", path.display()))
@@ -89,7 +96,7 @@ impl Sheet {
             return Err(Error::refused(format!("`{}` has no row below its header", path.display()))
                 .hint("a table has a row for each cell"));
         }
-        Ok(Self { path: path.to_owned(), header, by, rows })
+        Ok(Self { path: path.to_owned(), header, by, rows, is_rounded })
     }
 
     fn wrong(&self, row: &Row, what: &str) -> Error {
@@ -193,6 +200,10 @@ impl Counts {
     /// Reads a table and holds its totals to its counts; without any total, all are computed.
     pub fn read(path: &Path, columns: &Columns) -> Result<Self> {
         let sheet = Sheet::read(path, columns)?;
+        if sheet.is_rounded {
+            return Err(Error::refused(format!("the numbers of `{}` are rounded", path.display()))
+                .hint("protect the table with its true counts"));
+        }
         if let Some(at) = sheet.by.iter().position(Option::is_none) {
             let has = format!("it has: {}", sheet.header.join(", "));
             return Err(no_column(path, &columns.by[at]).hint(has));
@@ -259,18 +270,29 @@ impl Counts {
     /// The protected table as CSV: the dimensions, the count (empty where suppressed) and the status. All suppressed
     /// cells look alike.
     pub fn render(&self, marks: &[Mark]) -> Result<Vec<u8>> {
+        self.write(|cell| match (marks[cell], self.counts[cell]) {
+            (Mark::Shown, 0) => ("0".to_owned(), "zero"),
+            (Mark::Shown, count) => (count.to_string(), "shown"),
+            _ => (String::new(), "suppressed"),
+        })
+    }
+
+    /// The rounded table as CSV. All cells look alike: a multiple that stayed what it was cannot be told from the others,
+    /// nor a 0 that was one.
+    pub fn render_rounded(&self, rounded: &[u64]) -> Result<Vec<u8>> {
+        self.write(|cell| (rounded[cell].to_string(), ROUNDED))
+    }
+
+    /// `cell` gives the number and the status of each.
+    fn write(&self, cell: impl Fn(usize) -> (String, &'static str)) -> Result<Vec<u8>> {
         let failed = |_| Error::internal("a protected table has no CSV form");
         let mut writer = csv::Writer::from_writer(Vec::new());
         writer.write_record(self.header.iter().map(String::as_str).chain([STATUS])).map_err(failed)?;
-        for cell in self.order.iter().copied() {
-            let (count, status) = match (marks[cell], self.counts[cell]) {
-                (Mark::Shown, 0) => ("0".to_owned(), "zero"),
-                (Mark::Shown, count) => (count.to_string(), "shown"),
-                _ => (String::new(), "suppressed"),
-            };
+        for at in self.order.iter().copied() {
+            let (count, status) = cell(at);
             let value = |name: &String| {
-                let at = self.cube.dimensions().iter().position(|dimension| dimension.name == *name);
-                at.map_or(count.as_str(), |at| self.cube.label(cell, at).unwrap_or(&self.columns.total)).to_owned()
+                let dimension = self.cube.dimensions().iter().position(|dimension| dimension.name == *name);
+                dimension.map_or(count.as_str(), |by| self.cube.label(at, by).unwrap_or(&self.columns.total)).to_owned()
             };
             writer.write_record(self.header.iter().map(value).chain([status.to_owned()])).map_err(failed)?;
         }
@@ -287,6 +309,8 @@ pub struct Published {
     pub seen: Vec<Seen>,
     /// The cells that one of them suppresses.
     pub suppressed: Vec<usize>,
+    /// Whether one of them has a total.
+    pub has_totals: bool,
 }
 
 impl Published {
@@ -297,6 +321,11 @@ impl Published {
         if let Some(at) = (0..columns.by.len()).find(|at| sheets.iter().all(|sheet| sheet.by[*at].is_none())) {
             let has = format!("it has: {}", sheets[0].header.join(", "));
             return Err(no_column(&sheets[0].path, &columns.by[at]).hint(has));
+        }
+        if let Some(sheet) = sheets.iter().find(|sheet| sheet.is_rounded) {
+            let path = sheet.path.display();
+            return Err(Error::refused(format!("the numbers of `{path}` are rounded, and none of them is suppressed"))
+                .hint("an audit is for tables with suppressed counts; a rounded one needs none"));
         }
         let cube = shape(&sheets, columns)?;
         let mut seen: Vec<Option<(Seen, usize, u64)>> = vec![None; cube.len()];
@@ -337,7 +366,8 @@ impl Published {
             None if suppressed.contains(&cell) => Seen::Missing,
             None => Seen::Unpublished,
         });
-        Ok(Self { seen: seen.collect(), suppressed: suppressed.into_iter().collect(), cube })
+        let has_totals = kinds.iter().any(|kind| kind.contains(&true));
+        Ok(Self { seen: seen.collect(), suppressed: suppressed.into_iter().collect(), has_totals, cube })
     }
 
     fn value(text: &str) -> std::result::Result<Seen, String> {

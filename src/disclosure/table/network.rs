@@ -57,11 +57,7 @@ impl Network {
     /// A table between bounds, as the counts of its cells, from counts that do not add up yet; nothing where there is
     /// none. `room` says by how much a cell may change from where it is.
     pub fn balance(&self, counts: &mut [u64], room: impl Fn(usize, u64, bool) -> u64) -> bool {
-        let mut excess = vec![0_i128; self.all.len()];
-        for (cell, (from, to)) in self.ends.iter().enumerate() {
-            excess[*from] -= i128::from(counts[cell]);
-            excess[*to] += i128::from(counts[cell]);
-        }
+        let mut excess = self.excess(counts);
         while let Some(start) = excess.iter().position(|excess| *excess > 0) {
             let mut came: Vec<Option<(usize, usize, bool)>> = vec![None; self.all.len()];
             let mut queue = std::collections::VecDeque::from([start]);
@@ -96,6 +92,65 @@ impl Network {
             excess[end] += i128::from(most);
         }
         true
+    }
+
+    /// The cheapest table within one step of each cell from counts that do not add up yet; `false` where there is none.
+    /// `step` gives the price of a cell's step up or down from a count, or nothing where it has none; the first steps
+    /// cost 0 or more, and the way back costs as much less.
+    ///
+    /// Shortest paths from what is too much to what is too little, by Dijkstra's method with potentials (J. Edmonds and
+    /// R. M. Karp, J. ACM 19:2, 1972).
+    pub fn balance_cheaply(&self, counts: &mut [u64], step: impl Fn(usize, u64, bool) -> Option<i64>) -> bool {
+        let mut excess = self.excess(counts);
+        let mut potential = vec![0_i64; self.all.len()];
+        while let Some(start) = excess.iter().position(|excess| *excess > 0) {
+            let mut best = vec![i64::MAX; self.all.len()];
+            let mut came: Vec<Option<(usize, usize, bool)>> = vec![None; self.all.len()];
+            let mut queue = BinaryHeap::from([Reverse((0_i64, start))]);
+            best[start] = 0;
+            let mut end = None;
+            while let Some(Reverse((cost, node))) = queue.pop() {
+                if cost > best[node] {
+                    continue;
+                }
+                if excess[node] < 0 {
+                    end = Some((node, cost));
+                    break;
+                }
+                for cell in &self.all[node] {
+                    let (to, up) = self.across(*cell, node);
+                    let Some(price) = step(*cell, counts[*cell], up) else { continue };
+                    let reached = cost + price + potential[node] - potential[to];
+                    if reached < best[to] {
+                        best[to] = reached;
+                        came[to] = Some((node, *cell, up));
+                        queue.push(Reverse((reached, to)));
+                    }
+                }
+            }
+            let Some((end, farthest)) = end else { return false };
+            for (potential, best) in potential.iter_mut().zip(&best) {
+                *potential += best.min(&farthest);
+            }
+            let mut node = end;
+            while let Some((before, cell, up)) = came[node] {
+                counts[cell] = if up { counts[cell] + 1 } else { counts[cell] - 1 };
+                node = before;
+            }
+            excess[start] -= 1;
+            excess[end] += 1;
+        }
+        true
+    }
+
+    /// Node → what flows into it more than out of it.
+    fn excess(&self, counts: &[u64]) -> Vec<i128> {
+        let mut excess = vec![0_i128; self.all.len()];
+        for (cell, (from, to)) in self.ends.iter().enumerate() {
+            excess[*from] -= i128::from(counts[cell]);
+            excess[*to] += i128::from(counts[cell]);
+        }
+        excess
     }
 
     /// Over a cell from a node: the node behind it, and whether the cell grows by that.
