@@ -574,6 +574,9 @@ pub struct Audit {
     pub json: bool,
 }
 
+/// Columns that are levels of one dimension, the finest first.
+pub type Levels = Vec<String>;
+
 /// What makes a table of the columns of a file.
 #[derive(Debug, Args)]
 pub struct TableColumns {
@@ -583,6 +586,10 @@ pub struct TableColumns {
     /// The column of the counts of persons
     #[arg(long, value_name = "COL")]
     pub count: String,
+    /// Dimensions that are levels of one, the finest first: `zip:county` where counties are sums of ZIP codes, each ZIP code
+    /// below its county; may be given several times
+    #[arg(long, value_name = "FINE:COARSE", value_parser = parse_levels)]
+    pub within: Vec<Levels>,
     /// The label of totals
     #[arg(long, value_name = "LABEL", default_value = "Total")]
     pub total: String,
@@ -745,6 +752,14 @@ fn parse_field(text: &str) -> Result<(String, String), Error> {
     split
         .filter(|(header, name)| !header.is_empty() && !name.is_empty())
         .ok_or_else(|| Error::usage("write HEADER=FIELD, for example 'BIRTH DT=birth_date' or 'SCHOOL=new'"))
+}
+
+fn parse_levels(text: &str) -> Result<Levels, Error> {
+    let levels: Levels = text.split(':').map(|level| level.trim().to_owned()).collect();
+    if levels.len() < 2 || levels.iter().any(String::is_empty) {
+        return Err(Error::usage("write FINE:COARSE, for example zip:county, or zip:county:region"));
+    }
+    Ok(levels)
 }
 
 fn parse_where(text: &str) -> Result<Where, Error> {

@@ -52,7 +52,8 @@ const WARNING: &str = "These numbers are for you: do not publish them with the t
 
 /// The columns as they were typed.
 pub(super) fn columns(typed: &cli::TableColumns) -> Columns {
-    Columns { by: typed.by.clone(), count: typed.count.clone(), total: typed.total.clone() }
+    let nested = typed.within.iter().map(|levels| levels.iter().rev().cloned().collect()).collect();
+    Columns { by: typed.by.clone(), count: typed.count.clone(), total: typed.total.clone(), nested }
 }
 
 fn size(table: &Counts) -> String {

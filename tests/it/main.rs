@@ -35,8 +35,12 @@ mod import;
 mod leak;
 /// Every measure at its boundaries, by hand and against a second evaluator.
 mod measures;
+/// The minimality attack: what the choice of a pattern tells somebody who has the program.
+mod minimality;
 /// `phds mirror`, `phds status` and `phds doctor`: what is copied, what is due, what stands in the way.
 mod mirror;
+/// `--within`: tables in which the labels of one dimension are sums of those of another.
+mod nested;
 /// The counts of the rules against a second author's, rule by rule and line by line.
 mod oracle;
 /// A synthetic month with planted faults: each is found at its line, and nothing else.

@@ -32,8 +32,8 @@ pub struct Cell {
     pub rule_aware: Option<[Option<u64>; 2]>,
     /// What that comes to.
     pub verdict: Verdict,
-    /// What is proved of the ends of both. In large tables of three and more dimensions, the time may end before they
-    /// are found out: then the cell is not called safe.
+    /// What is proved of the ends of both. In large tables of three and more dimensions, they are followed as far as the
+    /// policy asks, and the time may end before they are found out: then the cell is not called safe.
     pub ends: Ends,
 }
 
@@ -67,9 +67,7 @@ impl Findings {
                 Verdict::Narrow => tally.narrow += 1,
                 Verdict::Safe => tally.safe += 1,
             }
-            let key = cube.dimensions().iter().enumerate().map(|(at, dimension)| {
-                (dimension.name.clone(), cube.label(finding.cell, at).unwrap_or(total).to_owned())
-            });
+            let key = cube.key(finding.cell).map(|(name, label)| (name.to_owned(), label.unwrap_or(total).to_owned()));
             Cell {
                 key: key.collect(),
                 standard: ends(finding.standard),

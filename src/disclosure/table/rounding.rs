@@ -145,8 +145,7 @@ fn by_simplex(cube: &Cube, counts: &[u64], base: u64, end: Instant) -> Result<Op
     let mut steps: Vec<u64> = bounds.iter().map(|bounds| bounds.low).collect();
     let system = System::of(cube, &bounds);
     for part in system.parts() {
-        let found =
-            system.solve(&part, |cell| nearest(counts[cell], base), end).and_then(|mut table| table.extreme(0, true));
+        let found = system.solve(&part, |cell| nearest(counts[cell], base), end).and_then(|mut table| table.any());
         match found {
             Ok(Some(values)) => {
                 for (cell, value) in part.variables.iter().zip(values) {
