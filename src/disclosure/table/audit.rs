@@ -309,8 +309,9 @@ fn by_simplex(
     let mut found: Vec<Interval> = bounds.iter().map(|bounds| known(*bounds)).collect();
     let is_asked: BTreeSet<usize> = cells.iter().copied().collect();
     let system = System::of(cube, bounds);
+    let start = shares(cube, bounds);
     for part in system.parts() {
-        let mut simplex = match system.solve(&part, |cell| bounds[cell].low, end) {
+        let mut simplex = match system.solve(&part, |cell| start[cell], end) {
             Ok(simplex) => simplex,
             Err(Failure::Impossible(at)) => return Err(Trouble::Around(part.variables[at])),
             Err(Failure::Unknown) => continue,
@@ -338,6 +339,22 @@ fn by_simplex(
         }
     }
     Ok(cells.iter().map(|cell| found[*cell]).collect())
+}
+
+/// A table to begin with, which does not add up yet: each unknown cell has the same share in what is left of a line, the
+/// smallest of those that its lines give it.
+fn shares(cube: &Cube, bounds: &[Bounds]) -> Vec<u64> {
+    let mut start: Vec<u64> = bounds.iter().map(|bounds| bounds.high).collect();
+    for (total, at) in cube.lines().filter(|(total, _)| bounds[*total].values() == 1) {
+        let unknown = cube.parts(total, at).filter(|part| bounds[*part].values() > 1).count() as u64;
+        let low: u64 = cube.parts(total, at).map(|part| bounds[part].low).sum();
+        let share = bounds[total].low.saturating_sub(low).checked_div(unknown).unwrap_or(0);
+        for part in cube.parts(total, at) {
+            start[part] = start[part].min(bounds[part].low + share);
+        }
+    }
+    let start = start.into_iter().zip(bounds);
+    start.map(|(start, bounds)| if start >= UNBOUNDED { bounds.low } else { start }).collect()
 }
 
 /// Values of the cells of a part that have been met: in tables of it, and by boxes and transfers from these.
