@@ -317,15 +317,18 @@ fn by_simplex(
             Err(Failure::Unknown) => continue,
         };
         let mut left: BTreeSet<usize> = part.variables.iter().copied().filter(|cell| is_asked.contains(cell)).collect();
-        let mut witnesses = Witnesses::of(cube, bounds, &part.variables, (rule, reach), end);
+        let is_large = part.variables.len() > ALWAYS_EXACT;
+        let mut witnesses = is_large.then(|| Witnesses::of(cube, bounds, &part.variables, (rule, reach), end));
         let mut widen = |tables: Vec<Vec<i128>>, left: &mut BTreeSet<usize>, found: &mut [Interval]| {
-            if part.variables.len() > ALWAYS_EXACT {
-                for table in tables {
-                    witnesses.widen(&table, left, found);
+            if let Some(witnesses) = &mut witnesses {
+                for table in &tables {
+                    witnesses.widen(table, left, found);
                 }
             }
         };
-        widen(simplex.any().ok().flatten().into_iter().collect(), &mut left, &mut found);
+        if is_large {
+            widen(simplex.any().ok().flatten().into_iter().collect(), &mut left, &mut found);
+        }
         while let Some(cell) = left.pop_first() {
             let at = part.variables.binary_search(&cell).unwrap_or(0);
             match interval(&mut simplex, at, rule.w) {
