@@ -19,9 +19,10 @@ pub(super) trait Moves {
 ///
 /// A *box* takes for each dimension a second place: another label, whose cells change the other way, or the total,
 /// whose cells change the same way. All sums along a dimension are right, because the two places cancel or the
-/// total follows. Where labels are nested, the totals between the two places change with the one below them. A *transfer* takes one from an inner cell and gives it to another, and all totals that count one of
-/// the two alone follow. These are not all changes there are: what they reach is proved, what they do not reach is
-/// protected by more suppression than it may need.
+/// total follows. Where labels are nested, the totals between the two places change with the one below them. A
+/// *transfer* takes one from an inner cell and gives it to another, and all totals that count one of the two alone follow.
+/// These are not all changes there are: what they reach is proved, what they do not reach is protected by more suppression
+/// than it may need.
 #[derive(Debug)]
 pub(super) struct Boxes {
     cube: Cube,
