@@ -712,6 +712,11 @@ pub struct Protect {
     /// What makes a table of the columns.
     #[command(flatten)]
     pub columns: TableColumns,
+    /// Give every cell a number, in place of suppressing: a multiple of BASE next to its count, the totals still sums; 0
+    /// stands for 0 to BASE - 1 [default BASE: 5]
+    #[arg(long, value_name = "BASE", num_args = 0..=1, default_missing_value = "5", conflicts_with = "k")]
+    #[arg(value_parser = clap::value_parser!(u64).range(3..=100))]
+    pub round: Option<u64>,
     /// The file to write: the dimensions, the count (empty where suppressed) and a status
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
@@ -732,6 +737,9 @@ pub struct Audit {
     pub json: bool,
 }
 
+/// Columns that are levels of one dimension, the finest first.
+pub type Levels = Vec<String>;
+
 /// What makes a table of the columns of a file.
 #[derive(Debug, Args)]
 pub struct TableColumns {
@@ -741,6 +749,10 @@ pub struct TableColumns {
     /// The column of the counts of persons
     #[arg(long, value_name = "COL")]
     pub count: String,
+    /// Dimensions that are levels of one, the finest first: `zip:county` where counties are sums of ZIP codes, each ZIP code
+    /// below its county; may be given several times
+    #[arg(long, value_name = "FINE:COARSE", value_parser = parse_levels)]
+    pub within: Vec<Levels>,
     /// The label of totals
     #[arg(long, value_name = "LABEL", default_value = "Total")]
     pub total: String,
@@ -907,6 +919,14 @@ fn parse_field(text: &str) -> Result<(String, String), Error> {
     split
         .filter(|(header, name)| !header.is_empty() && !name.is_empty())
         .ok_or_else(|| Error::usage("write HEADER=FIELD, for example 'BIRTH DT=birth_date' or 'SCHOOL=new'"))
+}
+
+fn parse_levels(text: &str) -> Result<Levels, Error> {
+    let levels: Levels = text.split(':').map(|level| level.trim().to_owned()).collect();
+    if levels.len() < 2 || levels.iter().any(String::is_empty) {
+        return Err(Error::usage("write FINE:COARSE, for example zip:county, or zip:county:region"));
+    }
+    Ok(levels)
 }
 
 fn parse_where(text: &str) -> Result<Where, Error> {

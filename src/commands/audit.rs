@@ -18,9 +18,16 @@ const LIMIT: Duration = Duration::from_secs(30);
 pub fn run(typed: &cli::Audit, settings: &Settings) -> Result<()> {
     let rule = settings.policy.rule(typed.columns.k)?;
     let columns = columns(&typed.columns);
-    let Published { cube, seen, suppressed } = Published::read(&typed.files, &columns)?;
+    let Published { cube, seen, suppressed, has_totals } = Published::read(&typed.files, &columns)?;
     let found = audit(&cube, &seen, &suppressed, rule, &columns.total, LIMIT)?;
-    let findings = Findings::of(&cube, &found, rule, settings.policy.edition().version, &columns.total);
+    let findings = Findings::of(&cube, &found, rule, settings.policy.edition().version, &columns.total, has_totals);
+    if !has_totals {
+        terminal::say(&format!(
+            "there is no total (`{}`) in the tables, so nothing could be derived; that does not mean that they are safe: \
+             whoever knows a total from elsewhere may derive a count. Audit them with the totals that are known",
+            terminal::printable(&columns.total)
+        ));
+    }
     if typed.json {
         super::lookup::print_json(&json!(findings))?;
     } else {

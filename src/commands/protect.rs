@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::cli;
-use crate::disclosure::table::{Columns, Counts, Mark, Pattern, Rule, protect};
+use crate::disclosure::table::{Columns, Counts, Mark, Pattern, Rule, least_base, protect, round};
 use crate::error::{Error, Result};
 use crate::figures::grouped;
 use crate::fs;
@@ -22,8 +22,20 @@ pub fn run(typed: &cli::Protect, settings: &Settings) -> Result<()> {
         return Err(Error::usage("`--out` is the table itself").hint("name another file, so that the counts are kept"));
     }
     let table = Counts::read(&typed.file, &columns(&typed.columns))?;
-    let pattern = protect(&table.cube, &table.counts, rule, Instant::now() + LIMIT)?;
-    fs::write_whole(&typed.out, &table.render(&pattern.marks)?)?;
+    let end = Instant::now() + LIMIT;
+    let (bytes, report) = if let Some(base) = typed.round {
+        let least = least_base(rule);
+        if base < least {
+            return Err(Error::usage(format!("a base of {base} leaves a count fewer than {} values", rule.w))
+                .hint(format!("use `--round {least}` or more")));
+        }
+        let rounded = round(&table.cube, &table.counts, base, end)?;
+        (table.render_rounded(&rounded)?, told_rounded(&table, &rounded, base))
+    } else {
+        let pattern = protect(&table.cube, &table.counts, rule, end)?;
+        (table.render(&pattern.marks)?, told(&table, &pattern, rule))
+    };
+    fs::write_whole(&typed.out, &bytes)?;
     if !table.others.is_empty() {
         terminal::insist(&terminal::printable(&format!(
             "left out, because they could tell a suppressed count: {}",
@@ -31,15 +43,25 @@ pub fn run(typed: &cli::Protect, settings: &Settings) -> Result<()> {
         )));
     }
     let policy = settings.policy.edition().version;
-    terminal::print_data(terminal::printable(&told(typed, &table, &pattern, rule, &policy)).as_bytes())
+    let k = if typed.round.is_some() { String::new() } else { format!(", k = {}", rule.k) };
+    let end = format!("policy {policy}{k}, w = {}\nwritten: {}\n", rule.w, typed.out.display());
+    terminal::print_data(terminal::printable(&(size(&table) + &report + &end + WARNING)).as_bytes())
 }
+
+const WARNING: &str = "These numbers are for you: do not publish them with the table.\n";
 
 /// The columns as they were typed.
 pub(super) fn columns(typed: &cli::TableColumns) -> Columns {
-    Columns { by: typed.by.clone(), count: typed.count.clone(), total: typed.total.clone() }
+    let nested = typed.within.iter().map(|levels| levels.iter().rev().cloned().collect()).collect();
+    Columns { by: typed.by.clone(), count: typed.count.clone(), total: typed.total.clone(), nested }
 }
 
-fn told(typed: &cli::Protect, table: &Counts, pattern: &Pattern, rule: Rule, policy: &str) -> String {
+fn size(table: &Counts) -> String {
+    let computed = if table.has_totals { "" } else { ", which were computed" };
+    format!("{} with its totals{computed}\n", terminal::count(table.cube.len(), "cell"))
+}
+
+fn told(table: &Counts, pattern: &Pattern, rule: Rule) -> String {
     let Counts { cube, counts, .. } = table;
     let number = |mark: Mark| pattern.marks.iter().filter(|other| **other == mark).count();
     let shown = (0..cube.len()).filter(|cell| pattern.marks[*cell] == Mark::Shown);
@@ -47,11 +69,6 @@ fn told(typed: &cli::Protect, table: &Counts, pattern: &Pattern, rule: Rule, pol
     let persons: u64 = shown.clone().filter(|cell| cube.is_inner(*cell)).map(|cell| counts[cell]).sum();
     let all: u64 = (0..cube.len()).filter(|cell| cube.is_inner(*cell)).map(|cell| counts[cell]).sum();
     let mut text = format!(
-        "{} with its totals{}\n",
-        terminal::count(cube.len(), "cell"),
-        if table.has_totals { "" } else { ", which were computed" }
-    );
-    text += &format!(
         "  {} shown, {} zero, {} primary (1 to {}, or zeros below such a total), {} secondary\n",
         shown.count() - zeros,
         zeros,
@@ -71,14 +88,27 @@ fn told(typed: &cli::Protect, table: &Counts, pattern: &Pattern, rule: Rule, pol
     if persons == 0 && all > 0 {
         text += "  no inner count could be shown: coarser labels keep more\n";
     }
-    text += &format!(
+    text + &format!(
         "audited: every suppressed count, against {} other tables with the same shown counts and sums\n  \
          by who knows that counts are not negative: from {w} fewer (or 0) to {k} or more, where it is below {k}\n  \
          by who also knows k, the rule and which cells are primary: at least {w} values\n",
         grouped(pattern.proofs as u64),
         w = rule.w,
         k = rule.k
-    );
-    text += &format!("policy {policy}, k = {}, w = {}\nwritten: {}\n", rule.k, rule.w, typed.out.display());
-    text + "These numbers are for you: do not publish them with the table.\n"
+    )
+}
+
+fn told_rounded(table: &Counts, rounded: &[u64], base: u64) -> String {
+    let off = || rounded.iter().zip(&table.counts).map(|(number, count)| number.abs_diff(*count));
+    let nearest = off().filter(|off| 2 * off <= base).count();
+    format!(
+        "  rounded to multiples of {base}, each next to its count; the totals are sums of what is shown\n  \
+         0 stands for 0 to {last}, and any other number for up to {last} fewer or more: say so beside the table\n  \
+         {nearest} of {all} cells have the nearest multiple, {changed} differ from their counts\n\
+         audited: every number is less than {base} from its count, and every line adds up\n  \
+         by who knows the rule: at least {base} values for every count\n",
+        last = base - 1,
+        all = rounded.len(),
+        changed = off().filter(|off| *off > 0).count()
+    )
 }

@@ -373,7 +373,7 @@ pub struct StatusNote {
     pub meaning: String,
     /// SDMX `CL_OBS_STATUS` 2.1: A normal, M cannot exist, Q suppressed, U of low reliability.
     pub obs_status: String,
-    /// SDMX `CL_CONF_STATUS` 1.2: C confidential, N for internal use only.
+    /// SDMX `CL_CONF_STATUS` 1.2: C confidential, F free, N for internal use only.
     pub conf_status: String,
 }
 
@@ -389,6 +389,7 @@ impl StatusNote {
         let conf_status = match (status, audience) {
             (Status::Suppressed, _) => "C",
             (_, Audience::Internal) => "N",
+            (_, Audience::Public) => "F",
         };
         let [meaning, obs_status, conf_status] = [meaning, obs_status, conf_status].map(str::to_owned);
         Self { status, meaning, obs_status, conf_status }

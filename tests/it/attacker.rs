@@ -33,59 +33,78 @@ pub fn with_totals(sizes: &[usize], inner: &BTreeMap<Key, u64>) -> BTreeMap<Key,
 /// The values that each cell takes over all tables that somebody holds possible, or nothing where there are too many
 /// tables to try.
 pub fn values(sizes: &[usize], knowledge: &Knowledge, most: u64) -> Option<BTreeMap<Key, BTreeSet<u64>>> {
+    let mut seen = vec![BTreeSet::new(); knowledge.len()];
+    let is_whole = tables(sizes, knowledge, most, &mut |table| {
+        for (seen, value) in seen.iter_mut().zip(table) {
+            seen.insert(*value);
+        }
+    });
+    is_whole.then(|| keys(sizes).into_iter().zip(seen).collect())
+}
+
+/// Visits all tables that somebody holds possible, their counts in the order of [`keys`]; `false` where there are too
+/// many to try.
+pub fn tables(sizes: &[usize], knowledge: &Knowledge, most: u64, visit: &mut dyn FnMut(&[u64])) -> bool {
     let all = keys(sizes);
-    let inner: Vec<&Key> = all.iter().filter(|key| key.iter().all(Option::is_some)).collect();
-    let totals: Vec<&Key> = all.iter().filter(|key| key.iter().any(Option::is_none)).collect();
+    let is_inner = |key: &Key| key.iter().all(Option::is_some);
+    let sums = all.iter().map(|key| {
+        let parts = all.iter().enumerate().filter(|(_, inner)| is_inner(inner) && is_in(inner, key));
+        if is_inner(key) { Vec::new() } else { parts.map(|(at, _)| at).collect() }
+    });
+    sums_of(&sums.collect::<Vec<_>>(), &all.iter().map(|key| knowledge[key]).collect::<Vec<_>>(), most, visit)
+}
+
+/// Visits all tables between the limits of their cells. `parts` are the inner cells of each total, and nothing for an
+/// inner cell.
+pub fn sums_of(parts: &[Vec<usize>], limits: &[(u64, u64)], most: u64, visit: &mut dyn FnMut(&[u64])) -> bool {
+    let inner: Vec<usize> = (0..parts.len()).filter(|cell| parts[*cell].is_empty()).collect();
+    let totals = |cell: &usize| (0..parts.len()).filter(|total| parts[*total].contains(cell)).collect();
+    let last = |cell: usize| inner.iter().position(|inner| Some(inner) == parts[cell].iter().max());
     let mut search = Search {
-        ranges: inner.iter().map(|key| knowledge[*key]).collect(),
-        limits: totals.iter().map(|key| knowledge[*key]).collect(),
-        members: inner.iter().map(|key| (0..totals.len()).filter(|at| is_in(key, totals[*at])).collect()).collect(),
-        last: totals.iter().map(|total| (0..inner.len()).rfind(|at| is_in(inner[*at], total)).unwrap()).collect(),
-        now: vec![0; inner.len()],
-        sums: vec![0; totals.len()],
-        seen: vec![BTreeSet::new(); all.len()],
+        limits,
+        members: inner.iter().map(totals).collect(),
+        last: (0..parts.len()).map(last).collect(),
+        now: vec![0; parts.len()],
+        inner,
         left: most,
+        visit,
     };
-    search.go(0).then(|| {
-        let names = inner.iter().chain(&totals).map(|key| (*key).clone());
-        names.zip(search.seen).collect()
-    })
+    search.go(0)
 }
 
-struct Search {
-    ranges: Vec<(u64, u64)>,
-    limits: Vec<(u64, u64)>,
+struct Search<'a> {
+    limits: &'a [(u64, u64)],
+    inner: Vec<usize>,
+    /// Inner cell → the totals that count it.
     members: Vec<Vec<usize>>,
-    last: Vec<usize>,
+    /// Total → which of the inner cells is its last.
+    last: Vec<Option<usize>>,
     now: Vec<u64>,
-    sums: Vec<u64>,
-    seen: Vec<BTreeSet<u64>>,
     left: u64,
+    visit: &'a mut dyn FnMut(&[u64]),
 }
 
-impl Search {
+impl Search<'_> {
     fn go(&mut self, at: usize) -> bool {
         if self.left == 0 {
             return false;
         }
         self.left -= 1;
-        if at == self.now.len() {
-            for (seen, value) in self.seen.iter_mut().zip(self.now.iter().chain(&self.sums)) {
-                seen.insert(*value);
-            }
+        if at == self.inner.len() {
+            (self.visit)(&self.now);
             return true;
         }
-        let (low, high) = self.ranges[at];
+        let (low, high) = self.limits[self.inner[at]];
         for value in low..=high {
             for total in &self.members[at] {
-                self.sums[*total] += value;
+                self.now[*total] += value;
             }
-            self.now[at] = value;
-            let is_over = self.members[at].iter().any(|total| self.sums[*total] > self.limits[*total].1);
-            let is_under = |total: &usize| self.last[*total] == at && self.sums[*total] < self.limits[*total].0;
+            self.now[self.inner[at]] = value;
+            let is_over = self.members[at].iter().any(|total| self.now[*total] > self.limits[*total].1);
+            let is_under = |total: &usize| self.last[*total] == Some(at) && self.now[*total] < self.limits[*total].0;
             let goes_on = is_over || self.members[at].iter().any(is_under) || self.go(at + 1);
             for total in &self.members[at] {
-                self.sums[*total] -= value;
+                self.now[*total] -= value;
             }
             if !goes_on {
                 return false;

@@ -224,3 +224,16 @@ fn the_line_that_does_not_add_up_is_named() {
     context.phds("audit t.csv --by r,c --count n --k 4").ended(2);
     context.phds("audit t.csv --by r,d --count n").ended(2);
 }
+
+#[test]
+fn tables_without_a_total_are_not_called_safe() {
+    let context = TestContext::new();
+    context.put("t.csv", "s,n\nF,\nM,30\n");
+    let outcome = context.phds("audit t.csv --by s --count n --json").done();
+    let found: Value = serde_json::from_slice(&outcome.stdout).unwrap();
+    assert_eq!(found["has_totals"], json!(false));
+    assert!(outcome.stderr.contains("that does not mean that they are safe"), "{}", outcome.stderr);
+    context.put("t.csv", "s,n\nF,\nM,\nTotal,90\n");
+    let outcome = context.phds("audit t.csv --by s --count n").done();
+    assert!(!outcome.stderr.contains("no total"), "{}", outcome.stderr);
+}

@@ -36,8 +36,12 @@ mod leak;
 mod ledger;
 /// Every measure at its boundaries, by hand and against a second evaluator.
 mod measures;
+/// The minimality attack: what the choice of a pattern tells somebody who has the program.
+mod minimality;
 /// `phds mirror`, `phds status` and `phds doctor`: what is copied, what is due, what stands in the way.
 mod mirror;
+/// `--within`: tables in which the labels of one dimension are sums of those of another.
+mod nested;
 /// The counts of the rules against a second author's, rule by rule and line by line.
 mod oracle;
 /// Releases as files that other programs open, tables that fit a screen, completions that know the program.
@@ -58,6 +62,8 @@ mod protect;
 mod query;
 /// Kills, stops, full disks and months of a shape that nobody expects: the last good state stays, memory is bounded.
 mod robust;
+/// `phds protect --round`: every cell has a number, all totals are sums, and no count can be told.
+mod rounding;
 /// Tiny tables for every rule of the check: which line breaks which rule.
 mod rules;
 /// The SFTP client against a real server in this process.

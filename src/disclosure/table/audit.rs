@@ -2,18 +2,19 @@
 //!
 //! One or two dimensions are a network, where max-flow gives both ends exactly. More dimensions, and tables that are
 //! linked, are one system of sums, whose ends the simplex method finds in exact fractions and branching in whole
-//! numbers. What could not be found out to the end counts as not safe.
+//! numbers. In large systems it finds tables for all cells at once, and looks for the ends of those only that no table
+//! proves safe. What could not be found out to the end counts as not safe.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
 use super::attack::{Bounds, Rule, UNBOUNDED};
-use super::cube::Cube;
-use super::moves::Moves as _;
+use super::cube::{Cube, LEVEL};
+use super::moves::{Boxes, Moves as _};
 use super::network::Network;
-use super::simplex::{Failure, Limit, Simplex};
+use super::simplex::{Failure, Simplex};
 use super::system::System;
 use super::walk::Walk;
 use crate::error::{Error, Result};
@@ -52,6 +53,8 @@ pub struct Interval {
 pub enum Ends {
     /// Both are reached, and nothing beyond them.
     Exact,
+    /// Both are reached, and enough for the policy; whether there is more beyond them was not asked.
+    AtLeast,
     /// Nothing beyond them is reached; whether they are was not found out.
     AtMost,
 }
@@ -107,10 +110,10 @@ pub fn audit(
             _ => Bounds::ANY,
         })
         .collect();
-    let standard =
-        intervals(cube, standard, cells, rule, end())?.map_err(|trouble| inconsistent(cube, &trouble, seen, total))?;
+    let standard = intervals(cube, standard, cells, (rule, rule.k), end())?
+        .map_err(|trouble| inconsistent(cube, &trouble, seen, total))?;
     let rule_aware = match by_rule(cube, seen, rule) {
-        Some(bounds) => intervals(cube, bounds, cells, rule, end())?.ok(),
+        Some(bounds) => intervals(cube, bounds, cells, (rule, 0), end())?.ok(),
         None => None,
     };
     let finding = |(at, cell): (usize, &usize)| {
@@ -162,7 +165,7 @@ fn verdict(standard: Interval, rule_aware: Option<Interval>, rule: Rule) -> Verd
 fn inconsistent(cube: &Cube, trouble: &Trouble, seen: &[Seen], total: &str) -> Error {
     match trouble {
         Trouble::Line(cell, at) => {
-            let name = &cube.dimensions()[*at].name;
+            let name = cube.dimensions()[*at].name.replace(LEVEL, " > ");
             let shown = cube.parts(*cell, *at).filter_map(|part| match seen[part] {
                 Seen::Count(count) => Some(u128::from(count)),
                 _ => None,
@@ -186,12 +189,12 @@ fn inconsistent(cube: &Cube, trouble: &Trouble, seen: &[Seen], total: &str) -> E
     }
 }
 
-/// The interval of each of `cells` between the bounds of all.
+/// The interval of each of `cells` between the bounds of all. Enough is w values and a highest one of `reach` or more.
 fn intervals(
     cube: &Cube,
     mut bounds: Vec<Bounds>,
     cells: &[usize],
-    rule: Rule,
+    (rule, reach): (Rule, u64),
     end: Instant,
 ) -> Result<Result<Vec<Interval>, Trouble>> {
     if let Err(trouble) = narrow(cube, &mut bounds) {
@@ -199,7 +202,7 @@ fn intervals(
     }
     match Network::of(cube) {
         Some(mut network) => by_flow(cube, &mut network, &bounds, cells, rule, end),
-        None => Ok(by_simplex(cube, &bounds, cells, rule, end)),
+        None => Ok(by_simplex(cube, &bounds, cells, (rule, reach), end)),
     }
 }
 
@@ -286,12 +289,16 @@ fn around(cube: &Cube, bounds: &[Bounds], end: Instant) -> Trouble {
     Trouble::Around(found.unwrap_or(cube.len() - 1))
 }
 
-/// Both ends in a system of sums, each part of it that hangs together by itself.
+/// Up to so many unknown cells that hang together, both ends are found for all of them.
+const ALWAYS_EXACT: usize = 300;
+
+/// Both ends in a system of sums, each part of it that hangs together by itself. In a large part, one table is changed by
+/// boxes and transfers first, and only the cells for which that is not enough are left to the simplex method.
 fn by_simplex(
     cube: &Cube,
     bounds: &[Bounds],
     cells: &[usize],
-    rule: Rule,
+    (rule, reach): (Rule, u64),
     end: Instant,
 ) -> Result<Vec<Interval>, Trouble> {
     let known = |bounds: Bounds| {
@@ -302,16 +309,34 @@ fn by_simplex(
     let mut found: Vec<Interval> = bounds.iter().map(|bounds| known(*bounds)).collect();
     let is_asked: BTreeSet<usize> = cells.iter().copied().collect();
     let system = System::of(cube, bounds);
+    let start = shares(cube, bounds);
     for part in system.parts() {
-        let mut simplex = match system.solve(&part, |cell| bounds[cell].low, end) {
+        let mut simplex = match system.solve(&part, |cell| start[cell], end) {
             Ok(simplex) => simplex,
             Err(Failure::Impossible(at)) => return Err(Trouble::Around(part.variables[at])),
             Err(Failure::Unknown) => continue,
         };
-        for (at, cell) in part.variables.iter().enumerate().filter(|(_, cell)| is_asked.contains(cell)) {
+        let mut left: BTreeSet<usize> = part.variables.iter().copied().filter(|cell| is_asked.contains(cell)).collect();
+        let is_large = part.variables.len() > ALWAYS_EXACT;
+        let mut witnesses = is_large.then(|| Witnesses::of(cube, bounds, &part.variables, (rule, reach), end));
+        let mut widen = |tables: Vec<Vec<i128>>, left: &mut BTreeSet<usize>, found: &mut [Interval]| {
+            if let Some(witnesses) = &mut witnesses {
+                for table in &tables {
+                    witnesses.widen(table, left, found);
+                }
+            }
+        };
+        if is_large {
+            widen(simplex.any().ok().flatten().into_iter().collect(), &mut left, &mut found);
+        }
+        while let Some(cell) = left.pop_first() {
+            let at = part.variables.binary_search(&cell).unwrap_or(0);
             match interval(&mut simplex, at, rule.w) {
-                Ok(interval) => found[*cell] = interval,
-                Err(Failure::Impossible(_)) => return Err(Trouble::Around(*cell)),
+                Ok((interval, tables)) => {
+                    found[cell] = interval;
+                    widen(tables, &mut left, &mut found);
+                }
+                Err(Failure::Impossible(_)) => return Err(Trouble::Around(cell)),
                 Err(Failure::Unknown) => {}
             }
         }
@@ -319,14 +344,85 @@ fn by_simplex(
     Ok(cells.iter().map(|cell| found[*cell]).collect())
 }
 
+/// A table to begin with, which does not add up yet: each unknown cell has the same share in what is left of a line, the
+/// smallest of those that its lines give it.
+fn shares(cube: &Cube, bounds: &[Bounds]) -> Vec<u64> {
+    let mut start: Vec<u64> = bounds.iter().map(|bounds| bounds.high).collect();
+    for (total, at) in cube.lines().filter(|(total, _)| bounds[*total].values() == 1) {
+        let unknown = cube.parts(total, at).filter(|part| bounds[*part].values() > 1).count() as u64;
+        let low: u64 = cube.parts(total, at).map(|part| bounds[part].low).sum();
+        let share = bounds[total].low.saturating_sub(low).checked_div(unknown).unwrap_or(0);
+        for part in cube.parts(total, at) {
+            start[part] = start[part].min(bounds[part].low + share);
+        }
+    }
+    let start = start.into_iter().zip(bounds);
+    start.map(|(start, bounds)| if start >= UNBOUNDED { bounds.low } else { start }).collect()
+}
+
+/// Values of the cells of a part that have been met: in tables of it, and by boxes and transfers from these.
+struct Witnesses<'a> {
+    bounds: &'a [Bounds],
+    cells: &'a [usize],
+    rule: Rule,
+    reach: u64,
+    end: Instant,
+    moves: Boxes,
+    met: BTreeMap<usize, BTreeSet<u64>>,
+}
+
+impl<'a> Witnesses<'a> {
+    fn of(cube: &Cube, bounds: &'a [Bounds], cells: &'a [usize], (rule, reach): (Rule, u64), end: Instant) -> Self {
+        let mut moves = Boxes::of(cube);
+        for cell in cells {
+            moves.set_open(*cell, true);
+        }
+        Self { bounds, cells, rule, reach, end, moves, met: BTreeMap::new() }
+    }
+
+    /// Takes from `left` the cells for which another table brings enough.
+    fn widen(&mut self, table: &[i128], left: &mut BTreeSet<usize>, found: &mut [Interval]) {
+        let mut counts: Vec<u64> = self.bounds.iter().map(|bounds| bounds.low).collect();
+        for (cell, value) in self.cells.iter().zip(table) {
+            let Ok(value) = u64::try_from(*value) else { return };
+            counts[*cell] = value;
+        }
+        let terms = |cell: usize| self.cells.binary_search(&cell).is_ok().then(|| (self.bounds[cell], 0));
+        let others = self.rule.w.saturating_sub(1);
+        let mut walk = Walk::new(counts.clone(), self.end);
+        for cell in left.clone() {
+            let count = counts[cell];
+            let met = self.met.entry(cell).or_default();
+            let mut push = |up: bool, goal: u64| {
+                let moved = walk.push(&self.moves, &terms, cell, (up, goal), None);
+                walk.back();
+                moved
+            };
+            // When the time is over, nothing more is met.
+            let Ok(up) = push(true, others.max(self.reach.saturating_sub(count))) else { return };
+            let Ok(down) = push(false, others.saturating_sub(up)) else { return };
+            met.extend((count - down..=count + up.min(others)).chain([count + up]));
+            let (Some(low), Some(high)) = (met.first().copied(), met.last().copied()) else { continue };
+            if met.len() as u64 > others && high >= self.reach {
+                let values = self.rule.w;
+                found[cell] = Interval { low, high: Some(high), values, ends: Ends::AtLeast };
+                left.remove(&cell);
+            }
+        }
+    }
+}
+
 /// Values beside the ends that are tried one by one, where whole numbers may leave gaps.
 const TRIED: i128 = 16;
 
-fn interval(simplex: &mut Simplex, at: usize, w: u64) -> Result<Interval, Failure> {
-    let Limit::Value(low) = simplex.furthest(at, false)? else { return Err(Failure::Unknown) };
-    let (high, last) = match simplex.furthest(at, true)? {
-        Limit::Value(high) => (Some(high), high),
-        Limit::Unbounded => (None, i128::MAX),
+/// An interval, and the tables in which its ends are reached.
+fn interval(simplex: &mut Simplex, at: usize, w: u64) -> Result<(Interval, Vec<Vec<i128>>), Failure> {
+    let lowest = simplex.extreme(at, false)?.ok_or(Failure::Unknown)?;
+    let highest = simplex.extreme(at, true)?;
+    let low = lowest[at];
+    let (high, last) = match &highest {
+        Some(highest) => (Some(highest[at]), highest[at]),
+        None => (None, i128::MAX),
     };
     let mut values = if last > low { 2 } else { 1 };
     let mut value = low + 1;
@@ -335,5 +431,6 @@ fn interval(simplex: &mut Simplex, at: usize, w: u64) -> Result<Interval, Failur
         value += 1;
     }
     let whole = |value: i128| u64::try_from(value).map_err(|_| Failure::Unknown);
-    Ok(Interval { low: whole(low)?, high: high.map(whole).transpose()?, values, ends: Ends::Exact })
+    let interval = Interval { low: whole(low)?, high: high.map(whole).transpose()?, values, ends: Ends::Exact };
+    Ok((interval, std::iter::once(lowest).chain(highest).collect()))
 }

@@ -32,8 +32,8 @@ pub struct Cell {
     pub rule_aware: Option<[Option<u64>; 2]>,
     /// What that comes to.
     pub verdict: Verdict,
-    /// What is proved of the ends of both. In large tables of three and more dimensions, the time may end before they
-    /// are found out: then the cell is not called safe.
+    /// What is proved of the ends of both. In large tables of three and more dimensions, they are followed as far as the
+    /// policy asks, and the time may end before they are found out: then the cell is not called safe.
     pub ends: Ends,
 }
 
@@ -48,6 +48,8 @@ pub struct Findings {
     pub w: u64,
     /// Version of the policy.
     pub policy: String,
+    /// Whether there was any total. Without one nothing can be derived, which does not mean that the tables are safe.
+    pub has_totals: bool,
     /// How many cells came to which verdict.
     pub tally: Tally,
     /// The suppressed cells, in the order of their labels.
@@ -56,7 +58,7 @@ pub struct Findings {
 
 impl Findings {
     /// Puts findings into words.
-    pub fn of(cube: &Cube, findings: &[Finding], rule: Rule, policy: String, total: &str) -> Self {
+    pub fn of(cube: &Cube, findings: &[Finding], rule: Rule, policy: String, total: &str, has_totals: bool) -> Self {
         let mut tally = Tally::default();
         let ends = |interval: Interval| [Some(interval.low), interval.high];
         let cell = |finding: &Finding| {
@@ -65,9 +67,7 @@ impl Findings {
                 Verdict::Narrow => tally.narrow += 1,
                 Verdict::Safe => tally.safe += 1,
             }
-            let key = cube.dimensions().iter().enumerate().map(|(at, dimension)| {
-                (dimension.name.clone(), cube.label(finding.cell, at).unwrap_or(total).to_owned())
-            });
+            let key = cube.key(finding.cell).map(|(name, label)| (name.to_owned(), label.unwrap_or(total).to_owned()));
             Cell {
                 key: key.collect(),
                 standard: ends(finding.standard),
@@ -77,7 +77,7 @@ impl Findings {
             }
         };
         let cells = findings.iter().map(cell).collect();
-        Self { schema_version: 1, k: rule.k, w: rule.w, policy, tally, cells }
+        Self { schema_version: 1, k: rule.k, w: rule.w, policy, has_totals, tally, cells }
     }
 
     /// The refusal that an audit with cells that can be told ends in.

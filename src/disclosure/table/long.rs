@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::attack::{LARGEST_COUNT, Mark};
 use super::audit::Seen;
-use super::cube::{Cube, Dimension, MOST_CELLS};
+use super::cube::{Cube, Dimension, LEVEL, MOST_CELLS};
 use crate::error::{Error, Result};
 
 /// Which columns of a file make the table.
@@ -17,10 +17,34 @@ pub struct Columns {
     pub count: String,
     /// The label of totals.
     pub total: String,
+    /// Dimensions that are levels of one: each from the coarsest to the finest.
+    pub nested: Vec<Vec<String>>,
+}
+
+impl Columns {
+    /// The columns of each dimension, by their places in `by`.
+    fn dimensions(&self) -> Result<Vec<Vec<usize>>> {
+        let place = |name: &String| {
+            self.by.iter().position(|by| by == name).ok_or_else(|| {
+                Error::usage(format!("`{name}` of `--within` is not in `--by`")).hint("name all levels in `--by`")
+            })
+        };
+        let mut dimensions: Vec<Vec<usize>> =
+            self.nested.iter().map(|levels| levels.iter().map(place).collect()).collect::<Result<_>>()?;
+        let nested: Vec<usize> = dimensions.iter().flatten().copied().collect();
+        if nested.iter().collect::<BTreeSet<_>>().len() < nested.len() {
+            return Err(Error::usage("a column is named twice in `--within`")
+                .hint("write all levels of a dimension at once, for example `zip:county:region`"));
+        }
+        dimensions.extend((0..self.by.len()).filter(|at| !nested.contains(at)).map(|at| vec![at]));
+        Ok(dimensions)
+    }
 }
 
 /// The column that is added to a protected table.
 const STATUS: &str = "status";
+/// What it says of every cell of a rounded table.
+const ROUNDED: &str = "rounded";
 
 /// What stands for a suppressed count in tables made elsewhere.
 const SUPPRESSED: [&str; 4] = ["", "*", "NA", "suppressed"];
@@ -42,6 +66,8 @@ struct Sheet {
     /// For each dimension the number of its column; nothing where the file has none and so is a total in it.
     by: Vec<Option<usize>>,
     rows: Vec<Row>,
+    /// Whether its numbers are multiples of a base and no counts.
+    is_rounded: bool,
 }
 
 impl Sheet {
@@ -66,6 +92,9 @@ impl Sheet {
         if by.iter().all(Option::is_none) {
             return Err(no_column(path, &columns.by[0]).hint(has));
         }
+        let dimensions = columns.dimensions()?;
+        let status = header.iter().position(|name| name == STATUS);
+        let mut is_rounded = false;
         let mut rows = Vec::new();
         for record in reader.records() {
             let record = record.map_err(|error| unreadable(path, &error))?;
@@ -77,8 +106,25 @@ impl Sheet {
                     return Err(wrong(path, line, &format!("there is no label in `{name}`"))
                         .hint(format!("write the label, or `{}` for a total", columns.total)));
                 }
+                if label.as_ref().is_some_and(|label| label.contains(LEVEL)) {
+                    return Err(wrong(path, line, &format!("the label in `{name}` has a control character"))
+                        .hint("write labels as text"));
+                }
                 labels.push(label);
             }
+            for levels in &dimensions {
+                let mut pairs = levels.windows(2).map(|pair| (pair[0], pair[1]));
+                if let Some((coarse, fine)) = pairs.find(|pair| labels[pair.0].is_none() && labels[pair.1].is_some()) {
+                    let (coarse, fine) = (&columns.by[coarse], &columns.by[fine]);
+                    return Err(wrong(
+                        path,
+                        line,
+                        &format!("there is a label in `{fine}` and none in `{coarse}` above it"),
+                    )
+                    .hint("a nested label stands below its own; one that lies in two of them is a row for each"));
+                }
+            }
+            is_rounded |= status.is_some_and(|at| record[at] == *ROUNDED);
             rows.push(Row { line, labels, count: record[count].trim().to_owned() });
             if rows.len() > MOST_CELLS {
                 return Err(Error::refused(format!("`{}` has more than {MOST_CELLS} rows", path.display()))
@@ -89,7 +135,7 @@ impl Sheet {
             return Err(Error::refused(format!("`{}` has no row below its header", path.display()))
                 .hint("a table has a row for each cell"));
         }
-        Ok(Self { path: path.to_owned(), header, by, rows })
+        Ok(Self { path: path.to_owned(), header, by, rows, is_rounded })
     }
 
     fn wrong(&self, row: &Row, what: &str) -> Error {
@@ -137,23 +183,37 @@ fn shape(sheets: &[Sheet], columns: &Columns) -> Result<Cube> {
     if columns.by.iter().collect::<BTreeSet<_>>().len() < columns.by.len() || columns.by.contains(&columns.count) {
         return Err(Error::usage("a column is named twice in `--by` and `--count`").hint("name each column once"));
     }
-    let dimension = |(at, name): (usize, &String)| {
-        let labels: BTreeSet<&String> =
-            sheets.iter().flat_map(|sheet| &sheet.rows).filter_map(|row| row.labels[at].as_ref()).collect();
-        Dimension { name: name.clone(), labels: labels.into_iter().cloned().collect() }
+    let dimension = |levels: &Vec<usize>| {
+        let labels: BTreeSet<String> =
+            sheets.iter().flat_map(|sheet| &sheet.rows).filter_map(|row| path(levels, &row.labels)).collect();
+        Dimension { name: name(levels, columns), labels: labels.into_iter().collect() }
     };
-    Cube::new(columns.by.iter().enumerate().map(dimension).collect())
+    Cube::new(columns.dimensions()?.iter().map(dimension).collect())
+}
+
+/// The name of a dimension in the shape.
+fn name(levels: &[usize], columns: &Columns) -> String {
+    levels.iter().map(|at| columns.by[*at].as_str()).collect::<Vec<_>>().join(&LEVEL.to_string())
+}
+
+/// The label of a row in a dimension, or nothing for the total.
+fn path(levels: &[usize], labels: &[Option<String>]) -> Option<String> {
+    let labels: Vec<&str> = levels.iter().map_while(|at| labels[*at].as_deref()).collect();
+    (!labels.is_empty()).then(|| labels.join(&LEVEL.to_string()))
 }
 
 /// The cell of a row. The dimensions of a cube are sorted, those of a row are as they were named.
 fn find(cube: &Cube, columns: &Columns, labels: &[Option<String>]) -> Result<usize> {
-    let place = |dimension: &Dimension| {
-        let at = columns.by.iter().position(|name| *name == dimension.name)?;
-        labels[at].as_ref().map(|label| dimension.labels.binary_search(label).ok())
-    };
-    let places = cube.dimensions().iter().map(|dimension| place(dimension).map_or(Some(None), |place| place.map(Some)));
-    let places: Option<Vec<_>> = places.collect();
-    Ok(cube.cell(&places.ok_or_else(|| Error::internal("a label was not in its table"))?))
+    let mut places = vec![None; cube.dimensions().len()];
+    for levels in columns.dimensions()? {
+        let unknown = || Error::internal("a label was not in its table");
+        let name = name(&levels, columns);
+        let at = cube.dimensions().iter().position(|dimension| dimension.name == name).ok_or_else(unknown)?;
+        if let Some(label) = path(&levels, labels) {
+            places[at] = Some(cube.dimensions()[at].labels.binary_search(&label).map_err(|_| unknown())?);
+        }
+    }
+    Ok(cube.cell(&places))
 }
 
 fn whole_number(text: &str) -> std::result::Result<u64, String> {
@@ -193,6 +253,10 @@ impl Counts {
     /// Reads a table and holds its totals to its counts; without any total, all are computed.
     pub fn read(path: &Path, columns: &Columns) -> Result<Self> {
         let sheet = Sheet::read(path, columns)?;
+        if sheet.is_rounded {
+            return Err(Error::refused(format!("the numbers of `{}` are rounded", path.display()))
+                .hint("protect the table with its true counts"));
+        }
         if let Some(at) = sheet.by.iter().position(Option::is_none) {
             let has = format!("it has: {}", sheet.header.join(", "));
             return Err(no_column(path, &columns.by[at]).hint(has));
@@ -214,9 +278,8 @@ impl Counts {
         let has_totals = rows.keys().any(|cell| !cube.is_inner(*cell));
         if has_totals {
             let mut totals: Vec<usize> = (0..cube.len()).filter(|cell| !cube.is_inner(*cell)).collect();
-            let depth =
-                |cell: &usize| (0..cube.dimensions().len()).filter(|at| cube.place(*cell, *at).is_none()).count();
-            totals.sort_by_key(|cell| (depth(cell), *cell));
+            let level = |cell: usize| (0..cube.dimensions().len()).map(|at| cube.level(cell, at)).sum::<usize>();
+            totals.sort_by_key(|cell| (std::cmp::Reverse(level(*cell)), *cell));
             for cell in totals {
                 let name = cube.name(cell, &columns.total);
                 match rows.get(&cell) {
@@ -244,11 +307,10 @@ impl Counts {
             if is_complete { by_row.into_iter().map(|(_, cell)| cell).collect() } else { Vec::new() };
         let mut added: Vec<usize> = (0..cube.len()).filter(|cell| !is_complete || !rows.contains_key(cell)).collect();
         added.sort_by_cached_key(|cell| {
-            let place = |name: &String| {
-                let at = cube.dimensions().iter().position(|dimension| dimension.name == *name)?;
-                Some(cube.place(*cell, at).unwrap_or(usize::MAX))
-            };
-            sheet.header.iter().filter_map(place).collect::<Vec<_>>()
+            // Totals come last.
+            let key: BTreeMap<&str, Option<&str>> = cube.key(*cell).collect();
+            let label = |name: &String| key.get(name.as_str()).map(|label| (label.is_none(), label.map(str::to_owned)));
+            sheet.header.iter().filter_map(label).collect::<Vec<_>>()
         });
         order.extend(added);
         let is_kept = |name: &&String| **name == columns.count || columns.by.contains(name);
@@ -259,18 +321,30 @@ impl Counts {
     /// The protected table as CSV: the dimensions, the count (empty where suppressed) and the status. All suppressed
     /// cells look alike.
     pub fn render(&self, marks: &[Mark]) -> Result<Vec<u8>> {
+        self.write(|cell| match (marks[cell], self.counts[cell]) {
+            (Mark::Shown, 0) => ("0".to_owned(), "zero"),
+            (Mark::Shown, count) => (count.to_string(), "shown"),
+            _ => (String::new(), "suppressed"),
+        })
+    }
+
+    /// The rounded table as CSV. All cells look alike: a multiple that stayed what it was cannot be told from the others,
+    /// nor a 0 that was one.
+    pub fn render_rounded(&self, rounded: &[u64]) -> Result<Vec<u8>> {
+        self.write(|cell| (rounded[cell].to_string(), ROUNDED))
+    }
+
+    /// `cell` gives the number and the status of each.
+    fn write(&self, cell: impl Fn(usize) -> (String, &'static str)) -> Result<Vec<u8>> {
         let failed = |_| Error::internal("a protected table has no CSV form");
         let mut writer = csv::Writer::from_writer(Vec::new());
         writer.write_record(self.header.iter().map(String::as_str).chain([STATUS])).map_err(failed)?;
-        for cell in self.order.iter().copied() {
-            let (count, status) = match (marks[cell], self.counts[cell]) {
-                (Mark::Shown, 0) => ("0".to_owned(), "zero"),
-                (Mark::Shown, count) => (count.to_string(), "shown"),
-                _ => (String::new(), "suppressed"),
-            };
-            let value = |name: &String| {
-                let at = self.cube.dimensions().iter().position(|dimension| dimension.name == *name);
-                at.map_or(count.as_str(), |at| self.cube.label(cell, at).unwrap_or(&self.columns.total)).to_owned()
+        for at in self.order.iter().copied() {
+            let (count, status) = cell(at);
+            let key: BTreeMap<&str, Option<&str>> = self.cube.key(at).collect();
+            let value = |name: &String| match key.get(name.as_str()) {
+                Some(label) => label.unwrap_or(&self.columns.total).to_owned(),
+                None => count.clone(),
             };
             writer.write_record(self.header.iter().map(value).chain([status.to_owned()])).map_err(failed)?;
         }
@@ -287,6 +361,8 @@ pub struct Published {
     pub seen: Vec<Seen>,
     /// The cells that one of them suppresses.
     pub suppressed: Vec<usize>,
+    /// Whether one of them has a total.
+    pub has_totals: bool,
 }
 
 impl Published {
@@ -298,12 +374,16 @@ impl Published {
             let has = format!("it has: {}", sheets[0].header.join(", "));
             return Err(no_column(&sheets[0].path, &columns.by[at]).hint(has));
         }
+        if let Some(sheet) = sheets.iter().find(|sheet| sheet.is_rounded) {
+            let path = sheet.path.display();
+            return Err(Error::refused(format!("the numbers of `{path}` are rounded, and none of them is suppressed"))
+                .hint("an audit is for tables with suppressed counts; a rounded one needs none"));
+        }
         let cube = shape(&sheets, columns)?;
         let mut seen: Vec<Option<(Seen, usize, u64)>> = vec![None; cube.len()];
         let mut suppressed = BTreeSet::new();
-        let kind = |cell: usize| -> Vec<bool> {
-            (0..cube.dimensions().len()).map(|at| cube.place(cell, at).is_none()).collect()
-        };
+        let kind =
+            |cell: usize| -> Vec<usize> { (0..cube.dimensions().len()).map(|at| cube.level(cell, at)).collect() };
         let mut kinds = BTreeSet::new();
         for (number, sheet) in sheets.iter().enumerate() {
             for (cell, at) in sheet.cells(&cube, columns)? {
@@ -337,7 +417,8 @@ impl Published {
             None if suppressed.contains(&cell) => Seen::Missing,
             None => Seen::Unpublished,
         });
-        Ok(Self { seen: seen.collect(), suppressed: suppressed.into_iter().collect(), cube })
+        let has_totals = (0..cube.len()).any(|cell| !cube.is_inner(cell) && kinds.contains(&kind(cell)));
+        Ok(Self { seen: seen.collect(), suppressed: suppressed.into_iter().collect(), has_totals, cube })
     }
 
     fn value(text: &str) -> std::result::Result<Seen, String> {

@@ -2,8 +2,9 @@
 //! that are.
 //!
 //! A [`Cube`] is the shape of a table with all its margins. [`protect`] chooses a pattern for its counts and proves it;
-//! [`audit()`] takes what is published, of one table or of several that are linked, and finds the values that every
-//! suppressed cell may still have.
+//! [`round()`] gives multiples of a base that still add up, for tables in which every cell must have a number. [`audit()`]
+//! takes what is published, of one table or of several that are linked, and finds the values that every suppressed cell
+//! may still have.
 
 mod attack;
 mod audit;
@@ -14,6 +15,7 @@ mod moves;
 mod network;
 mod pattern;
 mod rational;
+mod rounding;
 mod simplex;
 mod system;
 mod walk;
@@ -24,3 +26,4 @@ pub use cube::{Cube, Dimension};
 pub use findings::{Cell, Findings, Tally};
 pub use long::{Columns, Counts, Published};
 pub use pattern::{Pattern, price, protect};
+pub use rounding::{least_base, round};

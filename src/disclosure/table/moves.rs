@@ -19,9 +19,10 @@ pub(super) trait Moves {
 ///
 /// A *box* takes for each dimension a second place: another label, whose cells change the other way, or the total,
 /// whose cells change the same way. All sums along a dimension are right, because the two places cancel or the
-/// total follows. A *transfer* takes one from an inner cell and gives it to another, and all totals that count one of
-/// the two alone follow. These are not all changes there are: what they reach is proved, what they do not reach is
-/// protected by more suppression than it may need.
+/// total follows. Where labels are nested, the totals between the two places change with the one below them. A
+/// *transfer* takes one from an inner cell and gives it to another, and all totals that count one of the two alone follow.
+/// These are not all changes there are: what they reach is proved, what they do not reach is protected by more suppression
+/// than it may need.
 #[derive(Debug)]
 pub(super) struct Boxes {
     cube: Cube,
@@ -60,44 +61,74 @@ impl Boxes {
             *best = Best { cost, cells: cells.clone() };
             return;
         }
-        let here = self.cube.place(cells[0].0, at);
-        let labels = self.cube.dimensions()[at].labels.len();
-        let total = here.is_some().then_some(None);
+        let cube = &self.cube;
+        let here = cube.number(cells[0].0, at);
         let count = cells.len();
-        let mirrored = |(cell, up): (usize, bool), place: Option<usize>| {
-            (self.cube.moved(cell, at, place), up != (here.is_some() && place.is_some()))
-        };
-        let mut places = Vec::new();
-        for place in (0..labels).filter(|place| Some(*place) != here).map(Some).chain(total) {
-            let mut price = cost;
-            let is_possible = cells.iter().all(|member| {
-                let (cell, up) = mirrored(*member, place);
-                price += step(cell, up).unwrap_or(best.cost);
-                price < best.cost
-            });
-            if is_possible {
-                places.push((price, place));
+        let mut ways = Vec::new();
+        for leaf in cube.leaves(at).iter().copied().filter(|leaf| cube.is_within(at, *leaf, here)) {
+            let others = cube.leaves(at).iter().copied().filter(|other| !cube.is_within(at, *other, here));
+            for other in std::iter::once(None).chain(others.map(Some)) {
+                let mut price = cost;
+                let is_possible = self.way(at, here, leaf, other).all(|(number, is_opposite)| {
+                    cells.iter().all(|(cell, up)| {
+                        price += step(cube.moved(*cell, at, number), *up != is_opposite).unwrap_or(best.cost);
+                        price < best.cost
+                    })
+                });
+                if is_possible {
+                    ways.push((price, other, leaf));
+                }
             }
         }
         // The cheapest first, so that the dear ones need not be followed.
-        places.sort_unstable();
-        for (price, place) in places {
+        ways.sort_unstable();
+        for (price, other, leaf) in ways {
             if price >= best.cost {
                 return;
             }
             for member in 0..count {
-                cells.push(mirrored(cells[member], place));
+                let (cell, up) = cells[member];
+                let moved = self.way(at, here, leaf, other);
+                cells.extend(moved.map(|(number, is_opposite)| (cube.moved(cell, at, number), up != is_opposite)));
             }
             self.boxes(at + 1, cells, price, step, best);
             cells.truncate(count);
         }
     }
 
+    /// The other places that change when one does, from a leaf that counts in it to another leaf, or to the total: each
+    /// with whether it changes the other way.
+    fn way(
+        &self,
+        at: usize,
+        here: usize,
+        leaf: usize,
+        other: Option<usize>,
+    ) -> impl Iterator<Item = (usize, bool)> + '_ {
+        let cube = &self.cube;
+        // Most dimensions have no levels, and then it is one place.
+        let is_nested = cube.is_nested(at);
+        let single = match other {
+            Some(other) => (other, true),
+            None if here == leaf => (cube.total(at), false),
+            None => (leaf, false),
+        };
+        let one = cube
+            .upward(at, leaf)
+            .take_while(move |number| is_nested && other.is_none_or(|other| !cube.is_within(at, other, *number)));
+        let back = other.into_iter().flat_map(move |other| {
+            cube.upward(at, other).take_while(move |number| is_nested && !cube.is_within(at, leaf, *number))
+        });
+        let path = one.filter(move |number| *number != here).map(|number| (number, false));
+        (!is_nested).then_some(single).into_iter().chain(path).chain(back.map(|number| (number, true)))
+    }
+
     /// Every transfer by which `cell` grows (or shrinks, where not `up`).
     fn transfers(&self, cell: usize, up: bool, is_free: bool, step: &Step<'_>, best: &mut Best) {
+        let cube = &self.cube;
+        let dimensions = 0..cube.dimensions().len();
         let counts_in_cell = |inner: usize| {
-            (0..self.cube.dimensions().len())
-                .all(|at| self.cube.place(cell, at).is_none_or(|place| self.cube.place(inner, at) == Some(place)))
+            dimensions.clone().all(|at| cube.is_within(at, cube.number(inner, at), cube.number(cell, at)))
         };
         let candidates = if is_free { &self.open } else { &self.inner };
         let mut given: Vec<(u64, usize)> = vec![(0, cell)];
@@ -110,17 +141,20 @@ impl Boxes {
         for (_, to) in given {
             // A total that cannot change, or not for less than the best, must count both.
             let is_fixed = |total: &&usize| step(**total, up).is_none_or(|price| price >= best.cost);
-            let mut shared = vec![None; self.cube.dimensions().len()];
+            let mut shared: Vec<usize> = dimensions.clone().map(|at| cube.total(at)).collect();
             for total in self.above[to].iter().filter(is_fixed) {
                 for (at, shared) in shared.iter_mut().enumerate() {
-                    *shared = shared.or(self.cube.place(*total, at));
+                    let number = cube.number(*total, at);
+                    if cube.is_within(at, number, *shared) {
+                        *shared = number;
+                    }
                 }
             }
-            if shared.iter().all(Option::is_some) {
+            if shared.iter().enumerate().all(|(at, number)| *number == cube.number(to, at)) {
                 continue;
             }
             let is_shared = |inner: &usize| {
-                shared.iter().enumerate().all(|(at, place)| place.is_none() || self.cube.place(*inner, at) == *place)
+                shared.iter().enumerate().all(|(at, number)| cube.is_within(at, cube.number(*inner, at), *number))
             };
             for from in candidates.iter().copied().filter(|inner| *inner != to && is_shared(inner)) {
                 let Some(price) = step(from, !up).filter(|price| *price < best.cost) else { continue };

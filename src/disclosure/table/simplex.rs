@@ -27,15 +27,6 @@ pub(super) enum Failure {
     Unknown,
 }
 
-/// How far a variable goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Limit {
-    /// To here, and this value is reached.
-    Value(i128),
-    /// Without end.
-    Unbounded,
-}
-
 /// Branches that are tried for one answer in whole numbers.
 const MOST_BRANCHES: usize = 2_000;
 
@@ -294,11 +285,6 @@ impl Simplex {
         }
     }
 
-    /// The largest (or smallest) whole number that a variable takes where all variables are whole numbers.
-    pub fn furthest(&mut self, variable: usize, up: bool) -> Result<Limit, Failure> {
-        Ok(self.extreme(variable, up)?.map_or(Limit::Unbounded, |values| Limit::Value(values[variable])))
-    }
-
     /// Whole numbers for all variables, with which one is as large (or small) as it can be; nothing where it has no
     /// end.
     pub fn extreme(&mut self, variable: usize, up: bool) -> Result<Option<Vec<i128>>, Failure> {
@@ -342,6 +328,14 @@ impl Simplex {
             branches.extend([branch, above]);
         }
         best.map(Some).ok_or(Failure::Impossible(variable))
+    }
+
+    /// Whole numbers for all variables.
+    pub fn any(&mut self) -> Result<Option<Vec<i128>>, Failure> {
+        match self.whole() {
+            Some(values) => Ok(Some(values)),
+            None => self.extreme(0, false),
+        }
     }
 
     /// The values, where all are whole numbers.
@@ -431,13 +425,17 @@ mod tests {
         Simplex::new(bounds, &rows, start, Instant::now() + Duration::from_mins(1))
     }
 
+    fn furthest(simplex: &mut Simplex, variable: usize, up: bool) -> Result<Option<i128>, Failure> {
+        Ok(simplex.extreme(variable, up)?.map(|values| values[variable]))
+    }
+
     #[test]
     fn a_sum_bounds_its_parts() {
         let mut simplex = solve(&[(0, None), (3, None), (0, None)], &[(&[(0, 1), (1, 1)], 10)]).unwrap();
-        assert_eq!(simplex.furthest(0, true), Ok(Limit::Value(7)));
-        assert_eq!(simplex.furthest(0, false), Ok(Limit::Value(0)));
-        assert_eq!(simplex.furthest(1, true), Ok(Limit::Value(10)));
-        assert_eq!(simplex.furthest(2, true), Ok(Limit::Unbounded));
+        assert_eq!(furthest(&mut simplex, 0, true), Ok(Some(7)));
+        assert_eq!(furthest(&mut simplex, 0, false), Ok(Some(0)));
+        assert_eq!(furthest(&mut simplex, 1, true), Ok(Some(10)));
+        assert_eq!(furthest(&mut simplex, 2, true), Ok(None));
         assert_eq!((simplex.with(0, 5), simplex.with(0, 8)), (Ok(Some(vec![5, 5, 0])), Ok(None)));
     }
 
@@ -453,7 +451,7 @@ mod tests {
         let rows: [(&[(usize, i64)], i128); 3] =
             [(&[(0, 1), (1, 1), (3, 1)], 1), (&[(1, 1), (2, 1), (3, 1)], 1), (&[(0, 1), (2, 1), (3, 1)], 1)];
         let mut simplex = solve(&[(0, None); 4], &rows).unwrap();
-        assert_eq!(simplex.furthest(3, false), Ok(Limit::Value(1)));
-        assert_eq!(simplex.furthest(3, true), Ok(Limit::Value(1)));
+        assert_eq!(furthest(&mut simplex, 3, false), Ok(Some(1)));
+        assert_eq!(furthest(&mut simplex, 3, true), Ok(Some(1)));
     }
 }

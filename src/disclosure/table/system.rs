@@ -27,9 +27,8 @@ impl<'a> System<'a> {
     /// Each total is the sum of its parts along the first dimension in which it is one: the other lines follow.
     pub fn of(cube: &Cube, bounds: &'a [Bounds]) -> Self {
         let mut rows = Vec::new();
-        let firsts = (0..cube.len()).filter_map(|cell| {
-            (0..cube.dimensions().len()).find(|at| cube.place(cell, *at).is_none()).map(|at| (cell, at))
-        });
+        let firsts = (0..cube.len())
+            .filter_map(|cell| (0..cube.dimensions().len()).find(|at| cube.is_sum(cell, *at)).map(|at| (cell, at)));
         for (total, at) in firsts {
             let mut row = Row { terms: Vec::new(), sum: 0 };
             for (cell, times) in cube.parts(total, at).map(|part| (part, 1)).chain([(total, -1)]) {

@@ -135,8 +135,12 @@ pub(super) fn follow(
             now.insert(*changed, value);
             for at in 0..cube.dimensions().len() {
                 // Along a line, the total grows by as much as its parts together.
-                let is_total = cube.place(*changed, at).is_none();
-                *lines.entry((cube.moved(*changed, at, None), at)).or_insert(0_i64) += if is_total { *by } else { -by };
+                if cube.is_sum(*changed, at) {
+                    *lines.entry((*changed, at)).or_insert(0_i64) += by;
+                }
+                if let Some(above) = cube.above(at, cube.number(*changed, at)) {
+                    *lines.entry((cube.moved(*changed, at, above), at)).or_insert(0_i64) -= by;
+                }
             }
         }
         if lines.values().any(|sum| *sum != 0) {
