@@ -31,6 +31,8 @@ mod help;
 mod history;
 /// A table that a state sends becomes the dictionary that it means, and nothing by a guess.
 mod import;
+/// `phds init`: asked, scripted and repeated.
+mod init;
 /// No name, id, street or birth date of a month gets out of the files that may hold it.
 mod leak;
 /// Every measure at its boundaries, by hand and against a second evaluator.
@@ -39,6 +41,8 @@ mod measures;
 mod mirror;
 /// The counts of the rules against a second author's, rule by rule and line by line.
 mod oracle;
+/// The unit of systemd, the image, and what only one kind of system has.
+mod packaging;
 /// A synthetic month with planted faults: each is found at its line, and nothing else.
 mod planted;
 /// Figures: whole XML, no number that is not in the release, withheld values hatched, bad input refused.
