@@ -187,6 +187,14 @@ impl Interview<'_> {
             _ => Err(Error::usage("the protocol is `sftp` or `ftps`").hint("FTP without encryption is not spoken")),
         })?;
         let is_sftp = protocol == Protocol::Sftp;
+        let foreign = [
+            ("--host-key", !is_sftp && typed.host_key.is_some()),
+            ("--ca-file", is_sftp && typed.ca_file.is_some()),
+            ("--cert-sha256", is_sftp && typed.cert_sha256.is_some()),
+        ];
+        if let Some((flag, _)) = foreign.iter().find(|(_, is_typed)| *is_typed) {
+            return Err(Error::usage(format!("`{flag}` means nothing to the protocol `{}`", name_of(protocol))));
+        }
         let usual = match self.old_text(ACCOUNT, "tls").as_deref() {
             _ if is_sftp => 22_u16,
             Some("implicit") => 990,
@@ -234,12 +242,6 @@ impl Interview<'_> {
         } else {
             self.not_of_the_protocol(&["known_hosts", "host_key", "legacy_ssh", "max_reads"]);
             self.certificate(typed)?;
-        }
-        // What belongs to the other protocol is an error of the settings, which say so.
-        for (key, text) in [("host_key", &typed.host_key), ("cert_sha256", &typed.cert_sha256)] {
-            if let Some(text) = text {
-                self.set(ACCOUNT, key, text.clone());
-            }
         }
         Ok(true)
     }
@@ -383,6 +385,9 @@ impl Interview<'_> {
         let question = "Authorities (PEM) that vouch for the server; none for the public ones";
         let path = self.path(typed.ca_file.as_deref(), question, &default)?;
         self.set_text(ACCOUNT, "ca_file", path);
+        if let Some(pin) = &typed.cert_sha256 {
+            self.set(ACCOUNT, "cert_sha256", pin.clone());
+        }
         Ok(())
     }
 

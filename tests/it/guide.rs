@@ -29,10 +29,14 @@ const CHAPTERS: [&str; 10] = [
 
 /// Where nobody sits at a terminal, these words stand for what a person does, and the address and key of a server of our own
 /// for that of the state.
-const IN_PLACE_OF: [(&str, &str); 3] = [
-    ("phds init  ", "phds init --yes --host sftp.example.org --user clinic --password-file password --host-key SHA256:… "),
+const IN_PLACE_OF: [(&str, &str); 4] = [
+    (
+        "phds init  ",
+        "phds init --yes --host sftp.example.org --user clinic --password-file password --host-key SHA256:… ",
+    ),
     ("--host sftp.example.org", "--host 127.0.0.1 --port PORT"),
     ("--host-key SHA256:…", "--host-key PRINT"),
+    ("PHDS Data Dictionary.xlsx", "PHDS Data Dictionary.csv"),
 ];
 
 /// The lines of `bash` blocks: they need root, an engine, a compiler or a department.
@@ -275,10 +279,7 @@ fn the_reader_of_blocks_sees_what_it_should() {
     let step = |line, command: &str, code, output: &[&str]| {
         (line, command.to_owned(), code, output.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>())
     };
-    assert_eq!(
-        seen,
-        [step(3, "phds x --y", 3, &["out … 1"]), step(7, "phds z", 0, &[]), step(11, "phds w", 0, &[])]
-    );
+    assert_eq!(seen, [step(3, "phds x --y", 3, &["out … 1"]), step(7, "phds z", 0, &[]), step(11, "phds w", 0, &[])]);
     let wanted = ["a … c".to_owned(), "…".to_owned(), "d".to_owned()];
     assert_eq!(missing(&wanted, "x\na b c\ny\n d \n"), None);
     assert_eq!(missing(&wanted, "d\na b c\n"), Some("d"));

@@ -53,7 +53,7 @@ impl Place {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let answers = answers.iter().map(|answer| format!("{answer}\n")).collect::<String>();
+        let answers = answers.join("\n") + "\n";
         child.stdin.take().unwrap().write_all(answers.as_bytes()).unwrap();
         let output = child.wait_with_output().unwrap();
         let told = String::from_utf8(output.stderr).unwrap() + &String::from_utf8(output.stdout).unwrap();
@@ -151,8 +151,24 @@ fn a_person_is_asked_and_compares_the_key() {
     // Server, protocol, port, user, folder, pattern, login, its file, is the key the same, store, dictionary, counties,
     // department, schedule.
     let answers = [
-        "127.0.0.1", "ftp", "sftp", "x", &port, "", "clinic", "", "", "file", "", "y", "data", "", "Travsi", "Travis, Hays",
-        "Hill Office, Central", "cron",
+        "127.0.0.1",
+        "ftp",
+        "sftp",
+        "x",
+        &port,
+        "",
+        "clinic",
+        "",
+        "",
+        "file",
+        "",
+        "y",
+        "data",
+        "",
+        "Travsi",
+        "Travis, Hays",
+        "Hill Office, Central",
+        "cron",
     ];
     let (code, told) = place.ask(&answers);
     assert_eq!(code, Some(0), "{told}");
@@ -251,7 +267,9 @@ fn what_cannot_be_is_told_and_nothing_is_written() {
 #[test]
 fn a_settings_file_elsewhere_and_a_unit_with_its_places() {
     let context = TestContext::new();
-    let command = "init etc/phds.toml --yes --host a.example.org --user clinic --store data --schedule systemd --no-doctor";
+    std::fs::create_dir(context.path("etc")).unwrap();
+    let command =
+        "init etc/phds.toml --yes --host a.example.org --user clinic --store data --schedule systemd --no-doctor";
     let outcome = context.phds(command).done();
     assert!(outcome.stderr.contains("systemctl enable --now phds.timer"), "{}", outcome.stderr);
     let read = |name: &str| String::from_utf8(context.read(name)).unwrap();

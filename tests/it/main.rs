@@ -25,6 +25,8 @@ mod download;
 mod fetch;
 /// The FTPS client against real servers, and one in this process that misbehaves.
 mod ftps;
+/// The guide and the README: every command does what they say.
+mod guide;
 /// The help texts, completions, the manual page and the JSON Schemas are what they were, and true.
 mod help;
 /// A month against the report of the last, and the report as a page.

@@ -30,8 +30,8 @@ fn the_unit_is_understood_and_shut_in() {
     // Exposure from 0 to 100; 11 is that of the network, which a download needs.
     let (is_shut, told) = analyze(&context, &["security", "--offline=true", "--threshold=15", "phds.service"]).unwrap();
     assert!(is_shut, "{told}");
-    let (_, told) = analyze(&context, &["calendar", "--base-time=2025-01-01", "--iterations=25", "*-*-08..31 06:17:00"])
-        .unwrap();
+    let (_, told) =
+        analyze(&context, &["calendar", "--base-time=2025-01-01", "--iterations=25", "*-*-08..31 06:17:00"]).unwrap();
     assert!(TIMER.contains("OnCalendar=*-*-08..31 06:17:00"));
     let days: Vec<_> = Regex::new(r"20\d\d-\d\d-\d\d").unwrap().find_iter(&told).map(|day| day.as_str()).collect();
     assert!(days.contains(&"2025-01-08") && days.contains(&"2025-01-31") && !days.contains(&"2025-02-01"), "{told}");
@@ -70,7 +70,10 @@ fn the_image_is_built_from_named_versions_and_runs_as_nobody_special() {
     // What is not in the context cannot get into a layer.
     let ignored = include_str!("../../.dockerignore");
     for name in ["target", ".git", "store", "demo", "phds.toml", "*.csv"] {
-        assert!(ignored.lines().any(|line| line.trim_end_matches('/') == name || line == format!("**/{name}")), "{name}");
+        assert!(
+            ignored.lines().any(|line| line.trim_end_matches('/') == name || line == format!("**/{name}")),
+            "{name}"
+        );
     }
     let version = env!("CARGO_PKG_RUST_VERSION");
     assert!(bases[0].starts_with(&format!("rust:{version}")), "{bases:?} does not have Rust {version}");
