@@ -6,6 +6,7 @@ use chrono::NaiveDate;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::dictionary::import::Key;
+use crate::disclosure::Audience;
 use crate::error::Error;
 use crate::figure::Kind;
 use crate::figures;
@@ -82,6 +83,10 @@ pub enum Verb {
     Protect(Protect),
     /// See what can be computed of the suppressed counts of published tables
     Audit(Audit),
+    /// See what has been released, and prove that nobody has changed the record of it
+    Ledger(LedgerArgs),
+    /// Write down for the privacy officer how what was published is protected
+    Evidence(Evidence),
     /// List the measures, or explain one
     Measures(Measures),
     /// List the dimensions that tables may be grouped and filtered by
@@ -319,6 +324,28 @@ pub struct Status {
     pub json: bool,
 }
 
+/// `phds ledger`
+#[derive(Debug, Args)]
+pub struct LedgerArgs {
+    /// The store [default: `store` of the settings]
+    #[arg(long, value_name = "DIR")]
+    pub store: Option<PathBuf>,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `phds evidence`
+#[derive(Debug, Args)]
+pub struct Evidence {
+    /// The store [default: `store` of the settings]
+    #[arg(long, value_name = "DIR")]
+    pub store: Option<PathBuf>,
+    /// Write to a file (Markdown) in place of printing
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
 /// `phds check`
 #[derive(Debug, Args)]
 pub struct Check {
@@ -447,7 +474,7 @@ pub struct Query {
     #[arg(value_name = "FILE", required = true)]
     pub file: Option<PathBuf>,
     /// Folder for the releases: each in a folder of its own, called as in the file
-    #[arg(long, value_name = "DIR", required = true)]
+    #[arg(long, value_name = "DIR", required_unless_present = "dry_run")]
     pub out: Option<PathBuf>,
     /// How to write them
     #[arg(long, value_enum, default_value = "csv")]
@@ -455,6 +482,9 @@ pub struct Query {
     /// Which month.
     #[command(flatten)]
     pub month: Month,
+    /// For whom.
+    #[command(flatten)]
+    pub purpose: Purpose,
     /// One question in place of a file.
     #[command(subcommand)]
     pub question: Option<Question>,
@@ -538,6 +568,36 @@ pub struct Month {
     pub period: Option<ReportingPeriod>,
 }
 
+/// For whom the answers are.
+#[derive(Debug, Args)]
+pub struct Purpose {
+    /// For the staff of the department, or for everybody: audited with all that was published before, and noted for good
+    #[arg(long, value_enum, default_value_t)]
+    pub audience: For,
+    /// Only say how much would be shown, and release nothing
+    #[arg(long, id = "dry_run")]
+    pub dry_run: bool,
+}
+
+/// Who may see the answers.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub enum For {
+    /// The staff of the department, who lawfully hold the file
+    #[default]
+    Internal,
+    /// Everybody
+    Public,
+}
+
+impl From<For> for Audience {
+    fn from(who: For) -> Self {
+        match who {
+            For::Internal => Self::Internal,
+            For::Public => Self::Public,
+        }
+    }
+}
+
 /// A question about a share of clients.
 #[derive(Debug, Args)]
 pub struct Share {
@@ -586,6 +646,9 @@ pub struct Table {
     /// Which month.
     #[command(flatten)]
     pub month: Month,
+    /// For whom.
+    #[command(flatten)]
+    pub purpose: Purpose,
     /// Dimensions of the table; `phds dimensions` lists them
     #[arg(long, value_name = "DIM,…", value_delimiter = ',', required = true)]
     pub by: Vec<String>,

@@ -7,6 +7,7 @@
 //!   partitions/2026-11/immunizations/part-*.parquet, clients/part-*.parquet, manifest.json
 //!   reports/2026-11/report.json, rejected.csv
 //!   releases/<id>/table.csv, release.json
+//!   ledger/000001.json, ledger-head.json        what has been released, and to whom
 //!   dictionaries/<name>, receipt.json           the state's data dictionaries, as they came
 //!   populations/<name>.json, <name>.<fingerprint>.csv   counts of people to take shares of
 //!   mirror/<account>/<folder>/<name>, receipts  copies of what the server will remove
@@ -99,6 +100,11 @@ impl Store {
     /// The folder of all releases.
     pub fn releases(&self) -> PathBuf {
         self.root.join("releases")
+    }
+
+    /// What has been released, and to whom.
+    pub fn ledger(&self) -> PathBuf {
+        self.root.join("ledger")
     }
 
     /// The folder of the state's data dictionaries.

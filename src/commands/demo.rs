@@ -3,8 +3,10 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use super::query;
 use crate::cli;
 use crate::demo::server::LoopbackServer;
+use crate::disclosure::Audience;
 use crate::error::{Error, Result};
 use crate::fs;
 use crate::output::{self, Format};
@@ -65,17 +67,16 @@ pub fn run(typed: &cli::Demo, reporter: &dyn Reporter) -> Result<()> {
         (ask.by, ask.filters) = (vec![dimension.to_owned()], region.into_iter().collect());
         ask
     });
-    let releases = super::query::answer(&asks, &store, &partition, &settings)?;
+    let answer = |asks: &[Ask]| query::answer(asks, &store, &partition, &settings, Audience::Internal)?.release(&store);
+    let releases = answer(&asks)?;
     for ((dimension, _), release) in TABLES.iter().zip(&releases) {
-        super::query::keep(release, &store)?;
         let folder = dir.join("releases").join(format!("by_{dimension}"));
         fs::make_folder(&folder)?;
         output::write(release, Format::Csv, &folder.join("table.csv"))?;
     }
     let asks = Asks::parse("monthly.toml", MONTHLY)?;
-    let answers = super::query::answer(&asks.releases, &store, &partition, &settings)?;
     let monthly = dir.join("releases").join(period.to_string());
-    super::query::write_all(&asks, &answers, &store, Format::Csv, &monthly)?;
+    query::write_all(&asks, &answer(&asks.releases)?, Format::Csv, &monthly)?;
     if let Some(release) = releases.last() {
         terminal::print_data(&output::render(release, Format::Table)?)?;
     }

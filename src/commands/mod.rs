@@ -7,6 +7,7 @@ mod doctor;
 mod fetch;
 mod import;
 mod init;
+mod ledger;
 mod load;
 mod lookup;
 mod plot;
@@ -44,6 +45,8 @@ pub fn run(cli: &Cli) -> Result<()> {
         Verb::Compare(typed) => compare::run(typed),
         Verb::Protect(typed) => protect::run(typed, &settings()?),
         Verb::Audit(typed) => audit::run(typed, &settings()?),
+        Verb::Ledger(typed) => ledger::ledger(typed, &settings()?),
+        Verb::Evidence(typed) => ledger::evidence(typed, &settings()?),
         Verb::Measures(typed) => lookup::measures(typed, &settings()?),
         Verb::Dimensions(typed) => lookup::dimensions(typed, &settings()?),
         Verb::Dictionary(typed) => match &typed.action {

@@ -1,10 +1,11 @@
 //! `phds query`: questions to a loaded month, through disclosure control, into tables.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::cli;
 use crate::convert::Partition;
-use crate::disclosure::{self, Release};
+use crate::disclosure::ledger::Ledger;
+use crate::disclosure::{Audience, Control, Release, Status};
 use crate::error::{Error, Result};
 use crate::output::{self, Format};
 use crate::query::ask::{Ask, Asks};
@@ -25,19 +26,22 @@ pub fn run(typed: &cli::Query, settings: &Settings) -> Result<()> {
 /// One question, printed or written.
 fn one(question: &cli::Question, settings: &Settings) -> Result<()> {
     let (ask, table) = question.ask();
-    if table.out.is_none() && table.format.is_binary() && terminal::data_goes_to_a_screen() {
+    let purpose = &table.purpose;
+    if table.out.is_none() && !purpose.dry_run && table.format.is_binary() && terminal::data_goes_to_a_screen() {
         return Err(Error::usage("this format is not for a screen").hint("add `--out FILE`"));
     }
     let (store, partition) = month(&table.month, settings)?;
-    let releases = answer(&[ask], &store, &partition, settings)?;
-    for release in &releases {
-        keep(release, &store)?;
+    let answered = answer(&[ask], &store, &partition, settings, purpose.audience.into())?;
+    if purpose.dry_run {
+        return terminal::print_data(answered.outlook().as_bytes());
+    }
+    for release in answered.release(&store)? {
         match &table.out {
             Some(path) => {
-                let description = output::write(release, table.format, path)?;
+                let description = output::write(&release, table.format, path)?;
                 terminal::say(&format!("{} and {}", path.display(), description.display()));
             }
-            None => terminal::print_data(&output::render(release, table.format)?)?,
+            None => terminal::print_data(&output::render(&release, table.format)?)?,
         }
     }
     Ok(())
@@ -45,24 +49,28 @@ fn one(question: &cli::Question, settings: &Settings) -> Result<()> {
 
 /// A file of questions, each release in a folder of its own. Nothing is written before all have been answered.
 fn many(typed: &cli::Query, settings: &Settings) -> Result<()> {
-    let (Some(file), Some(out)) = (&typed.file, &typed.out) else {
-        return Err(Error::usage("a file of questions needs a folder for the releases").hint("add `--out DIR`"));
-    };
+    let Some(file) = &typed.file else { return Err(Error::usage("there is no question")) };
     let asks = Asks::read(file)?;
     let (store, partition) = month(&typed.month, settings)?;
-    let releases = answer(&asks.releases, &store, &partition, settings)?;
-    write_all(&asks, &releases, &store, typed.format, out)?;
+    let answered = answer(&asks.releases, &store, &partition, settings, typed.purpose.audience.into())?;
+    if typed.purpose.dry_run {
+        return terminal::print_data(answered.outlook().as_bytes());
+    }
+    let Some(out) = &typed.out else {
+        return Err(Error::usage("a file of questions needs a folder for the releases").hint("add `--out DIR`"));
+    };
+    let releases = answered.release(&store)?;
+    write_all(&asks, &releases, typed.format, out)?;
     let what =
         if let [_] = releases.as_slice() { "1 release".to_owned() } else { format!("{} releases", releases.len()) };
     terminal::say(&format!("{what} in {}", out.display()));
     Ok(())
 }
 
-/// Keeps the releases of a file of questions, and writes each into a folder of its own.
-pub fn write_all(asks: &Asks, releases: &[Release], store: &Store, format: Format, out: &Path) -> Result<()> {
+/// Writes each release of a file of questions into a folder of its own.
+pub fn write_all(asks: &Asks, releases: &[Release], format: Format, out: &Path) -> Result<()> {
     let table = format!("table.{}", format.name());
     for (ask, release) in asks.releases.iter().zip(releases) {
-        keep(release, store)?;
         let folder = out.join(ask.name.as_deref().unwrap_or_default());
         crate::fs::make_folder(&folder)?;
         output::write(release, format, &folder.join(&table))?;
@@ -82,35 +90,116 @@ fn month(typed: &cli::Month, settings: &Settings) -> Result<(Store, Partition)> 
     Ok((store, partition))
 }
 
-/// Binds all questions, counts, and lets out what disclosure control lets out.
-pub fn answer(asks: &[Ask], store: &Store, partition: &Partition, settings: &Settings) -> Result<Vec<Release>> {
-    let context = Context {
+/// Questions that were answered and audited, and that nobody has seen the answers of.
+pub struct Answered {
+    questions: Vec<Ask>,
+    releases: Vec<Release>,
+    /// Held from before the audit until the releases are in it, where they are for the public.
+    ledger: Option<Ledger>,
+}
+
+impl Answered {
+    /// Lets the releases out: notes them in the ledger, keeps each in the store (`releases/<id>/table.csv` and
+    /// `release.json`), and gives them.
+    pub fn release(self, store: &Store) -> Result<Vec<Release>> {
+        let mut ledger = match self.ledger {
+            Some(ledger) => ledger,
+            None => Ledger::open(store)?,
+        };
+        let noted: Vec<_> = self.releases.iter().zip(self.questions).collect();
+        ledger.append(&noted)?;
+        for release in &self.releases {
+            let folder = store.releases().join(&release.document().release_id);
+            crate::fs::make_folder(&folder)?;
+            output::write(release, Format::Csv, &folder.join("table.csv"))?;
+        }
+        Ok(self.releases)
+    }
+
+    /// What the releases would show, without a number of a client.
+    fn outlook(&self) -> String {
+        let mut text = String::new();
+        for (release, question) in self.releases.iter().zip(&self.questions) {
+            let document = release.document();
+            let measure = document.measure_label().map(|label| format!(" of {label}")).unwrap_or_default();
+            let by = question.by.join(", ");
+            let withheld = release.cells().iter().filter(|cell| cell.status == Status::Suppressed).count();
+            text += &format!(
+                "{}{measure} by {by}, {}: {} of {} rows would be shown\n",
+                question.indicator.name(),
+                document.audience.word(),
+                release.cells().len() - withheld,
+                release.cells().len(),
+            );
+            for note in &document.disclosure.beside {
+                let of = if note.release_id == document.release_id { "this table" } else { &note.release_id };
+                text += &format!("  rows are withheld because {} ({of})\n", note.otherwise);
+            }
+        }
+        text
+    }
+}
+
+/// Binds all questions, counts, and audits the tables together; for the public, with everything that was published.
+pub fn answer(
+    asks: &[Ask],
+    store: &Store,
+    partition: &Partition,
+    settings: &Settings,
+    audience: Audience,
+) -> Result<Answered> {
+    let context = context(store, partition, settings);
+    let named = |ask: &Ask, error: Error| match &ask.name {
+        Some(name) => error.within(&format!("release `{name}`")),
+        None => error,
+    };
+    let questions = asks.iter().map(|ask| Question::bind(ask, context).map_err(|error| named(ask, error)));
+    let questions = questions.collect::<Result<Vec<_>>>()?;
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut engine = DuckDb::new(partition, threads);
+    let (mut control, ledger) = match audience {
+        Audience::Internal => (Control::internal(&settings.policy, &questions)?, None),
+        Audience::Public => {
+            let ledger = Ledger::open(store)?;
+            (published(&ledger, context, &mut engine, settings)?, Some(ledger))
+        }
+    };
+    let releases = asks.iter().zip(&questions).map(|(ask, question)| {
+        let raw = question.count(&mut engine)?;
+        control.protect(raw, question, &mut engine).map_err(|error| named(ask, error))
+    });
+    let releases = releases.collect::<Result<_>>()?;
+    Ok(Answered { questions: questions.iter().map(Question::normalized).collect(), releases, ledger })
+}
+
+/// What questions to a month are bound to.
+pub fn context<'a>(store: &'a Store, partition: &'a Partition, settings: &'a Settings) -> Context<'a> {
+    Context {
         dictionary: &settings.dictionary,
         measures: &settings.measures,
         partition,
         store,
         counties: &settings.counties,
-    };
-    let questions = asks.iter().map(|ask| {
-        Question::bind(ask, context).map_err(|error| match &ask.name {
-            Some(name) => error.within(&format!("release `{name}`")),
-            None => error,
-        })
-    });
-    let questions = questions.collect::<Result<Vec<_>>>()?;
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut engine = DuckDb::new(partition, threads);
-    let releases = questions.iter().map(|question| {
-        let raw = question.count(&mut engine)?;
-        Ok(disclosure::protect(raw, question, &settings.policy))
-    });
-    releases.collect()
+    }
 }
 
-/// Keeps every release that leaves the program in the store: `releases/<id>/table.csv` and `release.json`.
-pub fn keep(release: &Release, store: &Store) -> Result<PathBuf> {
-    let folder = store.releases().join(&release.document().release_id);
-    crate::fs::make_folder(&folder)?;
-    output::write(release, Format::Csv, &folder.join("table.csv"))?;
-    Ok(folder)
+/// Disclosure control that knows everything that was published.
+pub fn published<'a>(
+    ledger: &Ledger,
+    context: Context<'_>,
+    engine: &mut DuckDb<'_>,
+    settings: &'a Settings,
+) -> Result<Control<'a>> {
+    let manifest = context.partition.manifest();
+    let month = (manifest.reporting_period, &manifest.delivery.sha256);
+    let published = ledger.entries().iter().filter(|entry| entry.audience == Audience::Public).cloned();
+    let (same, other): (Vec<_>, Vec<_>) =
+        published.partition(|entry| (entry.reporting_period, &entry.delivery_sha256) == month);
+    let mut control = Control::public(&settings.policy, other)?;
+    for entry in &same {
+        let question = Question::bind(&entry.question, context)
+            .map_err(|error| error.within(&format!("the published release {}", entry.release_id)))?;
+        control.published(entry, &question, engine)?;
+    }
+    Ok(control)
 }

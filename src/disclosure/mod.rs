@@ -1,61 +1,215 @@
 //! Raw counts → a [`Release`]: the one exit from this program for numbers about people.
 //!
-//! Every cell is treated first; shares, intervals, ranks and curves are computed from what is left, never before.
+//! Every cell is treated first, by itself and beside all others that are released to the same audience; shares, intervals,
+//! ranks and curves are computed from what is left, never before.
 
 mod adjust;
+pub mod ledger;
+mod linked;
 mod policy;
+mod publish;
 pub mod release;
+mod series;
 pub mod table;
 mod treat;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 pub use policy::Policy;
-pub use release::{Cell, Release, Status};
+pub use release::{Audience, Cell, Release, Status};
 
 use crate::dictionary::Level;
-use crate::query::{Question, RawCounts, RawTable};
-use release::{Document, Kind};
+use crate::error::Result;
+use crate::query::engine::Engine;
+use crate::query::{Members, Question, RawCounts, RawShare, RawTable};
+use ledger::{Entry, Row};
+use linked::{Linked, Reason};
+use release::{BesideNote, Document, Kind};
 use treat::Beside;
 
-/// Treats every row of a table and makes the release of it.
-///
-/// No number of 1 to k - 1 clients is shown: no numerator, no complement (denominator minus numerator), no denominator,
-/// nor what two rows differ by of which one is a part of the other. No totals are made, so that no suppressed cell of the
-/// table follows from the others.
-pub fn protect(raw: RawTable, question: &Question<'_>, policy: &Policy) -> Release {
-    let RawTable { mut columns, counts } = raw;
-    let mut funnel = None;
-    let (kind, cells) = match counts {
-        RawCounts::Shares(shares) => {
-            let ranked = question.attributions().len() > 1;
-            let beside = match question.denominators() {
-                [_, _, ..] => Beside::Denominators(question.denominators().to_vec()),
-                _ if ranked => Beside::Attributions(question.by().position(|by| by.level == Level::Attributed)),
-                _ => Beside::Nothing,
-            };
-            let total = adjust::total(&shares);
-            let cells = treat::shares(shares, &beside, policy);
-            if let Some(at) = question.standardized() {
-                columns.remove(at);
-                (Kind::Standardized, adjust::standardize(&cells, at, policy))
-            } else if question.has_funnel() {
-                let (note, cells) = adjust::funnel(cells, total, policy);
-                funnel = Some(note);
-                (Kind::Funnel, cells)
-            } else {
-                (Kind::Shares { ranked }, cells)
+/// Disclosure control for the releases of one run, and for what was published before.
+pub struct Control<'a> {
+    policy: &'a Policy,
+    audience: Audience,
+    linked: Linked,
+    /// Whether there can be other tables from which something follows.
+    links: bool,
+    /// What was published of other months, or of this month from another file.
+    earlier: Vec<Entry>,
+}
+
+impl std::fmt::Debug for Control<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Control")
+    }
+}
+
+impl<'a> Control<'a> {
+    /// For the staff: the tables of `questions` are held to each other.
+    pub fn internal(policy: &'a Policy, questions: &[Question<'_>]) -> Result<Self> {
+        let tables = questions.iter().map(|question| question.denominators().len() * question.attributions().len().max(1));
+        Ok(Self {
+            policy,
+            audience: Audience::Internal,
+            linked: Linked::new(policy.rule(None)?, false),
+            links: tables.sum::<usize>() > 1,
+            earlier: Vec::new(),
+        })
+    }
+
+    /// For everybody: tables are held to each other, to all clients together, and to everything in `earlier`, which is of
+    /// other months or other files. What was published of this month and file is to be given to [`Control::published`].
+    pub fn public(policy: &'a Policy, earlier: Vec<Entry>) -> Result<Self> {
+        Ok(Self {
+            policy,
+            audience: Audience::Public,
+            linked: Linked::new(policy.rule(None)?, true),
+            links: true,
+            earlier,
+        })
+    }
+
+    /// Takes in what was published of this month before, from the question and what the ledger says of its rows. The month
+    /// must still say the same.
+    pub fn published(&mut self, entry: &Entry, question: &Question<'_>, engine: &mut dyn Engine) -> Result<()> {
+        let rows: BTreeMap<&[String], &Row> = entry.rows.iter().map(|row| (row.labels.as_slice(), row)).collect();
+        for part in question.members(engine)? {
+            let shown = part.rows.iter().map(|(labels, clients)| {
+                let yes = clients.iter().filter(|(_, yes)| *yes).count() as u64;
+                let row = rows.get(labels.as_slice()).ok_or_else(|| entry.disagrees())?;
+                if row.numerator.is_some_and(|numerator| numerator != yes) {
+                    return Err(entry.disagrees());
+                }
+                Ok(row.numerator.is_some())
+            });
+            let shown = shown.collect::<Result<Vec<_>>>()?;
+            self.linked.add(&entry.release_id, &question.outcome(), &part, shown);
+        }
+        Ok(())
+    }
+
+    /// How many values each withheld numerator could have, at least, of everything that was taken in.
+    pub fn widths(&self) -> Vec<u64> {
+        self.linked.widths()
+    }
+
+    /// Treats every row of a table and makes the release of it.
+    ///
+    /// No number of 1 to k - 1 clients is shown: no numerator, no complement (denominator minus numerator), no denominator,
+    /// nor what two rows differ by, of this table or of another one to the same audience. No totals are made.
+    ///
+    /// # Errors
+    ///
+    /// For everybody: what cannot be audited together with the rest, or of which nothing could be shown.
+    pub fn protect(&mut self, raw: RawTable, question: &Question<'_>, engine: &mut dyn Engine) -> Result<Release> {
+        let policy = self.policy;
+        if self.audience == Audience::Public {
+            publish::may_be_published(question, policy)?;
+        }
+        let RawTable { mut columns, counts } = raw;
+        let mut funnel = None;
+        let mut beside = BTreeSet::new();
+        let mut rows = Vec::new();
+        let (kind, cells) = match counts {
+            RawCounts::Shares(shares) => {
+                let ranked = question.attributions().len() > 1;
+                let within = match question.denominators() {
+                    [_, _, ..] => Beside::Denominators(question.denominators().to_vec()),
+                    _ if ranked => Beside::Attributions(question.by().position(|by| by.level == Level::Attributed)),
+                    _ => Beside::Nothing,
+                };
+                let total = adjust::total(&shares);
+                let mut cells = treat::shares(shares.clone(), &within, policy);
+                beside = self.hold(&mut cells, &shares, question, engine)?;
+                rows = cells.iter().map(Row::of).collect();
+                if ranked {
+                    treat::rank(&mut cells);
+                }
+                if let Some(at) = question.standardized() {
+                    columns.remove(at);
+                    (Kind::Standardized, adjust::standardize(&cells, at, policy))
+                } else if question.has_funnel() {
+                    let (note, cells) = adjust::funnel(cells, total, policy);
+                    funnel = Some(note);
+                    (Kind::Funnel, cells)
+                } else {
+                    (Kind::Shares { ranked }, cells)
+                }
+            }
+            RawCounts::Sets(groups) => {
+                columns.push("missing".to_owned());
+                (Kind::Shares { ranked: false }, treat::sets(groups, policy))
+            }
+            RawCounts::Doses(doses) => (Kind::Doses, treat::doses(doses, policy)),
+            RawCounts::Curves(curves) => (Kind::Curve, treat::curves(curves, policy)),
+        };
+        let mut document = Document::of(question, &columns, policy, self.audience, kind);
+        document.funnel = funnel;
+        if kind == Kind::Curve {
+            document.curves = adjust::ages(&cells);
+        }
+        document.disclosure.beside = notes(&beside);
+        document.release_id = document.identify(&cells);
+        // Until now the table had no name of its own.
+        let id = document.release_id.clone();
+        self.linked.name(&id);
+        for note in document.disclosure.beside.iter_mut().filter(|note| note.release_id.is_empty()) {
+            note.release_id.clone_from(&id);
+        }
+        Ok(Release::new(document, kind, cells, rows))
+    }
+
+    /// Withholds the rows of a table of shares from which something would follow, and says for whose sake.
+    fn hold(
+        &mut self,
+        cells: &mut [Cell],
+        shares: &BTreeMap<Vec<String>, RawShare>,
+        question: &Question<'_>,
+        engine: &mut dyn Engine,
+    ) -> Result<BTreeSet<Reason>> {
+        let mut reasons = BTreeSet::new();
+        if !self.links {
+            return Ok(reasons);
+        }
+        let had_any = cells.iter().any(|cell| cell.values().is_some());
+        if self.audience == Audience::Public {
+            publish::withhold_alike(cells, shares, self.policy);
+            reasons.extend(series::withhold_small_changes(cells, shares, question, &self.earlier, self.policy));
+        }
+        for part in question.members(engine)? {
+            let place: BTreeMap<Vec<String>, usize> =
+                cells.iter().enumerate().map(|(at, cell)| (cell.labels.clone(), at)).collect();
+            let places: Vec<Option<usize>> = part.rows.iter().map(|(labels, _)| place.get(labels).copied()).collect();
+            Self::agree(&part, shares)?;
+            let shown = places.iter().map(|at| at.is_some_and(|at| cells[at].status != Status::Suppressed)).collect();
+            let (shown, why) = self.linked.admit("", &question.outcome(), &part, shown);
+            reasons.extend(why);
+            for (at, _) in places.iter().zip(shown).filter(|(_, shown)| !shown) {
+                if let Some(cell) = at.map(|at| &mut cells[at]) {
+                    *cell = Cell::withheld(std::mem::take(&mut cell.labels), Status::Suppressed);
+                }
             }
         }
-        RawCounts::Sets(groups) => {
-            columns.push("missing".to_owned());
-            (Kind::Shares { ranked: false }, treat::sets(groups, policy))
+        if self.audience == Audience::Public && had_any && cells.iter().all(|cell| cell.values().is_none()) {
+            return Err(publish::nothing_is_left(&notes(&reasons)));
         }
-        RawCounts::Doses(doses) => (Kind::Doses, treat::doses(doses, policy)),
-        RawCounts::Curves(curves) => (Kind::Curve, treat::curves(curves, policy)),
-    };
-    let mut document = Document::of(question, &columns, policy, kind);
-    document.funnel = funnel;
-    if kind == Kind::Curve {
-        document.curves = adjust::ages(&cells);
+        Ok(reasons)
     }
-    Release::new(document, kind, cells)
+
+    /// The clients that are listed are those that were counted: two ways to the same numbers.
+    fn agree(part: &Members, shares: &BTreeMap<Vec<String>, RawShare>) -> Result<()> {
+        let same = part.rows.iter().all(|(labels, clients)| {
+            let yes = clients.iter().filter(|(_, yes)| *yes).count() as u64;
+            shares.get(labels).is_some_and(|share| (share.clients, share.numerator) == (clients.len() as u64, yes))
+        });
+        if same { Ok(()) } else { Err(crate::error::Error::internal("the clients that are listed are not those counted")) }
+    }
+}
+
+fn notes(reasons: &BTreeSet<Reason>) -> Vec<BesideNote> {
+    let notes = reasons.iter().map(|reason| BesideNote {
+        release_id: reason.release.clone(),
+        otherwise: reason.rule.sentence().to_owned(),
+    });
+    notes.collect()
 }

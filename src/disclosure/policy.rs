@@ -24,6 +24,10 @@ struct Document {
     reason: String,
     w: u64,
     reason_of_w: String,
+    publishes_alike: bool,
+    reason_of_alike: String,
+    publishes_organizations: bool,
+    reason_of_organizations: String,
     confidence: f64,
 }
 
@@ -52,8 +56,10 @@ impl Policy {
         if document.w < LEAST_VALUES {
             return wrong("w is below 3, its floor");
         }
-        if document.reason.trim().is_empty() || document.reason_of_w.trim().is_empty() {
-            return wrong("k and w need a reason");
+        let reasons =
+            [&document.reason, &document.reason_of_w, &document.reason_of_alike, &document.reason_of_organizations];
+        if reasons.iter().any(|reason| reason.trim().is_empty()) {
+            return wrong("every value needs a reason");
         }
         if !(0.5..1.0).contains(&document.confidence) {
             return wrong("confidence is a level from 0.5 to below 1, for example 0.95");
@@ -86,6 +92,36 @@ impl Policy {
         &self.document.reason
     }
 
+    /// A withheld number has at least so many values for everybody who computes with what is shown.
+    pub fn w(&self) -> u64 {
+        self.document.w
+    }
+
+    /// Why w is what it is.
+    pub fn reason_of_w(&self) -> &str {
+        &self.document.reason_of_w
+    }
+
+    /// Whether the public sees groups in which nobody, or everybody, is counted.
+    pub fn publishes_alike(&self) -> bool {
+        self.document.publishes_alike
+    }
+
+    /// Why, or why not.
+    pub fn reason_of_alike(&self) -> &str {
+        &self.document.reason_of_alike
+    }
+
+    /// Whether the public sees tables of organizations.
+    pub fn publishes_organizations(&self) -> bool {
+        self.document.publishes_organizations
+    }
+
+    /// Why, or why not.
+    pub fn reason_of_organizations(&self) -> &str {
+        &self.document.reason_of_organizations
+    }
+
     /// The confidence level of intervals, 0 to 1.
     pub fn confidence(&self) -> f64 {
         self.document.confidence
@@ -111,7 +147,7 @@ mod tests {
             Policy::parse(
                 "x",
                 &format!(
-                    "schema_version = 1\nversion = '1'\nk = {k}\nreason = '{reason}'\nw = 3\nreason_of_w = 'x'\nconfidence = 0.95\n"
+                    "schema_version = 1\nversion = '1'\nk = {k}\nreason = '{reason}'\nw = 3\nreason_of_w = 'x'\npublishes_alike = false\nreason_of_alike = 'x'\npublishes_organizations = false\nreason_of_organizations = 'x'\nconfidence = 0.95\n"
                 ),
             )
         };

@@ -6,6 +6,7 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 use super::Policy;
+use super::ledger::Row;
 use crate::dictionary::Dimension;
 use crate::knowledge::Fingerprint;
 use crate::measure::Measures;
@@ -177,6 +178,8 @@ impl Cell {
 pub enum Audience {
     /// The department's own staff, who lawfully hold the file.
     Internal,
+    /// Everybody.
+    Public,
 }
 
 impl Audience {
@@ -184,6 +187,7 @@ impl Audience {
     pub fn word(self) -> &'static str {
         match self {
             Self::Internal => "internal",
+            Self::Public => "public",
         }
     }
 
@@ -191,8 +195,9 @@ impl Audience {
     pub fn marking(self) -> &'static str {
         match self {
             Self::Internal => {
-                "INTERNAL: for the staff of this health department. Not for publication: not yet audited together with earlier releases."
+                "INTERNAL: for the staff of this health department. Not for publication: audited together with the other tables of its run alone."
             }
+            Self::Public => "PUBLIC: audited together with every table of this store that was published before.",
         }
     }
 }
@@ -327,8 +332,24 @@ pub struct DisclosureNote {
     pub k: u64,
     /// Why k is what it is.
     pub reason: String,
+    /// A withheld number has at least so many values for everybody who computes with what is shown.
+    pub w: u64,
+    /// Why w is what it is.
+    pub reason_of_w: String,
     /// Changes with the policy.
     pub fingerprint: Fingerprint,
+    /// Releases for whose sake further rows of this one are withheld, with what would follow otherwise.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub beside: Vec<BesideNote>,
+}
+
+/// Why rows are withheld that are not small themselves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct BesideNote {
+    /// The other release, or this one.
+    pub release_id: String,
+    /// What would follow, in a sentence.
+    pub otherwise: String,
 }
 
 /// A column of numbers of the table.
@@ -427,13 +448,18 @@ pub struct Document {
 }
 
 impl Document {
-    pub(super) fn of(question: &Question<'_>, labels: &[String], policy: &Policy, kind: Kind) -> Self {
+    pub(super) fn of(
+        question: &Question<'_>,
+        labels: &[String],
+        policy: &Policy,
+        audience: Audience,
+        kind: Kind,
+    ) -> Self {
         let manifest = question.partition().manifest();
         let policy_edition = policy.edition();
-        let audience = Audience::Internal;
         let mut measures = question.measures_asked().map(|at| measure_note(question.measures(), at));
         let (measure, from_measure) = (measures.next(), measures.next());
-        let mut document = Self {
+        Self {
             schema_version: 2,
             release_id: String::new(),
             audience,
@@ -492,13 +518,14 @@ impl Document {
                 version: policy_edition.version,
                 k: policy.k(),
                 reason: policy.reason().to_owned(),
+                w: policy.w(),
+                reason_of_w: policy.reason_of_w().to_owned(),
                 fingerprint: policy_edition.fingerprint,
+                beside: Vec::new(),
             },
-            caveats: caveats(question, policy, kind),
+            caveats: caveats(question, policy, audience, kind),
             table: None,
-        };
-        document.release_id = document.identify();
-        document
+        }
     }
 
     /// What the column `measure` has.
@@ -510,8 +537,14 @@ impl Document {
         })
     }
 
-    fn identify(&self) -> String {
-        Fingerprint::of([("release", serde_json::to_vec(self).unwrap_or_default().as_slice())]).to_string()
+    /// The id of a release: of the question, the month, the knowledge behind it, and which rows are withheld.
+    pub(super) fn identify(&self, cells: &[Cell]) -> String {
+        let statuses: Vec<_> = cells.iter().map(|cell| cell.status.word()).collect();
+        Fingerprint::of([
+            ("release", serde_json::to_vec(self).unwrap_or_default().as_slice()),
+            ("statuses", statuses.join(" ").as_bytes()),
+        ])
+        .to_string()
     }
 }
 
@@ -621,7 +654,7 @@ fn interval_method(kind: Kind) -> Option<String> {
 }
 
 /// What a reader must know.
-fn caveats(question: &Question<'_>, policy: &Policy, kind: Kind) -> Vec<String> {
+fn caveats(question: &Question<'_>, policy: &Policy, audience: Audience, kind: Kind) -> Vec<String> {
     let year = question.partition().manifest().first_inclusion_year;
     let small = policy.k() - 1;
     let mut caveats = vec!["The Texas registry is opt-in: clients without consent are absent, and so is a child with no recorded dose. Rates among clients in the file tend to overstate coverage of the population.".to_owned()];
@@ -641,6 +674,9 @@ fn caveats(question: &Question<'_>, policy: &Policy, kind: Kind) -> Vec<String> 
         Kind::Doses => format!("Rows with 1 to {small} persons, or with 1 to {small} doses more than persons, are suppressed; suppressed is not zero."),
         Kind::Curve => format!("Months of age are taken together until no number of 1 to {small} is left; what is left at the end of a curve is not told."),
     });
+    if audience == Audience::Public {
+        caveats.push("Rows in which nobody or everybody is counted are suppressed. So are rows from which a small count would follow, with this table or an earlier one: a suppressed row may be a large one.".to_owned());
+    }
     if question.denominators().len() > 1 || question.attributions().len() > 1 {
         caveats.push(format!(
             "A row is suppressed, too, when it differs from another one of its group by 1 to {small} clients."
@@ -684,11 +720,17 @@ pub struct Release {
     document: Document,
     kind: Kind,
     cells: Vec<Cell>,
+    rows: Vec<Row>,
 }
 
 impl Release {
-    pub(super) fn new(document: Document, kind: Kind, cells: Vec<Cell>) -> Self {
-        Self { document, kind, cells }
+    pub(super) fn new(document: Document, kind: Kind, cells: Vec<Cell>, rows: Vec<Row>) -> Self {
+        Self { document, kind, cells, rows }
+    }
+
+    /// The counts that are shown, or that shown rates are made of.
+    pub(super) fn rows(&self) -> &[Row] {
+        &self.rows
     }
 
     /// The content of `release.json`, without a table file.

@@ -104,7 +104,6 @@ pub(super) fn shares(shares: BTreeMap<Vec<String>, RawShare>, beside: &Beside, p
         if let Some(column) = organization {
             complete(&mut cells, &raw, *column, policy);
         }
-        rank(&mut cells);
     }
     cells
 }
@@ -172,7 +171,7 @@ fn shown(labels: Vec<String>, share: RawShare, policy: &Policy) -> Cell {
 }
 
 /// Adds to each shown share its rank among those of the same last label, the highest first. Equal ones share a rank.
-fn rank(cells: &mut [Cell]) {
+pub(super) fn rank(cells: &mut [Cell]) {
     let rates: Vec<_> = cells.iter().map(|cell| (cell.labels.last().cloned(), cell.rate())).collect();
     for cell in cells {
         let Some(rate) = cell.rate() else { continue };
@@ -420,7 +419,8 @@ mod tests {
             (labels(&["D", "last"]), share(295, 300)),
             (labels(&["D", "most"]), share(150, 300)),
         ];
-        let cells = shares(rows.into(), &Beside::Attributions(None), &policy());
+        let mut cells = shares(rows.into(), &Beside::Attributions(None), &policy());
+        rank(&mut cells);
         let ranks: Vec<_> =
             cells.iter().map(|cell| cell.values().and_then(|values| values.get(5).copied().flatten())).collect();
         let rank = |rank| Some(Number::Count(rank));

@@ -110,6 +110,11 @@ pub enum AttributionChoice {
 }
 
 impl AttributionChoice {
+    /// The choice that means these rules, when there are any.
+    pub fn of(rules: &[Attribution]) -> Option<Self> {
+        [Self::Last, Self::Most, Self::First, Self::Any, Self::All].into_iter().find(|choice| choice.rules() == rules)
+    }
+
     /// The rules that are meant.
     pub fn rules(self) -> &'static [Attribution] {
         match self {

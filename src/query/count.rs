@@ -7,7 +7,7 @@ use super::ask::{Attribution, Denominator, Indicator};
 use super::axis::Axis;
 use super::engine::{Engine, Group};
 use super::plan::{AggregatePlan, Column, Condition, Count, Expression, Rows, Value};
-use super::{COMPLETE, People, Question, RawCounts, RawStep, RawTable};
+use super::{COMPLETE, Members, People, Question, RawCounts, RawStep, RawTable};
 use crate::calendar;
 use crate::dictionary::names;
 use crate::error::{Error, Result};
@@ -48,6 +48,49 @@ impl Question<'_> {
             }
         }
         Ok(RawTable { columns, counts })
+    }
+
+    /// The clients of a table of shares, one part of the table for each rule of attribution and each denominator, in the order
+    /// in which their rows are labelled. None for other tables, and for attribution by `any`: there a client is in several
+    /// rows.
+    pub(crate) fn members(&self, engine: &mut dyn Engine) -> Result<Vec<Members>> {
+        let several = (self.attributions.len() > 1, self.denominators.len() > 1);
+        let mut parts = Vec::new();
+        let mut order: Vec<usize> = (0..self.by.len()).collect();
+        order.sort_by_key(|at| &self.by[*at].dimension.id);
+        if matches!(self.indicator, Indicator::Doses | Indicator::Curve | Indicator::Missing) {
+            return Ok(parts);
+        }
+        for attribution in self.attributions.iter().filter(|rule| **rule != Attribution::Any) {
+            let found = engine.members(&self.plan(*attribution)?)?;
+            let labels = found.keys.iter().map(|key| {
+                let values = self.by.iter().zip(key);
+                values.map(|(axis, value)| axis.label(value.as_deref())).collect::<Vec<_>>()
+            });
+            let labels: Vec<_> = labels.collect();
+            for (denominator, pair) in self.denominators.iter().zip(found.counted.chunks_exact(2)) {
+                let mut rows: BTreeMap<&Vec<String>, Vec<(i64, bool)>> = BTreeMap::new();
+                let mut by_group = vec![Vec::new(); labels.len()];
+                for (at, client) in found.clients.iter().enumerate().filter(|(at, _)| pair[0][*at]) {
+                    by_group[found.groups[at] as usize].push((*client, pair[1][at]));
+                }
+                for (labels, clients) in labels.iter().zip(by_group) {
+                    rows.entry(labels).or_default().extend(clients);
+                }
+                // The engine lists in no order, and the audit shall go the same way each time.
+                rows.values_mut().for_each(|clients| clients.sort_unstable());
+                let mut rows: Vec<_> = rows.into_iter().collect();
+                rows.sort_by_cached_key(|(labels, _)| order.iter().map(|at| labels[*at].clone()).collect::<Vec<_>>());
+                let rows = rows.into_iter().map(|(labels, clients)| {
+                    let attribution = several.0.then(|| attribution.name().to_owned());
+                    let denominator = several.1.then(|| denominator.name());
+                    (labels.iter().cloned().chain(attribution).chain(denominator).collect(), clients)
+                });
+                let rows = rows.collect();
+                parts.push(Members { of_people: matches!(denominator, Denominator::Population(_)), rows });
+            }
+        }
+        Ok(parts)
     }
 
     /// Adds a group to the table. A recorded "unknown" and a missing value read the same, so they are one group.

@@ -1,7 +1,10 @@
 //! Carries out plans. DuckDB is embedded and opened locked down; no other file knows its crate.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use arrow::array::{Array, AsArray, StringArray};
+use arrow::datatypes::Int64Type;
 use duckdb::types::{ToSql, ToSqlOutput, Value as SqlValue, ValueRef};
 use duckdb::{AccessMode, Config, Connection, params_from_iter};
 
@@ -23,10 +26,32 @@ impl std::fmt::Debug for Group {
     }
 }
 
+/// Who is in which group, client by client, for the audit of tables that are released together. It stays inside the
+/// program: there is no serialisation, and `Debug` shows nothing.
+pub struct Membership {
+    /// The key of each client, in no particular order.
+    pub(crate) clients: Vec<i64>,
+    /// The group of each client, a position in `keys`.
+    pub(crate) groups: Vec<u32>,
+    /// The key columns of each group.
+    pub(crate) keys: Vec<Vec<Option<String>>>,
+    /// For each count of the plan, and each client, whether the client is counted.
+    pub(crate) counted: Vec<Vec<bool>>,
+}
+
+impl std::fmt::Debug for Membership {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Membership")
+    }
+}
+
 /// An aggregate plan in, integer counts out.
 pub trait Engine {
     /// Counts rows of one month. Groups come in no particular order.
     fn aggregate(&mut self, plan: &AggregatePlan) -> Result<Vec<Group>>;
+
+    /// Lists the clients that a plan over `clients` counts.
+    fn members(&mut self, plan: &AggregatePlan) -> Result<Membership>;
 }
 
 /// DuckDB inside this process, over the files of one month.
@@ -123,6 +148,57 @@ impl Engine for DuckDb<'_> {
             Ok(Group { key, counts })
         })
         .collect()
+    }
+
+    fn members(&mut self, plan: &AggregatePlan) -> Result<Membership> {
+        let failed = |_| Error::internal("the embedded query engine refuses a planned query");
+        let wrong = || Error::internal("the embedded query engine answers in another form");
+        let month = self.month(plan.rows)?;
+        let tables = Tables { clients: &month.clients, immunizations: &month.immunizations };
+        let (text, parameters) = sql::render_members(plan, tables)?;
+        let mut statement = month.connection.prepare(&text).map_err(failed)?;
+        let keys = plan.group_by.len();
+        let counted = vec![Vec::new(); plan.counts.len()];
+        let mut found = Membership { clients: Vec::new(), groups: Vec::new(), keys: Vec::new(), counted };
+        let mut known: HashMap<Vec<Option<String>>, u32> = HashMap::new();
+        let mut key: Vec<Option<String>> = vec![None; keys];
+        let mut last = None;
+        for batch in statement.query_arrow(params_from_iter(&parameters)).map_err(failed)? {
+            let column = |at: usize| batch.columns().get(at).ok_or_else(wrong);
+            let clients = column(0)?.as_primitive_opt::<Int64Type>().ok_or_else(wrong)?;
+            found.clients.extend_from_slice(clients.values());
+            let texts = (0..keys).map(|at| column(1 + at)?.as_string_opt::<i32>().ok_or_else(wrong));
+            let texts = texts.collect::<Result<Vec<_>>>()?;
+            for row in 0..batch.num_rows() {
+                let value = |text: &StringArray| text.is_valid(row).then(|| text.value(row).to_owned());
+                let same = |(text, known): (&&StringArray, &Option<String>)| {
+                    known.as_deref() == text.is_valid(row).then(|| text.value(row))
+                };
+                // Neighbours are often alike, so a key is looked up only when it changes.
+                let group = match last.filter(|_| texts.iter().zip(&key).all(same)) {
+                    Some(group) => group,
+                    None => {
+                        key = texts.iter().map(|text| value(text)).collect();
+                        match known.get(&key) {
+                            Some(group) => *group,
+                            None => {
+                                let group = u32::try_from(found.keys.len()).map_err(|_| wrong())?;
+                                known.insert(key.clone(), group);
+                                found.keys.push(key.clone());
+                                group
+                            }
+                        }
+                    }
+                };
+                last = Some(group);
+                found.groups.push(group);
+            }
+            for (at, counted) in found.counted.iter_mut().enumerate() {
+                let flags = column(1 + keys + at)?.as_boolean_opt().ok_or_else(wrong)?;
+                counted.extend((0..batch.num_rows()).map(|row| flags.value(row)));
+            }
+        }
+        Ok(found)
     }
 }
 

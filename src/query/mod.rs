@@ -20,7 +20,7 @@ use crate::dictionary::{Dictionary, Dimension, Level};
 use crate::measure::{Basis, Measure, Measures};
 use crate::population::Population;
 use crate::store::Store;
-use ask::{Attribution, Denominator, Indicator};
+use ask::{Ask, Attribution, AttributionChoice, Denominator, Indicator, Where};
 use axis::{Axis, Filter};
 
 /// What stands for "not known" in tables and filters.
@@ -112,6 +112,16 @@ pub(crate) struct RawShare {
     pub clients: u64,
 }
 
+/// The clients of a part of a table of shares, for the audit of tables that are released together. Like [`RawTable`], it is
+/// `disclosure`'s alone.
+pub(crate) struct Members {
+    /// Whether the denominator is of a population's people, which everybody knows.
+    pub of_people: bool,
+    /// Each row: its labels, and its clients by their keys with whether each is in the numerator. The order does not depend on
+    /// the order of the dimensions in the question.
+    pub rows: Vec<(Vec<String>, Vec<(i64, bool)>)>,
+}
+
 /// Doses of one group, and the distinct clients who had them.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct RawDoses {
@@ -137,6 +147,36 @@ impl std::fmt::Debug for RawTable {
 }
 
 impl<'a> Question<'a> {
+    /// What is told of a client, whatever table it stands in: the same name, the same answer.
+    pub(crate) fn outcome(&self) -> String {
+        let measures: Vec<_> = self.measures_asked().map(|at| self.measure_at(at).id.as_str()).collect();
+        format!("{} {} {}", self.indicator.name(), measures.join(" "), self.as_of)
+    }
+
+    /// The question with everything that was left open filled in, in an order of its own.
+    pub fn normalized(&self) -> Ask {
+        let mut ask = Ask::of(self.indicator);
+        let id = |at: Option<usize>| at.map(|at| self.measure_at(at).id.clone());
+        (ask.measure, ask.to) = if self.from.is_some() { (id(self.from), id(self.measure)) } else { (id(self.measure), None) };
+        ask.by = self.by().map(|dimension| dimension.id.clone()).collect();
+        let filter = |(dimension, labels): (&Dimension, &[String])| {
+            let mut values = labels.to_vec();
+            values.sort();
+            values.dedup();
+            Where { dimension: dimension.id.clone(), values }
+        };
+        ask.filters = self.filters().map(filter).collect();
+        ask.as_of = Some(self.as_of);
+        ask.denominators = match self.indicator {
+            Indicator::Doses | Indicator::Curve | Indicator::Missing => Vec::new(),
+            _ => self.denominators.iter().map(Denominator::name).collect(),
+        };
+        ask.attribution = AttributionChoice::of(self.attributions());
+        ask.standardize = self.standardize.map(|at| self.by[at].dimension.id.clone());
+        ask.funnel = self.funnel;
+        ask
+    }
+
     fn measure_at(&self, at: usize) -> &'a Measure {
         &self.context.measures.measures()[at]
     }

@@ -57,8 +57,36 @@ pub fn render(plan: &AggregatePlan, tables: Tables<'_>) -> Result<(String, Vec<P
         };
         select.push(format!("CAST({counted} AS BIGINT) AS n{at}"));
     }
+    let from = rows(plan.rows, tables);
+    let conditions = writer.all(&plan.conditions)?;
+    let groups = (1..=plan.group_by.len()).map(|place| place.to_string()).collect::<Vec<_>>().join(", ");
+    let text = format!("SELECT {} FROM {from} WHERE {conditions} GROUP BY {groups}", select.join(", "));
+    Ok((text, writer.parameters))
+}
+
+/// The statement that lists, for a plan that counts rows of `clients`, each client's key, the key columns of its group as
+/// text, and whether it is counted in each count.
+pub fn render_members(plan: &AggregatePlan, tables: Tables<'_>) -> Result<(String, Vec<Parameter>)> {
+    let mut writer = Writer { parameters: Vec::new() };
+    let mut select = vec!["c.client_key AS k".to_owned()];
+    for (at, key) in plan.group_by.iter().enumerate() {
+        select.push(format!("CAST({} AS VARCHAR) AS g{at}", writer.expression(key)?));
+    }
+    for (at, count) in plan.counts.iter().enumerate() {
+        let Count::Rows(conditions) = count else {
+            return Err(Error::internal("only counts of rows have members"));
+        };
+        select.push(format!("coalesce({}, FALSE) AS n{at}", writer.all(conditions)?));
+    }
+    let from = rows(plan.rows, tables);
+    let conditions = writer.all(&plan.conditions)?;
+    Ok((format!("SELECT {} FROM {from} WHERE {conditions}", select.join(", ")), writer.parameters))
+}
+
+/// The rows of a plan, as they are written behind FROM.
+fn rows(rows: Rows, tables: Tables<'_>) -> String {
     let Tables { clients, immunizations } = tables;
-    let from = match plan.rows {
+    match rows {
         Rows::Clients => format!("{clients} AS c"),
         Rows::ClientsByOrganization => format!(
             "{clients} AS c INNER JOIN (SELECT DISTINCT i.client_key, i.{org} FROM {immunizations} AS i WHERE i.dose) \
@@ -69,11 +97,7 @@ pub fn render(plan: &AggregatePlan, tables: Tables<'_>) -> Result<(String, Vec<P
         Rows::DosesOfClients => {
             format!("{immunizations} AS i INNER JOIN {clients} AS c ON c.client_key = i.client_key")
         }
-    };
-    let conditions = writer.all(&plan.conditions)?;
-    let groups = (1..=plan.group_by.len()).map(|place| place.to_string()).collect::<Vec<_>>().join(", ");
-    let text = format!("SELECT {} FROM {from} WHERE {conditions} GROUP BY {groups}", select.join(", "));
-    Ok((text, writer.parameters))
+    }
 }
 
 struct Writer {

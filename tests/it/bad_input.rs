@@ -438,7 +438,7 @@ fn a_file_of_questions_that_is_wrong() {
     error: the following required arguments were not provided:
       --out <DIR>
 
-    Usage: phds query --out <DIR> --store <DIR> <FILE>
+    Usage: phds query --store <DIR> --out <DIR> <FILE>
 
     For more information, try '--help'.
     ");

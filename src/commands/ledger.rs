@@ -1,0 +1,192 @@
+//! `phds ledger` and `phds evidence`: what has been released, and how it is protected.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde_json::json;
+
+use super::query;
+use crate::cli;
+use crate::convert::Partition;
+use crate::disclosure::ledger::{Entry, Ledger};
+use crate::disclosure::{Audience, Policy};
+use crate::error::Result;
+use crate::period::ReportingPeriod;
+use crate::provenance::Tool;
+use crate::query::ask::Ask;
+use crate::query::engine::DuckDb;
+use crate::settings::Settings;
+use crate::store::Store;
+use crate::{fs, terminal};
+
+/// `phds ledger`
+pub fn ledger(typed: &cli::LedgerArgs, settings: &Settings) -> Result<()> {
+    let store = Store::open(&settings.store(typed.store.as_deref())?)?;
+    let ledger = Ledger::open(&store)?;
+    if typed.json {
+        // Counts are for the audit alone.
+        let entries = ledger.entries().iter().map(|entry| Entry { rows: Vec::new(), ..entry.clone() });
+        return super::lookup::print_json(&json!(entries.collect::<Vec<_>>()));
+    }
+    let heads = ["", "month", "for", "release", "what"].map(str::to_owned);
+    let rows = ledger.entries().iter().map(|entry| {
+        [
+            entry.number.to_string(),
+            entry.reporting_period.to_string(),
+            entry.audience.word().to_owned(),
+            entry.release_id.clone(),
+            in_words(&entry.question),
+        ]
+    });
+    let mut text = terminal::columns(std::iter::once(heads).chain(rows));
+    let count = ledger.entries().len();
+    let public = ledger.entries().iter().filter(|entry| entry.audience == Audience::Public).count();
+    let _ = writeln!(text, "{}, {public} of them public; the chain is whole", terminal::count(count, "release"));
+    terminal::print_data(terminal::printable(&text).as_bytes())
+}
+
+/// A question in a line.
+fn in_words(ask: &Ask) -> String {
+    let measures = ask.measure.iter().chain(&ask.to).cloned().collect::<Vec<_>>().join(" to ");
+    let of = if measures.is_empty() { String::new() } else { format!(" of {measures}") };
+    let filters = ask.filters.iter().map(|filter| format!(", only {} {}", filter.dimension, filter.values.join("/")));
+    let as_of = ask.as_of.map(|day| format!(", as of {day}")).unwrap_or_default();
+    format!("{}{of} by {}{}{as_of}", ask.indicator.name(), ask.by.join(", "), filters.collect::<String>())
+}
+
+/// `phds evidence`
+pub fn evidence(typed: &cli::Evidence, settings: &Settings) -> Result<()> {
+    let store = Store::open(&settings.store(typed.store.as_deref())?)?;
+    let ledger = Ledger::open(&store)?;
+    let published: Vec<&Entry> =
+        ledger.entries().iter().filter(|entry| entry.audience == Audience::Public).collect();
+    let mut months: BTreeMap<ReportingPeriod, Vec<&Entry>> = BTreeMap::new();
+    for entry in &published {
+        months.entry(entry.reporting_period).or_default().push(entry);
+    }
+    let mut text = rules(&settings.policy);
+    let _ = write!(
+        text,
+        "\n## What was published\n\n{} in the ledger, {} of them public. The chain of entries is whole.\n\n",
+        terminal::count(ledger.entries().len(), "release"),
+        published.len()
+    );
+    if published.is_empty() {
+        text += "Nothing was published.\n";
+    } else {
+        text += "| entry | month | release | what | rows | withheld |\n| ---: | --- | --- | --- | ---: | ---: |\n";
+    }
+    for entry in &published {
+        let withheld = entry.rows.iter().filter(|row| row.numerator.is_none()).count();
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {} | {} | {withheld} |",
+            entry.number,
+            entry.reporting_period,
+            entry.release_id,
+            in_words(&entry.question),
+            entry.rows.len()
+        );
+    }
+    for (period, entries) in months {
+        let _ = write!(text, "\n## The audit of {period}\n\n");
+        text += &audit(&store, &ledger, period, &entries, settings)?;
+    }
+    text += NOT_CLAIMED;
+    match &typed.out {
+        Some(path) => {
+            fs::write_whole(path, text.as_bytes())?;
+            terminal::say(&path.display().to_string());
+            Ok(())
+        }
+        None => terminal::print_data(text.as_bytes()),
+    }
+}
+
+fn rules(policy: &Policy) -> String {
+    let (edition, tool) = (policy.edition(), Tool::this());
+    let shown = |is: bool| if is { "shown" } else { "withheld" };
+    format!(
+        "# How published tables are protected\n\n\
+         Written by {tool}, with the disclosure policy {version} ({fingerprint}).\n\n\
+         ## The rules\n\n\
+         - k = {k}: no count of 1 to {small} clients is shown, of those counted, of those not counted, or of both. {reason}\n\
+         - w = {w}: a withheld number has at least {w} values for everybody who computes with what is shown. {reason_of_w}\n\
+         - Groups in which nobody or everybody is counted are {alike}. {reason_of_alike}\n\
+         - Tables of organizations are {organizations}. {reason_of_organizations}\n\
+         - Differences count: what a row has more than the rows inside of it, in this table or in any published one of the\n  \
+           same month, is nobody or {k} and more. So is what a row has more or less than when it was published of another month,\n  \
+           and what two indicators differ by, when one needs the other.\n\
+         - All clients together are taken to be known, from this program or from elsewhere.\n",
+        tool = tool.name + " " + &tool.version,
+        version = edition.version,
+        fingerprint = edition.fingerprint,
+        k = policy.k(),
+        small = policy.k() - 1,
+        reason = policy.reason(),
+        w = policy.w(),
+        reason_of_w = policy.reason_of_w(),
+        alike = shown(policy.publishes_alike()),
+        reason_of_alike = policy.reason_of_alike(),
+        organizations = shown(policy.publishes_organizations()),
+        reason_of_organizations = policy.reason_of_organizations(),
+    )
+}
+
+/// The audit of a month's published tables, done again now.
+fn audit(
+    store: &Store,
+    ledger: &Ledger,
+    period: ReportingPeriod,
+    entries: &[&Entry],
+    settings: &Settings,
+) -> Result<String> {
+    let Some(partition) = store.loaded().contains(&period).then(|| Partition::open(store, period)).transpose()? else {
+        return Ok("The month is not in the store any more, so its audit was not done again.\n".to_owned());
+    };
+    let delivery = &partition.manifest().delivery.sha256;
+    let of_file = entries.iter().filter(|entry| entry.delivery_sha256 == *delivery).count();
+    if of_file == 0 {
+        return Ok("The month in the store is of another file, so its audit was not done again.\n".to_owned());
+    }
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut engine = DuckDb::new(&partition, threads);
+    let context = query::context(store, &partition, settings);
+    let widths = query::published(ledger, context, &mut engine, settings)?.widths();
+    let mut text = format!(
+        "The counts of {of_file} of {} published tables are those of the month in the store. {} withheld.\n",
+        entries.len(),
+        match widths.len() {
+            1 => "1 row is".to_owned(),
+            rows => format!("{rows} rows are"),
+        }
+    );
+    if !widths.is_empty() {
+        text += "So many values a withheld number could have, at least:\n\n| values | rows |\n| --- | ---: |\n";
+        for (from, to) in [(0, 2), (3, 10), (11, 100), (101, u64::MAX)] {
+            let rows = widths.iter().filter(|width| (from..=to).contains(*width)).count();
+            let range = if to == u64::MAX { format!("{from} and more") } else { format!("{from} to {to}") };
+            let _ = writeln!(text, "| {range} | {rows} |");
+        }
+    }
+    Ok(text)
+}
+
+const NOT_CLAIMED: &str = "
+## The law, by its numbers
+
+- Texas Health and Safety Code 161.0073: registry information that identifies an individual is confidential.
+- 25 TAC 100: the immunization registry.
+- 25 TAC 421.68(d)(7), with Health and Safety Code 108.011(i): aggregates below 5 are suppressed there; the floor of k is 5.
+- 45 CFR 164.514(b): de-identification.
+
+## What is not claimed
+
+- Tables by ZIP code, county or month are not de-identified by the safe harbor of 45 CFR 164.514(b)(2). They need the
+  determination of an expert, 164.514(b)(1); this file is written to help with it, and is not one.
+- Nothing is claimed against somebody who knows many members of a group, or who holds other lists of the same people.
+- Differences of more than two tables at once are looked for among withheld rows alone: a small group that nobody asked for
+  may follow from several shown tables together.
+- Months are compared by their numbers, for the same filters, and not client by client.
+- What was made of the published tables elsewhere, and internal tables that were passed on, are unknown to the ledger.
+";

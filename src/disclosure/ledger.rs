@@ -1,0 +1,247 @@
+//! What has been released: an append-only chain of entries in the store.
+//!
+//! Every entry is a file, `ledger/000001.json`, that is never changed; each has the SHA-256 of the one before, and
+//! `ledger-head.json` that of the last. So a changed, lost or added entry is noticed, and stops releases. Entries of
+//! published tables have their counts and which rows are withheld: they are to be guarded like the partitions.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::release::{Audience, Cell, Document, Number, Release};
+use crate::error::{Error, Result};
+use crate::fs;
+use crate::knowledge::Fingerprint;
+use crate::period::ReportingPeriod;
+use crate::provenance::{Edition, Tool};
+use crate::query::ask::Ask;
+use crate::store::Store;
+
+/// What stands for the SHA-256 before the first entry.
+const BEGINNING: &str = "";
+
+/// A release that left the program.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Entry {
+    /// 1.
+    pub schema_version: u32,
+    /// 1 for the first.
+    pub number: u64,
+    /// SHA-256 of the file of the entry before; empty for the first.
+    pub previous_sha256: String,
+    /// What made it.
+    pub tool: Tool,
+    /// For whom it is.
+    pub audience: Audience,
+    /// Its id.
+    pub release_id: String,
+    /// The month.
+    #[schemars(with = "String")]
+    pub reporting_period: ReportingPeriod,
+    /// SHA-256 of the file that the month was made from.
+    pub delivery_sha256: String,
+    /// The question, with everything that was left open filled in.
+    pub question: Ask,
+    /// The measures that it names.
+    pub measures: Vec<Fingerprint>,
+    /// The policy by which it was treated.
+    pub policy: Edition,
+    /// No count of 1 to k - 1 was shown.
+    pub k: u64,
+    /// The rows of a published table; of other releases, nothing is kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rows: Vec<Row>,
+}
+
+/// A row of a published table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Row {
+    /// Its labels.
+    pub labels: Vec<String>,
+    /// Nothing where it is withheld.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub numerator: Option<u64>,
+    /// Nothing where it is withheld.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub denominator: Option<u64>,
+}
+
+impl Row {
+    /// The row of a share.
+    pub(super) fn of(cell: &Cell) -> Self {
+        let counts = match cell.values() {
+            Some([Some(Number::Count(numerator)), Some(Number::Count(denominator)), ..]) => Some((*numerator, *denominator)),
+            Some(_) => None,
+            // Nobody is there, and everybody sees it.
+            None if cell.status == super::Status::NotApplicable => Some((0, 0)),
+            None => None,
+        };
+        Self { labels: cell.labels.clone(), numerator: counts.map(|(n, _)| n), denominator: counts.map(|(_, d)| d) }
+    }
+}
+
+impl Entry {
+    /// The month of the store says something else than when the table was published.
+    pub(super) fn disagrees(&self) -> Error {
+        Error::refused(format!(
+            "the month {} gives other counts than when release {} was published",
+            self.reporting_period, self.release_id
+        ))
+        .hint("load the month from the file of that time, with the dictionary and measures of that time")
+    }
+
+    /// The entry of a release, not yet in any ledger.
+    fn of(release: &Release, question: Ask) -> Self {
+        let document: &Document = release.document();
+        let measures = document.measure.iter().chain(&document.from_measure).map(|note| note.fingerprint.clone());
+        let rows = if document.audience == Audience::Public { release.rows().to_vec() } else { Vec::new() };
+        Self {
+            schema_version: 1,
+            number: 0,
+            previous_sha256: String::new(),
+            tool: Tool::this(),
+            audience: document.audience,
+            release_id: document.release_id.clone(),
+            reporting_period: document.reporting_period,
+            delivery_sha256: document.delivery.sha256.clone(),
+            question,
+            measures: measures.collect(),
+            policy: Edition {
+                id: "disclosure".to_owned(),
+                version: document.disclosure.version.clone(),
+                fingerprint: document.disclosure.fingerprint.clone(),
+            },
+            k: document.disclosure.k,
+            rows,
+        }
+    }
+}
+
+/// How many entries there are, and the SHA-256 of the last. It stands outside of the folder, so that the loss of the whole
+/// ledger is noticed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Head {
+    entries: u64,
+    sha256: String,
+}
+
+/// The ledger of a store. Whoever holds it has proved its chain, and nobody else writes to it meanwhile.
+#[derive(Debug)]
+pub struct Ledger {
+    folder: PathBuf,
+    head_path: PathBuf,
+    head: Head,
+    entries: Vec<Entry>,
+    _lock: File,
+}
+
+impl Ledger {
+    /// Opens the ledger of a store and proves its chain; a store without one gets an empty one with the first entry.
+    ///
+    /// # Errors
+    ///
+    /// When an entry is missing, was changed or does not belong there; when a table was published that is in no entry.
+    pub fn open(store: &Store) -> Result<Self> {
+        let folder = store.ledger();
+        fs::make_folder(&folder)?;
+        let lock_path = folder.join(".lock");
+        let lock = fs::open_lock(&lock_path)?;
+        lock.lock().map_err(|error| Error::io("lock", &lock_path, &error))?;
+        let head_path = store.root().join("ledger-head.json");
+        let mut ledger = Self {
+            head: Head { entries: 0, sha256: BEGINNING.to_owned() },
+            head_path,
+            entries: Vec::new(),
+            folder,
+            _lock: lock,
+        };
+        ledger.read()?;
+        ledger.knows_what_was_published(store)?;
+        Ok(ledger)
+    }
+
+    /// The entries, the oldest first.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    fn path(&self, number: u64) -> PathBuf {
+        self.folder.join(format!("{number:06}.json"))
+    }
+
+    fn read(&mut self) -> Result<()> {
+        let head = match std::fs::read(&self.head_path) {
+            Ok(text) => serde_json::from_slice::<Head>(&text).map_err(|_| altered(&self.head_path))?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => self.head.clone(),
+            Err(error) => return Err(Error::io("read", &self.head_path, &error)),
+        };
+        let mut previous = BEGINNING.to_owned();
+        for number in 1..=head.entries {
+            let path = self.path(number);
+            let text = match std::fs::read(&path) {
+                Ok(text) => text,
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(altered(&path)),
+                Err(error) => return Err(Error::io("read", &path, &error)),
+            };
+            let entry: Entry = serde_json::from_slice(&text).map_err(|_| altered(&path))?;
+            if (entry.schema_version, entry.number) != (1, number) || entry.previous_sha256 != previous {
+                return Err(altered(&path));
+            }
+            previous = fs::sha256_hex(&text);
+            self.entries.push(entry);
+        }
+        if previous != head.sha256 {
+            return Err(altered(&self.path(head.entries)));
+        }
+        // A run that ended between an entry and the head has left an entry of a release that nobody got.
+        let next = self.path(head.entries + 1);
+        if self.path(head.entries + 2).exists() {
+            return Err(altered(&next));
+        }
+        self.head = head;
+        Ok(())
+    }
+
+    /// Every table of the store that is marked as published is in an entry.
+    fn knows_what_was_published(&self, store: &Store) -> Result<()> {
+        for folder in fs::folders_in(&store.releases())? {
+            let path = folder.join("release.json");
+            let Ok(text) = std::fs::read(&path) else { continue };
+            let Ok(document) = serde_json::from_slice::<Document>(&text) else { continue };
+            let known = self.entries.iter().any(|entry| entry.release_id == document.release_id);
+            if document.audience == Audience::Public && !known {
+                return Err(Error::refused(format!("`{}` was published and is not in the ledger", path.display()))
+                    .hint("bring the ledger back from a backup: without it, nothing can be audited with what is known outside"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds releases, each with its question. One that was published already, with the same rows, is not added again.
+    pub fn append(&mut self, releases: &[(&Release, Ask)]) -> Result<()> {
+        for (release, question) in releases {
+            let mut entry = Entry::of(release, question.clone());
+            let is_known = |known: &Entry| (known.audience, &known.release_id) == (entry.audience, &entry.release_id);
+            if self.entries.iter().any(is_known) {
+                continue;
+            }
+            entry.number = self.head.entries + 1;
+            entry.previous_sha256.clone_from(&self.head.sha256);
+            let path = self.path(entry.number);
+            fs::write_json(&path, &entry)?;
+            let (_, sha256) = fs::sha256_of_file(&path)?;
+            let head = Head { entries: entry.number, sha256 };
+            fs::write_json(&self.head_path, &head)?;
+            self.head = head;
+            self.entries.push(entry);
+        }
+        Ok(())
+    }
+}
+
+fn altered(path: &Path) -> Error {
+    Error::refused(format!("the ledger is not whole: `{}` is missing or was changed", path.display()))
+        .hint("bring the ledger back from a backup; until then nothing is released")
+}

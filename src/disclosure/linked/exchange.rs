@@ -1,0 +1,463 @@
+//! What a withheld number could be: clients whom no shown row tells apart could have each other's answers, or places.
+//!
+//! For one indicator, clients are alike who are in the same shown rows of its tables, in withheld rows of the same tables, and
+//! have the same answers to indicators that are tied to it. Two of them who exchange their answers change nothing that is
+//! shown, in whatever combination. So of the `yes` of `size` clients alike, a row with `own` of these clients could have any
+//! number from `yes - (size - own)` to `own`, but no less than 0 and no more than `yes`; its bounds are the sums over all
+//! sorts of clients.
+//!
+//! For places, clients are alike who are in the same rows of known size. A row of unknown size could have from none to all
+//! of each sort of clients, when clients of that sort are in other such rows of its table.
+//!
+//! These are inner bounds: every value within is that of a possible registry. What is known beyond them only makes the
+//! truth wider: that all clients of a sort, and their `yes`, are known, is granted.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::grouping::{Answers, Grouping, NONE};
+use super::{Follows, Linked, Reason, Table};
+
+/// Sorts of clients: no shown row tells those of one sort apart.
+struct Sorts {
+    /// The sort of each client that was asked for.
+    of: HashMap<u32, u32>,
+    /// What is known of each sort.
+    known: Vec<Known>,
+}
+
+/// What is known of clients who are alike.
+#[derive(Clone, Copy, Default)]
+struct Known {
+    /// They are in something that is shown.
+    is_seen: bool,
+    /// Their answer follows in part from answers to other indicators that are shown.
+    is_tied: bool,
+}
+
+/// So many clients are looked at before more are, for a row to withhold.
+const AT_ONCE: u64 = 50_000;
+
+/// Adds what tells clients apart, step by step.
+struct Sorting<'a> {
+    clients: &'a [u32],
+    of: Vec<u32>,
+    known: Vec<Known>,
+}
+
+impl<'a> Sorting<'a> {
+    fn new(clients: &'a [u32]) -> Self {
+        Self { clients, of: vec![0; clients.len()], known: vec![Known::default()] }
+    }
+
+    /// Tells clients apart by a mark; what is known belongs to the mark.
+    fn by(&mut self, mark: impl Fn(u32) -> (u32, Known)) {
+        let mut sorts: HashMap<(u32, u32), u32> = HashMap::new();
+        let mut all = Vec::new();
+        for (sort, client) in self.of.iter_mut().zip(self.clients) {
+            let (mark, known) = mark(*client);
+            let before = self.known[*sort as usize];
+            *sort = *sorts.entry((*sort, mark)).or_insert_with(|| {
+                all.push(Known {
+                    is_seen: known.is_seen || before.is_seen,
+                    is_tied: known.is_tied || before.is_tied,
+                });
+                u32::try_from(all.len() - 1).unwrap_or(u32::MAX)
+            });
+        }
+        self.known = all;
+    }
+
+    /// Tells clients apart by the row of a table in which they are, as far as it is shown.
+    fn by_row(&mut self, grouping: &Grouping, shown: &[bool], totals_are_known: bool) {
+        let known = |is_seen| Known { is_seen, is_tied: false };
+        self.by(|client| match grouping.row(client) {
+            // Who is in the table at all is told by its total alone.
+            NONE if totals_are_known => (NONE, known(true)),
+            NONE => (WITHHELD, known(false)),
+            row if shown[row as usize] => (row, known(true)),
+            _ => (WITHHELD, known(totals_are_known)),
+        });
+    }
+
+    fn end(self) -> Sorts {
+        Sorts { of: self.clients.iter().copied().zip(self.of).collect(), known: self.known }
+    }
+}
+
+/// Clients of one sort, and those in the numerator.
+#[derive(Clone, Copy, Default)]
+struct Size {
+    clients: u64,
+    yes: u64,
+}
+
+impl Size {
+    fn add(&mut self, yes: bool) {
+        self.clients += 1;
+        self.yes += u64::from(yes);
+    }
+
+    fn no(self) -> u64 {
+        self.clients - self.yes
+    }
+}
+
+fn sorted(mut clients: Vec<u32>) -> Vec<u32> {
+    clients.sort_unstable();
+    clients.dedup();
+    clients
+}
+
+/// From the least to the most that a number could be; no most where nothing bounds it.
+#[derive(Clone, Copy)]
+pub(super) struct Span(u64, Option<u64>);
+
+impl Span {
+    fn or(self, other: Self) -> Self {
+        Self(self.0.min(other.0), self.1.zip(other.1).map(|(a, b)| a.max(b)))
+    }
+
+    /// How many values these are.
+    pub(super) fn values(self) -> u64 {
+        self.1.map_or(u64::MAX, |most| most.saturating_sub(self.0) + 1)
+    }
+}
+
+/// What the numbers of a withheld row could be.
+pub(super) struct Spans {
+    size: u64,
+    yes: u64,
+    /// The clients in it, where their number is not known.
+    clients: Option<Span>,
+    /// Those who are counted.
+    pub numerator: Span,
+    complement: Span,
+    /// How many values of the numerator go with the rows that are withheld.
+    alike: u64,
+}
+
+/// Clients by their sort, and by the row of a table in which they are.
+struct Crowd {
+    all: HashMap<u32, Size>,
+    rows: BTreeMap<(usize, u32), Size>,
+    sorts: BTreeMap<(u32, usize), Size>,
+    /// Of each sort, in how many rows, or outside of all, its clients are.
+    places: HashMap<u32, BTreeSet<u32>>,
+}
+
+impl Crowd {
+    /// The clients of a table; of rows, those that are `wanted`.
+    fn of(sorts: &Sorts, grouping: &Grouping, counted: &Answers, wanted: impl Fn(u32) -> bool) -> Self {
+        let mut crowd =
+            Self { all: HashMap::new(), rows: BTreeMap::new(), sorts: BTreeMap::new(), places: HashMap::new() };
+        for (client, sort) in &sorts.of {
+            let (row, yes) = (grouping.row(*client), counted.get(*client).unwrap_or(false));
+            crowd.all.entry(*sort).or_default().add(yes);
+            crowd.places.entry(*sort).or_default().insert(row);
+            if wanted(row) {
+                crowd.rows.entry((row as usize, *sort)).or_default().add(yes);
+                crowd.sorts.entry((*sort, row as usize)).or_default().add(yes);
+            }
+        }
+        crowd
+    }
+
+    fn of_row(&self, row: usize) -> impl Iterator<Item = (u32, Size)> {
+        self.rows.range((row, 0)..=(row, u32::MAX)).map(|((_, sort), size)| (*sort, *size))
+    }
+
+    fn of_sort(&self, sort: u32) -> impl Iterator<Item = (usize, Size)> {
+        self.sorts.range((sort, 0)..=(sort, usize::MAX)).map(|((_, row), size)| (*row, *size))
+    }
+
+    /// Numerator and complement of a row, when clients who are alike exchange their answers.
+    fn exchanged_answers(&self, row: usize, size: u64, answers: &Sorts) -> (Span, Span) {
+        let (mut least, mut most) = (0, 0);
+        for (sort, own) in self.of_row(row) {
+            let all = self.all.get(&sort).copied().unwrap_or_default();
+            let known = answers.known[sort as usize];
+            if known.is_seen {
+                least += all.yes.saturating_sub(all.clients - own.clients);
+                most += own.clients.min(all.yes);
+            } else {
+                // Nobody knows how many of them are counted; but an answer that nobody of a tied sort has may be impossible.
+                least += if known.is_tied && all.no() == 0 { own.clients } else { 0 };
+                most += if known.is_tied && all.yes == 0 { 0 } else { own.clients };
+            }
+        }
+        (Span(least, Some(most)), Span(size - most, Some(size - least)))
+    }
+
+    /// Clients, numerator and complement of a row of unknown size, when clients who are alike exchange their places.
+    fn exchanged_places(&self, row: usize, places: &Sorts) -> Option<[Span; 3]> {
+        let mut bounds: Option<[Span; 3]> = None;
+        for (sort, own) in self.of_row(row) {
+            let all = self.all.get(&sort).copied().unwrap_or_default();
+            let can_move = self.places.get(&sort).is_some_and(|rows| rows.len() > 1);
+            let numbers = [(own.clients, all.clients), (own.yes, all.yes), (own.no(), all.no())];
+            for (bound, (own, all)) in bounds.get_or_insert([Span(0, Some(0)); 3]).iter_mut().zip(numbers) {
+                if !places.known[sort as usize].is_seen {
+                    bound.1 = None;
+                } else if can_move {
+                    bound.1 = bound.1.map(|most| most + all);
+                } else {
+                    *bound = Span(bound.0 + own, bound.1.map(|most| most + own));
+                }
+            }
+        }
+        // A row is there because somebody is in it.
+        bounds.map(|[clients, counted, others]| [Span(clients.0.max(1), clients.1), counted, others])
+    }
+}
+
+/// The mark of a row that is withheld.
+const WITHHELD: u32 = NONE - 1;
+
+impl Linked {
+    /// Rows of the newest table to withhold, so that withheld numbers are wide enough.
+    pub(super) fn narrow(&self) -> Vec<(usize, Reason)> {
+        let mut hide: BTreeMap<usize, Reason> = BTreeMap::new();
+        self.each_with_withheld_rows(|at, answers, places| {
+            for row in self.rows_too_narrow(at, answers, places) {
+                let reason = Reason { release: self.tables[at].release.clone(), rule: Follows::Withheld };
+                if let Some(row) = self.to_withhold(at, row) {
+                    hide.entry(row).or_insert(reason);
+                }
+            }
+        });
+        hide.into_iter().collect()
+    }
+
+    /// How many values the numerators of all withheld rows could have, at least.
+    pub(in super::super) fn widths(&self) -> Vec<u64> {
+        let mut widths = Vec::new();
+        self.each_with_withheld_rows(|at, answers, places| {
+            widths.extend(self.spans(at, answers, places).iter().map(|(_, spans)| spans.numerator.values()));
+        });
+        widths
+    }
+
+    /// Goes through the tables with withheld rows, with the sorts of clients who could exchange answers and places.
+    fn each_with_withheld_rows(&self, mut look: impl FnMut(usize, &Sorts, &Sorts)) {
+        let mut places: HashMap<usize, Sorts> = HashMap::new();
+        let outcomes: BTreeSet<usize> = self.tables.iter().map(|table| table.answers).collect();
+        for outcome in outcomes {
+            let of_outcome = || (0..self.tables.len()).filter(move |at| self.tables[*at].answers == outcome);
+            let clients: Vec<u32> = of_outcome().flat_map(|at| self.withheld_in(at)).collect();
+            if clients.is_empty() {
+                continue;
+            }
+            let outside = of_outcome().flat_map(|at| self.outside_of(self.tables[at].grouping));
+            let outside = outside.filter(|client| self.answers[outcome].get(*client).is_some());
+            let clients = sorted(clients.into_iter().chain(outside).collect());
+            let answers = self.sorts_of_answers(outcome, &clients, self.tables.len());
+            for at in of_outcome().filter(|at| self.tables[*at].shown.contains(&false)) {
+                let grouping = self.tables[at].grouping;
+                let places = places.entry(grouping).or_insert_with(|| {
+                    let known = self.size_is_shown(grouping, self.tables.len());
+                    let hidden: Vec<bool> = known.iter().map(|known| !known).collect();
+                    let mut clients = self.groupings[grouping].clients_in(&hidden);
+                    if !clients.is_empty() {
+                        clients.extend(self.outside_of(grouping));
+                    }
+                    self.sorts_of_places(&sorted(clients), self.tables.len())
+                });
+                look(at, &answers, places);
+            }
+        }
+    }
+
+    /// The clients in withheld rows of a table.
+    fn withheld_in(&self, table: usize) -> Vec<u32> {
+        let table = &self.tables[table];
+        let hidden: Vec<bool> = table.shown.iter().map(|shown| !shown).collect();
+        if hidden.contains(&true) { self.groupings[table.grouping].clients_in(&hidden) } else { Vec::new() }
+    }
+
+    /// Clients who are in no row of a grouping, and could be, where nobody knows how many are.
+    fn outside_of(&self, grouping: usize) -> Vec<u32> {
+        let known = if self.totals_are_known { 0 } else { u32::try_from(self.clients.len()).unwrap_or(u32::MAX) };
+        (0..known).filter(|client| self.groupings[grouping].row(*client) == NONE).collect()
+    }
+
+    /// Clients told apart by what the first `until` tables show of one indicator.
+    fn sorts_of_answers(&self, outcome: usize, clients: &[u32], until: usize) -> Sorts {
+        let mut sorting = Sorting::new(clients);
+        let tables = &self.tables[..until];
+        for table in tables.iter().filter(|table| table.answers == outcome) {
+            let grouping = &self.groupings[table.grouping];
+            sorting.by_row(grouping, &table.shown, self.totals_are_known);
+        }
+        let others: BTreeSet<usize> = tables.iter().map(|table| table.answers).filter(|at| *at != outcome).collect();
+        for other in others.into_iter().filter(|other| self.answers[*other].is_tied_to(&self.answers[outcome])) {
+            let of_other: Vec<_> = tables.iter().filter(|table| table.answers == other).collect();
+            sorting.by(|client| {
+                let is_shown = of_other.iter().any(|table| {
+                    let row = self.groupings[table.grouping].row(client);
+                    row != NONE && table.shown[row as usize]
+                });
+                match self.answers[other].get(client).filter(|_| is_shown) {
+                    Some(answer) => (u32::from(answer), Known { is_seen: false, is_tied: true }),
+                    None => (NONE, Known::default()),
+                }
+            });
+        }
+        sorting.end()
+    }
+
+    /// Clients told apart by the rows whose size the first `until` tables show.
+    fn sorts_of_places(&self, clients: &[u32], until: usize) -> Sorts {
+        let mut sorting = Sorting::new(clients);
+        for (at, grouping) in self.groupings.iter().enumerate() {
+            if self.tables[..until].iter().all(|table| table.grouping != at) {
+                continue;
+            }
+            sorting.by_row(grouping, &self.size_is_shown(at, until), self.totals_are_known);
+        }
+        sorting.end()
+    }
+
+    /// What the numbers of each withheld row of a table could be.
+    fn spans(&self, at: usize, answers: &Sorts, places: &Sorts) -> Vec<(usize, Spans)> {
+        let table = &self.tables[at];
+        let grouping = &self.groupings[table.grouping];
+        let counted = &self.answers[table.answers];
+        let is_withheld = |row: u32| row != NONE && !table.shown[row as usize];
+        let by_answers = Crowd::of(answers, grouping, counted, is_withheld);
+        let by_places = Crowd::of(places, grouping, counted, |row| row != NONE);
+        let hidden = (0..table.shown.len()).filter(|row| !table.shown[*row] && grouping.sizes[*row] > 0);
+        let spans = hidden.map(|row| {
+            let (size, yes) = (grouping.sizes[row], table.numerators[row]);
+            let (mut numerator, mut complement) = by_answers.exchanged_answers(row, size, answers);
+            let clients = by_places.exchanged_places(row, places);
+            if let Some([_, counted, others]) = clients {
+                numerator = numerator.or(counted);
+                complement = complement.or(others);
+            }
+            let clients = clients.map(|[clients, ..]| clients);
+            let alike = self.values_of_the_same_pattern(table, grouping, row, &by_answers, answers);
+            (row, Spans { size, yes, clients, numerator, complement, alike })
+        });
+        spans.collect()
+    }
+
+    /// Withheld rows of a table whose numbers are too well known.
+    fn rows_too_narrow(&self, at: usize, answers: &Sorts, places: &Sorts) -> Vec<usize> {
+        let of_people = self.tables[at].of_people;
+        let is_small = |number: u64| (1..self.rule.k).contains(&number);
+        let is_wide = |span: Span, number: u64| {
+            let could_be_large = span.1.is_none_or(|most| most >= self.rule.k);
+            span.values() >= self.rule.w && (could_be_large || !is_small(number))
+        };
+        let narrow = self.spans(at, answers, places).into_iter().filter(|(_, spans)| {
+            let no = spans.size - spans.yes;
+            let size_is_wide = of_people || spans.clients.is_none_or(|span| is_wide(span, spans.size));
+            let complement_is_wide = of_people || is_wide(spans.complement, no);
+            // Whoever knows the rule knows that a withheld row of known size is small in its numerator or its complement, or
+            // is withheld for the sake of one that is.
+            let is_told_by_rule = spans.clients.is_none()
+                && (is_small(spans.yes) || (!of_people && is_small(no)))
+                && spans.alike < self.rule.w;
+            !(size_is_wide && complement_is_wide && is_wide(spans.numerator, spans.yes)) || is_told_by_rule
+        });
+        narrow.map(|(row, _)| row).collect()
+    }
+
+    /// How far the numerator of a row can fall and rise, so that the row stays as small as it is.
+    fn slack(&self, size: u64, yes: u64) -> (u64, u64) {
+        let zone = |number: u64| match number {
+            0 => (0, 0),
+            number if number < self.rule.k => (1, self.rule.k - 1),
+            _ => (self.rule.k, u64::MAX),
+        };
+        let no = size - yes;
+        if size < self.rule.k {
+            return (yes, no);
+        }
+        let ((least, most), (least_no, most_no)) = (zone(yes), zone(no));
+        ((yes - least).min(most_no - no), (most - yes).min(no - least_no))
+    }
+
+    /// How many values the numerator of a row could have so that the same rows are withheld: none of them changes from small
+    /// to large, and what is withheld beside them depends on who is where alone.
+    fn values_of_the_same_pattern(
+        &self,
+        table: &Table,
+        grouping: &Grouping,
+        row: usize,
+        crowd: &Crowd,
+        answers: &Sorts,
+    ) -> u64 {
+        let slack = |row: usize| self.slack(grouping.sizes[row], table.numerators[row]);
+        let (falls, rises) = slack(row);
+        let reach = |limit: u64, mine: fn(Size) -> u64, theirs: fn(Size) -> u64, theirs_may: fn((u64, u64)) -> u64| {
+            let mut left: HashMap<usize, u64> = HashMap::new();
+            let mut moved = 0;
+            for (sort, own) in crowd.of_row(row) {
+                let mut mine = mine(own).min(limit - moved);
+                if !answers.known[sort as usize].is_seen {
+                    moved += mine;
+                    continue;
+                }
+                for (other, size) in crowd.of_sort(sort).filter(|(other, _)| *other != row) {
+                    let left = left.entry(other).or_insert_with(|| theirs_may(slack(other)));
+                    let exchanged = mine.min(theirs(size)).min(*left);
+                    *left -= exchanged;
+                    mine -= exchanged;
+                    moved += exchanged;
+                }
+            }
+            moved
+        };
+        let up = reach(rises, Size::no, |size| size.yes, |slack| slack.0);
+        let down = reach(falls, |size| size.yes, Size::no, |slack| slack.1);
+        1 + up + down
+    }
+
+    /// The shown row of the newest table that makes a withheld row of some table wider: the smallest that has clients of its
+    /// sorts. Which one depends on who is where, and not on who is counted.
+    fn to_withhold(&self, at: usize, row: usize) -> Option<usize> {
+        let (new, newest) = (self.tables.last()?, self.tables.len() - 1);
+        let rows = &self.groupings[new.grouping];
+        let mut shown: Vec<usize> = (0..new.shown.len()).filter(|row| new.shown[*row]).collect();
+        shown.sort_by_key(|row| (rows.sizes[*row], *row));
+        let grouping = &self.groupings[self.tables[at].grouping];
+        let mut chosen = vec![false; grouping.sizes.len()];
+        chosen[row] = true;
+        let members = grouping.clients_in(&chosen);
+        if at != newest {
+            let own: BTreeSet<u32> = members.iter().map(|client| rows.row(*client)).collect();
+            let own = shown.iter().find(|row| u32::try_from(**row).is_ok_and(|row| own.contains(&row)));
+            if let Some(row) = own {
+                return Some(*row);
+            }
+        }
+        let mut from = 0;
+        while from < shown.len() {
+            let mut chosen = vec![false; rows.sizes.len()];
+            let mut clients = 0;
+            while from < shown.len() && clients < AT_ONCE {
+                chosen[shown[from]] = true;
+                clients += rows.sizes[shown[from]];
+                from += 1;
+            }
+            let both = sorted(rows.clients_in(&chosen).into_iter().chain(members.iter().copied()).collect());
+            let answers = self.sorts_of_answers(self.tables[at].answers, &both, newest);
+            let places = self.sorts_of_places(&both, newest);
+            let sort = |client: &u32| (answers.of.get(client), places.of.get(client));
+            let wanted: (BTreeSet<_>, BTreeSet<_>) = members.iter().map(sort).unzip();
+            let alike = both.iter().filter(|client| {
+                let (answer, place) = sort(client);
+                wanted.0.contains(&answer) || wanted.1.contains(&place)
+            });
+            let rows_alike: BTreeSet<u32> = alike.map(|client| rows.row(*client)).collect();
+            let found = shown[..from].iter().find(|row| {
+                chosen[**row] && u32::try_from(**row).is_ok_and(|row| rows_alike.contains(&row))
+            });
+            if let Some(row) = found {
+                return Some(*row);
+            }
+        }
+        shown.first().copied()
+    }
+}

@@ -1,0 +1,96 @@
+//! Which client is in which row, and what is said of whom.
+
+/// In no row.
+pub(super) const NONE: u32 = u32::MAX;
+
+/// The rows of a table as sets of clients. Tables of the same clients in the same rows have the same grouping.
+#[derive(Default)]
+pub(super) struct Grouping {
+    /// The row of each client, by the client's number; clients beyond the end are in none.
+    row_of: Vec<u32>,
+    /// Clients in each row.
+    pub sizes: Vec<u64>,
+}
+
+impl Grouping {
+    /// Puts a client into a row.
+    pub(super) fn put(&mut self, client: u32, row: u32) {
+        let at = client as usize;
+        if self.row_of.len() <= at {
+            self.row_of.resize(at + 1, NONE);
+        }
+        self.row_of[at] = row;
+    }
+
+    /// The row of a client, or [`NONE`].
+    pub(super) fn row(&self, client: u32) -> u32 {
+        self.row_of.get(client as usize).copied().unwrap_or(NONE)
+    }
+
+    /// The clients in any row that is chosen.
+    pub(super) fn clients_in(&self, chosen: &[bool]) -> Vec<u32> {
+        let rows = (0..).zip(&self.row_of);
+        rows.filter(|(_, row)| chosen.get(**row as usize).copied().unwrap_or(false)).map(|(client, _)| client).collect()
+    }
+
+    /// Whether two tables have the same clients in the same rows. The last client of both is in a row.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.sizes == other.sizes && self.row_of == other.row_of
+    }
+
+    /// For each row of `inner`, and at last for all of its rows together: the row of this grouping that has all of its clients;
+    /// the number of this grouping's rows, when several together have them; or [`NONE`].
+    pub(super) fn around(&self, inner: &Self) -> Vec<u32> {
+        const UNSEEN: u32 = NONE - 1;
+        let several = u32::try_from(self.sizes.len()).unwrap_or(UNSEEN);
+        let meet = |seen: u32, row: u32| match (seen, row) {
+            (UNSEEN, row) => row,
+            (NONE, _) | (_, NONE) => NONE,
+            (seen, row) if seen == row => row,
+            _ => several,
+        };
+        let mut around = vec![UNSEEN; inner.sizes.len()];
+        for (client, row) in (0..).zip(&inner.row_of).filter(|(_, row)| **row != NONE) {
+            let seen = &mut around[*row as usize];
+            *seen = meet(*seen, self.row(client));
+        }
+        let all = around.iter().filter(|row| **row != UNSEEN).fold(UNSEEN, |all, row| meet(all, *row));
+        around.push(all);
+        // A row of nobody is inside of none.
+        around.iter().map(|row| if *row == UNSEEN { NONE } else { *row }).collect()
+    }
+}
+
+/// What one indicator says of each client.
+pub(super) struct Answers {
+    /// The indicator and its measures.
+    pub outcome: String,
+    /// 0 where it is not known here, 1 for no, 2 for yes.
+    of: Vec<u8>,
+}
+
+impl Answers {
+    pub(super) fn new(outcome: &str) -> Self {
+        Self { outcome: outcome.to_owned(), of: Vec::new() }
+    }
+
+    pub(super) fn set(&mut self, client: u32, yes: bool) {
+        let at = client as usize;
+        if self.of.len() <= at {
+            self.of.resize(at + 1, 0);
+        }
+        self.of[at] = 1 + u8::from(yes);
+    }
+
+    /// Whether a client is counted, where it is known.
+    pub(super) fn get(&self, client: u32) -> Option<bool> {
+        self.of.get(client as usize).filter(|answer| **answer > 0).map(|answer| *answer == 2)
+    }
+
+    /// Whether one indicator says something about another: of the four pairs of answers, one has nobody.
+    pub(super) fn is_tied_to(&self, other: &Self) -> bool {
+        let mut pairs = [0_u64; 9];
+        self.of.iter().zip(&other.of).for_each(|(a, b)| pairs[usize::from(a * 3 + b)] += 1);
+        [4, 5, 7, 8].iter().any(|pair| pairs[*pair] == 0)
+    }
+}

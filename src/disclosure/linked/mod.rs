@@ -1,0 +1,202 @@
+//! Tables that are released together: what one of them withholds must not follow from the others.
+//!
+//! Tables of the same clients are linked, however they are grouped and filtered: the sum over the ages of a county is the
+//! county, and all clients less the girls are the boys. So every table is held to those that were admitted before it, by
+//! its clients, and rows of the new one are withheld until three things hold:
+//!
+//! 1. No difference tells of few ([`difference`]): what a shown row has more than the shown rows inside of it is nobody, or k
+//!    clients and more, of whom none or k and more are in the numerator, and outside of it.
+//! 2. No two indicators tell of few ([`difference`]): of clients of one row who have one and lack another, where all who have
+//!    the one have the other.
+//! 3. Every withheld row could be another ([`exchange`]): clients whom no shown row tells apart may exchange their answers,
+//!    or their places, and nothing that is shown changes. The values that a withheld number takes in this way are those
+//!    that nobody can exclude, and they must be enough: the policy's w, and up to k for what is small.
+//!
+//! What is shown is exact. Earlier tables stay as they are: only the new one gives way, and one that shows nothing tells
+//! nothing. The order matters and is that of the questions.
+
+mod difference;
+mod exchange;
+mod grouping;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::table::Rule;
+use crate::query::Members;
+use grouping::{Answers, Grouping};
+
+/// Tables that were admitted, and the clients in them.
+pub(super) struct Linked {
+    rule: Rule,
+    /// Whether all clients together are known, from this program or from elsewhere.
+    totals_are_known: bool,
+    clients: HashMap<i64, u32>,
+    groupings: Vec<Grouping>,
+    answers: Vec<Answers>,
+    tables: Vec<Table>,
+}
+
+/// A table of shares of one denominator and one rule of attribution.
+struct Table {
+    /// Of which release it is.
+    release: String,
+    grouping: usize,
+    answers: usize,
+    /// Whether its denominators are counts of people from elsewhere.
+    of_people: bool,
+    numerators: Vec<u64>,
+    shown: Vec<bool>,
+}
+
+/// Why a row of a table is withheld that is not small itself.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Reason {
+    /// The release whose rows it would tell about.
+    pub release: String,
+    /// What would follow.
+    pub rule: Follows,
+}
+
+/// What would follow from a row and those shown before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Follows {
+    /// The difference of two shown rows is few clients.
+    Difference,
+    /// Few clients have one indicator and lack another.
+    Indicators,
+    /// A withheld number is known too well.
+    Withheld,
+    /// A number has changed by few clients since it was published of another month.
+    Change,
+}
+
+impl Follows {
+    /// In a sentence.
+    pub(super) fn sentence(self) -> &'static str {
+        match self {
+            Self::Difference => "the difference of two rows would be few clients",
+            Self::Indicators => "the difference of two indicators would be few clients",
+            Self::Withheld => "a withheld number would be known too well",
+            Self::Change => "the change since then would be few clients",
+        }
+    }
+}
+
+impl Linked {
+    /// No tables yet.
+    pub(super) fn new(rule: Rule, totals_are_known: bool) -> Self {
+        Self {
+            rule,
+            totals_are_known,
+            clients: HashMap::new(),
+            groupings: Vec::new(),
+            answers: Vec::new(),
+            tables: Vec::new(),
+        }
+    }
+
+    /// Takes in a table of a release, of which `shown` rows may be seen by themselves, in the order of their labels. Gives the
+    /// rows that may be seen beside all earlier tables, and why others may not.
+    pub(super) fn admit(
+        &mut self,
+        release: &str,
+        outcome: &str,
+        members: &Members,
+        shown: Vec<bool>,
+    ) -> (Vec<bool>, BTreeSet<Reason>) {
+        self.add(release, outcome, members, shown);
+        self.repeat();
+        let mut reasons = BTreeSet::new();
+        loop {
+            let mut hide = self.differences();
+            if hide.is_empty() {
+                hide = self.narrow();
+            }
+            if hide.is_empty() {
+                break;
+            }
+            let Some(table) = self.tables.last_mut() else { break };
+            for (row, reason) in hide {
+                if std::mem::take(&mut table.shown[row]) {
+                    reasons.insert(reason);
+                }
+            }
+        }
+        (self.tables.last().map(|table| table.shown.clone()).unwrap_or_default(), reasons)
+    }
+
+    /// Gives the tables that have no release's name yet the name of theirs.
+    pub(super) fn name(&mut self, release: &str) {
+        for table in self.tables.iter_mut().filter(|table| table.release.is_empty()) {
+            release.clone_into(&mut table.release);
+        }
+    }
+
+    /// Takes in a table as it was released.
+    pub(super) fn add(&mut self, release: &str, outcome: &str, members: &Members, shown: Vec<bool>) {
+        let grouping = self.group(members);
+        let answers = match self.answers.iter().position(|answers| answers.outcome == outcome) {
+            Some(at) => at,
+            None => {
+                self.answers.push(Answers::new(outcome));
+                self.answers.len() - 1
+            }
+        };
+        let count = |clients: &Vec<(i64, bool)>| clients.iter().filter(|(_, yes)| *yes).count() as u64;
+        for (key, yes) in members.rows.iter().flat_map(|(_, clients)| clients) {
+            if let Some(client) = self.clients.get(key) {
+                self.answers[answers].set(*client, *yes);
+            }
+        }
+        self.tables.push(Table {
+            release: release.to_owned(),
+            grouping,
+            answers,
+            of_people: members.of_people,
+            numerators: members.rows.iter().map(|(_, clients)| count(clients)).collect(),
+            shown,
+        });
+    }
+
+    /// The newest table shows no more than an earlier one of the same rows and the same indicator.
+    fn repeat(&mut self) {
+        let Some((new, earlier)) = self.tables.split_last_mut() else { return };
+        let is_same =
+            |table: &&Table| (table.grouping, table.answers, table.of_people) == (new.grouping, new.answers, new.of_people);
+        if let Some(table) = earlier.iter().find(is_same) {
+            new.shown.iter_mut().zip(&table.shown).for_each(|(new, earlier)| *new &= earlier);
+        }
+    }
+
+    /// Finds or adds the grouping of a table's clients.
+    fn group(&mut self, members: &Members) -> usize {
+        let mut grouping = Grouping::default();
+        for (row, (_, clients)) in (0..).zip(&members.rows) {
+            for (key, _) in clients {
+                let next = u32::try_from(self.clients.len()).unwrap_or(u32::MAX);
+                grouping.put(*self.clients.entry(*key).or_insert(next), row);
+            }
+            grouping.sizes.push(clients.len() as u64);
+        }
+        match self.groupings.iter().position(|known| known.is_same(&grouping)) {
+            Some(at) => at,
+            None => {
+                self.groupings.push(grouping);
+                self.groupings.len() - 1
+            }
+        }
+    }
+
+    /// Whether somebody who knows what is shown knows how many clients a row of a grouping has, as far as the tables up to
+    /// `until` tell.
+    fn size_is_shown(&self, grouping: usize, until: usize) -> Vec<bool> {
+        let mut shown = vec![false; self.groupings[grouping].sizes.len()];
+        let tables = self.tables[..until].iter().filter(|table| table.grouping == grouping && !table.of_people);
+        for table in tables {
+            shown.iter_mut().zip(&table.shown).for_each(|(known, shown)| *known |= shown);
+        }
+        shown
+    }
+}

@@ -1,0 +1,71 @@
+//! What may be published at all, and what is withheld from the public beyond small counts.
+
+use std::collections::BTreeMap;
+
+use super::Policy;
+use super::release::{BesideNote, Cell, Status};
+use crate::dictionary::{Level, names};
+use crate::error::{Error, Result};
+use crate::query::ask::{Attribution, Indicator};
+use crate::query::{Question, RawShare};
+
+/// Whether a question can be audited together with everything else that is published.
+pub(super) fn may_be_published(question: &Question<'_>, policy: &Policy) -> Result<()> {
+    let refused = |what: &str, hint: &str| Err(Error::refused(what).hint(hint));
+    let indicator = question.indicator();
+    if matches!(indicator, Indicator::Doses | Indicator::Curve | Indicator::Missing) {
+        return refused(
+            &format!("`{}` is not for the public: its rows are not audited together with other tables", indicator.name()),
+            "publish shares of clients: coverage, late, on-time, dropout, potential, missed, one-visit",
+        );
+    }
+    let dimensions: Vec<_> = question.by().chain(question.filters().map(|(dimension, _)| dimension)).collect();
+    let organizations = dimensions.iter().any(|dimension| dimension.level == Level::Attributed);
+    if organizations && !policy.publishes_organizations() {
+        return refused(
+            "tables of organizations are not for the public: an organization may be one person's practice",
+            "publish by county, ZIP or region",
+        );
+    }
+    if question.attributions().contains(&Attribution::Any) {
+        return refused(
+            "attribution by `any` is not for the public: a client would be in several rows",
+            "use another rule of attribution",
+        );
+    }
+    let has = |field: &str| dimensions.iter().any(|dimension| dimension.field == field);
+    if has(names::COUNTY) && has(names::ZIP) {
+        return refused(
+            "ZIP codes and counties do not nest: a table for the public has one of them",
+            "ask by ZIP, or by county or region",
+        );
+    }
+    Ok(())
+}
+
+/// Withholds the rows in which nobody, or everybody, is counted: they tell something of every client in them.
+pub(super) fn withhold_alike(cells: &mut [Cell], shares: &BTreeMap<Vec<String>, RawShare>, policy: &Policy) {
+    if policy.publishes_alike() {
+        return;
+    }
+    for cell in cells.iter_mut().filter(|cell| cell.values().is_some()) {
+        let is_alike = |share: &RawShare| share.numerator == 0 || share.numerator == share.denominator;
+        if shares.get(&cell.labels).is_some_and(is_alike) {
+            *cell = Cell::withheld(std::mem::take(&mut cell.labels), Status::Suppressed);
+        }
+    }
+}
+
+/// A table of which nothing can be shown any more.
+pub(super) fn nothing_is_left(beside: &[BesideNote]) -> Error {
+    let because: Vec<_> = beside.iter().filter(|note| !note.release_id.is_empty()).collect();
+    let error = match because.as_slice() {
+        [] => Error::refused("no row of this table can be published: with its total, its shown rows would tell small counts"),
+        notes => {
+            let each = notes.iter().map(|note| format!("{} (release {})", note.otherwise, note.release_id));
+            let each: Vec<_> = each.take(3).collect();
+            Error::refused(format!("no row of this table can be published: {}", each.join("; ")))
+        }
+    };
+    error.hint("ask with fewer dimensions, wider ones (region, birth_year), or without the filter")
+}
