@@ -92,7 +92,14 @@ fn blocks(text: &str) -> Vec<(String, usize, Vec<&str>)> {
 fn steps(word: &str, first: usize, lines: &[&str]) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     let mut goes_on = false;
+    let mut is_here = false;
     for (at, line) in lines.iter().enumerate() {
+        // The text that a shell is given up to `END`.
+        if is_here {
+            steps.last_mut().unwrap().command += &format!("\n{line}");
+            is_here = *line != "END";
+            continue;
+        }
         let command = match word {
             _ if goes_on => Some(*line),
             "console" => line.strip_prefix("$ "),
@@ -112,9 +119,10 @@ fn steps(word: &str, first: usize, lines: &[&str]) -> Vec<Step> {
         if let Some(code) = comment.trim().strip_prefix("ends with ") {
             step.code = code.split_whitespace().next().unwrap().parse().unwrap();
         }
+        is_here = command.contains("<<'END'");
         goes_on = command.trim_end().ends_with('\\');
         step.command += command.trim_end().trim_end_matches('\\');
-        // One blank more than it needs, so that a bare verb can be told.
+        // Blanks more than it needs, so that a bare verb can be told.
         step.command += "  ";
     }
     steps
@@ -270,7 +278,7 @@ fn the_guide_has_no_chapter_that_is_not_run_and_no_link_that_leads_nowhere() {
 
 #[test]
 fn the_reader_of_blocks_sees_what_it_should() {
-    let text = "a\n```console\n$ phds x \\\n    --y  # ends with 3\nout … 1\n\n$ phds z\n```\n```sh\n# not this\nphds w   # what it is\n```\n";
+    let text = "a\n```console\n$ phds x \\\n    --y  # ends with 3\nout … 1\n\n$ phds z\n```\n```sh\n# not this\nphds w   # what it is\ncat <<'END'\na\nEND\nphds v\n```\n";
     let seen: Vec<_> = blocks(text)
         .iter()
         .flat_map(|(word, first, lines)| steps(word, *first, lines))
@@ -279,7 +287,16 @@ fn the_reader_of_blocks_sees_what_it_should() {
     let step = |line, command: &str, code, output: &[&str]| {
         (line, command.to_owned(), code, output.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>())
     };
-    assert_eq!(seen, [step(3, "phds x --y", 3, &["out … 1"]), step(7, "phds z", 0, &[]), step(11, "phds w", 0, &[])]);
+    assert_eq!(
+        seen,
+        [
+            step(3, "phds x --y", 3, &["out … 1"]),
+            step(7, "phds z", 0, &[]),
+            step(11, "phds w", 0, &[]),
+            step(12, "cat <<'END' a END", 0, &[]),
+            step(15, "phds v", 0, &[]),
+        ]
+    );
     let wanted = ["a … c".to_owned(), "…".to_owned(), "d".to_owned()];
     assert_eq!(missing(&wanted, "x\na b c\ny\n d \n"), None);
     assert_eq!(missing(&wanted, "d\na b c\n"), Some("d"));
