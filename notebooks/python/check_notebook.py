@@ -1,6 +1,7 @@
-"""Check NAME.ipynb against NAME.py, execute it, and write it as a page.
+"""Check NAME.ipynb against NAME.py, execute it, and write it as a page, and on request for docs/notebooks.
 
-Run from a copy of this folder: python check_notebook.py NAME PAGE.html
+Run from a copy of this folder: python check_notebook.py NAME PAGE.html [FOLDER]
+With FOLDER, also FOLDER/python-NAME.md and a picture for each figure.
 """
 
 import re
@@ -12,20 +13,21 @@ import nbformat
 from bs4 import BeautifulSoup
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
-from nbconvert import HTMLExporter
+from nbconvert import HTMLExporter, MarkdownExporter
 from traitlets.config import Config
 
-
-name, page_file = sys.argv[1:]
+name, page_file, *folder = sys.argv[1:]
 
 
 def check(what, holds, hint=""):
+    """Say what holds, or stop."""
     if not holds:
         raise SystemExit(f"failed: {name}: {what}" + (f"\nhint: {hint}" if hint else ""))
     print(f"ok  {name}, python: {what}", flush=True)
 
 
 def cells(notebook):
+    """Kind and text of each cell."""
     return [(cell.cell_type, cell.source) for cell in notebook.cells]
 
 
@@ -53,3 +55,17 @@ for script in soup("script"):  # the page shows pictures and text; it needs no s
 Path(page_file).write_text(str(soup), encoding="utf-8")
 outside = [tag for tag in soup(src=True) if not tag["src"].startswith("data:")] + soup("link")
 check("the page loads nothing from elsewhere", not outside and not re.search(r"@import|url\(['\"]?https?:", str(soup)))
+
+if folder:
+    alts = [
+        output.metadata["image/png"]["alt"]
+        for cell in notebook.cells
+        for output in cell.get("outputs", [])
+        if "image/png" in output.get("data", {})
+    ]
+    markdown, resources = MarkdownExporter().from_notebook_node(notebook)
+    for at, ((old, picture), alt) in enumerate(zip(resources["outputs"].items(), alts, strict=True), 1):
+        new = f"python-{name}-{at}.png"
+        (Path(folder[0]) / new).write_bytes(picture)
+        markdown = markdown.replace(f"![png]({old})", f"![{alt}]({new})")
+    (Path(folder[0]) / f"python-{name}.md").write_text(markdown, encoding="utf-8")

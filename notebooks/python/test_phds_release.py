@@ -1,5 +1,6 @@
-"""Tries phds_release.py on tiny releases, sound and broken. Run: python test_phds_release.py"""
+"""Tries phds_release on tiny releases, sound and broken. Run: python test_phds_release.py"""
 
+import csv
 import hashlib
 import io
 import json
@@ -7,11 +8,14 @@ import os
 import tempfile
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.feather
 import pyarrow.parquet
 
 from phds_release import ReleaseError, month_folders, read_release, releases_folder
+from phds_release.figure import classes_of, middle_of, rates_by_row, read_shapes
 
 COUNT, SHARE = "count", "share"
 RATE = {"rate": SHARE, "ci_low": SHARE, "ci_high": SHARE}
@@ -79,6 +83,15 @@ def refuses(name, words, prepare):
             raise SystemExit(f"failed: accepts {name}")
 
 
+def says(name, words, ask):
+    try:
+        ask()
+    except ReleaseError as refusal:
+        check(name, words in str(refusal))
+    else:
+        raise SystemExit(f"failed: {name}")
+
+
 def with_row(row):
     return lambda folder: release(folder, SHOWN + row + "\n")
 
@@ -108,9 +121,11 @@ def outside(folder):
 
 
 def binary(table, form):
-    """A release with `table` in a format that is no text."""
+    """A release with `table` in another format than CSV."""
     buffer = io.BytesIO()
-    if form == "parquet":
+    if form == "json":
+        buffer.write(json.dumps(table.to_pylist()).encode())
+    elif form == "parquet":
         pa.parquet.write_table(table, buffer)
     else:
         pa.feather.write_feather(table, buffer)
@@ -132,7 +147,7 @@ with tempfile.TemporaryDirectory() as folder:
     release(Path(folder), release_id="shared")
     check("takes <file>.release.json first", read_release(Path(folder) / "table.csv")[1]["release_id"] == "own")
 
-for form in ("parquet", "arrow"):
+for form in ("json", "parquet", "arrow"):
     with tempfile.TemporaryDirectory() as folder:
         check(f"reads {form} as it reads csv", read_release(binary(table, form)(Path(folder)))[0].equals(table))
 
@@ -143,6 +158,9 @@ refuses("a suppressed row with an interval", "ci_low", with_row("Loving,m,,,,0.7
 refuses("a suppressed row with zero in it", "numerator", with_row("Loving,m,0,,,,,suppressed,internal"))
 refuses("a row of nobody with a rate", "carries a number in rate", with_row("Loving,m,,,0.77,,,not_applicable,internal"))
 refuses("a suppressed row with a number in parquet", "is withheld", binary(leaking, "parquet"))
+refuses("a suppressed row with a number in json", "is withheld", binary(leaking, "json"))
+refuses("json of another form", "cannot be read as json", lambda folder: release(folder, form="json", content=b'[{"county": "a"}, 77]'))
+refuses("a table for people", "not for programs", lambda folder: release(folder, form="md"))
 refuses("a missing folder", "no release at", lambda folder: folder / "none")
 refuses("a missing release.json", "no release.json", without("release.json"))
 refuses("a missing table", "no table", without("table.csv"))
@@ -193,14 +211,66 @@ accepts("doses", "2024-01,30,40,shown,internal", "2024-02,,,suppressed,internal"
 refuses("more persons than doses", "more persons than doses", of(DOSES, "2024-01,77,40,shown,internal", denominators=[]))
 
 
-def says(name, words, ask):
-    try:
-        ask()
-    except ReleaseError as refusal:
-        check(name, words in str(refusal))
-    else:
-        raise SystemExit(f"failed: {name}")
+# What would make a zero of a withheld number is refused.
+with tempfile.TemporaryDirectory() as folder:
+    sound = read_release(release(Path(folder)))
+    frame = sound.to_pandas()
+    check("counts rows by status", sound.statuses == {"shown": 1, "zero": 1, "unreliable": 1, "suppressed": 1})
+    check("gives the caveats", sound.caveats == [])
+    check("arithmetic on a withheld number is missing", (frame["numerator"] / frame["denominator"]).isna().tolist() == [False] * 3 + [True])
+    for name, zero in {
+        "a sum": lambda: frame["numerator"].sum(),
+        "a sum by numpy": lambda: np.sum(frame["numerator"]),
+        "a sum by name": lambda: frame["numerator"].agg("sum"),
+        "a sum of the frame": lambda: frame.sum(),
+        "a running sum": lambda: frame["numerator"].cumsum(),
+        "zeros in gaps": lambda: frame["rate"].fillna(0),
+        "zeros in gaps of a part": lambda: frame[["county", "rate"]].fillna({"rate": 0}),
+        "groups": lambda: frame.groupby("audience")["numerator"].sum(),
+        "groups of a column": lambda: frame["numerator"].groupby(frame["audience"]).sum(),
+        "a pivot table": lambda: frame.pivot_table("numerator", "audience", aggfunc="sum"),
+    }.items():
+        says(f"refuses {name} with a withheld row", "would count them as zero", zero)
+    told = frame[frame["status"] != "suppressed"]
+    check(
+        "adds up rows that all have numbers", told["numerator"].sum() == 42 and told.groupby("audience")["numerator"].sum().tolist() == [42]
+    )
+    check("counts words, missing or not", frame["status"].eq("suppressed").sum() == 1)
 
+    zeroed = pd.DataFrame(frame).fillna({"rate": 0.0})
+    says("draws no withheld row that has got a number", "got a number on the way", lambda: rates_by_row(sound, "county", rows=zeroed))
+
+# A map: classes around all rates, borders out of steps, and the middle of an L of three squares.
+with tempfile.TemporaryDirectory() as folder:
+    check("finds classes around all rates", (classes_of([0.501, 0.85]), classes_of([0.5])) == ([50, 60, 70, 80, 90], [50, 51]))
+    (Path(folder) / "shapes.csv").write_text("label,rings\nL,1000 2000 2000 0 0 1000 -1000 0 0 1000 -1000 0\n")
+    [ring] = read_shapes(Path(folder) / "shapes.csv")["L"]
+    check("reads the borders of a shape", np.allclose(ring, [(1, 2), (3, 2), (3, 3), (2, 3), (2, 4), (1, 4)]))
+    check("finds the middle of a shape", np.allclose(middle_of(ring), (1 + 5 / 6, 2 + 5 / 6, 2, 2)))
+
+# Labels that a spreadsheet would compute come with an apostrophe, in CSV alone.
+GUARDED = ["'=1+1", "'+1", "'-1", "'@a", "'\ta", "'\ra", "'a", "''=", "O'Brien", "=1"]
+TRUE = ["=1+1", "+1", "-1", "@a", "\ta", "\ra", "'a", "'=", "O'Brien", "=1"]
+
+
+def named(names):
+    text = io.StringIO()
+    csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows([name, *SUPPRESSED.strip().split(",")[1:]] for name in names)
+    return text.getvalue()
+
+
+with tempfile.TemporaryDirectory() as folder:
+    header = ",".join(sound.table.column_names) + "\n"
+    sizes = sound.metadata["table"] | {"format": "csv", "file": "table.csv", "rows": len(GUARDED)}
+    for name, content in {
+        "a label": header + named(GUARDED),
+        "a label after a byte order mark": "\ufeff" + header + named(GUARDED),
+    }.items():
+        digest = {"sha256": hashlib.sha256(content.encode()).hexdigest()}
+        path = release(Path(folder), content=content.encode(), table=sizes | digest)
+        check(f"takes the apostrophe off {name}", read_release(path).table["county"].to_pylist() == TRUE)
+    parquet = sound.table.set_column(0, "county", [["'=a", "b", "c", "d"]])
+    check("keeps an apostrophe in parquet", read_release(binary(parquet, "parquet")(Path(folder))).table["county"][0].as_py() == "'=a")
 
 with tempfile.TemporaryDirectory() as folder:
     os.environ["PHDS_RELEASES"] = folder

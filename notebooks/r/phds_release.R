@@ -23,14 +23,22 @@ REQUIRED <- c(
 REQUIRED_OF_RATES <- c(
   "measure.id", "measure.title", "measure.definition", "measure.version", "measure.fingerprint", "interval.method", "interval.level"
 )
+# The apostrophe that phds writes in CSV before a label that a spreadsheet would take for a formula, behind any apostrophes.
+GUARD <- "^'(?='*[=+@\t\r-])"
 MAKE_DEMO <- "cargo run --release -- demo"
 MAKE_MONTH <- "phds query notebooks/monthly.toml --store STORE --period YYYY-MM --out RELEASES/YYYY-MM"
 
 refuse_release <- function(...) stop(paste0(...), call. = FALSE)
 
-# The folder of releases: PHDS_RELEASES, else the one that the demonstration makes. `needed`: folders that are in it.
-releases_folder <- function(needed = "", here = getwd()) {
-  folder <- Sys.getenv("PHDS_RELEASES", file.path(here, "..", "..", "demo", "releases"))
+# The first of `path` that is there, in the working folder or above it; in the working folder when it is nowhere.
+find_above <- function(path, here = normalizePath(getwd())) {
+  if (file.exists(file.path(here, path)) || dirname(here) == here) file.path(here, path) else find_above(path, dirname(here))
+}
+
+# The folder of releases, which has the folders `needed`: the one that PHDS_RELEASES names, else `demo/releases`, which the
+# demonstration makes, in the working folder or above it.
+releases_folder <- function(needed = "") {
+  folder <- Sys.getenv("PHDS_RELEASES", find_above("demo/releases"))
   for (name in needed) {
     if (!dir.exists(file.path(folder, name))) {
       refuse_release(
@@ -53,8 +61,9 @@ month_folders <- function() {
 
 # Returns list(table, metadata) of the release at `path`: its folder, or its table.
 #
-# Numbers of suppressed and not applicable rows are NA, never zero. Do not add rows up:
-# sum(..., na.rm = TRUE) skips the missing ones, and so counts them as zero after all.
+# Stops when the table is not the one that `release.json` describes (SHA-256, columns, rows), when a withheld row carries
+# a number, or when a number cannot be. Numbers of suppressed and not applicable rows are NA, never zero, and what is
+# computed of them is NA, sums too. Do not ask for na.rm = TRUE: that counts them as zero after all.
 read_release <- function(path) {
   found <- locate_release(path)
   metadata <- read_release_metadata(found$metadata)
@@ -81,6 +90,9 @@ read_release <- function(path) {
   }
   table <- parse_release(content, metadata$table$format, found$table)
   check_release_columns(table, metadata, found$table)
+  if (metadata$table$format == "csv") {
+    for (name in unlist(metadata$labels)) table[[name]] <- sub(GUARD, "", table[[name]], perl = TRUE)
+  }
   list(table = check_release_cells(table, metadata, found$table), metadata = metadata)
 }
 
@@ -134,7 +146,7 @@ release_value <- function(metadata, dotted) {
 # The table as text and numbers; of CSV every field is text.
 parse_release <- function(content, format, file) {
   unreadable <- function(e) refuse_release(file, " cannot be read as ", format) # R's own text may show a row
-  parse <- if (format == "csv") parse_csv else binary_reader(format)
+  parse <- switch(format, csv = parse_csv, json = parse_json, binary_reader(format))
   if (is.null(parse)) {
     refuse_release(
       file, ": no package here reads ", format,
@@ -146,13 +158,25 @@ parse_release <- function(content, format, file) {
 
 # "NA" is a word here and an empty field is an empty field.
 parse_csv <- function(content) {
-  text <- rawToChar(content)
+  mark <- as.raw(c(0xef, 0xbb, 0xbf)) # a byte order mark, which Excel likes
+  text <- rawToChar(if (identical(content[1:3], mark)) content[-(1:3)] else content)
   Encoding(text) <- "UTF-8"
   stopifnot(validUTF8(text))
-  read.csv(
-    text = text, colClasses = "character", na.strings = character(0), check.names = FALSE,
+  held <- "\u241d" # R reads a carriage return in a field as a new line
+  table <- read.csv(
+    text = gsub("\r(?!\n)", held, text, perl = TRUE), colClasses = "character", na.strings = character(0), check.names = FALSE,
     fill = FALSE, comment.char = "", encoding = "UTF-8"
   )
+  table[] <- lapply(table, function(column) gsub(held, "\r", column, fixed = TRUE))
+  table
+}
+
+parse_json <- function(content) {
+  text <- rawToChar(content)
+  Encoding(text) <- "UTF-8"
+  table <- jsonlite::fromJSON(text)
+  stopifnot(is.data.frame(table))
+  table
 }
 
 # A function of the bytes of a file, by the package that is there; NULL when there is none.

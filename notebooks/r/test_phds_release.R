@@ -1,6 +1,7 @@
 # Tries phds_release.R on tiny releases, sound and broken. Run: Rscript test_phds_release.R
 
 source("phds_release.R")
+source("phds_figure.R")
 
 numbers_of <- function(counts, shares = character(0)) {
   stats::setNames(rep(c("count", "share"), c(length(counts), length(shares))), c(counts, shares))
@@ -162,6 +163,21 @@ refuses(
   of("2024-01,77,40,shown,internal", numbers = DOSES, changes = list(denominators = list()))
 )
 
+# JSON: the same checks, on numbers that are numbers already.
+json <- function(folder, table, text = jsonlite::toJSON(table, na = "null", digits = NA)) {
+  release(folder)
+  cat(text, file = file.path(folder, "table.json"))
+  sha256 <- digest::digest(file = file.path(folder, "table.json"), algo = "sha256")
+  metadata <- utils::modifyList(sound$metadata, list(table = list(format = "json", file = "table.json", sha256 = sha256)))
+  cat(jsonlite::toJSON(metadata, auto_unbox = TRUE, digits = NA), file = file.path(folder, "release.json"))
+  folder
+}
+check("reads json as it reads csv", isTRUE(all.equal(read_release(json(new_folder(), sound$table))$table, sound$table)))
+leaking <- sound$table
+leaking$numerator[4] <- 77
+refuses("a suppressed row with a number in json", "is withheld", function(folder) json(folder, leaking))
+refuses("json of another form", "cannot be read as json", function(folder) json(folder, NULL, "[77, 78]"))
+
 # Parquet, when a package for it is there: the same checks, on columns that are numbers already.
 parquet <- function(folder, table) {
   file <- file.path(folder, "table.parquet")
@@ -181,6 +197,33 @@ if (!is.null(binary_reader("parquet"))) {
     release(folder, changes = list(table = utils::modifyList(sound$metadata$table, list(format = "parquet"))))
   })
 }
+
+# What is computed of a withheld number is missing, and a figure takes no number in its place.
+check("a sum with a withheld row is missing", is.na(sum(sound$table$numerator)) && is.na(sound$table$numerator[4] / 40))
+check("counts rows by status", all(statuses(sound) == 1) && setequal(names(statuses(sound)), STATUSES[1:4]))
+zeroed <- sound
+zeroed$table$rate[4] <- 0
+said <- tryCatch(rates_by_row(zeroed, "county"), error = conditionMessage)
+check("draws no withheld row that has got a number", grepl("got a number on the way", said))
+
+# A map: classes around all rates, borders out of steps, and the middle of an L of three squares.
+check("finds classes around all rates", identical(classes_of(c(0.501, 0.85)), seq(50, 90, 10)) && identical(classes_of(0.5), c(50, 51)))
+file <- tempfile()
+writeLines(c("label,rings", "L,1000 2000 2000 0 0 1000 -1000 0 0 1000 -1000 0"), file)
+shape <- read_shapes(file)
+check("reads the borders of a shape", identical(shape$x, c(1, 3, 3, 2, 2, 1)) && identical(shape$y, c(2, 2, 3, 3, 4, 4)))
+check("finds the middle of a shape", isTRUE(all.equal(unlist(middle_of(shape)[-1]), c(x = 1 + 5 / 6, y = 2 + 5 / 6, wide = 2, high = 2))))
+slashes <- hatches(shape, 0.25, 1)
+length_of <- sum(slashes$to_x - slashes$x) # lines a quarter apart in the measure of y - x cover the area, 3, once a quarter
+check("hatches a shape and nothing around it", abs(length_of * 0.25 - 3) < 0.1 && min(slashes$x) >= 1 && max(slashes$to_x) <= 3)
+
+# Labels that a spreadsheet would compute come with an apostrophe, in CSV alone.
+GUARDED <- c("'=1+1", "'+1", "'-1", "'@a", "'\ta", "'\ra", "'a", "''=", "O'Brien", "=1")
+TRUE_LABELS <- c("=1+1", "+1", "-1", "@a", "\ta", "\ra", "'a", "'=", "O'Brien", "=1")
+rows <- sprintf('"%s"%s', GUARDED, sub("^Loving", "", SUPPRESSED))
+check("takes the apostrophe off a label", identical(read_release(release(new_folder(), rows))$table$county, TRUE_LABELS))
+header <- "\ufeffcounty,measure,numerator,denominator,rate,ci_low,ci_high,status,audience"
+check("reads a table with a byte order mark", nrow(read_release(release(new_folder(), header = header))$table) == 4)
 
 folder <- new_folder()
 Sys.setenv(PHDS_RELEASES = folder)

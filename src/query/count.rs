@@ -7,9 +7,9 @@ use super::ask::{Attribution, Denominator, Indicator};
 use super::axis::Axis;
 use super::engine::{Engine, Group};
 use super::plan::{AggregatePlan, Column, Condition, Count, Expression, Rows, Value};
-use super::{COMPLETE, Members, People, Question, RawCounts, RawStep, RawTable};
+use super::{COMPLETE, Members, People, Question, RawCounts, RawStep, RawTable, Trait};
 use crate::calendar;
-use crate::dictionary::names;
+use crate::dictionary::{Level, names};
 use crate::error::{Error, Result};
 use crate::measure::{Cutoff, Requirement, age_column};
 
@@ -87,7 +87,21 @@ impl Question<'_> {
                     (labels.iter().cloned().chain(attribution).chain(denominator).collect(), clients)
                 });
                 let rows = rows.collect();
-                parts.push(Members { of_people: matches!(denominator, Denominator::Population(_)), rows });
+                let by = self.by.iter().map(|axis| told_of_client(axis, *attribution));
+                let places = Trait { name: names::COUNTY.to_owned(), family: Some(PLACE.to_owned()) };
+                let visits = Trait { name: names::VACCINATION_DATE.to_owned(), family: None };
+                let chosen_by = self.filters.iter().map(|filter| told_of_client(&filter.axis, *attribution));
+                let chosen_by = chosen_by.chain(match denominator {
+                    Denominator::Clients => None,
+                    Denominator::Resident | Denominator::Population(_) => Some(places),
+                    Denominator::Active(_) => Some(visits),
+                });
+                parts.push(Members {
+                    of_people: matches!(denominator, Denominator::Population(_)),
+                    by: by.collect(),
+                    chosen_by: chosen_by.collect(),
+                    rows,
+                });
             }
         }
         Ok(parts)
@@ -312,6 +326,29 @@ impl Question<'_> {
             Expression::Where(Box::new(Condition::All(complete)), Box::new(Expression::Largest(months.collect()))),
         ]
     }
+}
+
+/// The family of what tells where a client lives.
+const PLACE: &str = "place";
+
+/// What a dimension tells of a client.
+fn told_of_client(axis: &Axis<'_>, attribution: Attribution) -> Trait {
+    let dimension = axis.dimension;
+    let (name, family) = match dimension.level {
+        Level::Attributed => {
+            let name = format!("{} {}", dimension.id, attribution.name());
+            (name.clone(), Some(name))
+        }
+        _ => (
+            dimension.id.clone(),
+            match dimension.field.as_str() {
+                names::BIRTH_DATE => None,
+                names::COUNTY | names::ZIP => Some(PLACE.to_owned()),
+                field => Some(field.to_owned()),
+            },
+        ),
+    };
+    Trait { name, family }
 }
 
 fn birth() -> Column {

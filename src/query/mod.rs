@@ -117,9 +117,23 @@ pub(crate) struct RawShare {
 pub(crate) struct Members {
     /// Whether the denominator is of a population's people, which everybody knows.
     pub of_people: bool,
+    /// What the first labels of each row tell of a client.
+    pub by: Vec<Trait>,
+    /// What clients were chosen by.
+    pub chosen_by: Vec<Trait>,
     /// Each row: its labels, and its clients by their keys with whether each is in the numerator. The order does not depend on
     /// the order of the dimensions in the question.
     pub rows: Vec<(Vec<String>, Vec<(i64, bool)>)>,
+}
+
+/// Something that is told of a client by a label.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Trait {
+    /// Two traits of one name have the same labels.
+    pub name: String,
+    /// Traits of one family change together: who moves to another county has another ZIP code, too. None where the indicator
+    /// depends on it.
+    pub family: Option<String>,
 }
 
 /// Doses of one group, and the distinct clients who had them.

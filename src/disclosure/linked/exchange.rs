@@ -34,9 +34,6 @@ struct Known {
     is_tied: bool,
 }
 
-/// So many clients are looked at before more are, for a row to withhold.
-const AT_ONCE: u64 = 50_000;
-
 /// Adds what tells clients apart, step by step.
 struct Sorting<'a> {
     clients: &'a [u32],
@@ -141,8 +138,19 @@ struct Crowd {
     all: HashMap<u32, Size>,
     rows: BTreeMap<(usize, u32), Size>,
     sorts: BTreeMap<(u32, usize), Size>,
-    /// Of each sort, in how many rows, or outside of all, its clients are.
-    places: HashMap<u32, BTreeSet<u32>>,
+    /// Of each sort, the rows in which its clients are.
+    places: HashMap<u32, Places>,
+}
+
+/// Rows in which clients of a sort are.
+#[derive(Clone, Copy, Default)]
+struct Places {
+    rows: u64,
+    /// Those in which all of them are counted, and in which none is.
+    all_yes: u64,
+    all_no: u64,
+    /// Whether some are in no row.
+    outside: bool,
 }
 
 impl Crowd {
@@ -153,11 +161,17 @@ impl Crowd {
         for (client, sort) in &sorts.of {
             let (row, yes) = (grouping.row(*client), counted.get(*client).unwrap_or(false));
             crowd.all.entry(*sort).or_default().add(yes);
-            crowd.places.entry(*sort).or_default().insert(row);
+            crowd.places.entry(*sort).or_default().outside |= row == NONE;
             if wanted(row) {
                 crowd.rows.entry((row as usize, *sort)).or_default().add(yes);
                 crowd.sorts.entry((*sort, row as usize)).or_default().add(yes);
             }
+        }
+        for ((sort, _), size) in &crowd.sorts {
+            let places = crowd.places.entry(*sort).or_default();
+            places.rows += 1;
+            places.all_yes += u64::from(size.no() == 0);
+            places.all_no += u64::from(size.yes == 0);
         }
         crowd
     }
@@ -193,8 +207,15 @@ impl Crowd {
         let mut bounds: Option<[Span; 3]> = None;
         for (sort, own) in self.of_row(row) {
             let all = self.all.get(&sort).copied().unwrap_or_default();
-            let can_move = self.places.get(&sort).is_some_and(|rows| rows.len() > 1);
-            let numbers = [(own.clients, all.clients), (own.yes, all.yes), (own.no(), all.no())];
+            let places_of = self.places.get(&sort).copied().unwrap_or_default();
+            let can_move = places_of.rows > 1 || places_of.outside;
+            // Other rows do not lose their last client either.
+            let most = |own: u64, all: u64, last: u64, is_own: bool| own.max(all - (last - u64::from(is_own)).min(all));
+            let numbers = [
+                (own.clients, most(own.clients, all.clients, places_of.rows, true)),
+                (own.yes, most(own.yes, all.yes, places_of.all_yes, own.no() == 0)),
+                (own.no(), most(own.no(), all.no(), places_of.all_no, own.yes == 0)),
+            ];
             for (bound, (own, all)) in bounds.get_or_insert([Span(0, Some(0)); 3]).iter_mut().zip(numbers) {
                 if !places.known[sort as usize].is_seen {
                     bound.1 = None;
@@ -210,6 +231,24 @@ impl Crowd {
     }
 }
 
+/// The smallest shown row of the newest table by the sorts of clients.
+#[derive(Default)]
+struct Candidates {
+    answers: HashMap<u32, u32>,
+    places: HashMap<u32, u32>,
+    by_answers: HashMap<u32, usize>,
+    by_places: HashMap<u32, usize>,
+}
+
+impl Candidates {
+    /// The rows that have clients like this one.
+    fn of(&self, client: u32) -> impl Iterator<Item = usize> {
+        let by_answers = self.answers.get(&client).and_then(|sort| self.by_answers.get(sort));
+        let by_places = self.places.get(&client).and_then(|sort| self.by_places.get(sort));
+        by_answers.into_iter().chain(by_places).copied()
+    }
+}
+
 /// The mark of a row that is withheld.
 const WITHHELD: u32 = NONE - 1;
 
@@ -217,10 +256,11 @@ impl Linked {
     /// Rows of the newest table to withhold, so that withheld numbers are wide enough.
     pub(super) fn narrow(&self) -> Vec<(usize, Reason)> {
         let mut hide: BTreeMap<usize, Reason> = BTreeMap::new();
+        let mut candidates = HashMap::new();
         self.each_with_withheld_rows(|at, answers, places| {
             for row in self.rows_too_narrow(at, answers, places) {
                 let reason = Reason { release: self.tables[at].release.clone(), rule: Follows::Withheld };
-                if let Some(row) = self.to_withhold(at, row) {
+                if let Some(row) = self.to_withhold(at, row, &mut candidates) {
                     hide.entry(row).or_insert(reason);
                 }
             }
@@ -254,7 +294,7 @@ impl Linked {
             for at in of_outcome().filter(|at| self.tables[*at].shown.contains(&false)) {
                 let grouping = self.tables[at].grouping;
                 let places = places.entry(grouping).or_insert_with(|| {
-                    let known = self.size_is_shown(grouping, self.tables.len());
+                    let known = self.is_told(grouping, self.tables.len());
                     let hidden: Vec<bool> = known.iter().map(|known| !known).collect();
                     let mut clients = self.groupings[grouping].clients_in(&hidden);
                     if !clients.is_empty() {
@@ -312,7 +352,7 @@ impl Linked {
             if self.tables[..until].iter().all(|table| table.grouping != at) {
                 continue;
             }
-            sorting.by_row(grouping, &self.size_is_shown(at, until), self.totals_are_known);
+            sorting.by_row(grouping, &self.is_told(at, until), self.totals_are_known);
         }
         sorting.end()
     }
@@ -349,18 +389,34 @@ impl Linked {
             let could_be_large = span.1.is_none_or(|most| most >= self.rule.k);
             span.values() >= self.rule.w && (could_be_large || !is_small(number))
         };
-        let narrow = self.spans(at, answers, places).into_iter().filter(|(_, spans)| {
-            let no = spans.size - spans.yes;
+        let is_enough = |spans: &Spans| {
             let size_is_wide = of_people || spans.clients.is_none_or(|span| is_wide(span, spans.size));
-            let complement_is_wide = of_people || is_wide(spans.complement, no);
+            let complement_is_wide = of_people || is_wide(spans.complement, spans.size - spans.yes);
+            size_is_wide && complement_is_wide && is_wide(spans.numerator, spans.yes)
+        };
+        let narrow = self.spans(at, answers, places).into_iter().filter(|(row, spans)| {
+            if spans.clients.is_some() {
+                return !is_enough(spans) && !is_enough(&self.with_moves(at, *row, spans));
+            }
             // Whoever knows the rule knows that a withheld row of known size is small in its numerator or its complement, or
             // is withheld for the sake of one that is.
-            let is_told_by_rule = spans.clients.is_none()
-                && (is_small(spans.yes) || (!of_people && is_small(no)))
-                && spans.alike < self.rule.w;
-            !(size_is_wide && complement_is_wide && is_wide(spans.numerator, spans.yes)) || is_told_by_rule
+            let is_small = is_small(spans.yes) || (!of_people && is_small(spans.size - spans.yes));
+            !is_enough(spans) || (is_small && spans.alike < self.rule.w)
         });
         narrow.map(|(row, _)| row).collect()
+    }
+
+    /// What the numbers of a row of unknown size could be when single traits of clients may be others.
+    fn with_moves(&self, at: usize, row: usize, spans: &Spans) -> Spans {
+        let [left, came] = self.moves(self.tables[at].grouping, row, self.tables[at].answers);
+        let span = |now: u64, left: u64, came: u64| Span(now - left, Some(now + came));
+        let no = spans.size - spans.yes;
+        Spans {
+            clients: spans.clients.map(|known| known.or(span(spans.size, left.clients, came.clients))),
+            numerator: spans.numerator.or(span(spans.yes, left.yes, came.yes)),
+            complement: spans.complement.or(span(no, left.clients - left.yes, came.clients - came.yes)),
+            ..*spans
+        }
     }
 
     /// How far the numerator of a row can fall and rise, so that the row stays as small as it is.
@@ -416,48 +472,47 @@ impl Linked {
 
     /// The shown row of the newest table that makes a withheld row of some table wider: the smallest that has clients of its
     /// sorts. Which one depends on who is where, and not on who is counted.
-    fn to_withhold(&self, at: usize, row: usize) -> Option<usize> {
+    fn to_withhold(&self, at: usize, row: usize, candidates: &mut HashMap<usize, Candidates>) -> Option<usize> {
         let (new, newest) = (self.tables.last()?, self.tables.len() - 1);
         let rows = &self.groupings[new.grouping];
-        let mut shown: Vec<usize> = (0..new.shown.len()).filter(|row| new.shown[*row]).collect();
-        shown.sort_by_key(|row| (rows.sizes[*row], *row));
         let grouping = &self.groupings[self.tables[at].grouping];
         let mut chosen = vec![false; grouping.sizes.len()];
         chosen[row] = true;
         let members = grouping.clients_in(&chosen);
+        let order = |row: &usize| (rows.sizes[*row], *row);
         if at != newest {
-            let own: BTreeSet<u32> = members.iter().map(|client| rows.row(*client)).collect();
-            let own = shown.iter().find(|row| u32::try_from(**row).is_ok_and(|row| own.contains(&row)));
-            if let Some(row) = own {
-                return Some(*row);
+            let own = members.iter().map(|client| rows.row(*client)).filter(|row| *row != NONE);
+            let own = own.map(|row| row as usize).filter(|row| new.shown[*row]).min_by_key(order);
+            if own.is_some() {
+                return own;
             }
         }
-        let mut from = 0;
-        while from < shown.len() {
-            let mut chosen = vec![false; rows.sizes.len()];
-            let mut clients = 0;
-            while from < shown.len() && clients < AT_ONCE {
-                chosen[shown[from]] = true;
-                clients += rows.sizes[shown[from]];
-                from += 1;
-            }
-            let both = sorted(rows.clients_in(&chosen).into_iter().chain(members.iter().copied()).collect());
-            let answers = self.sorts_of_answers(self.tables[at].answers, &both, newest);
-            let places = self.sorts_of_places(&both, newest);
-            let sort = |client: &u32| (answers.of.get(client), places.of.get(client));
-            let wanted: (BTreeSet<_>, BTreeSet<_>) = members.iter().map(sort).unzip();
-            let alike = both.iter().filter(|client| {
-                let (answer, place) = sort(client);
-                wanted.0.contains(&answer) || wanted.1.contains(&place)
-            });
-            let rows_alike: BTreeSet<u32> = alike.map(|client| rows.row(*client)).collect();
-            let found = shown[..from].iter().find(|row| {
-                chosen[**row] && u32::try_from(**row).is_ok_and(|row| rows_alike.contains(&row))
-            });
-            if let Some(row) = found {
-                return Some(*row);
+        let outcome = self.tables[at].answers;
+        let candidates = candidates.entry(outcome).or_insert_with(|| self.candidates(outcome));
+        let alike = members.iter().flat_map(|client| candidates.of(*client));
+        let shown = || (0..new.shown.len()).filter(|row| new.shown[*row]);
+        alike.min_by_key(order).or_else(|| shown().min_by_key(order))
+    }
+
+    /// The shown rows of the newest table by the sorts of their clients, as they were without that table.
+    fn candidates(&self, outcome: usize) -> Candidates {
+        let mut found = Candidates::default();
+        let Some((new, newest)) = self.tables.last().map(|table| (table, self.tables.len() - 1)) else { return found };
+        let rows = &self.groupings[new.grouping];
+        let clients: Vec<u32> = (0..u32::try_from(self.clients.len()).unwrap_or(u32::MAX)).collect();
+        let (answers, places) = (self.sorts_of_answers(outcome, &clients, newest), self.sorts_of_places(&clients, newest));
+        for client in rows.clients_in(&new.shown) {
+            let row = rows.row(client) as usize;
+            for (sorts, smallest) in [(&answers, &mut found.by_answers), (&places, &mut found.by_places)] {
+                if let Some(sort) = sorts.of.get(&client) {
+                    let known = smallest.entry(*sort).or_insert(row);
+                    if (rows.sizes[row], row) < (rows.sizes[*known], *known) {
+                        *known = row;
+                    }
+                }
             }
         }
-        shown.first().copied()
+        (found.answers, found.places) = (answers.of, places.of);
+        found
     }
 }

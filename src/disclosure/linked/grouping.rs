@@ -1,5 +1,9 @@
 //! Which client is in which row, and what is said of whom.
 
+use std::collections::HashMap;
+
+use crate::query::Trait;
+
 /// In no row.
 pub(super) const NONE: u32 = u32::MAX;
 
@@ -10,6 +14,14 @@ pub(super) struct Grouping {
     row_of: Vec<u32>,
     /// Clients in each row.
     pub sizes: Vec<u64>,
+    /// What the labels of a row tell of its clients.
+    pub by: Vec<Trait>,
+    /// What its clients were chosen by.
+    pub chosen_by: Vec<Trait>,
+    /// The labels of each row.
+    labels: Vec<Vec<String>>,
+    /// The row of each combination of labels.
+    rows: HashMap<Vec<String>, u32>,
 }
 
 impl Grouping {
@@ -31,6 +43,22 @@ impl Grouping {
     pub(super) fn clients_in(&self, chosen: &[bool]) -> Vec<u32> {
         let rows = (0..).zip(&self.row_of);
         rows.filter(|(_, row)| chosen.get(**row as usize).copied().unwrap_or(false)).map(|(client, _)| client).collect()
+    }
+
+    /// Names the rows.
+    pub(super) fn label(&mut self, labels: Vec<Vec<String>>) {
+        self.rows = labels.iter().cloned().zip(0..).collect();
+        self.labels = labels;
+    }
+
+    /// What a row is told apart by.
+    pub(super) fn labels(&self, row: u32) -> &[String] {
+        &self.labels[row as usize]
+    }
+
+    /// The row with these labels.
+    pub(super) fn find(&self, labels: &[String]) -> Option<u32> {
+        self.rows.get(labels).copied()
     }
 
     /// Whether two tables have the same clients in the same rows. The last client of both is in a row.

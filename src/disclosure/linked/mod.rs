@@ -18,6 +18,7 @@
 mod difference;
 mod exchange;
 mod grouping;
+mod moves;
 #[cfg(test)]
 mod tests;
 
@@ -180,6 +181,10 @@ impl Linked {
             }
             grouping.sizes.push(clients.len() as u64);
         }
+        grouping.by.clone_from(&members.by);
+        grouping.chosen_by.clone_from(&members.chosen_by);
+        let labels = members.rows.iter().map(|(labels, _)| labels[..members.by.len().min(labels.len())].to_vec());
+        grouping.label(labels.collect());
         match self.groupings.iter().position(|known| known.is_same(&grouping)) {
             Some(at) => at,
             None => {
@@ -192,9 +197,18 @@ impl Linked {
     /// Whether somebody who knows what is shown knows how many clients a row of a grouping has, as far as the tables up to
     /// `until` tell.
     fn size_is_shown(&self, grouping: usize, until: usize) -> Vec<bool> {
+        self.rows_in(grouping, self.tables[..until].iter().filter(|table| !table.of_people))
+    }
+
+    /// Whether anything is shown of a row of a grouping, as far as the tables up to `until` tell.
+    fn is_told(&self, grouping: usize, until: usize) -> Vec<bool> {
+        self.rows_in(grouping, self.tables[..until].iter())
+    }
+
+    /// Which rows of a grouping any of these tables shows.
+    fn rows_in<'a>(&self, grouping: usize, tables: impl Iterator<Item = &'a Table>) -> Vec<bool> {
         let mut shown = vec![false; self.groupings[grouping].sizes.len()];
-        let tables = self.tables[..until].iter().filter(|table| table.grouping == grouping && !table.of_people);
-        for table in tables {
+        for table in tables.filter(|table| table.grouping == grouping) {
             shown.iter_mut().zip(&table.shown).for_each(|(known, shown)| *known |= shown);
         }
         shown

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Follows, Linked};
 use crate::disclosure::table::Rule;
-use crate::query::Members;
+use crate::query::{Members, Trait};
 
 const RULE: Rule = Rule { k: 5, w: 3 };
 
@@ -37,7 +37,10 @@ fn table(
         let labels = by(client).into_iter().map(str::to_owned).collect();
         rows.entry(labels).or_default().push((key, counted(client)));
     }
-    Members { of_people: false, rows: rows.into_iter().collect() }
+    let told = |name: &str| Trait { name: name.to_owned(), family: Some(name.to_owned()) };
+    let by = rows.keys().next().map_or(0, Vec::len);
+    let by = ["county", "sex"][..by].iter().map(|name| told(name)).collect();
+    Members { of_people: false, by, chosen_by: vec![told("sex")], rows: rows.into_iter().collect() }
 }
 
 /// Which rows may be shown by themselves.
