@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use phds::demo::server::LoopbackServer;
 use phds::secret::Secret;
 
-use crate::support::{Month, TestContext};
+use crate::support::{Month, TestContext, servers};
 
 const PASSWORD: &str = "p: @/#%w2!";
 
@@ -316,4 +316,35 @@ fn the_month_that_is_due_is_loaded_once() {
     assert_eq!(place.server.login_attempts(), logins, "a month that is loaded needs no server");
     place.context.phds("load --due --period 2024-12").ended(2);
     place.context.phds("load").ended(2);
+}
+
+#[test]
+fn servers_of_others_are_set_up_too() {
+    let month = Month::of("CLIENT ID\n1");
+    // OpenSSH, by questions and with a key.
+    let (place, there) = (Place::new(), servers::Place::with_keys());
+    there.put("PHDS_2024_12.csv", month.bytes());
+    let server = servers::Server::start(&there, "sshd");
+    let (port, key) = (server.port.to_string(), there.path("ssh/user_ed25519").display().to_string());
+    let answers = ["127.0.0.1", "", &port, servers::USER, "", "", "key", &key, "", "y", "", "", "", "", ""];
+    let (code, told) = place.ask(&answers);
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains("The server shows ssh-") && told.contains("the one that the settings name"), "{told}");
+    assert!(set(&place.settings()).contains(&format!("key_file = \"{key}\"").as_str()));
+
+    // ProFTPD with TLS, by flags and with a password of the environment.
+    let (context, there) = (TestContext::new(), servers::Place::new());
+    there.put("PHDS_2024_12.csv", month.bytes());
+    let server = servers::Server::start(&there, "proftpd");
+    context.put("ca.pem", std::fs::read(there.path("pki/ca.pem")).unwrap());
+    let flags = format!(
+        "init --yes --protocol ftps --host localhost --port {} --user {} --ca-file ca.pem",
+        server.port,
+        servers::USER
+    );
+    let password = there.password();
+    let outcome = context.run_with(&[("PHDS_PASSWORD", &password)], &flags.split(' ').collect::<Vec<_>>()).done();
+    assert!(outcome.text().contains("trust") && outcome.text().contains("accepted"), "{}", outcome.text());
+    let text = String::from_utf8(context.read("phds.toml")).unwrap();
+    assert!(set(&text).contains(&"ca_file = \"ca.pem\"") && !text.contains(&password), "{text}");
 }
