@@ -52,6 +52,7 @@ pub fn schema(name: &str) -> Result<()> {
         "doctor" => schema_for!(crate::doctor::Examination),
         "status" => schema_for!(crate::status::Status),
         "audit" => schema_for!(disclosure::table::Findings),
+        "ledger" => schema_for!(disclosure::ledger::Entry),
         "planted" => schema_for!(synth::Planted),
         "population" => schema_for!(crate::population::Note),
         "measures" => schema_for!(crate::measure::Document),
@@ -59,7 +60,7 @@ pub fn schema(name: &str) -> Result<()> {
         "opportunities" => schema_for!(crate::measure::opportunity::Document),
         _ => {
             return Err(Error::usage(format!("there is no schema `{name}`")).hint(
-                "receipt, report, manifest, release, listing, doctor, status, planted, population, measures, questions, \
+                "receipt, report, manifest, release, ledger, listing, doctor, status, planted, population, measures, questions, \
                  opportunities",
             ));
         }

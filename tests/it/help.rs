@@ -7,7 +7,7 @@ use phds::fetch::local::LocalSource;
 use phds::fetch::{Link, Retry, mirror};
 use phds::progress::Silent;
 
-const VERBS: [&str; 22] = [
+const VERBS: [&str; 24] = [
     "demo",
     "init",
     "doctor",
@@ -23,6 +23,8 @@ const VERBS: [&str; 22] = [
     "compare",
     "protect",
     "audit",
+    "ledger",
+    "evidence",
     "measures",
     "dimensions",
     "dictionary",
@@ -33,7 +35,7 @@ const VERBS: [&str; 22] = [
 ];
 
 /// Name of each schema, and a file of that form that [`everything`] makes.
-const SCHEMAS: [(&str, &str); 13] = [
+const SCHEMAS: [(&str, &str); 14] = [
     ("receipt", "store/deliveries/2024-12/receipt.json"),
     ("report", "store/reports/2024-12/report.json"),
     ("manifest", "store/partitions/2024-12/manifest.json"),
@@ -42,6 +44,7 @@ const SCHEMAS: [(&str, &str); 13] = [
     ("population", "store/populations/births.json"),
     ("listing", "copies/.listing.json"),
     ("audit", "audit.json"),
+    ("ledger", "store/ledger/000001.json"),
     ("status", "status.json"),
     ("doctor", "doctor.json"),
     ("measures", "measures.json"),

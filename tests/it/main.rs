@@ -37,6 +37,7 @@ mod import;
 mod init;
 /// No name, id, street or birth date of a month gets out of the files that may hold it.
 mod leak;
+mod ledger;
 /// Every measure at its boundaries, by hand and against a second evaluator.
 mod measures;
 /// `phds mirror`, `phds status` and `phds doctor`: what is copied, what is due, what stands in the way.

@@ -1,0 +1,142 @@
+//! What is published is noted for good: the ledger, what would be published, and the evidence for the privacy officer.
+
+use serde_json::Value;
+
+use crate::support::{PERIOD, TestContext, synthetic};
+
+const ASK: &str = "query coverage --store store --measure nis.mmr1 --format csv";
+
+fn loaded() -> TestContext {
+    let context = synthetic(20_000, 0.0);
+    context.phds(&format!("load month.csv --period {PERIOD} --store store")).done();
+    context
+}
+
+/// Rows of a table by their status.
+fn rows(table: &str, status: &str) -> usize {
+    table.lines().filter(|line| line.contains(&format!(",{status},"))).count()
+}
+
+#[test]
+fn what_is_tried_is_not_noted_and_what_is_published_is_noted_once() {
+    let context = loaded();
+    let tried = context.phds(&format!("{ASK} --by region --audience public --dry-run")).done().text();
+    assert!(tried.starts_with("coverage of nis.mmr1 by region, public: "), "{tried}");
+    assert!(!context.path("store/ledger/000001.json").exists() && !context.path("store/releases").exists());
+    let first = context.phds(&format!("{ASK} --by region,sex --audience public")).done().text();
+    let again = context.phds(&format!("{ASK} --by region,sex --audience public")).done().text();
+    assert_eq!(first, again);
+    assert!(first.contains(",public\n") && !first.contains(",internal\n"));
+    context.phds(&format!("{ASK} --by region")).done();
+    let listed: Value = serde_json::from_slice(&context.phds("ledger --store store --json").done().stdout).unwrap();
+    let audiences: Vec<_> = listed.as_array().unwrap().iter().map(|entry| entry["audience"].as_str().unwrap()).collect();
+    assert_eq!(audiences, ["public", "internal"]);
+    assert!(listed[0].get("rows").is_none(), "counts are for the audit alone");
+    let kept = context.json("store/ledger/000001.json");
+    assert_eq!(kept["rows"].as_array().unwrap().len(), rows(&first, "shown") + rows(&first, "suppressed"));
+}
+
+#[test]
+fn the_public_sees_neither_groups_of_one_kind_nor_organizations_nor_what_is_not_audited() {
+    let context = loaded();
+    for (ask, said) in [
+        ("coverage --measure nis.mmr1 --by organization", "organizations"),
+        ("coverage --measure nis.mmr1 --by county,zip", "do not nest"),
+        ("curve --measure nis.mmr1 --by region", "`curve` is not for the public"),
+        ("doses --by vaccine_group", "`doses` is not for the public"),
+        ("missing --measure nis.4313314 --by region", "`missing` is not for the public"),
+    ] {
+        let outcome = context.phds(&format!("query {ask} --store store --audience public")).ended(1);
+        assert!(outcome.stderr.contains(said), "{ask}: {}", outcome.stderr);
+    }
+    assert!(!context.path("store/ledger/000001.json").exists());
+    let table = context.phds(&format!("{ASK} --by county --audience public")).done().text();
+    assert_eq!(rows(&table, "zero"), 0);
+    for line in table.lines().skip(1).filter(|line| !line.contains(",suppressed,")) {
+        let fields: Vec<_> = line.rsplit(',').collect();
+        assert_ne!(fields[6], fields[5], "everybody is counted: {line}");
+    }
+}
+
+#[test]
+fn the_evidence_names_the_rules_and_no_count() {
+    let context = loaded();
+    let nothing = context.phds("evidence --store store").done().text();
+    assert!(nothing.contains("Nothing was published.") && nothing.contains("k = 11"));
+    context.phds(&format!("{ASK} --by region,sex --audience public")).done();
+    context.phds("evidence --store store --out evidence.md").done();
+    let written = std::fs::read_to_string(context.path("evidence.md")).unwrap();
+    assert!(written.contains("| 1 | 2024-12 | ") && written.contains("The chain of entries is whole."), "{written}");
+    assert!(written.contains("The counts of 1 of 1 published tables are those of the month in the store."), "{written}");
+    for row in context.json("store/ledger/000001.json")["rows"].as_array().unwrap() {
+        if let Some(count) = row["numerator"].as_u64().filter(|count| *count > 250) {
+            assert!(!written.contains(&count.to_string()), "{count}");
+        }
+    }
+}
+
+#[test]
+fn an_altered_ledger_stops_releases() {
+    let damages: [(&str, fn(&TestContext)); 5] = [
+        ("an entry is gone", |context| std::fs::remove_file(context.path("store/ledger/000001.json")).unwrap()),
+        ("an entry is other", |context| {
+            let path = context.path("store/ledger/000001.json");
+            let text = std::fs::read_to_string(&path).unwrap().replace("\"public\"", "\"internal\"");
+            std::fs::write(path, text).unwrap();
+        }),
+        ("the last entry is other", |context| {
+            let path = context.path("store/ledger/000002.json");
+            let text = std::fs::read_to_string(&path).unwrap() + "\n";
+            std::fs::write(path, text).unwrap();
+        }),
+        ("the head is gone", |context| std::fs::remove_file(context.path("store/ledger-head.json")).unwrap()),
+        ("all of it is gone", |context| {
+            std::fs::remove_dir_all(context.path("store/ledger")).unwrap();
+            std::fs::remove_file(context.path("store/ledger-head.json")).unwrap();
+        }),
+    ];
+    for (what, damage) in damages {
+        let context = loaded();
+        for by in ["region", "birth_year"] {
+            context.phds(&format!("{ASK} --by {by} --audience public")).done();
+        }
+        damage(&context);
+        for audience in ["public", "internal"] {
+            let outcome = context.phds(&format!("{ASK} --by sex --audience {audience}")).ended(1);
+            assert!(outcome.stderr.contains("ledger") && outcome.stdout.is_empty(), "{what}: {}", outcome.stderr);
+        }
+        context.phds("ledger --store store").ended(1);
+    }
+}
+
+#[test]
+fn what_has_changed_by_few_is_not_published_anew() {
+    let context = loaded();
+    context.phds(&format!("{ASK} --by region --audience public --out first.csv")).done();
+    // The same month again, from a file that lacks its last hundred rows: few clients fewer, in few regions.
+    let text = std::fs::read_to_string(context.path("month.csv")).unwrap();
+    let lines: Vec<_> = text.lines().collect();
+    context.put("corrected.csv", &(lines[..lines.len() - 100].join("\n") + "\n"));
+    context.phds(&format!("load corrected.csv --period {PERIOD} --store store")).done();
+    let second = context.phds(&format!("{ASK} --by region --audience public")).done().text();
+    let first = std::fs::read_to_string(context.path("first.csv")).unwrap();
+    let numbers = |text: &str| {
+        let rows = text.lines().skip(1).map(|line| {
+            let fields: Vec<_> = line.split(',').map(str::to_owned).collect();
+            (fields[0].clone(), fields[2].parse::<i64>().ok().zip(fields[3].parse::<i64>().ok()))
+        });
+        rows.collect::<std::collections::BTreeMap<_, _>>()
+    };
+    let (first, second) = (numbers(&first), numbers(&second));
+    let mut withheld = 0;
+    for (region, now) in second {
+        let Some(((n, d), (m, e))) = now.zip(first[&region]) else {
+            withheld += 1;
+            continue;
+        };
+        for change in [n - m, d - e, (d - n) - (e - m)] {
+            assert!(change == 0 || change.abs() >= 11, "{region}");
+        }
+    }
+    assert!(withheld > 0);
+}
