@@ -65,6 +65,13 @@ Put it where your shell looks, once:
   fish  phds completions fish > ~/.config/fish/completions/phds.fish
 The shell asks `phds` itself, so measures, dimensions and months are those of your settings. No server is asked.";
 
+const INIT_EXAMPLES: &str = "\
+Examples:
+  phds init                           asks for everything, and looks whether it works
+  phds init --yes --host sftp.example.org --user clinic --password-file password \\
+            --host-key SHA256:… --counties Travis,Hays --schedule systemd
+  phds init --yes --force --user clinic2 --no-doctor    another user, all else as it is";
+
 /// Coverage rates from the monthly immunization file (PHDS) of the Texas registry, and no person in them
 #[derive(Debug, Parser)]
 #[command(name = "phds", version, after_help = EXIT_CODES, max_term_width = 100)]
@@ -103,7 +110,7 @@ pub enum Color {
 pub enum Verb {
     /// See it all work on an invented month, served over SFTP by this program to itself
     Demo(Demo),
-    /// Write a commented phds.toml to fill in
+    /// Set up account, server key, counties and store, and see whether it works
     Init(Init),
     /// See whether account, server and store are fit, line by line
     Doctor(Doctor),
@@ -173,10 +180,111 @@ pub struct Demo {
 
 /// `phds init`
 #[derive(Debug, Args)]
+#[command(after_help = INIT_EXAMPLES)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub struct Init {
-    /// Where to write it; a file that is there is left alone
+    /// The settings file
     #[arg(default_value = crate::settings::FILE, value_name = "FILE")]
     pub file: PathBuf,
+    /// Ask nothing: what is not said keeps its default
+    #[arg(long, short)]
+    pub yes: bool,
+    /// Ask also when the answers come from a pipe or a file, one a line
+    #[arg(long, conflicts_with = "yes")]
+    pub ask: bool,
+    /// Change a settings file that is there: what you name, and nothing else in it
+    #[arg(long)]
+    pub force: bool,
+    /// The store
+    #[arg(long, value_name = "DIR")]
+    pub store: Option<PathBuf>,
+    /// Counties of your department: Travis,Hays
+    #[arg(long, value_name = "COUNTY,…", value_delimiter = ',')]
+    pub counties: Option<Vec<String>>,
+    /// Your department as the column RESPONSIBLE ENTITY names it; may be given several times
+    #[arg(long, value_name = "NAME")]
+    pub jurisdiction: Option<Vec<String>>,
+    /// Your own dictionary, laid over the built-in one
+    #[arg(long, value_name = "FILE")]
+    pub dictionary: Option<PathBuf>,
+    /// Show a line for cron, or write phds.service and phds.timer beside the settings file
+    #[arg(long, value_name = "HOW")]
+    pub schedule: Option<Schedule>,
+    /// At the end, look at the server without logging in
+    #[arg(long)]
+    pub no_login: bool,
+    /// Do not look at the server at the end
+    #[arg(long, conflicts_with = "no_login")]
+    pub no_doctor: bool,
+    /// The account of the monthly file.
+    #[command(flatten)]
+    pub account: InitAccount,
+}
+
+/// The account that `phds init` sets up.
+#[derive(Debug, Default, PartialEq, Eq, Args)]
+#[command(next_help_heading = "Account")]
+pub struct InitAccount {
+    /// sftp or ftps
+    #[arg(long)]
+    pub protocol: Option<Protocol>,
+    /// Name of the server
+    #[arg(long, value_name = "HOST")]
+    pub host: Option<String>,
+    /// Port of the server [default: 22 for sftp, 21 for ftps]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub port: Option<u16>,
+    /// User name
+    #[arg(long, value_name = "USER")]
+    pub user: Option<String>,
+    /// Folder of the monthly files
+    #[arg(long, value_name = "FOLDER")]
+    pub folder: Option<String>,
+    /// What the monthly file is called: {YYYY} and {MM} are its month, * is anything
+    #[arg(long, value_name = "PATTERN")]
+    pub pattern: Option<String>,
+    /// File that holds the password (mode 0600)
+    #[arg(long, value_name = "FILE", group = "proof")]
+    pub password_file: Option<PathBuf>,
+    /// A command whose output is the password
+    #[arg(long, value_name = "COMMAND", group = "proof")]
+    pub password_command: Option<String>,
+    /// Log in with this SSH key
+    #[arg(long, value_name = "FILE", group = "proof")]
+    pub key_file: Option<PathBuf>,
+    /// Log in with a key of the SSH agent
+    #[arg(long, group = "proof")]
+    pub key_agent: bool,
+    /// File that holds the passphrase of the key
+    #[arg(long, value_name = "FILE", requires = "key_file")]
+    pub key_passphrase_file: Option<PathBuf>,
+    /// The one accepted key of an SFTP server, from the state by telephone or letter
+    #[arg(long, value_name = "SHA256:…")]
+    pub host_key: Option<String>,
+    /// Authorities (PEM) trusted for an FTPS server, in place of the public ones
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+    /// The one accepted certificate of an FTPS server
+    #[arg(long, value_name = "HEX")]
+    pub cert_sha256: Option<String>,
+}
+
+/// How the server of an account is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Protocol {
+    /// Files over SSH.
+    Sftp,
+    /// FTP inside TLS.
+    Ftps,
+}
+
+/// What runs the month.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Schedule {
+    /// A line of a crontab.
+    Cron,
+    /// A unit and a timer of systemd.
+    Systemd,
 }
 
 /// `phds fetch`
@@ -351,8 +459,11 @@ pub struct Load {
     /// The CSV file; without it, the month is fetched from the configured source
     pub file: Option<PathBuf>,
     /// The month that it describes
-    #[arg(long, value_name = "YYYY-MM")]
-    pub period: ReportingPeriod,
+    #[arg(long, value_name = "YYYY-MM", required_unless_present = "due")]
+    pub period: Option<ReportingPeriod>,
+    /// Last month, unless it is loaded: for cron. Until the day on which it is due, it may be missing
+    #[arg(long, conflicts_with_all = ["period", "file"])]
+    pub due: bool,
     /// The store; a missing or empty folder becomes one [default: `store` of the settings]
     #[arg(long, value_name = "DIR")]
     pub store: Option<PathBuf>,

@@ -75,6 +75,13 @@ fn disagreement(taken: &str, other: &str) -> String {
     )
 }
 
+/// Whether the account has a delivery of a month.
+pub fn has(account: &Account, login: &Login, period: ReportingPeriod, reporter: &dyn Reporter) -> Result<bool> {
+    let files = login.link(None, reporter).run(|source| source.list())?;
+    let names = account.names()?;
+    Ok(files.iter().any(|file| names.kind(&file.name) == Kind::Delivery(period)))
+}
+
 /// Fetches the newest delivery of the account, or that of one period, and the data dictionary where there is one.
 pub fn from_account(
     account: &Account,

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use chrono::Local;
 use serde_json::json;
 
 use crate::check::page;
@@ -57,6 +58,12 @@ enum Wanted<'a> {
 /// `phds load`
 pub fn load(typed: &cli::Load, settings: &Settings, reporter: &dyn Reporter) -> Result<()> {
     let root = settings.store(typed.store.as_deref())?;
+    let today = Local::now().date_naive();
+    let period = typed.period.unwrap_or_else(|| ReportingPeriod::of(today).previous());
+    if typed.due && Store::open(&root).is_ok_and(|store| store.loaded().contains(&period)) {
+        reporter.noted(&format!("{period} is loaded already"));
+        return Ok(());
+    }
     if typed.file.is_some() && typed.connection != cli::Connection::default() {
         return Err(Error::usage("a FILE is loaded from this machine: no connection is made")
             .hint("leave out either the file or the options of the connection"));
@@ -67,6 +74,10 @@ pub fn load(typed: &cli::Load, settings: &Settings, reporter: &dyn Reporter) -> 
         let account = settings.account(&typed.connection)?;
         account.names()?;
         let login = account.login()?;
+        if typed.due && today <= period.due_date() && !super::fetch::has(&account, &login, period, reporter)? {
+            reporter.noted(&format!("{period} is not there yet; it is due on {}", period.due_date()));
+            return Ok(());
+        }
         Wanted::Month(Box::new(account), login)
     };
     // Only now, when there is something to load, does a folder become a store.
@@ -75,11 +86,9 @@ pub fn load(typed: &cli::Load, settings: &Settings, reporter: &dyn Reporter) -> 
     let delivery = match wanted {
         Wanted::File(path, file) => {
             let mut link = Link::new(|| Ok(Box::new(LocalSource::of_file(path)?.0)), Retry::default(), reporter);
-            fetch::fetch(&mut link, &file, typed.period, &store.deliveries(typed.period), reporter)?
+            fetch::fetch(&mut link, &file, period, &store.deliveries(period), reporter)?
         }
-        Wanted::Month(account, login) => {
-            super::fetch::from_account(&account, &login, Some(typed.period), &store, reporter)?
-        }
+        Wanted::Month(account, login) => super::fetch::from_account(&account, &login, Some(period), &store, reporter)?,
     };
     let (report, partition) = into_store(&delivery, &store, settings, typed.resources.resolve(), reporter)?;
     tell(&report, "see report.html", typed.json)?;

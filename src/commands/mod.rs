@@ -7,6 +7,7 @@ mod demo;
 mod doctor;
 mod fetch;
 mod import;
+mod init;
 mod ledger;
 mod load;
 mod lookup;
@@ -33,7 +34,7 @@ pub fn run(cli: &Cli) -> Result<()> {
     let settings = || Settings::resolve(cli.config.as_deref());
     match &cli.verb {
         Verb::Demo(typed) => demo::run(typed, reporter),
-        Verb::Init(typed) => setup::init(typed),
+        Verb::Init(typed) => init::init(typed, reporter),
         Verb::Doctor(typed) => doctor::doctor(typed, &settings()?, reporter),
         Verb::Fetch(typed) => fetch::fetch(typed, &settings()?, reporter),
         Verb::Mirror(typed) => fetch::mirror(typed, &settings()?, reporter),

@@ -1,4 +1,4 @@
-//! `phds init`, `completions`, `man`, `schema`: what is needed around the work.
+//! `phds completions`, `man`, `schema`: what is needed around the work.
 
 use clap::CommandFactory;
 use schemars::schema_for;
@@ -8,19 +8,6 @@ use crate::cli::{self, Cli};
 use crate::error::{Error, Result};
 use crate::terminal;
 use crate::{check, convert, disclosure, fetch, fs, synth};
-
-/// The settings file that `phds init` writes.
-const TEMPLATE: &str = include_str!("phds.toml");
-
-/// `phds init`
-pub fn init(typed: &cli::Init) -> Result<()> {
-    if typed.file.exists() {
-        return Err(Error::usage(format!("`{}` is already there and is left as it is", typed.file.display())));
-    }
-    fs::write_whole(&typed.file, TEMPLATE.as_bytes())?;
-    terminal::say(&format!("`{}` is written: fill in the source and the store", typed.file.display()));
-    Ok(())
-}
 
 /// `phds man`
 pub fn man(typed: &cli::Manual) -> Result<()> {

@@ -82,14 +82,21 @@ impl Settings {
     pub fn resolve(config: Option<&Path>) -> Result<Self> {
         let default = Path::new(FILE);
         let path = config.or_else(|| default.exists().then_some(default));
-        let (document, folder) = match path {
+        match path {
             Some(path) => {
                 let text = crate::knowledge::read(path)?;
-                let document = crate::knowledge::parse(&path.display().to_string(), &text)?;
-                (document, path.parent().unwrap_or(Path::new("")))
+                Self::parse(&path.display().to_string(), &text, path.parent().unwrap_or(Path::new("")))
             }
-            None => (Document::default(), Path::new("")),
-        };
+            None => Self::of(Document::default(), Path::new("")),
+        }
+    }
+
+    /// The same of the text of a settings file, called `name` in errors. Paths in it are relative to `folder`.
+    pub fn parse(name: &str, text: &str, folder: &Path) -> Result<Self> {
+        Self::of(crate::knowledge::parse(name, text)?, folder)
+    }
+
+    fn of(document: Document, folder: &Path) -> Result<Self> {
         let max_rejected_share = document.check.max_rejected_share.unwrap_or(MAX_REJECTED_SHARE);
         if !(0.0..=1.0).contains(&max_rejected_share) {
             return Err(Error::usage("`check.max_rejected_share` is a share from 0 to 1, for example 0.05"));

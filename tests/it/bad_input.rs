@@ -533,7 +533,11 @@ fn settings_that_are_missing_or_wrong() {
     hint: check the name and the folder
     ");
     context.put("phds.toml", "store = \"store\"\n");
-    insta::assert_snapshot!(fails(&context, "init", 2), @"error: `phds.toml` is already there and is left as it is");
+    insta::assert_snapshot!(fails(&context, "init", 2), @r"
+    error: `phds.toml` is already there and is left as it is
+
+    hint: `--force` changes what you name, and keeps the rest
+    ");
 }
 
 #[test]

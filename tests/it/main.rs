@@ -25,12 +25,16 @@ mod download;
 mod fetch;
 /// The FTPS client against real servers, and one in this process that misbehaves.
 mod ftps;
+/// The guide and the README: every command does what they say.
+mod guide;
 /// The help texts, completions, the manual page and the JSON Schemas are what they were, and true.
 mod help;
 /// A month against the report of the last, and the report as a page.
 mod history;
 /// A table that a state sends becomes the dictionary that it means, and nothing by a guess.
 mod import;
+/// `phds init`: asked, scripted and repeated.
+mod init;
 /// No name, id, street or birth date of a month gets out of the files that may hold it.
 mod leak;
 mod ledger;
@@ -48,6 +52,8 @@ mod oracle;
 mod output;
 /// `phds report`: a page of releases, of which every number is in one.
 mod page;
+/// The unit of systemd, the image, and what only one kind of system has.
+mod packaging;
 /// A synthetic month with planted faults: each is found at its line, and nothing else.
 mod planted;
 /// Figures: whole XML, no number that is not in the release, withheld values hatched, bad input refused.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use russh::keys::HashAlg;
 use russh::{Disconnect, MethodKind};
 
 use super::super::outside::clean;
@@ -36,6 +37,43 @@ pub fn examine(settings: &SftpSettings) -> Vec<Observation> {
         Err(error) => seen.push(Observation::failed("settings", &error)),
     }
     seen
+}
+
+/// The key of a server, before anybody has decided to trust it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShownKey {
+    /// Its type: `ssh-ed25519`.
+    pub algorithm: String,
+    /// Its fingerprint: `SHA256:…`.
+    pub fingerprint: String,
+    /// Whether it is listed in `known_hosts`, or is the one that the settings name.
+    pub is_known: bool,
+}
+
+/// The key that a server shows. Nobody is named to it and nothing is recorded. A key that is not the recorded or the pinned
+/// one, or is revoked, is the error that [`super::SftpSource::connect`] would give.
+pub fn shown_key(settings: &SftpSettings) -> Result<ShownKey> {
+    // Nothing follows the handshake, so a server that nobody knows can be heard out.
+    let settings = SftpSettings { accept_new_host_key: true, ..settings.clone() };
+    settings.check()?;
+    let trust = Arc::new(Trust::of(&settings)?);
+    let runtime = runtime()?;
+    let shown = runtime.block_on(async {
+        let connection = connect::shake_hands(&settings, &trust, &Words::default()).await?;
+        let _ = connection.session.disconnect(Disconnect::ByApplication, "", "").await;
+        Ok(ShownKey {
+            algorithm: connection.key.algorithm().to_string(),
+            fingerprint: connection.key.fingerprint(HashAlg::Sha256).to_string(),
+            is_known: !matches!(connection.judgement, Judgement::Listed(known_hosts::Verdict::Unknown)),
+        })
+    });
+    runtime.shutdown_background();
+    shown
+}
+
+/// A fingerprint as the settings write it. The error is [`crate::error::ErrorKind::Usage`].
+pub fn fingerprint(text: &str) -> Result<String> {
+    Ok(trust::read_print(text)?.to_string())
 }
 
 async fn look(settings: &SftpSettings, trust: &Arc<Trust>, seen: &mut Vec<Observation>) {

@@ -44,7 +44,7 @@ use super::{Observation, Origin, RemoteFile, Source, Verdict};
 use crate::error::{Error, Result};
 use crate::secret::Secret;
 
-pub use self::examine::examine;
+pub use self::examine::{ShownKey, examine, fingerprint, shown_key};
 
 /// How long saying good-bye may take.
 const FAREWELL: Duration = Duration::from_secs(2);
