@@ -35,7 +35,8 @@ pub fn run(typed: &cli::Report, settings: &Settings) -> Result<()> {
     } else {
         let asks = typed.questions.as_deref().map_or_else(built_in, Asks::read)?;
         let (store, partition) = query::month(&typed.month, settings)?;
-        let releases = query::answer(&asks.releases, &store, &partition, settings, Audience::Internal)?.release(&store)?;
+        let releases =
+            query::answer(&asks.releases, &store, &partition, settings, Audience::Internal)?.release(&store)?;
         of_month(&asks, &releases, &store, shapes, earlier, &typed.out)?
     };
     terminal::say(&format!("{}, with its releases in {}", typed.out.display(), folder.display()));

@@ -74,10 +74,9 @@ impl Row {
             Some([Some(Number::Count(numerator)), Some(Number::Count(denominator)), ..]) => {
                 Some((*numerator, *denominator))
             }
-            Some(_) => None,
             // Nobody is there, and everybody sees it.
             None if cell.status == super::Status::NotApplicable => Some((0, 0)),
-            None => None,
+            _ => None,
         };
         Self { labels: cell.labels.clone(), numerator: counts.map(|(n, _)| n), denominator: counts.map(|(_, d)| d) }
     }

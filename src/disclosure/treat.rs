@@ -100,10 +100,8 @@ pub(super) fn shares(shares: BTreeMap<Vec<String>, RawShare>, beside: &Beside, p
             });
         }
     }
-    if let Beside::Attributions(organization) = beside {
-        if let Some(column) = organization {
-            complete(&mut cells, &raw, *column, policy);
-        }
+    if let Beside::Attributions(Some(column)) = beside {
+        complete(&mut cells, &raw, *column, policy);
     }
     cells
 }

@@ -78,7 +78,9 @@ impl Question<'_> {
                     rows.entry(labels).or_default().extend(clients);
                 }
                 // The engine lists in no order, and the audit shall go the same way each time.
-                rows.values_mut().for_each(|clients| clients.sort_unstable());
+                for clients in rows.values_mut() {
+                    clients.sort_unstable();
+                }
                 let mut rows: Vec<_> = rows.into_iter().collect();
                 rows.sort_by_cached_key(|(labels, _)| order.iter().map(|at| labels[*at].clone()).collect::<Vec<_>>());
                 let rows = rows.into_iter().map(|(labels, clients)| {

@@ -175,20 +175,16 @@ impl Engine for DuckDb<'_> {
                     known.as_deref() == text.is_valid(row).then(|| text.value(row))
                 };
                 // Neighbours are often alike, so a key is looked up only when it changes.
-                let group = match last.filter(|_| texts.iter().zip(&key).all(same)) {
-                    Some(group) => group,
-                    None => {
-                        key = texts.iter().map(|text| value(text)).collect();
-                        match known.get(&key) {
-                            Some(group) => *group,
-                            None => {
-                                let group = u32::try_from(found.keys.len()).map_err(|_| wrong())?;
-                                known.insert(key.clone(), group);
-                                found.keys.push(key.clone());
-                                group
-                            }
-                        }
+                let group = if let Some(group) = last.filter(|_| texts.iter().zip(&key).all(same)) {
+                    group
+                } else {
+                    key = texts.iter().map(|text| value(text)).collect();
+                    let next = u32::try_from(found.keys.len()).map_err(|_| wrong())?;
+                    let group = *known.entry(key.clone()).or_insert(next);
+                    if group == next {
+                        found.keys.push(key.clone());
                     }
+                    group
                 };
                 last = Some(group);
                 found.groups.push(group);

@@ -123,8 +123,11 @@ pub(crate) struct Members {
     pub chosen_by: Vec<Trait>,
     /// Each row: its labels, and its clients by their keys with whether each is in the numerator. The order does not depend on
     /// the order of the dimensions in the question.
-    pub rows: Vec<(Vec<String>, Vec<(i64, bool)>)>,
+    pub rows: Vec<(Vec<String>, Counted)>,
 }
+
+/// Clients by their keys, and whether each is counted.
+pub(crate) type Counted = Vec<(i64, bool)>;
 
 /// Something that is told of a client by a label.
 #[derive(Clone, Debug, PartialEq, Eq)]

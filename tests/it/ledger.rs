@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use crate::support::{PERIOD, TestContext, synthetic};
+use crate::planted::{PERIOD, synthetic};
+use crate::support::TestContext;
 
 const ASK: &str = "query coverage --store store --measure nis.mmr1 --format csv";
 

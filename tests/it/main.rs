@@ -50,10 +50,10 @@ mod nested;
 mod oracle;
 /// Releases as files that other programs open, tables that fit a screen, completions that know the program.
 mod output;
-/// `phds report`: a page of releases, of which every number is in one.
-mod page;
 /// The unit of systemd, the image, and what only one kind of system has.
 mod packaging;
+/// `phds report`: a page of releases, of which every number is in one.
+mod page;
 /// A synthetic month with planted faults: each is found at its line, and nothing else.
 mod planted;
 /// Figures: whole XML, no number that is not in the release, withheld values hatched, bad input refused.

@@ -10,7 +10,7 @@ use crate::support::{HEADER, PERIOD, TestContext, csv_rows, parquet_table, texts
 /// Lines that a report keeps of each rule and column.
 const FIRST_LINES: usize = 20;
 
-fn synthetic(clients: u32, faults: f64) -> TestContext {
+pub fn synthetic(clients: u32, faults: f64) -> TestContext {
     let context = TestContext::new();
     let share = if faults > 0.0 { format!("--faults {faults}") } else { String::new() };
     context.phds(&format!("synth --clients {clients} --period {PERIOD} --seed 5 --out month.csv {share}")).done();

@@ -28,17 +28,10 @@ impl Linked {
             let reason = || Reason { release: release.to_owned(), rule: Follows::Difference };
             // Rows of the new table inside of rows of others, and of all clients of these.
             let within = other.around(grouping);
-            for container in 0..=other.sizes.len() {
-                let whole = if container < other.sizes.len() {
-                    if at == new.grouping || !shown[container] {
-                        continue;
-                    }
-                    other.sizes[container]
-                } else if self.totals_are_known {
-                    other.sizes.iter().sum()
-                } else {
-                    continue;
-                };
+            let all = self.totals_are_known.then(|| (other.sizes.len(), other.sizes.iter().sum()));
+            let rows = other.sizes.iter().copied().enumerate();
+            let rows = rows.filter(|(row, _)| at != new.grouping && shown[*row]);
+            for (container, whole) in rows.chain(all) {
                 let inside = rows_inside(&within, container, other.sizes.len(), &now);
                 let rest = whole - inside.iter().map(|row| grouping.sizes[*row]).sum::<u64>();
                 let smallest = inside.iter().filter(|row| new.shown[**row] && !before[**row]);

@@ -18,9 +18,9 @@ use super::grouping::{Answers, Grouping, NONE, Numbers};
 use super::{Follows, Linked, Reason, Table};
 
 /// Sorts of clients: no shown row tells those of one sort apart.
-struct Sorts {
+pub(super) struct Sorts {
     /// The clients that were asked for, in their order, and the sort of each.
-    of: Vec<(u32, u32)>,
+    pub of: Vec<(u32, u32)>,
     /// What is known of each sort.
     known: Vec<Known>,
 }
@@ -41,14 +41,15 @@ struct Known {
 }
 
 /// Adds what tells clients apart, step by step.
-struct Sorting<'a> {
+pub(super) struct Sorting<'a> {
     clients: &'a [u32],
     of: Vec<u32>,
     known: Vec<Known>,
 }
 
 impl<'a> Sorting<'a> {
-    fn new(clients: &'a [u32]) -> Self {
+    /// All alike.
+    pub(super) fn new(clients: &'a [u32]) -> Self {
         Self { clients, of: vec![0; clients.len()], known: vec![Known::default()] }
     }
 
@@ -79,7 +80,13 @@ impl<'a> Sorting<'a> {
         });
     }
 
-    fn end(self) -> Sorts {
+    /// Tells clients apart by a mark of which nothing more is known.
+    pub(super) fn by_mark(&mut self, mark: impl Fn(u32) -> u32) {
+        self.by(|client| (mark(client), Known::default()));
+    }
+
+    /// The sorts.
+    pub(super) fn end(self) -> Sorts {
         Sorts { of: self.clients.iter().copied().zip(self.of).collect(), known: self.known }
     }
 }

@@ -2,13 +2,14 @@
 //!
 //! Tables of the same clients are linked, however they are grouped and filtered: the sum over the ages of a county is the
 //! county, and all clients less the girls are the boys. So every table is held to those that were admitted before it, by
-//! its clients, and rows of the new one are withheld until three things hold:
+//! its clients, and rows of the new one are withheld until four things hold:
 //!
 //! 1. No difference tells of few ([`difference`]): what a shown row has more than the shown rows inside of it is nobody, or k
 //!    clients and more, of whom none or k and more are in the numerator, and outside of it.
 //! 2. No two indicators tell of few ([`difference`]): of clients of one row who have one and lack another, where all who have
 //!    the one have the other.
-//! 3. Every withheld row could be another ([`exchange`]): clients whom no shown row tells apart may exchange their answers,
+//! 3. No sum of shown numbers, each taken once, more often or off, is few clients ([`sums`]).
+//! 4. Every withheld row could be another ([`exchange`]): clients whom no shown row tells apart may exchange their answers,
 //!    or their places, and nothing that is shown changes. The values that a withheld number takes in this way are those
 //!    that nobody can exclude, and they must be enough: the policy's w, and up to k for what is small.
 //!
@@ -19,6 +20,7 @@ mod difference;
 mod exchange;
 mod grouping;
 mod moves;
+mod sums;
 #[cfg(test)]
 mod tests;
 
@@ -114,10 +116,9 @@ impl Linked {
         self.repeat();
         let mut reasons = BTreeSet::new();
         loop {
-            let mut hide = self.differences();
-            if hide.is_empty() {
-                hide = self.narrow();
-            }
+            // The cheap ones first: the others find less when these have done their part.
+            let steps = [Self::differences, Self::sums, Self::narrow];
+            let hide = steps.iter().map(|step| step(self)).find(|hide| !hide.is_empty()).unwrap_or_default();
             if hide.is_empty() {
                 break;
             }
@@ -146,13 +147,11 @@ impl Linked {
     /// Takes in a table as it was released.
     pub(super) fn add(&mut self, release: &str, outcome: &str, members: &Members, shown: Vec<bool>) {
         let grouping = self.group(members);
-        let answers = match self.answers.iter().position(|answers| answers.outcome == outcome) {
-            Some(at) => at,
-            None => {
-                self.answers.push(Answers::new(outcome));
-                self.answers.len() - 1
-            }
-        };
+        let known = self.answers.iter().position(|answers| answers.outcome == outcome);
+        let answers = known.unwrap_or_else(|| {
+            self.answers.push(Answers::new(outcome));
+            self.answers.len() - 1
+        });
         let count = |clients: &Vec<(i64, bool)>| clients.iter().filter(|(_, yes)| *yes).count() as u64;
         for (key, yes) in members.rows.iter().flat_map(|(_, clients)| clients) {
             if let Some(client) = self.clients.get(key) {
@@ -202,13 +201,11 @@ impl Linked {
         grouping.chosen_by.clone_from(&members.chosen_by);
         let labels = members.rows.iter().map(|(labels, _)| labels[..members.by.len().min(labels.len())].to_vec());
         grouping.label(labels.collect());
-        match self.groupings.iter().position(|known| known.is_same(&grouping)) {
-            Some(at) => at,
-            None => {
-                self.groupings.push(grouping);
-                self.groupings.len() - 1
-            }
-        }
+        let known = self.groupings.iter().position(|known| known.is_same(&grouping));
+        known.unwrap_or_else(|| {
+            self.groupings.push(grouping);
+            self.groupings.len() - 1
+        })
     }
 
     /// Whether somebody who knows what is shown knows how many clients a row of a grouping has, as far as the tables up to
