@@ -494,15 +494,17 @@ impl Case {
             .zip(shown)
             .map(|(ask, shown)| (ask, self.rows(ask).into_iter().zip(shown.iter().copied()).collect()))
             .collect();
+        let lived_in = self.clients.iter().fold(0, |all, (place, _)| all | 1 << place);
         let mut secrets = Vec::new();
         for (at, (ask, rows)) in tables.iter().enumerate() {
             for (places, _) in rows.iter().filter(|(_, is_shown)| !is_shown) {
                 let forms = [Form::With(ask.outcome), Form::Without(ask.outcome), Form::All];
                 for form in forms.into_iter().take(if ask.of_people { 1 } else { 3 }) {
+                    // Shown of the same clients elsewhere, it is no secret.
                     let is_shown = |(other, rows): &(&Ask, Vec<(Places, bool)>)| {
                         (form == Form::All || other.outcome == ask.outcome)
                             && !other.of_people
-                            && rows.contains(&(*places, true))
+                            && rows.iter().any(|(row, is_shown)| *is_shown && row & lived_in == places & lived_in)
                     };
                     if !tables.iter().any(is_shown) {
                         let reach = if is_small(*places, form) { k } else { 0 };
