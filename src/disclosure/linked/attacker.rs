@@ -349,8 +349,7 @@ enum What {
     Unasked,
 }
 
-struct Attack<'a> {
-    case: &'a Case,
+struct Attack {
     /// A place and a set of indicators each.
     unknowns: Vec<(Places, usize)>,
     facts: Vec<Fact>,
@@ -361,9 +360,9 @@ struct Attack<'a> {
     worlds: Vec<Vec<i64>>,
 }
 
-impl<'a> Attack<'a> {
+impl Attack {
     /// Knows the first tables, as many as patterns are given.
-    fn new(case: &'a Case, shown: &[Vec<bool>]) -> Self {
+    fn new(case: &Case, shown: &[Vec<bool>]) -> Self {
         let tables: Vec<(&Ask, Vec<Places>)> =
             case.asks.iter().take(shown.len()).map(|ask| (ask, case.rows(ask))).collect();
         // A place whose row is not there has nobody.
@@ -401,7 +400,7 @@ impl<'a> Attack<'a> {
             truth[class[unknowns.iter().position(|unknown| *unknown == (1 << place, *set)).unwrap()]] += 1;
         }
         let program = Program::new(&rows, width).unwrap();
-        Self { case, unknowns, facts, class, width, program, worlds: vec![truth] }
+        Self { unknowns, facts, class, width, program, worlds: vec![truth] }
     }
 
     /// Whether a number could be as many others as it must.
