@@ -16,6 +16,8 @@
 //! What is shown is exact. Earlier tables stay as they are: only the new one gives way, and one that shows nothing tells
 //! nothing. The order matters and is that of the questions.
 
+#[cfg(test)]
+mod attacker;
 mod difference;
 mod exchange;
 mod grouping;
