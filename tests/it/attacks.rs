@@ -7,7 +7,7 @@
 //! ([`Known`]), and finds from what to what each withheld number can be; that must be wide. He shares no code with the
 //! program.
 //!
-//! A test with `#[ignore]` is a leak that is known. `--run-ignored` shows whether it is still one.
+//! A test with `#[ignore]` is a leak that is known; `cargo test --test it attacks:: -- --ignored` shows whether it still is.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -150,41 +150,47 @@ impl Attack {
         assert!((1..K.cast_signed()).contains(&self.people), "{}", self.what);
     }
 
-    #[track_caller]
-    fn fails_on(&self, how: &str, tables: &[Option<Shown>]) {
-        if let Some(told) = self.told(tables) {
-            assert!(told == 0 || told.unsigned_abs() >= K, "{}, {how}: {told} clients are told", self.what);
-        }
+    fn leak(&self, how: &str, tables: &[Option<Shown>]) -> Option<String> {
+        let told = self.told(tables)?;
+        let is_few = (1..K).contains(&told.unsigned_abs());
+        is_few.then(|| format!("{}, {how}: {told} clients", self.what))
     }
 
     /// Published one after the other, and the other way round.
     #[track_caller]
-    fn fails_in_public(&self) {
+    fn in_public(&self) -> Vec<String> {
         let context = store_of(self.months);
         self.is_real(&context);
         let tables: Vec<_> = self.asks.iter().map(|ask| publish(&context, ask)).collect();
-        self.fails_on("published", &tables);
         assert!(
             tables.iter().flatten().any(|table| table.values().any(Option::is_some)),
             "{}: all is empty",
             self.what
         );
         let context = store_of(self.months);
-        let mut tables: Vec<_> = self.asks.iter().rev().map(|ask| publish(&context, ask)).collect();
-        tables.reverse();
-        self.fails_on("published from the last to the first", &tables);
+        let mut turned: Vec<_> = self.asks.iter().rev().map(|ask| publish(&context, ask)).collect();
+        turned.reverse();
+        let leaks = [self.leak("published", &tables), self.leak("published from the last to the first", &turned)];
+        leaks.into_iter().flatten().collect()
     }
 
     /// For the staff, in one file of questions.
     #[track_caller]
-    fn fails_in_one_run(&self) {
+    fn in_one_run(&self) -> Vec<String> {
         let context = store_of(self.months);
         self.is_real(&context);
         context.put("asks.toml", file_of(self.asks));
         context.phds("query asks.toml --store store --out out").done();
         let table = |at| Some(shown(&context.read(&format!("out/ask-{at}/table.csv"))));
-        self.fails_on("in one run", &(0..self.asks.len()).map(table).collect::<Vec<_>>());
+        self.leak("in one run", &(0..self.asks.len()).map(table).collect::<Vec<_>>()).into_iter().collect()
     }
+}
+
+/// No attack gets anything.
+#[track_caller]
+fn none_works<'a>(attacks: impl IntoIterator<Item = &'a Attack>, way: fn(&Attack) -> Vec<String>) {
+    let leaks: Vec<_> = attacks.into_iter().flat_map(way).collect();
+    assert!(leaks.is_empty(), "{leaks:#?}");
 }
 
 /// A file of questions from the words of the command line.
@@ -560,13 +566,17 @@ fn lines_with_two_withheld_numbers() {
 const UNKNOWN: &str = "
     clients | CLIENT COUNTY | SEX CODE | mmr
     40 a    | Bell          | F        | yes
-    40 b    | Bell          | M        | no
-    20 c    | Bell          | U        | yes
-    20 d    | Bell          | U        | no
-    40 e    | Travis        | F        | yes
-    40 f    | Travis        | M        | no
-    2 g     | Travis        | U        | yes
-    4 h     | Travis        | U        | no";
+    40 b    | Bell          | F        | no
+    40 c    | Bell          | M        | yes
+    40 d    | Bell          | M        | no
+    20 e    | Bell          | U        | yes
+    20 f    | Bell          | U        | no
+    40 g    | Travis        | F        | yes
+    40 h    | Travis        | F        | no
+    40 i    | Travis        | M        | yes
+    40 j    | Travis        | M        | no
+    2 k     | Travis        | U        | yes
+    4 l     | Travis        | U        | no";
 
 /// Four of Comal, at the clinic of the others of Travis.
 const FOUR_MORE: &str = "
@@ -645,10 +655,8 @@ const PARTS: [Attack; 5] = [
 
 #[test]
 fn all_less_a_part() {
-    for attack in &PARTS {
-        attack.fails_in_public();
-        attack.fails_in_one_run();
-    }
+    none_works(&PARTS, Attack::in_public);
+    none_works(&PARTS, Attack::in_one_run);
 }
 
 // 4, 5, 17 and 24: what the language does not have.
@@ -1016,9 +1024,7 @@ const MONTHS: [Attack; 4] = [
 
 #[test]
 fn month_after_month() {
-    for attack in &MONTHS {
-        attack.fails_in_public();
-    }
+    none_works(&MONTHS, Attack::in_public);
 }
 
 #[test]
@@ -1172,4 +1178,469 @@ fn a_hidden_value_leaves_no_trace() {
         assert_eq!(one, two);
     }
     assert_eq!(one.1, two.1);
+}
+
+// The ledger.
+
+/// What somebody does to the ledger or to a release, with two tables published, and which file the message then names.
+#[test]
+fn whoever_touches_the_ledger_stops_all_releases() {
+    let remove = |context: &TestContext, name: &str| {
+        let path = context.path(name);
+        if path.is_dir() { std::fs::remove_dir_all(path).unwrap() } else { std::fs::remove_file(path).unwrap() }
+    };
+    let replace = |context: &TestContext, name: &str, from: &str, to: &str| {
+        let text = String::from_utf8(context.read(name)).unwrap();
+        assert!(text.contains(from), "{name}: {text}");
+        context.put(name, text.replace(from, to));
+    };
+    let deeds: [(&str, &dyn Fn(&TestContext)); 11] = [
+        ("000001.json", &|context| remove(context, "store/ledger/000001.json")),
+        ("000002.json", &|context| remove(context, "store/ledger/000002.json")),
+        ("000001.json", &|context| remove(context, "store/ledger")),
+        ("000001.json", &|context| remove(context, "store/ledger-head.json")),
+        ("ledger-head.json", &|context| drop(context.put("store/ledger-head.json", "{}"))),
+        ("ledger-head.json", &|context| drop(context.put("store/ledger-head.json", ""))),
+        ("000002.json", &|context| replace(context, "store/ledger/000001.json", "Hays", "Bell")),
+        ("000002.json", &|context| replace(context, "store/ledger/000001.json", "\"public\"", "\"internal\"")),
+        ("000002.json", &|context| replace(context, "store/ledger/000002.json", "\"public\"", "\"internal\"")),
+        ("release.json", &|context| {
+            remove(context, "store/ledger");
+            remove(context, "store/ledger-head.json");
+        }),
+        // The state before the second table, as from an old backup.
+        ("release.json", &|context| {
+            let first = context.read("store/ledger/000001.json");
+            remove(context, "store/ledger/000002.json");
+            let head = format!("{{\"entries\": 1, \"sha256\": \"{}\"}}", phds::fs::sha256_hex(&first));
+            context.put("store/ledger-head.json", head);
+        }),
+    ];
+    for (at, (named, deed)) in deeds.iter().enumerate() {
+        let context = store_of(&[THREE_BOYS]);
+        for by in ["county", "sex"] {
+            publish(&context, &format!("{COVERAGE} {by}")).unwrap();
+        }
+        deed(&context);
+        for further in ["--audience public", "", "--audience public --dry-run"] {
+            let outcome = query(&context, "coverage --measure nis.mmr1 --by birth_year", further);
+            assert_eq!((outcome.code, outcome.text().as_str()), (Some(1), ""), "{at}: {further}");
+            assert!(outcome.stderr.contains(named) && outcome.stderr.contains("ledger"), "{at}: {}", outcome.stderr);
+        }
+    }
+}
+
+// Leaks that are known.
+
+/// Of Bell, Comal and Hays, four are of Comal; any two of the counties are many.
+const OVERLAP: Attack = Attack {
+    what: "5. A and B, B and C, all three",
+    months: &[FOUR_MORE],
+    asks: &[
+        "coverage --measure nis.mmr1 --by birth_year --where county=Bell,Comal",
+        "coverage --measure nis.mmr1 --by birth_year --where county=Comal,Hays",
+        "coverage --measure nis.mmr1 --by birth_year --where county=Bell,Comal,Hays",
+    ],
+    plus: &["0 2021 denominator", "1 2021 denominator"],
+    minus: &["2 2021 denominator"],
+    people: 4,
+};
+
+const SUM_OF_TABLES: Attack = Attack {
+    what: "2. all, girls, boys: Unknown is what is left",
+    months: &[UNKNOWN],
+    asks: &[
+        "coverage --measure nis.mmr1 --by county",
+        "coverage --measure nis.mmr1 --by county --where sex=F",
+        "coverage --measure nis.mmr1 --by county --where sex=M",
+    ],
+    plus: &["0 Travis denominator"],
+    minus: &["1 Travis denominator", "2 Travis denominator"],
+    people: 6,
+};
+
+const OTHER_ROWS: Attack = Attack {
+    what: "3. two measures, of which one needs the other, in tables of other rows",
+    months: &[FIVE_LATE],
+    asks: &["coverage --measure nis.mmr1 --by county", "coverage --measure nis35.mmr1 --by county,sex"],
+    plus: &["1 Travis/Female numerator", "1 Travis/Male numerator"],
+    minus: &["0 Travis numerator"],
+    people: 5,
+};
+
+/// Of twenty clients of Travis who came of age in December, two are counted.
+const OLDER: Attack = Attack {
+    what: "3. as of one month earlier: who came of age since then",
+    months: &["
+        clients | CLIENT COUNTY | BIRTH DATE | VACCINATION DATE | CVX CODE
+        50 a    | Hays          | 2021-06-15 | 2022-07-01       | 03
+        50 b    | Hays          | 2021-06-15 | 2022-07-01       | 20
+        40 c    | Travis        | 2021-06-15 | 2022-07-01       | 03
+        40 d    | Travis        | 2021-06-15 | 2022-07-01       | 20
+        2 e     | Travis        | 2022-12-10 | 2024-01-01       | 03
+        18 f    | Travis        | 2022-12-10 | 2024-01-01       | 20"],
+    asks: &["coverage --measure nis.mmr1 --by county", "coverage --measure nis.mmr1 --by county --as-of 2024-11-30"],
+    plus: &["0 Travis numerator"],
+    minus: &["1 Travis numerator"],
+    people: 2,
+};
+
+/// Four of Travis had varicella and not MMR.
+const DROPOUT: Attack = Attack {
+    what: "3. coverage, and dropout of those with another vaccine",
+    months: &["
+        clients | CLIENT COUNTY | VACCINATION DATE | CVX CODE
+        60 a    | Hays          | 2022-07-01       | 03
+        60 b    | Hays          | 2022-07-01       | 20
+        60 c    | Hays          | 2022-07-01       | 03
+        60 c    | Hays          | 2022-07-01       | 21
+        60 d    | Hays          | 2022-07-01       | 21
+        60 e    | Travis        | 2022-07-01       | 03
+        40 f    | Travis        | 2022-07-01       | 03
+        40 f    | Travis        | 2022-07-01       | 21
+        40 g    | Travis        | 2022-07-01       | 20
+        4 h     | Travis        | 2022-07-01       | 21"],
+    asks: &["coverage --measure nis.var1 --by county", "dropout --measure nis.mmr1 --to nis.var1 --by county"],
+    plus: &["0 Travis numerator", "1 Travis numerator"],
+    minus: &["1 Travis denominator"],
+    people: 4,
+};
+
+#[test]
+#[ignore = "leak 5: a row is compared with rows inside of it, and not with sums of rows that overlap"]
+fn leak_of_filters_that_overlap() {
+    none_works([&OVERLAP], Attack::in_public);
+}
+
+#[test]
+#[ignore = "leak 5, internal: the same in one file of questions"]
+fn leak_of_filters_that_overlap_in_one_run() {
+    none_works([&OVERLAP], Attack::in_one_run);
+}
+
+#[test]
+#[ignore = "leak 2: a row is compared with the rows of one other table, and not with those of two together"]
+fn leak_of_two_tables_within_a_third() {
+    none_works([&SUM_OF_TABLES], Attack::in_public);
+}
+
+#[test]
+#[ignore = "leak 2, internal: the same in one file of questions"]
+fn leak_of_two_tables_within_a_third_in_one_run() {
+    none_works([&SUM_OF_TABLES], Attack::in_one_run);
+}
+
+#[test]
+#[ignore = "leak 3: indicators are compared where the rows are the same, and not where rows add up to others"]
+fn leak_of_indicators_by_other_rows() {
+    none_works([&OTHER_ROWS], Attack::in_public);
+}
+
+#[test]
+#[ignore = "leak 3, internal: the same in one file of questions"]
+fn leak_of_indicators_by_other_rows_in_one_run() {
+    none_works([&OTHER_ROWS], Attack::in_one_run);
+}
+
+#[test]
+#[ignore = "leak 3: the same measure as of two days is taken for two indicators, and their cohorts differ"]
+fn leak_of_two_days() {
+    none_works([&OLDER], Attack::in_public);
+}
+
+#[test]
+#[ignore = "leak 3, internal: the same in one file of questions"]
+fn leak_of_two_days_in_one_run() {
+    none_works([&OLDER], Attack::in_one_run);
+}
+
+#[test]
+#[ignore = "leak 3: the counts of dropout are not compared with those of coverage, whose rows are other clients"]
+fn leak_of_dropout_and_coverage() {
+    none_works([&DROPOUT], Attack::in_public);
+}
+
+#[test]
+#[ignore = "leak 3, internal: the same in one file of questions"]
+fn leak_of_dropout_and_coverage_in_one_run() {
+    none_works([&DROPOUT], Attack::in_one_run);
+}
+
+/// By county, race and quarter of birth: each pair of them is many or nobody, and the three pairs fix all triples. One triple,
+/// Hispanic of Bell born in summer, is four clients.
+const TRIPLES: &str = "
+    clients | CLIENT COUNTY | RACE AND ETHNICITY | BIRTH DATE | mmr
+    15 a    | Bell          | Hispanic           | 2021-02-15 | yes
+    15 b    | Bell          | Hispanic           | 2021-02-15 | no
+    20 c    | Bell          | Hispanic           | 2021-05-15 | yes
+    20 d    | Bell          | Hispanic           | 2021-05-15 | no
+    2 e     | Bell          | Hispanic           | 2021-08-15 | yes
+    2 f     | Bell          | Hispanic           | 2021-08-15 | no
+    12 g    | Bell          | Asian              | 2021-02-15 | yes
+    12 h    | Bell          | Asian              | 2021-02-15 | no
+    20 i    | Bell          | Asian              | 2021-08-15 | yes
+    20 j    | Bell          | Asian              | 2021-08-15 | no
+    12 k    | Hays          | Hispanic           | 2021-02-15 | yes
+    12 l    | Hays          | Hispanic           | 2021-02-15 | no
+    20 m    | Hays          | Hispanic           | 2021-08-15 | yes
+    20 n    | Hays          | Hispanic           | 2021-08-15 | no
+    15 o    | Hays          | White              | 2021-05-15 | yes
+    15 p    | Hays          | White              | 2021-05-15 | no
+    12 q    | Hays          | White              | 2021-08-15 | yes
+    12 r    | Hays          | White              | 2021-08-15 | no
+    12 s    | Travis        | Asian              | 2021-05-15 | yes
+    12 t    | Travis        | Asian              | 2021-05-15 | no
+    20 u    | Travis        | Asian              | 2021-08-15 | yes
+    20 v    | Travis        | Asian              | 2021-08-15 | no
+    15 w    | Travis        | White              | 2021-05-15 | yes
+    15 x    | Travis        | White              | 2021-05-15 | no";
+
+#[test]
+#[ignore = "leak 7: what three tables of two dimensions tell of all three dimensions is not audited"]
+fn leak_of_three_pairs() {
+    let pairs = ["county,race_ethnicity", "county,birth_quarter", "race_ethnicity,birth_quarter"];
+    let asks = pairs.map(|by| format!("{COVERAGE} {by}"));
+    is_hidden_well("7. three pairs", TRIPLES, &asks.each_ref().map(String::as_str), 0);
+}
+
+/// Three of Travis, at one organization, are boys.
+const ONE_CLINIC: &str = "
+    clients | CLIENT COUNTY | SEX CODE | GIVEN BY ORG ID | mmr
+    50 a    | Hays          | F        | 1000000001      | yes
+    50 b    | Hays          | F        | 1000000001      | no
+    50 c    | Hays          | M        | 1000000001      | yes
+    50 d    | Hays          | M        | 1000000001      | no
+    40 e    | Travis        | F        | 1000000002      | yes
+    40 f    | Travis        | F        | 1000000002      | no
+    2 g     | Travis        | M        | 1000000002      | yes
+    1 h     | Travis        | M        | 1000000002      | no";
+
+/// Tables that are not shares of clients each in one row.
+const NOT_LINKED: [Attack; 5] = [
+    Attack {
+        what: "2. doses",
+        months: &[ONE_CLINIC],
+        asks: &["doses --by county", "doses --by county --where sex=F"],
+        plus: &["0 Travis persons"],
+        minus: &["1 Travis persons"],
+        people: 3,
+    },
+    Attack {
+        what: "2. curves",
+        months: &[ONE_CLINIC],
+        asks: &["curve --measure nis.mmr1 --by county", "curve --measure nis.mmr1 --by county --where sex=F"],
+        plus: &["0 Travis/1 at_risk"],
+        minus: &["1 Travis/1 at_risk"],
+        people: 3,
+    },
+    Attack {
+        what: "2. sets of missing parts",
+        months: &[ONE_CLINIC],
+        asks: &["missing --measure nis.4313314 --by county", "missing --measure nis.4313314 --by county --where sex=F"],
+        plus: &["0 Travis/nis.dtap4 + nis.polio3 + nis.hib_full + nis.hepb3 + nis.var1 + nis.pcv4 denominator"],
+        minus: &["1 Travis/nis.dtap4 + nis.polio3 + nis.hib_full + nis.hepb3 + nis.var1 + nis.pcv4 denominator"],
+        people: 3,
+    },
+    Attack {
+        what: "2. every organization with a visit",
+        months: &[ONE_CLINIC],
+        asks: &[
+            "coverage --measure nis.mmr1 --by organization --attribution any",
+            "coverage --measure nis.mmr1 --by organization --attribution any --where sex=F",
+        ],
+        plus: &["0 1000000002 denominator"],
+        minus: &["1 1000000002 denominator"],
+        people: 3,
+    },
+    Attack {
+        what: "2. coverage, and doses",
+        months: &[ONE_CLINIC],
+        asks: &["coverage --measure nis.mmr1 --by county", "doses --by county --where sex=F"],
+        plus: &["0 Travis denominator"],
+        minus: &["1 Travis persons"],
+        people: 3,
+    },
+];
+
+#[test]
+#[ignore = "leak 2, internal: doses, curves, missing parts and attribution `any` are not audited with the other tables of a run"]
+fn leak_of_tables_that_are_not_linked() {
+    none_works(&NOT_LINKED, Attack::in_one_run);
+}
+
+/// Six more of Travis in the second month, asked with another filter, measure or denominator.
+const SERIES: [Attack; 5] = [
+    Attack {
+        what: "15. the filter names all counties",
+        asks: &[
+            "coverage --measure nis.mmr1 --by county",
+            "2025-01: coverage --measure nis.mmr1 --by county --where county=Travis,Hays",
+        ],
+        ..SIX_MORE
+    },
+    Attack {
+        what: "15. the filter names both sexes",
+        asks: &[
+            "coverage --measure nis.mmr1 --by county",
+            "2025-01: coverage --measure nis.mmr1 --by county --where sex=F,M",
+        ],
+        ..SIX_MORE
+    },
+    Attack {
+        what: "15. the filter is a row of the first table",
+        asks: &[
+            "coverage --measure nis.mmr1 --by county,sex",
+            "2025-01: coverage --measure nis.mmr1 --by county --where sex=F",
+        ],
+        minus: &["0 Travis/Female denominator"],
+        ..SIX_MORE
+    },
+    Attack {
+        what: "15. another measure of the same clients",
+        asks: &["coverage --measure nis.mmr1 --by county", "2025-01: coverage --measure nis35.mmr1 --by county"],
+        ..SIX_MORE
+    },
+    Attack {
+        what: "15. another denominator with the same clients",
+        asks: &[
+            "coverage --measure nis.mmr1 --by county",
+            "2025-01: coverage --measure nis.mmr1 --by county --denominator active_10",
+        ],
+        ..SIX_MORE
+    },
+];
+
+/// What the attacks of [`SERIES`] have in common: the denominator is what changes.
+const SIX_MORE: Attack = Attack {
+    what: "",
+    months: &[BEFORE, AFTER],
+    asks: &[],
+    plus: &["1 Travis denominator"],
+    minus: &["0 Travis denominator"],
+    people: 6,
+};
+
+#[test]
+#[ignore = "leak 15: months are compared where question and filter are alike to the letter"]
+fn leak_of_a_series_by_another_question() {
+    none_works(&SERIES, Attack::in_public);
+}
+
+/// Numerators of counties, which are the same among the counted and the others.
+fn counties(counts: &[(&str, u64, u64)]) -> String {
+    let rows = (b'a'..).zip(counts).map(|(id, (county, yes, no))| {
+        let id = char::from(id);
+        format!("{yes} {id}y | {county} | yes\n{no} {id}n | {county} | no\n")
+    });
+    format!("clients | CLIENT COUNTY | mmr\n{}", rows.collect::<String>())
+}
+
+#[test]
+#[ignore = "leak 15: what is withheld of one month or file is shown of the next, which has the same clients"]
+fn leak_of_a_file_that_is_published_twice() {
+    let month = counties(&[("Bell", 50, 50), ("Hays", 30, 30), ("Travis", 20, 20), ("Comal", 2, 1)]);
+    let context = store_of(&[&month, &month]);
+    // Comal is withheld, and Travis with it.
+    let first = publish(&context, "coverage --measure nis.mmr1 --by county").unwrap();
+    assert!(first["Comal"].is_none() && first["Travis"].is_none());
+    // Of the same clients a month later: Travis, and all.
+    let travis = publish(&context, "2025-01: coverage --measure nis.mmr1 --by county --where county=Travis,Bell");
+    let all = publish(&context, "2025-01: coverage --measure nis.mmr1 --by sex");
+    let known = travis.zip(all).and_then(|(travis, all)| {
+        let clients = |row: &Option<BTreeMap<String, u64>>| Some(row.as_ref()?["denominator"]);
+        let others = [&first["Bell"], &first["Hays"], &travis["Travis"]].map(clients);
+        let others = others.into_iter().sum::<Option<u64>>()?;
+        Some(clients(&all["Female"])? - others)
+    });
+    assert_eq!(known, None, "the clients of Comal");
+}
+
+#[test]
+#[ignore = "leak 15: two rows are withheld for a small change of one, and their sum follows from the total"]
+fn leak_of_a_change_of_what_is_withheld() {
+    let before = counties(&[("Bell", 50, 50), ("Hays", 30, 30), ("Travis", 40, 40), ("Comal", 60, 60)]);
+    let after = counties(&[("Bell", 61, 61), ("Hays", 30, 30), ("Travis", 40, 43), ("Comal", 71, 71)]);
+    let context = store_of(&[&before, &after]);
+    let mut clients = [0_i64; 2];
+    for (month, clients) in ["", "2025-01: "].into_iter().zip(&mut clients) {
+        let county = publish(&context, &format!("{month}{COVERAGE} county"));
+        let all = publish(&context, &format!("{month}{COVERAGE} sex"));
+        let row = |table: &Option<Shown>, label: &str| {
+            let counts = table.as_ref().and_then(|table| table[label].as_ref());
+            counts.map(|counts| counts["denominator"].cast_signed())
+        };
+        let known = row(&all, "Female").zip(row(&county, "Bell")).zip(row(&county, "Comal"));
+        let Some(((all, bell), comal)) = known else { return };
+        *clients = all - bell - comal;
+    }
+    // Hays and Travis together, in both months.
+    let change = clients[1] - clients[0];
+    assert!(change == 0 || change.unsigned_abs() >= K, "{change} more");
+}
+
+#[test]
+#[ignore = "leak 15: counts that cannot fall bound what was withheld a month ago"]
+fn leak_of_counts_that_only_grow() {
+    // One more of Comal is counted in the second month, and nothing else has changed.
+    let before = counties(&[("Bell", 50, 50), ("Hays", 30, 30), ("Travis", 20, 20), ("Comal", 10, 11)]);
+    let after = counties(&[("Bell", 50, 50), ("Hays", 30, 30), ("Travis", 20, 20), ("Comal", 11, 11)]);
+    let context = store_of(&[&before, &after]);
+    let first = publish(&context, "coverage --measure nis.mmr1 --by county").unwrap();
+    let second = publish(&context, "2025-01: coverage --measure nis.mmr1 --by county");
+    let mut known = Known::default();
+    let names = ["Bell", "Hays", "Travis", "Comal"];
+    known.learn(vec![0, 1, 2, 3], 110, 110);
+    for (at, name) in names.iter().enumerate() {
+        if let Some(counts) = &first[*name] {
+            known.learn(vec![at], counts["numerator"], counts["numerator"]);
+        }
+        if let Some(counts) = second.as_ref().and_then(|table| table[*name].as_ref()) {
+            known.learn(vec![at], 0, counts["numerator"]);
+        }
+    }
+    known.subtract();
+    assert!(known.is_wide(&[3], 10, 0), "of Comal, {:?} were counted", known.ends(&[3], 10));
+}
+
+#[test]
+#[ignore = "leak 21: release.json of a published table has the size of the month's file, and so the number of its rows"]
+fn leak_of_the_size_of_the_file() {
+    let size = |text: &str| {
+        let context = store_of(&[text]);
+        query(&context, "coverage --measure nis.mmr1 --by county", "--audience public --out t.csv").done();
+        context.json("release.json")["delivery"]["bytes"].clone()
+    };
+    assert_eq!(size(SMALL_COUNTY), size(&SMALL_COUNTY.replace("5 g ", "4 g ")));
+}
+
+#[test]
+#[ignore = "an internal release that somebody marks as public, in the store and outside, is not noticed by any verb"]
+fn leak_of_an_internal_release_made_public_by_hand() {
+    let context = store_of(&[THREE_BOYS]);
+    query(&context, "coverage --measure nis.mmr1 --by county,sex", "--out t.csv").done();
+    let releases = context.tree().into_iter().filter(|name| name.ends_with("release.json"));
+    for name in releases.chain(["t.csv".to_owned()]).collect::<Vec<_>>() {
+        let text = String::from_utf8(context.read(&name)).unwrap();
+        context.put(&name, text.replace("internal", "public").replace("INTERNAL", "PUBLIC"));
+    }
+    let later = query(&context, "coverage --measure nis.mmr1 --by county", "--audience public");
+    assert_eq!(later.code, Some(1));
+}
+
+#[test]
+#[ignore = "an entry that was added to the ledger, and the loss of the head beside one entry, are not noticed"]
+fn leak_of_entries_that_are_added_or_forgotten() {
+    let published = || {
+        let context = store_of(&[THREE_BOYS]);
+        publish(&context, "coverage --measure nis.mmr1 --by county").unwrap();
+        context
+    };
+    let added = published();
+    added.put("store/ledger/000009.json", added.read("store/ledger/000001.json"));
+    let forgotten = published();
+    std::fs::remove_file(forgotten.path("store/ledger-head.json")).unwrap();
+    std::fs::remove_dir_all(forgotten.path("store/releases")).unwrap();
+    let codes = [added, forgotten]
+        .map(|context| query(&context, "coverage --measure nis.mmr1 --by sex", "--audience public").code);
+    assert_eq!(codes, [Some(1); 2]);
 }
