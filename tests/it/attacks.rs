@@ -365,7 +365,7 @@ fn label(dimension: &str, value: &str) -> String {
         ("sex", "F") => "Female".to_owned(),
         ("sex", "M") => "Male".to_owned(),
         ("birth_year", day) => day[..4].to_owned(),
-        ("birth_quarter", day) => format!("{}-Q{}", &day[..4], (day[5..7].parse::<u32>().unwrap() + 2) / 3),
+        ("birth_quarter", day) => format!("{}-Q{}", &day[..4], day[5..7].parse::<u32>().unwrap().div_ceil(3)),
         (_, value) => value.to_owned(),
     }
 }
@@ -398,12 +398,12 @@ impl Registry {
     }
 
     /// The cells of some labels: all of them, those who are counted, those who are not.
-    fn three(&self, labels: &[(&str, Vec<&str>)]) -> [Vec<usize>; 3] {
+    fn three(&self, labels: &[(&str, Vec<String>)]) -> [Vec<usize>; 3] {
         let fits = |at: &usize| {
             labels.iter().all(|(dimension, values)| {
                 let place =
                     self.dimensions.iter().position(|known| known == dimension).expect("a dimension of the month");
-                values.contains(&self.cells[*at].0[place].as_str())
+                values.contains(&self.cells[*at].0[place])
             })
         };
         let all: Vec<usize> = (0..self.cells.len()).filter(fits).collect();
@@ -417,7 +417,7 @@ impl Registry {
 }
 
 /// Publishes tables of a month one after the other, and computes of each withheld number, and of each small combination of
-/// all labels, what it could be. `own` clients of it are known to the attacker.
+/// all labels, what it could be. The totals of tables that show anything, and of all clients, are known. `own` clients of it are known to the attacker.
 #[track_caller]
 fn is_hidden_well(what: &str, text: &str, asks: &[&str], own: u64) {
     let registry = Registry::of(text);
@@ -431,21 +431,29 @@ fn is_hidden_well(what: &str, text: &str, asks: &[&str], own: u64) {
         let flags = words.windows(2);
         let by: Vec<&str> = flags.clone().find(|flag| flag[0] == "--by").unwrap()[1].split(',').collect();
         let filters = flags.filter(|flag| flag[0] == "--where").map(|flag| flag[1].split_once('=').unwrap());
-        let filters: Vec<_> =
-            filters.map(|(dimension, values)| (dimension, values.split(',').collect::<Vec<_>>())).collect();
+        let filters = filters.map(|(dimension, values)| {
+            (dimension, values.split(',').map(|value| label(dimension, value)).collect::<Vec<_>>())
+        });
+        let filters: Vec<_> = filters.collect();
         let mut learn = |cells: &[usize]| {
             let sum = registry.sum(cells);
             known.learn(cells.to_vec(), sum, sum);
         };
         let whole = registry.three(&filters);
-        whole.iter().for_each(|cells| learn(cells));
+        if filters.is_empty() || table.values().any(Option::is_some) {
+            for cells in &whole {
+                learn(cells);
+            }
+        }
         let mut in_rows = BTreeSet::new();
         for (labels, counts) in &table {
-            let row = by.iter().copied().zip(labels.split('/').map(|label| vec![label]));
+            let row = by.iter().copied().zip(labels.split('/').map(|label| vec![label.to_owned()]));
             let cells = registry.three(&row.chain(filters.clone()).collect::<Vec<_>>());
             in_rows.extend(cells[0].clone());
             if counts.is_some() {
-                cells.iter().for_each(|cells| learn(cells));
+                for cells in &cells {
+                    learn(cells);
+                }
             } else {
                 let of =
                     |cells: Vec<usize>, number: &str, own| (format!("{number} of {labels} in `{ask}`"), cells, own);
@@ -1220,7 +1228,7 @@ fn a_hidden_value_leaves_no_trace() {
         let files = context
             .tree()
             .into_iter()
-            .filter(|name| name == "t.csv" || (name.starts_with("store/releases/") && name.ends_with(".csv")));
+            .filter(|name| name == "t.csv" || (name.starts_with("store/releases/") && name.ends_with("/table.csv")));
         let mut files: Vec<_> = files.map(|name| context.read(&name)).collect();
         files.sort();
         (trace, files)
@@ -1248,7 +1256,8 @@ fn whoever_touches_the_ledger_stops_all_releases() {
         assert!(text.contains(from), "{name}: {text}");
         context.put(name, text.replace(from, to));
     };
-    let deeds: [(&str, &dyn Fn(&TestContext)); 11] = [
+    type Deed<'a> = (&'a str, &'a dyn Fn(&TestContext));
+    let deeds: [Deed; 11] = [
         ("000001.json", &|context| remove(context, "store/ledger/000001.json")),
         ("000002.json", &|context| remove(context, "store/ledger/000002.json")),
         ("000001.json", &|context| remove(context, "store/ledger")),
