@@ -1244,7 +1244,10 @@ fn a_hidden_value_leaves_no_trace() {
 
 // The ledger.
 
-/// What somebody does to the ledger or to a release, with two tables published, and which file the message then names.
+/// Which file the message then names, and what somebody does to the ledger or to a release.
+type Deed<'a> = (&'a str, &'a dyn Fn(&TestContext));
+
+/// Two tables are published.
 #[test]
 fn whoever_touches_the_ledger_stops_all_releases() {
     let remove = |context: &TestContext, name: &str| {
@@ -1256,7 +1259,6 @@ fn whoever_touches_the_ledger_stops_all_releases() {
         assert!(text.contains(from), "{name}: {text}");
         context.put(name, text.replace(from, to));
     };
-    type Deed<'a> = (&'a str, &'a dyn Fn(&TestContext));
     let deeds: [Deed; 11] = [
         ("000001.json", &|context| remove(context, "store/ledger/000001.json")),
         ("000002.json", &|context| remove(context, "store/ledger/000002.json")),
