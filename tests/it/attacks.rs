@@ -1324,6 +1324,29 @@ const SUM_OF_TABLES: Attack = Attack {
     people: 6,
 };
 
+/// Of twenty-five clients of Travis, five are counted.
+const SUM_OF_ROWS: Attack = Attack {
+    what: "1. girls and boys, less the other counties",
+    months: &["
+        clients | CLIENT COUNTY | SEX CODE | mmr
+        40 a    | Bell          | F        | yes
+        40 b    | Bell          | F        | no
+        40 c    | Bell          | M        | yes
+        40 d    | Bell          | M        | no
+        30 e    | Hays          | F        | yes
+        30 f    | Hays          | F        | no
+        30 g    | Hays          | M        | yes
+        30 h    | Hays          | M        | no
+        3 i     | Travis        | F        | yes
+        10 j    | Travis        | F        | no
+        2 k     | Travis        | M        | yes
+        10 l    | Travis        | M        | no"],
+    asks: &["coverage --measure nis.mmr1 --by sex", "coverage --measure nis.mmr1 --by county --where county=Bell,Hays"],
+    plus: &["0 Female numerator", "0 Male numerator"],
+    minus: &["1 Bell numerator", "1 Hays numerator"],
+    people: 5,
+};
+
 const OTHER_ROWS: Attack = Attack {
     what: "3. two measures, of which one needs the other, in tables of other rows",
     months: &[FIVE_LATE],
@@ -1393,6 +1416,18 @@ fn leak_of_two_tables_within_a_third() {
 #[ignore = "leak 2, internal: the same in one file of questions"]
 fn leak_of_two_tables_within_a_third_in_one_run() {
     none_works([&SUM_OF_TABLES], Attack::in_one_run);
+}
+
+#[test]
+#[ignore = "leak 1: all rows of a table together are not compared with all rows of another one, but for how many clients they are"]
+fn leak_of_two_sums() {
+    none_works([&SUM_OF_ROWS], Attack::in_public);
+}
+
+#[test]
+#[ignore = "leak 1, internal: the same in one file of questions"]
+fn leak_of_two_sums_in_one_run() {
+    none_works([&SUM_OF_ROWS], Attack::in_one_run);
 }
 
 #[test]
