@@ -417,7 +417,8 @@ impl Registry {
 }
 
 /// Publishes tables of a month one after the other, and computes of each withheld number, and of each small combination of
-/// all labels, what it could be. The totals of tables that show anything, and of all clients, are known. `own` clients of it are known to the attacker.
+/// all labels, what it could be. The totals of tables that show anything, and of all clients, are known, and so are `own`
+/// clients of the number.
 #[track_caller]
 fn is_hidden_well(what: &str, text: &str, asks: &[&str], own: u64) {
     let registry = Registry::of(text);
