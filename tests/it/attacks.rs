@@ -1,0 +1,1779 @@
+//! Twenty-four ways to learn of few clients from tables of counts, tried with what the program gives out: tables, messages,
+//! exit codes and files.
+//!
+//! The months are small, so that a reader knows the truth. Two attackers compute. One adds and subtracts shown numbers
+//! ([`Attack`]); what he gets must not be a number of 1 to k - 1. He begins with each table by itself, internally, which
+//! shows that there is something to get. The other knows all shown numbers, all totals and that no count is below zero
+//! ([`Known`]), and finds from what to what each withheld number can be; that must be wide. He shares no code with the
+//! program.
+//!
+//! A test with `#[ignore]` is a leak that is known; `cargo test --test it attacks:: -- --ignored` shows whether it still is.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+
+use regex::Regex;
+use serde_json::Value;
+
+use crate::support::{Month, Outcome, PERIOD, Table, TestContext, csv_rows};
+
+/// The policy: no number of 1 to K - 1, and W values for a withheld one.
+const K: u64 = 11;
+const W: u64 = 3;
+
+/// The month after [`PERIOD`].
+const NEXT: &str = "2025-01";
+
+const COVERAGE: &str = "coverage --measure nis.mmr1 --by";
+
+/// In time, late, and never: what an MMR dose on these days is for a client born in June of 2021. The other vaccine makes a
+/// client of somebody who had none.
+const CALENDAR: [(&str, &str, &str); 3] =
+    [("yes", "2022-07-01", "03"), ("late", "2024-01-01", "03"), ("no", "2022-07-01", "20")];
+
+/// A month of clients; the column `mmr` says `yes`, `late` or `no`.
+fn month(table: &str) -> Month {
+    let mut table = Table::parse(table);
+    let Some(at) = table.columns.iter().position(|column| column == "mmr") else {
+        return Month::shaped(&table, <_>::default());
+    };
+    table.columns.extend(["VACCINATION DATE".to_owned(), "CVX CODE".to_owned()]);
+    table.columns.remove(at);
+    for row in &mut table.rows {
+        let word = row.remove(at);
+        let (_, day, code) = CALENDAR.iter().find(|(known, ..)| *known == word).expect("yes, late or no");
+        row.extend([(*day).to_owned(), (*code).to_owned()]);
+    }
+    Month::shaped(&table, <_>::default())
+}
+
+/// A store with months, the first of which is [`PERIOD`] and the second [`NEXT`].
+fn store_of(months: &[&str]) -> TestContext {
+    let context = TestContext::new();
+    for (text, period) in months.iter().zip([PERIOD, NEXT]) {
+        deliver(&context, text, period);
+    }
+    context
+}
+
+fn deliver(context: &TestContext, text: &str, period: &str) {
+    context.put("month.csv", month(text).bytes());
+    context.phds(&format!("load month.csv --period {period} --store store")).done();
+}
+
+/// Asks in the words of the command line; `2025-01: …` of that month.
+fn query(context: &TestContext, ask: &str, further: &str) -> Outcome {
+    let (period, words) = ask.split_once(": ").unwrap_or((PERIOD, ask));
+    context.phds(&format!("query {words} --period {period} --store store --format csv {further}"))
+}
+
+/// What a table shows: for each row, its labels with `/` between, and its counts; none where it is withheld.
+type Shown = BTreeMap<String, Option<BTreeMap<String, u64>>>;
+
+fn shown(csv: &[u8]) -> Shown {
+    let mut rows = csv_rows(csv);
+    let columns = rows.remove(0);
+    let is_count =
+        |name: &str| ["numerator", "denominator", "persons", "doses", "at_risk", "events", "censored"].contains(&name);
+    let first = columns.iter().position(|name| is_count(name)).unwrap();
+    let table = rows.iter().map(|row| {
+        let labels = row[..first].iter().zip(&columns).filter(|(_, column)| *column != "measure");
+        let labels: Vec<_> = labels.map(|(label, _)| label.as_str()).collect();
+        let counts = row.iter().zip(&columns).filter(|(_, column)| is_count(column));
+        let counts: Option<BTreeMap<_, _>> =
+            counts.map(|(count, column)| Some((column.clone(), count.parse().ok()?))).collect();
+        (labels.join("/"), counts)
+    });
+    table.collect()
+}
+
+/// What is published of a question: a table, or a refusal that tells nothing.
+#[track_caller]
+fn publish(context: &TestContext, ask: &str) -> Option<Shown> {
+    let outcome = query(context, ask, "--audience public");
+    if outcome.code == Some(0) {
+        let table = shown(&outcome.stdout);
+        for (labels, counts) in &table {
+            let Some(counts) = counts else { continue };
+            let (n, d) = (counts["numerator"], counts["denominator"]);
+            assert!(n >= K && d >= n + K, "{ask}: {n} of {d} in {labels}");
+        }
+        return Some(table);
+    }
+    is_refusal(&outcome);
+    None
+}
+
+/// Exit code 1, nothing printed as data, a rule is named and no number but those of the policy and of releases.
+#[track_caller]
+fn is_refusal(outcome: &Outcome) {
+    assert_eq!((outcome.code, outcome.text().as_str()), (Some(1), ""), "{}\n{}", outcome.command, outcome.stderr);
+    let known = Regex::new(r"[0-9a-f]{16}|\d{4}-\d\d|\d{6}\.json|`ask-\d`").unwrap();
+    let rest = known.replace_all(&outcome.stderr, "");
+    assert!(!rest.contains(|c: char| c.is_ascii_digit()), "{}\n{}", outcome.command, outcome.stderr);
+    let names_a_rule = ["few clients", "small counts", "known too well", "not for the public", "do not nest", "ledger"];
+    assert!(names_a_rule.iter().any(|rule| rest.contains(rule)), "{}", outcome.stderr);
+    assert!(rest.contains("hint: "), "{}", outcome.stderr);
+}
+
+/// Numbers of several tables that are added and subtracted.
+struct Attack {
+    what: &'static str,
+    months: &'static [&'static str],
+    /// Questions, as [`query`] takes them.
+    asks: &'static [&'static str],
+    /// `0 Travis/Female numerator`: from the first table, this number of this row.
+    plus: &'static [&'static str],
+    minus: &'static [&'static str],
+    /// What comes out, where everything is shown.
+    people: i64,
+}
+
+impl Attack {
+    /// What comes out of tables; nothing where a number is missing.
+    fn told(&self, tables: &[Option<Shown>]) -> Option<i64> {
+        let number = |term: &&str| {
+            let (at, rest) = term.split_once(' ').unwrap();
+            let (labels, count) = rest.rsplit_once(' ').unwrap();
+            let counts = tables[at.parse::<usize>().unwrap()].as_ref()?.get(labels)?.as_ref()?;
+            i64::try_from(counts[count]).ok()
+        };
+        let sum = |terms: &[&str]| terms.iter().map(number).sum::<Option<i64>>();
+        Some(sum(self.plus)? - sum(self.minus)?)
+    }
+
+    /// Each table by itself, for the staff: together they tell.
+    #[track_caller]
+    fn is_real(&self, context: &TestContext) {
+        let alone = self.asks.iter().map(|ask| Some(shown(&query(context, ask, "").done().stdout)));
+        assert_eq!(self.told(&alone.collect::<Vec<_>>()), Some(self.people), "{}: this is no attack", self.what);
+        assert!((1..K.cast_signed()).contains(&self.people), "{}", self.what);
+    }
+
+    fn leak(&self, how: &str, tables: &[Option<Shown>]) -> Option<String> {
+        let told = self.told(tables)?;
+        let is_few = (1..K).contains(&told.unsigned_abs());
+        is_few.then(|| format!("{}, {how}: {told} clients", self.what))
+    }
+
+    /// Published one after the other, and the other way round.
+    #[track_caller]
+    fn in_public(&self) -> Vec<String> {
+        let context = store_of(self.months);
+        self.is_real(&context);
+        let tables: Vec<_> = self.asks.iter().map(|ask| publish(&context, ask)).collect();
+        assert!(
+            tables.iter().flatten().any(|table| table.values().any(Option::is_some)),
+            "{}: all is empty",
+            self.what
+        );
+        let context = store_of(self.months);
+        let mut turned: Vec<_> = self.asks.iter().rev().map(|ask| publish(&context, ask)).collect();
+        turned.reverse();
+        let leaks = [self.leak("published", &tables), self.leak("published from the last to the first", &turned)];
+        leaks.into_iter().flatten().collect()
+    }
+
+    /// For the staff, in one file of questions.
+    #[track_caller]
+    fn in_one_run(&self) -> Vec<String> {
+        let context = store_of(self.months);
+        self.is_real(&context);
+        context.put("asks.toml", file_of(self.asks));
+        context.phds("query asks.toml --store store --out out").done();
+        let table = |at| Some(shown(&context.read(&format!("out/ask-{at}/table.csv"))));
+        self.leak("in one run", &(0..self.asks.len()).map(table).collect::<Vec<_>>()).into_iter().collect()
+    }
+}
+
+/// No attack gets anything.
+#[track_caller]
+fn none_works<'a>(attacks: impl IntoIterator<Item = &'a Attack>, way: fn(&Attack) -> Vec<String>) {
+    let leaks: Vec<_> = attacks.into_iter().flat_map(way).collect();
+    assert!(leaks.is_empty(), "{leaks:#?}");
+}
+
+/// A file of questions from the words of the command line.
+fn file_of(asks: &[&str]) -> String {
+    let list = |values: &str| format!("{:?}", values.split(',').collect::<Vec<_>>());
+    let mut file = "schema_version = 1\n".to_owned();
+    for (at, ask) in asks.iter().enumerate() {
+        let mut words = ask.split_whitespace();
+        writeln!(file, "[[release]]\nname = \"ask-{at}\"\nindicator = \"{}\"", words.next().unwrap()).unwrap();
+        let mut filters = String::new();
+        while let Some(flag) = words.next() {
+            let value = words.next().unwrap();
+            match flag {
+                "--by" | "--denominator" => writeln!(file, "{} = {}", &flag[2..], list(value)).unwrap(),
+                "--as-of" => writeln!(file, "as_of = \"{value}\"").unwrap(),
+                "--where" => {
+                    let (dimension, values) = value.split_once('=').unwrap();
+                    writeln!(filters, "{dimension} = {}", list(values)).unwrap();
+                }
+                _ => writeln!(file, "{} = {value:?}", &flag[2..]).unwrap(),
+            }
+        }
+        if !filters.is_empty() {
+            writeln!(file, "[release.where]\n{filters}").unwrap();
+        }
+    }
+    file
+}
+
+/// Cells, and from what to what their sum is.
+type Sum = (Vec<usize>, u64, u64);
+
+/// More than any month of these has.
+const MOST: u64 = 10_000;
+
+/// Counts that nobody knows, and sums of them that somebody does.
+#[derive(Default)]
+struct Known {
+    sums: Vec<Sum>,
+}
+
+impl Known {
+    fn learn(&mut self, cells: Vec<usize>, from: u64, to: u64) {
+        self.sums.push((cells, from, to));
+    }
+
+    /// Takes out of each sum the sums inside of it that are known exactly, until none is left.
+    fn subtract(&mut self) {
+        loop {
+            self.sums.iter_mut().for_each(|(cells, ..)| cells.sort_unstable());
+            self.sums.sort();
+            self.sums.dedup();
+            let is_inside = |(a, from, to): &Sum, (b, ..): &Sum| {
+                from == to && !a.is_empty() && a.len() < b.len() && a.iter().all(|cell| b.contains(cell))
+            };
+            let pairs = (0..self.sums.len()).flat_map(|a| (0..self.sums.len()).map(move |b| (a, b)));
+            let Some((a, b)) = pairs.into_iter().find(|(a, b)| is_inside(&self.sums[*a], &self.sums[*b])) else {
+                return;
+            };
+            let (part, known, _) = self.sums[a].clone();
+            let (whole, from, to) = &mut self.sums[b];
+            whole.retain(|cell| !part.contains(cell));
+            (*from, *to) = (from.saturating_sub(known), *to - known);
+        }
+    }
+
+    /// Whether some counts fit all sums, and this one.
+    fn could_be(&self, cells: &[usize], from: u64, to: u64) -> bool {
+        // Only what hangs together with these cells matters.
+        let mut reached: BTreeSet<usize> = cells.iter().copied().collect();
+        let mut sums: Vec<Sum> = vec![(cells.to_vec(), from, to)];
+        let mut rest: Vec<&Sum> = self.sums.iter().collect();
+        while let Some(at) = rest.iter().position(|(cells, ..)| cells.iter().any(|cell| reached.contains(cell))) {
+            reached.extend(&rest[at].0);
+            sums.push(rest.swap_remove(at).clone());
+        }
+        // Cells that are in the same sums count as one.
+        let mut alike: Vec<Vec<usize>> =
+            reached.iter().map(|cell| (0..sums.len()).filter(|at| sums[*at].0.contains(cell)).collect()).collect();
+        alike.sort();
+        alike.dedup();
+        for (at, (cells, ..)) in sums.iter_mut().enumerate() {
+            *cells = (0..alike.len()).filter(|one| alike[*one].contains(&at)).collect();
+        }
+        solvable(&sums, vec![(0, MOST); alike.len()], &mut 20_000)
+    }
+
+    /// The least and the most that a sum could be, by halving.
+    fn ends(&self, cells: &[usize], truth: u64) -> (u64, u64) {
+        assert!(self.could_be(cells, truth, truth), "the truth is possible");
+        let (mut low, mut high) = (0, truth);
+        while low < high {
+            let middle = low.midpoint(high);
+            if self.could_be(cells, 0, middle) { high = middle } else { low = middle + 1 }
+        }
+        let least = low;
+        let (mut low, mut high) = (truth, MOST);
+        while low < high {
+            let middle = low.midpoint(high) + 1;
+            if self.could_be(cells, middle, MOST) { low = middle } else { high = middle - 1 }
+        }
+        (least, low)
+    }
+
+    /// Whether a number is wide for somebody who knows `own` clients in it: W values, and up to K where it is small.
+    fn is_wide(&self, cells: &[usize], truth: u64, own: u64) -> bool {
+        let (least, most) = self.ends(cells, truth);
+        let least = least.max(own.min(truth));
+        let values = (least..=most).filter(|value| self.could_be(cells, *value, *value)).take(3).count() as u64;
+        values >= W && (most >= K || !(1..K).contains(&truth))
+    }
+}
+
+/// Whether there are counts within bounds that fit all sums: narrows the bounds, and halves the widest when that ends.
+fn solvable(sums: &[Sum], mut bounds: Vec<(u64, u64)>, steps: &mut u32) -> bool {
+    assert!(*steps > 0, "too many tables to try");
+    *steps -= 1;
+    loop {
+        let before = bounds.clone();
+        for (cells, from, to) in sums {
+            let low: u64 = cells.iter().map(|cell| bounds[*cell].0).sum();
+            let high: u64 = cells.iter().map(|cell| bounds[*cell].1).sum();
+            if low > *to || high < *from {
+                return false;
+            }
+            for cell in cells {
+                let (least, most) = bounds[*cell];
+                let now = (least.max((from + most).saturating_sub(high)), most.min(to + least - low));
+                if now.0 > now.1 {
+                    return false;
+                }
+                // The sums of the bounds above are those before this loop: wider, and so still right.
+                bounds[*cell] = now;
+            }
+        }
+        if bounds == before {
+            break;
+        }
+    }
+    let Some(widest) = (0..bounds.len()).max_by_key(|cell| bounds[*cell].1 - bounds[*cell].0) else { return true };
+    let (least, most) = bounds[widest];
+    if least == most {
+        return true;
+    }
+    let middle = least.midpoint(most);
+    [(middle + 1, most), (least, middle)].into_iter().any(|half| {
+        let mut bounds = bounds.clone();
+        bounds[widest] = half;
+        solvable(sums, bounds, steps)
+    })
+}
+
+/// The clients of a month by labels, as the attacker's cells: all combinations of labels, each with `yes` and `no`.
+struct Registry {
+    dimensions: Vec<&'static str>,
+    cells: Vec<(Vec<String>, bool)>,
+    truth: Vec<u64>,
+}
+
+/// The columns that dimensions come from, and how their values read in tables.
+const DIMENSIONS: [(&str, &str); 6] = [
+    ("county", "CLIENT COUNTY"),
+    ("sex", "SEX CODE"),
+    ("race_ethnicity", "RACE AND ETHNICITY"),
+    ("birth_year", "BIRTH DATE"),
+    ("birth_quarter", "BIRTH DATE"),
+    ("zip", "ZIP CODE"),
+];
+
+fn label(dimension: &str, value: &str) -> String {
+    match (dimension, value) {
+        ("sex", "F") => "Female".to_owned(),
+        ("sex", "M") => "Male".to_owned(),
+        ("birth_year", day) => day[..4].to_owned(),
+        ("birth_quarter", day) => format!("{}-Q{}", &day[..4], day[5..7].parse::<u32>().unwrap().div_ceil(3)),
+        (_, value) => value.to_owned(),
+    }
+}
+
+impl Registry {
+    fn of(text: &str) -> Self {
+        let table = Table::parse(text);
+        let columns: Vec<_> = DIMENSIONS.iter().filter(|(_, column)| table.column(column).is_some()).collect();
+        let values = |(dimension, column): &(&str, &str)| -> Vec<String> {
+            table.column(column).unwrap().into_iter().map(|value| label(dimension, value)).collect()
+        };
+        let by_row: Vec<Vec<String>> = columns.iter().map(|column| values(column)).collect();
+        let mut cells = vec![Vec::new()];
+        for values in &by_row {
+            let different: BTreeSet<_> = values.iter().cloned().collect();
+            cells = cells
+                .iter()
+                .flat_map(|cell| different.iter().map(move |value| [cell.clone(), vec![value.clone()]].concat()))
+                .collect();
+        }
+        let cells: Vec<_> = cells.into_iter().flat_map(|cell| [(cell.clone(), true), (cell, false)]).collect();
+        let mut truth = vec![0; cells.len()];
+        let clients = table.column("clients").unwrap().into_iter().zip(table.column("mmr").unwrap());
+        for (row, (clients, mmr)) in clients.enumerate() {
+            let labels: Vec<_> = by_row.iter().map(|values| values[row].clone()).collect();
+            let at = cells.iter().position(|cell| *cell == (labels.clone(), mmr == "yes")).unwrap();
+            truth[at] += clients.split_once(' ').unwrap().0.parse::<u64>().unwrap();
+        }
+        Self { dimensions: columns.iter().map(|(dimension, _)| *dimension).collect(), cells, truth }
+    }
+
+    /// The cells of some labels: all of them, those who are counted, those who are not.
+    fn three(&self, labels: &[(&str, Vec<String>)]) -> [Vec<usize>; 3] {
+        let fits = |at: &usize| {
+            labels.iter().all(|(dimension, values)| {
+                let place =
+                    self.dimensions.iter().position(|known| known == dimension).expect("a dimension of the month");
+                values.contains(&self.cells[*at].0[place])
+            })
+        };
+        let all: Vec<usize> = (0..self.cells.len()).filter(fits).collect();
+        let (yes, no) = all.iter().partition(|at| self.cells[**at].1);
+        [all, yes, no]
+    }
+
+    fn sum(&self, cells: &[usize]) -> u64 {
+        cells.iter().map(|at| self.truth[*at]).sum()
+    }
+}
+
+/// Publishes tables of a month one after the other, and computes of each withheld number, and of each small combination of
+/// all labels, what it could be. The totals of tables that show anything, and of all clients, are known, and so are `own`
+/// clients of the number.
+#[track_caller]
+fn is_hidden_well(what: &str, text: &str, asks: &[&str], own: u64) {
+    let registry = Registry::of(text);
+    let context = store_of(&[text]);
+    let mut known = Known::default();
+    // Its name, its cells, and how many clients of it are known.
+    let mut secrets: Vec<(String, Vec<usize>, u64)> = Vec::new();
+    for ask in asks {
+        let Some(table) = publish(&context, ask) else { continue };
+        let words: Vec<&str> = ask.split_whitespace().collect();
+        let flags = words.windows(2);
+        let by: Vec<&str> = flags.clone().find(|flag| flag[0] == "--by").unwrap()[1].split(',').collect();
+        let filters = flags.filter(|flag| flag[0] == "--where").map(|flag| flag[1].split_once('=').unwrap());
+        let filters = filters.map(|(dimension, values)| {
+            (dimension, values.split(',').map(|value| label(dimension, value)).collect::<Vec<_>>())
+        });
+        let filters: Vec<_> = filters.collect();
+        let mut learn = |cells: &[usize]| {
+            let sum = registry.sum(cells);
+            known.learn(cells.to_vec(), sum, sum);
+        };
+        let whole = registry.three(&filters);
+        if filters.is_empty() || table.values().any(Option::is_some) {
+            for cells in &whole {
+                learn(cells);
+            }
+        }
+        let mut in_rows = BTreeSet::new();
+        for (labels, counts) in &table {
+            let row = by.iter().copied().zip(labels.split('/').map(|label| vec![label.to_owned()]));
+            let cells = registry.three(&row.chain(filters.clone()).collect::<Vec<_>>());
+            in_rows.extend(cells[0].clone());
+            if counts.is_some() {
+                for cells in &cells {
+                    learn(cells);
+                }
+            } else {
+                let of =
+                    |cells: Vec<usize>, number: &str, own| (format!("{number} of {labels} in `{ask}`"), cells, own);
+                let [all, yes, no] = cells;
+                // A row is there because somebody is in it.
+                secrets.extend([of(all, "clients", own.max(1)), of(yes, "counted", own), of(no, "not counted", own)]);
+            }
+        }
+        // Where there is no row, nobody is.
+        let nobody = whole[0].iter().filter(|cell| !in_rows.contains(cell)).copied();
+        known.learn(nobody.collect(), 0, 0);
+    }
+    for at in (0..registry.cells.len()).step_by(2) {
+        for cells in [vec![at], vec![at + 1], vec![at, at + 1]] {
+            if (1..K).contains(&registry.sum(&cells)) {
+                secrets.push((registry.cells[at].0.join("/"), cells, own));
+            }
+        }
+    }
+    known.subtract();
+    for (name, cells, own) in secrets {
+        let truth = registry.sum(&cells);
+        assert!(
+            known.is_wide(&cells, truth, own),
+            "{what}: {name} is {truth}, known to be {:?}",
+            known.ends(&cells, truth)
+        );
+    }
+}
+
+/// The attacker himself, on sums that can be solved in the head.
+#[test]
+fn the_attacker_finds_what_can_be_found() {
+    // a + b = 10, b + c = 7, a + b + c = 12: c = 2, b = 5, a = 5.
+    let mut known = Known::default();
+    known.learn(vec![0, 1], 10, 10);
+    known.learn(vec![1, 2], 7, 7);
+    assert_eq!((known.ends(&[1], 5), known.ends(&[0], 5)), ((0, 7), (3, 10)));
+    assert!(known.is_wide(&[0, 1, 2], 12, 0) && !known.is_wide(&[1], 5, 0));
+    known.learn(vec![0, 1, 2], 12, 12);
+    assert_eq!((known.ends(&[1], 5), known.ends(&[2], 2)), ((5, 5), (2, 2)));
+}
+
+// 1 and 9: totals and lines.
+
+/// Three of Travis are boys; there are no small numbers else.
+const THREE_BOYS: &str = "
+    clients | CLIENT COUNTY | SEX CODE | mmr
+    40 a    | Bell          | F        | yes
+    40 b    | Bell          | F        | no
+    40 c    | Bell          | M        | yes
+    40 d    | Bell          | M        | no
+    30 e    | Hays          | F        | yes
+    30 f    | Hays          | F        | no
+    30 g    | Hays          | M        | yes
+    30 h    | Hays          | M        | no
+    20 i    | Travis        | F        | yes
+    20 j    | Travis        | F        | no
+    2 k     | Travis        | M        | yes
+    1 l     | Travis        | M        | no";
+
+/// Comal has seven, five of whom are counted.
+const SMALL_COUNTY: &str = "
+    clients | CLIENT COUNTY | SEX CODE | mmr
+    40 a    | Bell          | F        | yes
+    40 b    | Bell          | M        | no
+    30 c    | Hays          | F        | yes
+    30 d    | Hays          | M        | no
+    20 e    | Travis        | F        | yes
+    20 f    | Travis        | M        | no
+    5 g     | Comal         | F        | yes
+    2 h     | Comal         | F        | no";
+
+#[test]
+fn totals_less_what_is_shown() {
+    let tables = ["county", "sex", "county,sex", "region"].map(|by| format!("{COVERAGE} {by}"));
+    let [county, sex, both, region] = [0, 1, 2, 3].map(|at| tables[at].as_str());
+    is_hidden_well("1. one way", SMALL_COUNTY, &[county], 0);
+    for asks in [[county, sex, both], [both, county, sex], [sex, both, county]] {
+        is_hidden_well("1. two ways", THREE_BOYS, &asks, 0);
+    }
+    assert!(publish(&store_of(&[SMALL_COUNTY]), region).is_none(), "6. a region with one small county left");
+}
+
+/// By county and race, each line has two small numbers: the four make a circle, or else one of them would follow.
+#[test]
+fn lines_with_two_withheld_numbers() {
+    let cells = "
+        clients | CLIENT COUNTY | RACE AND ETHNICITY | mmr
+        5 a     | Bell          | Asian              | yes
+        6 b     | Bell          | Hispanic           | yes
+        30 c    | Bell          | White              | yes
+        30 d    | Bell          | Asian              | no
+        30 e    | Bell          | Hispanic           | no
+        30 f    | Bell          | White              | no
+        7 g     | Hays          | Asian              | yes
+        40 h    | Hays          | Hispanic           | yes
+        4 i     | Hays          | White              | yes
+        30 j    | Hays          | Asian              | no
+        30 k    | Hays          | Hispanic           | no
+        30 l    | Hays          | White              | no
+        50 m    | Travis        | Asian              | yes
+        8 n     | Travis        | Hispanic           | yes
+        9 o     | Travis        | White              | yes
+        30 p    | Travis        | Asian              | no
+        30 q    | Travis        | Hispanic           | no
+        30 r    | Travis        | White              | no";
+    let [county, race, both] =
+        ["county", "race_ethnicity", "county,race_ethnicity"].map(|by| format!("{COVERAGE} {by}"));
+    for asks in [[&county, &race, &both], [&both, &county, &race], [&race, &both, &county]] {
+        is_hidden_well("9", cells, &asks.map(String::as_str), 0);
+    }
+}
+
+// 2 and 3: all less a part, and filters that differ by one value.
+
+/// Some clients of each county are of unknown sex; few in Travis.
+const UNKNOWN: &str = "
+    clients | CLIENT COUNTY | SEX CODE | mmr
+    40 a    | Bell          | F        | yes
+    40 b    | Bell          | F        | no
+    40 c    | Bell          | M        | yes
+    40 d    | Bell          | M        | no
+    20 e    | Bell          | U        | yes
+    20 f    | Bell          | U        | no
+    40 g    | Travis        | F        | yes
+    40 h    | Travis        | F        | no
+    40 i    | Travis        | M        | yes
+    40 j    | Travis        | M        | no
+    2 k     | Travis        | U        | yes
+    4 l     | Travis        | U        | no";
+
+/// Four of Comal, at the clinic of the others of Travis.
+const FOUR_MORE: &str = "
+    clients | CLIENT COUNTY | ZIP CODE | SEX CODE | GIVEN BY ORG ID | mmr
+    40 a    | Travis        | 78701    | F        | 1000000001      | yes
+    40 b    | Travis        | 78701    | M        | 1000000001      | no
+    30 c    | Hays          | 78610    | F        | 1000000002      | yes
+    30 d    | Hays          | 78610    | M        | 1000000002      | no
+    2 e     | Comal         | 78130    | F        | 1000000003      | yes
+    2 f     | Comal         | 78130    | M        | 1000000003      | no
+    25 g    | Bell          | 76501    | F        | 1000000004      | yes
+    25 h    | Bell          | 76501    | M        | 1000000004      | no";
+
+/// Nobody is late but five of Travis, who had the dose between the two birthdays.
+const FIVE_LATE: &str = "
+    clients | CLIENT COUNTY | SEX CODE | mmr
+    50 a    | Hays          | F        | yes
+    50 b    | Hays          | F        | no
+    50 c    | Hays          | M        | yes
+    50 d    | Hays          | M        | no
+    30 e    | Travis        | F        | yes
+    20 f    | Travis        | F        | no
+    30 g    | Travis        | M        | yes
+    20 h    | Travis        | M        | no
+    5 i     | Travis        | F        | late";
+
+/// What is asked first, and what is asked of a part of it.
+const PARTS: [Attack; 5] = [
+    Attack {
+        what: "2. all, then girls",
+        months: &[THREE_BOYS],
+        asks: &["coverage --measure nis.mmr1 --by county", "coverage --measure nis.mmr1 --by county --where sex=F"],
+        plus: &["0 Travis denominator"],
+        minus: &["1 Travis denominator"],
+        people: 3,
+    },
+    Attack {
+        what: "2. with and without Unknown",
+        months: &[UNKNOWN],
+        asks: &["coverage --measure nis.mmr1 --by county", "coverage --measure nis.mmr1 --by county --where sex=F,M"],
+        plus: &["0 Travis denominator"],
+        minus: &["1 Travis denominator"],
+        people: 6,
+    },
+    Attack {
+        what: "3. with one county more",
+        months: &[FOUR_MORE],
+        asks: &[
+            "coverage --measure nis.mmr1 --by birth_year --where county=Travis,Hays,Comal",
+            "coverage --measure nis.mmr1 --by birth_year --where county=Travis,Hays",
+        ],
+        plus: &["0 2021 denominator"],
+        minus: &["1 2021 denominator"],
+        people: 4,
+    },
+    Attack {
+        what: "3. with one ZIP code more, of another measure",
+        months: &[FOUR_MORE],
+        asks: &[
+            "coverage --measure nis.mmr1 --by birth_year --where zip=78701,78130",
+            "coverage --measure nis35.mmr1 --by birth_year --where zip=78701",
+        ],
+        plus: &["0 2021 denominator"],
+        minus: &["1 2021 denominator"],
+        people: 4,
+    },
+    Attack {
+        what: "3. two measures, of which one needs the other",
+        months: &[FIVE_LATE],
+        asks: &["coverage --measure nis.mmr1 --by county", "coverage --measure nis35.mmr1 --by county"],
+        plus: &["1 Travis numerator"],
+        minus: &["0 Travis numerator"],
+        people: 5,
+    },
+];
+
+#[test]
+fn all_less_a_part() {
+    none_works(&PARTS, Attack::in_public);
+    none_works(&PARTS, Attack::in_one_run);
+}
+
+// 4, 5, 17 and 24: what the language does not have.
+
+#[test]
+fn what_cannot_be_asked() {
+    let context = store_of(&[THREE_BOYS]);
+    let dimension = |by: &str| vec!["--by".to_owned(), by.to_owned()];
+    let filter = |filter: &str| vec!["--by".to_owned(), "county".to_owned(), "--where".to_owned(), filter.to_owned()];
+    let flags = |flags: &str| dimension("county").into_iter().chain(flags.split(' ').map(str::to_owned)).collect();
+    let asks: Vec<Vec<String>> = [
+        // Trackers: not, or, and the same dimension twice.
+        vec![
+            filter("sex!=F"),
+            filter("not sex=F"),
+            filter("sex=F or county=Hays"),
+            filter("sex=F|county=Hays"),
+            filter("sex=!F"),
+        ],
+        vec![flags("--where sex=F --where sex=M"), filter("sex=F,county=Hays"), filter("sex=*"), filter("sex=")],
+        // Bands and free ranges.
+        ["age", "age_band", "birth_year/2", "birth_date", "birth_month"].map(dimension).into(),
+        [
+            "birth_year=2018-2021",
+            "birth_year>2019",
+            "birth_year<=2020",
+            "birth_date=2021-06-15",
+            "age=0-19",
+            "numerator=3",
+        ]
+        .map(filter)
+        .into(),
+        vec![flags("--as-of 2024-12-30")],
+        // Another threshold, or none; other orders and forms.
+        ["--k 2", "--min-cell 1", "--no-suppress", "--raw", "--sort numerator", "--limit 1", "--total", "--having 3"]
+            .map(flags)
+            .into(),
+        // Columns that are persons, and what makes columns.
+        ["client_id", "first_name", "last_name", "immunization_id", "provider_name", "short_name", "street"]
+            .map(dimension)
+            .into(),
+        [
+            "lower(county)",
+            "county AS x",
+            "county::text",
+            "CAST(birth_date AS text)",
+            "/.*/",
+            "*",
+            "1",
+            "county;--",
+            "\"county\"",
+        ]
+        .map(dimension)
+        .into(),
+        // Of doses, not of clients.
+        ["vaccination_month", "cvx_code", "given_by"].map(dimension).into(),
+    ]
+    .concat();
+    for ask in &asks {
+        for audience in ["internal", "public"] {
+            let start = ["query", "coverage", "--measure", "nis.mmr1", "--store", "store", "--audience", audience];
+            let words: Vec<&str> = start.into_iter().chain(ask.iter().map(String::as_str)).collect();
+            let outcome = context.run(&words).ended(2);
+            assert!(outcome.stdout.is_empty() && !outcome.stderr.is_empty(), "{words:?}");
+        }
+    }
+    assert!(!context.tree().iter().any(|name| name.starts_with("store/releases/")), "nothing was released");
+}
+
+#[test]
+fn settings_do_not_weaken_the_policy() {
+    let context = store_of(&[THREE_BOYS]);
+    let ask = |further: &str| query(&context, "coverage --measure nis.mmr1 --by county,sex", further);
+    let before = shown(&ask("").done().stdout);
+    assert!(before["Travis/Male"].is_none());
+    for settings in ["[disclosure]\nk = 2\n", "[query]\nk = 2\n", "k = 2\n", "[disclosure]\nfile = \"my.toml\"\n"] {
+        context.put("phds.toml", settings);
+        assert_eq!(ask("").ended(2).text(), "");
+    }
+    // A department's dictionary cannot make a column of persons a dimension, nor a day of birth.
+    for (id, field, level) in
+        [("child", "first_name", "value"), ("born", "birth_date", "value"), ("who", "client_id", "value")]
+    {
+        let dimension =
+            format!("[[dimension]]\nid = \"{id}\"\nfield = \"{field}\"\nlevel = \"{level}\"\ntitle = \"X\"\n");
+        context.put("own.toml", format!("schema_version = 1\nversion = \"1\"\n{dimension}"));
+        context.put("phds.toml", "[dictionary]\nfile = \"own.toml\"\n");
+        assert_eq!(ask("").ended(2).text(), "", "{field}");
+    }
+    std::fs::remove_file(context.path("phds.toml")).unwrap();
+    let outcome = context.run_with(
+        &[("PHDS_K", "2"), ("PHDS_DISCLOSURE_K", "2"), ("PHDS_RAW", "1")],
+        &["query", "coverage", "--measure", "nis.mmr1", "--by", "county,sex", "--store", "store", "--format", "csv"],
+    );
+    assert_eq!(shown(&outcome.done().stdout), before);
+}
+
+// 6, 7 and 8: places, levels, and tables that overlap.
+
+#[test]
+fn places_and_levels_that_nest() {
+    // Bell and Travis are of region 7, Hays and Comal of others: the region less all counties but one.
+    for asks in [["county", "region", "zip"], ["region", "zip", "county"], ["zip", "county", "region"]] {
+        let context = store_of(&[FOUR_MORE]);
+        let tables: Vec<_> = asks.iter().map(|by| publish(&context, &format!("{COVERAGE} {by}"))).collect();
+        let small = ["Comal", "78130"];
+        let rows = tables.iter().flatten().flatten().filter(|(label, _)| small.contains(&label.as_str()));
+        assert!(rows.map(|(_, counts)| counts).all(Option::is_none), "{asks:?}");
+        let sizes: BTreeSet<_> = tables
+            .iter()
+            .flatten()
+            .flat_map(|table| table.values().flatten())
+            .map(|counts| counts["denominator"])
+            .collect();
+        // 80, 60, 4 and 50 clients: no two sums of what is shown differ by the four.
+        assert!(sizes.iter().all(|a| sizes.iter().all(|b| a.abs_diff(*b) != 4)), "{asks:?}: {sizes:?}");
+    }
+    let straddling = "
+        clients | CLIENT COUNTY | ZIP CODE | mmr
+        30 a    | Travis        | 78701    | yes
+        30 b    | Travis        | 78701    | no
+        2 c     | Hays          | 78701    | yes
+        2 d     | Hays          | 78701    | no
+        50 e    | Travis        | 78702    | yes
+        50 f    | Travis        | 78702    | no
+        50 g    | Hays          | 78610    | yes
+        50 h    | Hays          | 78610    | no
+        20 i    | Travis        | 78610    | yes
+        20 j    | Travis        | 78610    | no";
+    let [county, zip] = ["county", "zip"].map(|by| format!("{COVERAGE} {by}"));
+    is_hidden_well("6. a ZIP code in two counties", straddling, &[&county, &zip], 0);
+    is_hidden_well("6. a ZIP code in two counties", straddling, &[&zip, &county], 0);
+    let context = store_of(&[FOUR_MORE]);
+    for by in ["county,zip", "region,zip"] {
+        assert!(publish(&context, &format!("{COVERAGE} {by}")).is_none());
+    }
+    assert!(publish(&context, "coverage --measure nis.mmr1 --by zip --where county=Travis").is_none());
+}
+
+#[test]
+fn years_quarters_and_counties() {
+    let born = "
+        clients | CLIENT COUNTY | BIRTH DATE | mmr
+        30 a    | Bell          | 2021-02-15 | yes
+        30 b    | Bell          | 2021-02-15 | no
+        30 c    | Bell          | 2021-05-15 | yes
+        30 d    | Bell          | 2021-05-15 | no
+        4 e     | Hays          | 2021-02-15 | yes
+        20 f    | Hays          | 2021-02-15 | no
+        20 g    | Hays          | 2021-05-15 | yes
+        3 h     | Hays          | 2021-05-15 | no
+        25 i    | Travis        | 2021-02-15 | yes
+        25 j    | Travis        | 2021-02-15 | no
+        6 k     | Travis        | 2021-05-15 | yes
+        25 l    | Travis        | 2021-05-15 | no";
+    let tables = ["county", "birth_quarter", "county,birth_quarter", "birth_year"].map(|by| format!("{COVERAGE} {by}"));
+    let [county, quarter, both, year] = tables.each_ref().map(String::as_str);
+    for asks in [[year, county, quarter, both], [both, county, quarter, year], [quarter, both, year, county]] {
+        is_hidden_well("8", born, &asks, 0);
+    }
+}
+
+// 10, 11 and 18: zeros, ones, groups of one kind, and somebody who is in the table.
+
+const ALIKE: &str = "
+    clients | CLIENT COUNTY | SEX CODE | mmr
+    40 a    | Bell          | F        | yes
+    30 b    | Bell          | M        | no
+    25 c    | Hays          | F        | yes
+    20 d    | Hays          | M        | yes
+    30 e    | Travis        | F        | no
+    20 f    | Travis        | M        | no
+    39 g    | Comal         | F        | yes
+    1 h     | Comal         | M        | no
+    10 i    | Ward          | F        | yes
+    5 j     | Ward          | M        | no
+    1 k     | Loving        | F        | yes
+    60 l    | Tom Green     | F        | yes
+    60 m    | Tom Green     | M        | no";
+
+#[test]
+fn zeros_ones_and_groups_of_one_kind() {
+    let [county, sex, both] = ["county", "sex", "county,sex"].map(|by| format!("{COVERAGE} {by}"));
+    for own in [0, 1, 2] {
+        is_hidden_well("10, 11, 18", ALIKE, &[&county], own);
+        is_hidden_well("18. small county", SMALL_COUNTY, &[&county, &sex], own);
+    }
+    let zeros = "
+        clients | CLIENT COUNTY | SEX CODE | mmr
+        10 a    | Bell          | F        | yes
+        5 b     | Bell          | M        | yes
+        40 c    | Bell          | F        | no
+        40 d    | Bell          | M        | no
+        30 e    | Hays          | F        | yes
+        30 f    | Hays          | F        | no
+        20 g    | Travis        | F        | yes
+        20 h    | Travis        | F        | no
+        1 i     | Travis        | M        | yes
+        30 j    | Travis        | M        | no";
+    for asks in [[&both, &county, &sex], [&county, &both, &sex], [&sex, &county, &both]] {
+        is_hidden_well("10. 10 + 5 + 0, and a one", zeros, &asks.map(String::as_str), 0);
+    }
+
+    // All of Hays and nobody of Travis: whoever knows a child there would know of it.
+    let context = store_of(&[ALIKE]);
+    let table = publish(&context, &county).unwrap();
+    for alike in ["Hays", "Travis", "Comal"] {
+        assert!(table[alike].is_none(), "{alike}");
+    }
+    // The staff see groups of one kind from k clients on; never all but one.
+    let internal = shown(&query(&context, &county, "").done().stdout);
+    assert_eq!(internal.iter().filter(|(_, counts)| counts.is_some()).count(), 4, "{internal:?}");
+    assert!(internal["Comal"].is_none() && internal["Loving"].is_none());
+}
+
+// 23: numbers from elsewhere.
+
+/// Of Travis, most are girls; of Hays, most are boys.
+const MOSTLY_GIRLS: &str = "
+    clients | CLIENT COUNTY | SEX CODE | mmr
+    20 a    | Hays          | F        | yes
+    20 b    | Hays          | F        | no
+    50 c    | Hays          | M        | yes
+    50 d    | Hays          | M        | no
+    50 e    | Travis        | F        | yes
+    50 f    | Travis        | F        | no
+    2 g     | Travis        | M        | yes
+    1 h     | Travis        | M        | no";
+
+/// All clients together, and all of a filter, are known to the attacker of [`is_hidden_well`] in any case. Totals of rows are
+/// known to the audit when they were published here first.
+#[test]
+fn numbers_from_elsewhere() {
+    let [county, sex, both] = ["county", "sex", "county,sex"].map(|by| format!("{COVERAGE} {by}"));
+    let girls = format!("{county} --where sex=F");
+    is_hidden_well("23. all are known", MOSTLY_GIRLS, &[&both], 0);
+    is_hidden_well("23. counties are known", MOSTLY_GIRLS, &[&county, &both, &girls], 0);
+    is_hidden_well("23. boys and girls are known", MOSTLY_GIRLS, &[&sex, &both], 0);
+}
+
+// 12 and 13: what the pattern itself tells.
+
+#[test]
+fn one_mark_and_no_order() {
+    let context = store_of(&[SMALL_COUNTY]);
+    let outcome = query(&context, "coverage --measure nis.mmr1 --by county", "--audience public --out t.csv");
+    outcome.done();
+    let rows = csv_rows(&context.read("t.csv"));
+    let place = |name: &str| rows[0].iter().position(|column| column == name).unwrap();
+    let labels: Vec<_> = rows[1..].iter().map(|row| row[0].as_str()).collect();
+    assert_eq!(labels, ["Bell", "Comal", "Hays", "Travis"], "in the order of the labels");
+    let withheld: Vec<_> = rows[1..].iter().filter(|row| row[place("numerator")].is_empty()).collect();
+    assert_eq!(withheld.len(), 2);
+    // The small one and the one that goes with it differ by nothing but the label.
+    assert_eq!(withheld[0][1..], withheld[1][1..]);
+    assert!(withheld[0][place("numerator")..place("status")].iter().all(String::is_empty));
+    let document = context.json("release.json");
+    let told = document["disclosure"]["beside"].to_string() + &document["cohort"].to_string();
+    assert!(!told.contains("Comal") && !told.contains("Travis"), "{told}");
+}
+
+/// Clients are moved between the two withheld counties: what is published stays the same for enough of the months that
+/// somebody must hold possible.
+#[test]
+fn other_months_would_look_the_same() {
+    let published = |yes: u64, no: u64| {
+        let rows = format!(
+            "clients | CLIENT COUNTY | mmr
+             40 a    | Bell          | yes
+             40 b    | Bell          | no
+             30 c    | Hays          | yes
+             30 d    | Hays          | no
+             {} e    | Travis        | yes
+             {} f    | Travis        | no
+             {yes} g | Comal         | yes
+             {no} h  | Comal         | no",
+            25 - yes,
+            22 - no
+        );
+        publish(&store_of(&[&rows]), "coverage --measure nis.mmr1 --by county")
+    };
+    let seen = published(5, 2);
+    assert!(seen.as_ref().is_some_and(|table| table["Comal"].is_none()));
+    let same = [(1, 2), (3, 2), (5, 1), (5, 3), (11, 2), (12, 3), (5, 11), (4, 12)].into_iter();
+    let same: Vec<_> = same.filter(|(yes, no)| published(*yes, *no) == seen).collect();
+    let values = |of: fn(&(u64, u64)) -> u64| same.iter().map(of).chain([of(&(5, 2))]).collect::<BTreeSet<_>>();
+    for values in [values(|pair| pair.0), values(|pair| pair.1), values(|pair| pair.0 + pair.1)] {
+        assert!(values.len() as u64 >= W && values.last().is_some_and(|most| *most >= K), "{values:?}");
+    }
+}
+
+// 14 and 22: shares, standardized rates, formats.
+
+#[test]
+fn no_share_without_its_counts() {
+    let context = store_of(&[THREE_BOYS]);
+    for ask in
+        ["--by county,sex", "--by county,sex --standardize sex", "--by county,sex --denominator clients,active_5"]
+    {
+        for audience in ["internal", "public"] {
+            let words =
+                format!("query coverage --measure nis.mmr1 {ask} --store store --format json --audience {audience}");
+            let outcome = context.phds(&words);
+            if outcome.code != Some(0) {
+                is_refusal(&outcome);
+                continue;
+            }
+            let rows: Vec<serde_json::Map<String, Value>> = serde_json::from_slice(&outcome.stdout).unwrap();
+            let names: BTreeSet<_> = rows.iter().map(|row| row.keys().cloned().collect::<Vec<_>>()).collect();
+            assert_eq!(names.len(), 1, "{ask}: null, and not absent");
+            for row in &rows {
+                let numbers = row.values().filter(|value| value.is_number()).count();
+                let is_withheld = row["status"] == "suppressed";
+                assert_eq!(numbers == 0, is_withheld, "{row:?}");
+                if ask.contains("standardize") && row["county"] == "Travis" {
+                    assert!(is_withheld, "one of its strata is withheld");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_same_number_whatever_the_way() {
+    let context = store_of(&[THREE_BOYS]);
+    let ways = [
+        "coverage --measure nis.mmr1 --by county",
+        "coverage --measure nis.mmr1 --by county --where county=Hays,Bell",
+        "coverage --measure nis.mmr1 --by county --denominator clients",
+        "coverage --measure nis.mmr1 --by county,birth_year",
+    ];
+    let numbers = ways.iter().flat_map(|ask| {
+        let table = publish(&context, ask);
+        table.into_iter().flatten().filter(|(label, _)| label.starts_with("Hays")).filter_map(|(_, counts)| counts)
+    });
+    let numbers: BTreeSet<_> = numbers.map(|counts| (counts["numerator"], counts["denominator"])).collect();
+    assert_eq!(numbers, BTreeSet::from([(60, 120)]), "no noise to average out");
+}
+
+// 15: months.
+
+/// Six of Travis came in the second month.
+const BEFORE: &str = "
+    clients | CLIENT COUNTY | SEX CODE | mmr
+    50 a    | Hays          | F        | yes
+    50 b    | Hays          | M        | no
+    50 c    | Hays          | M        | yes
+    50 d    | Hays          | F        | no
+    30 e    | Travis        | F        | yes
+    30 f    | Travis        | F        | no
+    25 g    | Travis        | M        | yes
+    25 h    | Travis        | M        | no";
+const AFTER: &str = "
+    clients | CLIENT COUNTY | SEX CODE | mmr
+    50 a    | Hays          | F        | yes
+    50 b    | Hays          | M        | no
+    50 c    | Hays          | M        | yes
+    50 d    | Hays          | F        | no
+    33 e    | Travis        | F        | yes
+    33 f    | Travis        | F        | no
+    25 g    | Travis        | M        | yes
+    25 h    | Travis        | M        | no";
+
+/// The same table of two months, or one that has the same number in it.
+const MONTHS: [Attack; 4] = [
+    Attack {
+        what: "15. six more",
+        months: &[BEFORE, AFTER],
+        asks: &["coverage --measure nis.mmr1 --by county", "2025-01: coverage --measure nis.mmr1 --by county"],
+        plus: &["1 Travis denominator"],
+        minus: &["0 Travis denominator"],
+        people: 6,
+    },
+    Attack {
+        what: "15. six more, as a sum",
+        months: &[BEFORE, AFTER],
+        asks: &["coverage --measure nis.mmr1 --by county", "2025-01: coverage --measure nis.mmr1 --by county,sex"],
+        plus: &["1 Travis/Female denominator", "1 Travis/Male denominator"],
+        minus: &["0 Travis denominator"],
+        people: 6,
+    },
+    Attack {
+        what: "15. six more, standardized",
+        months: &[BEFORE, AFTER],
+        asks: &[
+            "coverage --measure nis.mmr1 --by county",
+            "2025-01: coverage --measure nis.mmr1 --by county,sex --standardize sex",
+        ],
+        plus: &["1 Travis denominator"],
+        minus: &["0 Travis denominator"],
+        people: 6,
+    },
+    Attack {
+        what: "15. six more, of two denominators",
+        months: &[BEFORE, AFTER],
+        asks: &[
+            "coverage --measure nis.mmr1 --by county",
+            "2025-01: coverage --measure nis.mmr1 --by county --denominator clients,active_10",
+        ],
+        plus: &["1 Travis/clients denominator"],
+        minus: &["0 Travis denominator"],
+        people: 6,
+    },
+];
+
+#[test]
+fn month_after_month() {
+    none_works(&MONTHS, Attack::in_public);
+}
+
+#[test]
+fn a_month_that_is_loaded_again() {
+    // The same file again: the same bytes, and nothing new in the ledger.
+    let context = store_of(&[BEFORE]);
+    let ask = || query(&context, "coverage --measure nis.mmr1 --by county", "--audience public").done();
+    let first = ask();
+    let entries = || context.tree().iter().filter(|name| name.starts_with("store/ledger/0")).count();
+    assert_eq!(entries(), 1);
+    deliver(&context, BEFORE, PERIOD);
+    assert_eq!((ask().stdout, entries()), (first.stdout, 1));
+    // A corrected file: its few more clients are a small change of what was published.
+    deliver(&context, AFTER, PERIOD);
+    let corrected = query(&context, "coverage --measure nis.mmr1 --by county", "--audience public");
+    is_refusal(&corrected);
+    assert!(corrected.stderr.contains("change"), "{}", corrected.stderr);
+}
+
+// 16: the same question.
+
+#[test]
+fn the_same_question_again() {
+    let context = store_of(&[THREE_BOYS]);
+    let publish = |words: &str, name: &str| {
+        let outcome = query(
+            &context,
+            &format!("coverage --measure nis.mmr1 {words}"),
+            &format!("--audience public --out {name}"),
+        );
+        outcome.done();
+        context.read(name)
+    };
+    let first = publish("--by county,sex", "first.csv");
+    for name in ["second.csv", "third.csv"] {
+        assert_eq!(publish("--by county,sex", name), first);
+    }
+    // Dimensions the other way round: the same rows, with other columns first.
+    let rows = |csv: &[u8], turned: bool| {
+        let table = shown(csv).into_iter().map(|(labels, counts)| {
+            let (a, b) = labels.split_once('/').unwrap();
+            (if turned { format!("{b}/{a}") } else { labels.clone() }, counts)
+        });
+        table.collect::<Shown>()
+    };
+    assert_eq!(rows(&publish("--by sex,county", "turned.csv"), true), rows(&first, false));
+    // By codes in place of names, and in another order.
+    let filtered = publish("--by sex --where county=Bell,Hays", "names.csv");
+    for (name, synonym) in
+        [("a.csv", "county=Hays,Bell"), ("b.csv", "county=48209,48027"), ("c.csv", "county=bell,HAYS")]
+    {
+        assert_eq!(publish(&format!("--by sex --where {synonym}"), name), filtered, "{synonym}");
+    }
+    // On a store where it is the first question, too.
+    let context = store_of(&[THREE_BOYS]);
+    let turned = query(&context, "coverage --measure nis.mmr1 --by sex,county", "--audience public").done();
+    assert_eq!(rows(&turned.stdout, true), rows(&first, false));
+}
+
+// 19 and 20: one person with many rows, and organizations.
+
+#[test]
+fn one_person_with_many_doses() {
+    let doses = (1..=12).map(|dose| format!("1 a | Loving | 1000000009 | DOE JANE | 2022-{dose:02}-01\n"));
+    let month = format!(
+        "clients | CLIENT COUNTY | GIVEN BY ORG ID | PROVIDER NAME | VACCINATION DATE
+         {}
+         40 b | Travis | 1000000001 | Clinic | 2022-07-01
+         40 c | Travis | 1000000001 | Clinic | 2024-01-01",
+        doses.collect::<String>().trim()
+    );
+    let context = store_of(&[&month]);
+    for ask in [
+        "doses --by county",
+        "doses --by given_by",
+        "doses --by county,vaccine_group",
+        "coverage --measure nis.mmr1 --by county",
+        "coverage --measure nis.mmr1 --by organization",
+        "coverage --measure nis.mmr1 --by organization --attribution any",
+        "curve --measure nis.mmr1 --by county",
+        "missing --measure nis.4313314 --by county",
+    ] {
+        let outcome = query(&context, ask, "").done();
+        let table = shown(&outcome.stdout);
+        let hers = table.iter().filter(|(label, _)| label.contains("Loving") || label.contains("1000000009"));
+        let hers: Vec<_> = hers.collect();
+        assert!(!hers.is_empty() && hers.iter().all(|(_, counts)| counts.is_none()), "{ask}: {hers:?}");
+        assert!(!outcome.text().contains("DOE"), "{ask}: an organization's name may be a person's");
+    }
+}
+
+#[test]
+fn organizations_are_not_for_the_public() {
+    let context = store_of(&[FOUR_MORE]);
+    for ask in [
+        "coverage --measure nis.mmr1 --by organization",
+        "coverage --measure nis.mmr1 --by county --where organization=1000000003",
+        "coverage --measure nis.mmr1 --by county --where organization=1000000001 --attribution first",
+        "coverage --measure nis.mmr1 --by organization --attribution all",
+        "doses --by given_by",
+        "doses --by county",
+        "curve --measure nis.mmr1 --by county",
+        "missing --measure nis.4313314 --by county",
+    ] {
+        let outcome = query(&context, ask, "--audience public");
+        is_refusal(&outcome);
+        assert!(outcome.stderr.contains("not for the public"), "{}", outcome.stderr);
+    }
+    assert!(!context.tree().iter().any(|name| name.starts_with("store/releases/")), "nothing was released");
+}
+
+// 21: side channels.
+
+/// Of a file of questions of which one is refused, nothing is written, and nothing is noted.
+#[test]
+fn a_refused_run_leaves_nothing() {
+    let context = store_of(&[THREE_BOYS]);
+    context.put("asks.toml", file_of(&["coverage --measure nis.mmr1 --by county", "doses --by county"]));
+    let before = context.tree();
+    for further in ["", "--dry-run"] {
+        is_refusal(&context.phds(&format!("query asks.toml --store store --out out --audience public {further}")));
+        let written =
+            context.tree().into_iter().filter(|name| !before.contains(name) && !name.starts_with("store/ledger/."));
+        assert_eq!(written.collect::<Vec<_>>(), ["store/ledger/"]);
+    }
+}
+
+/// Five of Comal or four of them: whatever is printed or written is the same, but for the file's own name and number.
+#[test]
+fn a_hidden_value_leaves_no_trace() {
+    let trace = |text: &str| {
+        let context = store_of(&[text]);
+        let mut trace = Vec::new();
+        let mut note = |what: &str, outcome: Outcome| {
+            let known = Regex::new(r"[0-9a-f]{64}|[0-9a-f]{16}").unwrap();
+            let clean = |text: &str| known.replace_all(text, "[id]").into_owned();
+            trace.push((what.to_owned(), outcome.code, clean(&outcome.text()), clean(&outcome.stderr)));
+        };
+        for ask in
+            ["--by county", "--by county,sex", "--by birth_year --where county=Comal", "--by county --where sex=F"]
+        {
+            for further in
+                ["--dry-run", "", "--format json", "--format table", "--audience public --dry-run", "--audience public"]
+            {
+                let words = format!("query coverage --measure nis.mmr1 {ask} --store store --format csv {further}");
+                let words = if further.contains("--format") { words.replace(" --format csv", "") } else { words };
+                note(&format!("{ask} {further}"), context.phds(&words));
+            }
+        }
+        note("file", query(&context, "coverage --measure nis.mmr1 --by county", "--out t.csv"));
+        note("figure", context.phds("plot t.csv --kind bar"));
+        note("map", context.phds("plot t.csv --kind map"));
+        let files = context
+            .tree()
+            .into_iter()
+            .filter(|name| name == "t.csv" || (name.starts_with("store/releases/") && name.ends_with("/table.csv")));
+        let mut files: Vec<_> = files.map(|name| context.read(&name)).collect();
+        files.sort();
+        (trace, files)
+    };
+    let other = SMALL_COUNTY.replace("5 g ", "4 g ").replace("2 h ", "3 h ");
+    assert_ne!(other, SMALL_COUNTY);
+    let (one, two) = (trace(SMALL_COUNTY), trace(&other));
+    for (one, two) in one.0.iter().zip(&two.0) {
+        assert_eq!(one, two);
+    }
+    assert_eq!(one.1, two.1);
+}
+
+// The ledger.
+
+/// Which file the message then names, and what somebody does to the ledger or to a release.
+type Deed<'a> = (&'a str, &'a dyn Fn(&TestContext));
+
+/// Two tables are published.
+#[test]
+fn whoever_touches_the_ledger_stops_all_releases() {
+    let remove = |context: &TestContext, name: &str| {
+        let path = context.path(name);
+        if path.is_dir() { std::fs::remove_dir_all(path).unwrap() } else { std::fs::remove_file(path).unwrap() }
+    };
+    let replace = |context: &TestContext, name: &str, from: &str, to: &str| {
+        let text = String::from_utf8(context.read(name)).unwrap();
+        assert!(text.contains(from), "{name}: {text}");
+        context.put(name, text.replace(from, to));
+    };
+    let deeds: [Deed; 11] = [
+        ("000001.json", &|context| remove(context, "store/ledger/000001.json")),
+        ("000002.json", &|context| remove(context, "store/ledger/000002.json")),
+        ("000001.json", &|context| remove(context, "store/ledger")),
+        ("000001.json", &|context| remove(context, "store/ledger-head.json")),
+        ("ledger-head.json", &|context| drop(context.put("store/ledger-head.json", "{}"))),
+        ("ledger-head.json", &|context| drop(context.put("store/ledger-head.json", ""))),
+        ("000002.json", &|context| replace(context, "store/ledger/000001.json", "Hays", "Bell")),
+        ("000002.json", &|context| replace(context, "store/ledger/000001.json", "\"public\"", "\"internal\"")),
+        ("000002.json", &|context| replace(context, "store/ledger/000002.json", "\"public\"", "\"internal\"")),
+        ("release.json", &|context| {
+            remove(context, "store/ledger");
+            remove(context, "store/ledger-head.json");
+        }),
+        // The state before the second table, as from an old backup.
+        ("release.json", &|context| {
+            let first = context.read("store/ledger/000001.json");
+            remove(context, "store/ledger/000002.json");
+            let head = format!("{{\"entries\": 1, \"sha256\": \"{}\"}}", phds::fs::sha256_hex(&first));
+            context.put("store/ledger-head.json", head);
+        }),
+    ];
+    for (at, (named, deed)) in deeds.iter().enumerate() {
+        let context = store_of(&[THREE_BOYS]);
+        for by in ["county", "sex"] {
+            publish(&context, &format!("{COVERAGE} {by}")).unwrap();
+        }
+        deed(&context);
+        for further in ["--audience public", "", "--audience public --dry-run"] {
+            let outcome = query(&context, "coverage --measure nis.mmr1 --by birth_year", further);
+            assert_eq!((outcome.code, outcome.text().as_str()), (Some(1), ""), "{at}: {further}");
+            assert!(outcome.stderr.contains(named) && outcome.stderr.contains("ledger"), "{at}: {}", outcome.stderr);
+        }
+    }
+}
+
+// Leaks that are known.
+
+/// Of Bell, Comal and Hays, four are of Comal; any two of the counties are many.
+const OVERLAP: Attack = Attack {
+    what: "5. A and B, B and C, all three",
+    months: &[FOUR_MORE],
+    asks: &[
+        "coverage --measure nis.mmr1 --by birth_year --where county=Bell,Comal",
+        "coverage --measure nis.mmr1 --by birth_year --where county=Comal,Hays",
+        "coverage --measure nis.mmr1 --by birth_year --where county=Bell,Comal,Hays",
+    ],
+    plus: &["0 2021 denominator", "1 2021 denominator"],
+    minus: &["2 2021 denominator"],
+    people: 4,
+};
+
+const SUM_OF_TABLES: Attack = Attack {
+    what: "2. all, girls, boys: Unknown is what is left",
+    months: &[UNKNOWN],
+    asks: &[
+        "coverage --measure nis.mmr1 --by county",
+        "coverage --measure nis.mmr1 --by county --where sex=F",
+        "coverage --measure nis.mmr1 --by county --where sex=M",
+    ],
+    plus: &["0 Travis denominator"],
+    minus: &["1 Travis denominator", "2 Travis denominator"],
+    people: 6,
+};
+
+/// Of twenty-five clients of Travis, five are counted.
+const SUM_OF_ROWS: Attack = Attack {
+    what: "1. girls and boys, less the other counties",
+    months: &["
+        clients | CLIENT COUNTY | SEX CODE | mmr
+        40 a    | Bell          | F        | yes
+        40 b    | Bell          | F        | no
+        40 c    | Bell          | M        | yes
+        40 d    | Bell          | M        | no
+        30 e    | Hays          | F        | yes
+        30 f    | Hays          | F        | no
+        30 g    | Hays          | M        | yes
+        30 h    | Hays          | M        | no
+        3 i     | Travis        | F        | yes
+        10 j    | Travis        | F        | no
+        2 k     | Travis        | M        | yes
+        10 l    | Travis        | M        | no"],
+    asks: &["coverage --measure nis.mmr1 --by sex", "coverage --measure nis.mmr1 --by county --where county=Bell,Hays"],
+    plus: &["0 Female numerator", "0 Male numerator"],
+    minus: &["1 Bell numerator", "1 Hays numerator"],
+    people: 5,
+};
+
+const OTHER_ROWS: Attack = Attack {
+    what: "3. two measures, of which one needs the other, in tables of other rows",
+    months: &[FIVE_LATE],
+    asks: &["coverage --measure nis.mmr1 --by county", "coverage --measure nis35.mmr1 --by county,sex"],
+    plus: &["1 Travis/Female numerator", "1 Travis/Male numerator"],
+    minus: &["0 Travis numerator"],
+    people: 5,
+};
+
+/// Of twenty clients of Travis who came of age in December, two are counted.
+const OLDER: Attack = Attack {
+    what: "3. as of one month earlier: who came of age since then",
+    months: &["
+        clients | CLIENT COUNTY | BIRTH DATE | VACCINATION DATE | CVX CODE
+        50 a    | Hays          | 2021-06-15 | 2022-07-01       | 03
+        50 b    | Hays          | 2021-06-15 | 2022-07-01       | 20
+        40 c    | Travis        | 2021-06-15 | 2022-07-01       | 03
+        40 d    | Travis        | 2021-06-15 | 2022-07-01       | 20
+        2 e     | Travis        | 2022-12-10 | 2024-01-01       | 03
+        18 f    | Travis        | 2022-12-10 | 2024-01-01       | 20"],
+    asks: &["coverage --measure nis.mmr1 --by county", "coverage --measure nis.mmr1 --by county --as-of 2024-11-30"],
+    plus: &["0 Travis numerator"],
+    minus: &["1 Travis numerator"],
+    people: 2,
+};
+
+/// Four of Travis had varicella and not MMR.
+const DROPOUT: Attack = Attack {
+    what: "3. coverage, and dropout of those with another vaccine",
+    months: &["
+        clients | CLIENT COUNTY | VACCINATION DATE | CVX CODE
+        60 a    | Hays          | 2022-07-01       | 03
+        60 b    | Hays          | 2022-07-01       | 20
+        60 c    | Hays          | 2022-07-01       | 03
+        60 c    | Hays          | 2022-07-01       | 21
+        60 d    | Hays          | 2022-07-01       | 21
+        60 e    | Travis        | 2022-07-01       | 03
+        40 f    | Travis        | 2022-07-01       | 03
+        40 f    | Travis        | 2022-07-01       | 21
+        40 g    | Travis        | 2022-07-01       | 20
+        4 h     | Travis        | 2022-07-01       | 21"],
+    asks: &["coverage --measure nis.var1 --by county", "dropout --measure nis.mmr1 --to nis.var1 --by county"],
+    plus: &["0 Travis numerator", "1 Travis numerator"],
+    minus: &["1 Travis denominator"],
+    people: 4,
+};
+
+#[test]
+#[ignore = "leak 5: a row is compared with rows inside of it, and not with sums of rows that overlap"]
+fn leak_of_filters_that_overlap() {
+    none_works([&OVERLAP], Attack::in_public);
+}
+
+#[test]
+#[ignore = "leak 5, internal: the same in one file of questions"]
+fn leak_of_filters_that_overlap_in_one_run() {
+    none_works([&OVERLAP], Attack::in_one_run);
+}
+
+#[test]
+#[ignore = "leak 2: a row is compared with the rows of one other table, and not with those of two together"]
+fn leak_of_two_tables_within_a_third() {
+    none_works([&SUM_OF_TABLES], Attack::in_public);
+}
+
+#[test]
+#[ignore = "leak 2, internal: the same in one file of questions"]
+fn leak_of_two_tables_within_a_third_in_one_run() {
+    none_works([&SUM_OF_TABLES], Attack::in_one_run);
+}
+
+#[test]
+#[ignore = "leak 1: all rows of a table together are not compared with all rows of another one, but for how many clients they are"]
+fn leak_of_two_sums() {
+    none_works([&SUM_OF_ROWS], Attack::in_public);
+}
+
+#[test]
+#[ignore = "leak 1, internal: the same in one file of questions"]
+fn leak_of_two_sums_in_one_run() {
+    none_works([&SUM_OF_ROWS], Attack::in_one_run);
+}
+
+#[test]
+#[ignore = "leak 3: indicators are compared where the rows are the same, and not where rows add up to others"]
+fn leak_of_indicators_by_other_rows() {
+    none_works([&OTHER_ROWS], Attack::in_public);
+}
+
+#[test]
+#[ignore = "leak 3, internal: the same in one file of questions"]
+fn leak_of_indicators_by_other_rows_in_one_run() {
+    none_works([&OTHER_ROWS], Attack::in_one_run);
+}
+
+#[test]
+#[ignore = "leak 3: the same measure as of two days is taken for two indicators, and their cohorts differ"]
+fn leak_of_two_days() {
+    none_works([&OLDER], Attack::in_public);
+}
+
+#[test]
+#[ignore = "leak 3, internal: the same in one file of questions"]
+fn leak_of_two_days_in_one_run() {
+    none_works([&OLDER], Attack::in_one_run);
+}
+
+#[test]
+#[ignore = "leak 3: the counts of dropout are not compared with those of coverage, whose rows are other clients"]
+fn leak_of_dropout_and_coverage() {
+    none_works([&DROPOUT], Attack::in_public);
+}
+
+#[test]
+#[ignore = "leak 3, internal: the same in one file of questions"]
+fn leak_of_dropout_and_coverage_in_one_run() {
+    none_works([&DROPOUT], Attack::in_one_run);
+}
+
+#[test]
+#[ignore = "leak 11: the public sees no row in which nobody is counted, but the difference of two rows may be one"]
+fn leak_of_a_difference_in_which_nobody_is_counted() {
+    // None of the forty boys of Travis is counted.
+    let month = "
+        clients | CLIENT COUNTY | SEX CODE | mmr
+        50 a    | Hays          | F        | yes
+        50 b    | Hays          | F        | no
+        50 c    | Hays          | M        | yes
+        50 d    | Hays          | M        | no
+        30 e    | Travis        | F        | yes
+        30 f    | Travis        | F        | no
+        40 g    | Travis        | M        | no";
+    let context = store_of(&[month]);
+    let all = publish(&context, "coverage --measure nis.mmr1 --by county").unwrap();
+    let girls = publish(&context, "coverage --measure nis.mmr1 --by county --where sex=F");
+    let girls = girls.as_ref().and_then(|girls| girls["Travis"].as_ref());
+    let boys = all["Travis"].as_ref().zip(girls).map(|(all, girls)| all["numerator"] - girls["numerator"]);
+    assert_ne!(boys, Some(0), "of all less the girls");
+}
+
+#[test]
+#[ignore = "leak 23: what others have published of single rows is not known to the audit"]
+fn leak_of_counties_that_others_have_published() {
+    let context = store_of(&[MOSTLY_GIRLS]);
+    let table = publish(&context, "coverage --measure nis.mmr1 --by county,sex");
+    let girls = table.as_ref().and_then(|table| table["Travis/Female"].as_ref());
+    // Somebody knows that Travis has 103 clients.
+    let boys = girls.map(|girls| 103 - girls["denominator"]);
+    assert_ne!(boys, Some(3));
+}
+
+/// By county, race and quarter of birth: each pair of them is many or nobody, and the three pairs fix all triples. One triple,
+/// Hispanic of Bell born in summer, is four clients.
+const TRIPLES: &str = "
+    clients | CLIENT COUNTY | RACE AND ETHNICITY | BIRTH DATE | mmr
+    15 a    | Bell          | Hispanic           | 2021-02-15 | yes
+    15 b    | Bell          | Hispanic           | 2021-02-15 | no
+    20 c    | Bell          | Hispanic           | 2021-05-15 | yes
+    20 d    | Bell          | Hispanic           | 2021-05-15 | no
+    2 e     | Bell          | Hispanic           | 2021-08-15 | yes
+    2 f     | Bell          | Hispanic           | 2021-08-15 | no
+    12 g    | Bell          | Asian              | 2021-02-15 | yes
+    12 h    | Bell          | Asian              | 2021-02-15 | no
+    20 i    | Bell          | Asian              | 2021-08-15 | yes
+    20 j    | Bell          | Asian              | 2021-08-15 | no
+    12 k    | Hays          | Hispanic           | 2021-02-15 | yes
+    12 l    | Hays          | Hispanic           | 2021-02-15 | no
+    20 m    | Hays          | Hispanic           | 2021-08-15 | yes
+    20 n    | Hays          | Hispanic           | 2021-08-15 | no
+    15 o    | Hays          | White              | 2021-05-15 | yes
+    15 p    | Hays          | White              | 2021-05-15 | no
+    12 q    | Hays          | White              | 2021-08-15 | yes
+    12 r    | Hays          | White              | 2021-08-15 | no
+    12 s    | Travis        | Asian              | 2021-05-15 | yes
+    12 t    | Travis        | Asian              | 2021-05-15 | no
+    20 u    | Travis        | Asian              | 2021-08-15 | yes
+    20 v    | Travis        | Asian              | 2021-08-15 | no
+    15 w    | Travis        | White              | 2021-05-15 | yes
+    15 x    | Travis        | White              | 2021-05-15 | no";
+
+#[test]
+#[ignore = "leak 7: what three tables of two dimensions tell of all three dimensions is not audited"]
+fn leak_of_three_pairs() {
+    let pairs = ["county,race_ethnicity", "county,birth_quarter", "race_ethnicity,birth_quarter"];
+    let asks = pairs.map(|by| format!("{COVERAGE} {by}"));
+    is_hidden_well("7. three pairs", TRIPLES, &asks.each_ref().map(String::as_str), 0);
+}
+
+/// Three of Travis, at one organization, are boys.
+const ONE_CLINIC: &str = "
+    clients | CLIENT COUNTY | SEX CODE | GIVEN BY ORG ID | mmr
+    50 a    | Hays          | F        | 1000000001      | yes
+    50 b    | Hays          | F        | 1000000001      | no
+    50 c    | Hays          | M        | 1000000001      | yes
+    50 d    | Hays          | M        | 1000000001      | no
+    40 e    | Travis        | F        | 1000000002      | yes
+    40 f    | Travis        | F        | 1000000002      | no
+    2 g     | Travis        | M        | 1000000002      | yes
+    1 h     | Travis        | M        | 1000000002      | no";
+
+/// Tables that are not shares of clients each in one row.
+const NOT_LINKED: [Attack; 5] = [
+    Attack {
+        what: "2. doses",
+        months: &[ONE_CLINIC],
+        asks: &["doses --by county", "doses --by county --where sex=F"],
+        plus: &["0 Travis persons"],
+        minus: &["1 Travis persons"],
+        people: 3,
+    },
+    Attack {
+        what: "2. curves",
+        months: &[ONE_CLINIC],
+        asks: &["curve --measure nis.mmr1 --by county", "curve --measure nis.mmr1 --by county --where sex=F"],
+        plus: &["0 Travis/1 at_risk"],
+        minus: &["1 Travis/1 at_risk"],
+        people: 3,
+    },
+    Attack {
+        what: "2. sets of missing parts",
+        months: &[ONE_CLINIC],
+        asks: &["missing --measure nis.4313314 --by county", "missing --measure nis.4313314 --by county --where sex=F"],
+        plus: &["0 Travis/nis.dtap4 + nis.polio3 + nis.hib_full + nis.hepb3 + nis.var1 + nis.pcv4 denominator"],
+        minus: &["1 Travis/nis.dtap4 + nis.polio3 + nis.hib_full + nis.hepb3 + nis.var1 + nis.pcv4 denominator"],
+        people: 3,
+    },
+    Attack {
+        what: "2. every organization with a visit",
+        months: &[ONE_CLINIC],
+        asks: &[
+            "coverage --measure nis.mmr1 --by organization --attribution any",
+            "coverage --measure nis.mmr1 --by organization --attribution any --where sex=F",
+        ],
+        plus: &["0 1000000002 denominator"],
+        minus: &["1 1000000002 denominator"],
+        people: 3,
+    },
+    Attack {
+        what: "2. coverage, and doses",
+        months: &[ONE_CLINIC],
+        asks: &["coverage --measure nis.mmr1 --by county", "doses --by county --where sex=F"],
+        plus: &["0 Travis denominator"],
+        minus: &["1 Travis persons"],
+        people: 3,
+    },
+];
+
+#[test]
+#[ignore = "leak 2, internal: doses, curves, missing parts and attribution `any` are not audited with the other tables of a run"]
+fn leak_of_tables_that_are_not_linked() {
+    none_works(&NOT_LINKED, Attack::in_one_run);
+}
+
+/// Six more of Travis in the second month, asked with another filter, measure or denominator.
+const SERIES: [Attack; 5] = [
+    Attack {
+        what: "15. the filter names all counties",
+        asks: &[
+            "coverage --measure nis.mmr1 --by county",
+            "2025-01: coverage --measure nis.mmr1 --by county --where county=Travis,Hays",
+        ],
+        ..SIX_MORE
+    },
+    Attack {
+        what: "15. the filter names both sexes",
+        asks: &[
+            "coverage --measure nis.mmr1 --by county",
+            "2025-01: coverage --measure nis.mmr1 --by county --where sex=F,M",
+        ],
+        ..SIX_MORE
+    },
+    Attack {
+        what: "15. the filter is a row of the first table",
+        asks: &[
+            "coverage --measure nis.mmr1 --by county,sex",
+            "2025-01: coverage --measure nis.mmr1 --by county --where sex=F",
+        ],
+        minus: &["0 Travis/Female denominator"],
+        ..SIX_MORE
+    },
+    Attack {
+        what: "15. another measure of the same clients",
+        asks: &["coverage --measure nis.mmr1 --by county", "2025-01: coverage --measure nis35.mmr1 --by county"],
+        ..SIX_MORE
+    },
+    Attack {
+        what: "15. another denominator with the same clients",
+        asks: &[
+            "coverage --measure nis.mmr1 --by county",
+            "2025-01: coverage --measure nis.mmr1 --by county --denominator active_10",
+        ],
+        ..SIX_MORE
+    },
+];
+
+/// What the attacks of [`SERIES`] have in common: the denominator is what changes.
+const SIX_MORE: Attack = Attack {
+    what: "",
+    months: &[BEFORE, AFTER],
+    asks: &[],
+    plus: &["1 Travis denominator"],
+    minus: &["0 Travis denominator"],
+    people: 6,
+};
+
+#[test]
+#[ignore = "leak 15: months are compared where question and filter are alike to the letter"]
+fn leak_of_a_series_by_another_question() {
+    none_works(&SERIES, Attack::in_public);
+}
+
+/// Numerators of counties, which are the same among the counted and the others.
+fn counties(counts: &[(&str, u64, u64)]) -> String {
+    let rows = (b'a'..).zip(counts).map(|(id, (county, yes, no))| {
+        let id = char::from(id);
+        format!("{yes} {id}y | {county} | yes\n{no} {id}n | {county} | no\n")
+    });
+    format!("clients | CLIENT COUNTY | mmr\n{}", rows.collect::<String>())
+}
+
+#[test]
+#[ignore = "leak 15: what is withheld of one month or file is shown of the next, which has the same clients"]
+fn leak_of_a_file_that_is_published_twice() {
+    let month = counties(&[("Bell", 50, 50), ("Hays", 30, 30), ("Travis", 20, 20), ("Comal", 2, 1)]);
+    let context = store_of(&[&month, &month]);
+    // Comal is withheld, and Travis with it.
+    let first = publish(&context, "coverage --measure nis.mmr1 --by county").unwrap();
+    assert!(first["Comal"].is_none() && first["Travis"].is_none());
+    // Of the same clients a month later: Travis, and all.
+    let travis = publish(&context, "2025-01: coverage --measure nis.mmr1 --by county --where county=Travis,Bell");
+    let all = publish(&context, "2025-01: coverage --measure nis.mmr1 --by sex");
+    let known = travis.zip(all).and_then(|(travis, all)| {
+        let clients = |row: &Option<BTreeMap<String, u64>>| Some(row.as_ref()?["denominator"]);
+        let others = [&first["Bell"], &first["Hays"], &travis["Travis"]].map(clients);
+        let others = others.into_iter().sum::<Option<u64>>()?;
+        Some(clients(&all["Female"])? - others)
+    });
+    assert_eq!(known, None, "the clients of Comal");
+}
+
+#[test]
+#[ignore = "leak 15: two rows are withheld for a small change of one, and their sum follows from the total"]
+fn leak_of_a_change_of_what_is_withheld() {
+    let before = counties(&[("Bell", 50, 50), ("Hays", 30, 30), ("Travis", 40, 40), ("Comal", 60, 60)]);
+    let after = counties(&[("Bell", 61, 61), ("Hays", 30, 30), ("Travis", 40, 43), ("Comal", 71, 71)]);
+    let context = store_of(&[&before, &after]);
+    let mut clients = [0_i64; 2];
+    for (month, clients) in ["", "2025-01: "].into_iter().zip(&mut clients) {
+        let county = publish(&context, &format!("{month}{COVERAGE} county"));
+        let all = publish(&context, &format!("{month}{COVERAGE} sex"));
+        let row = |table: &Option<Shown>, label: &str| {
+            let counts = table.as_ref().and_then(|table| table[label].as_ref());
+            counts.map(|counts| counts["denominator"].cast_signed())
+        };
+        let known = row(&all, "Female").zip(row(&county, "Bell")).zip(row(&county, "Comal"));
+        let Some(((all, bell), comal)) = known else { return };
+        *clients = all - bell - comal;
+    }
+    // Hays and Travis together, in both months.
+    let change = clients[1] - clients[0];
+    assert!(change == 0 || change.unsigned_abs() >= K, "{change} more");
+}
+
+#[test]
+#[ignore = "leak 15: counts that cannot fall bound what was withheld a month ago"]
+fn leak_of_counts_that_only_grow() {
+    // One more of Comal is counted in the second month, and nothing else has changed.
+    let before = counties(&[("Bell", 50, 50), ("Hays", 30, 30), ("Travis", 20, 20), ("Comal", 10, 11)]);
+    let after = counties(&[("Bell", 50, 50), ("Hays", 30, 30), ("Travis", 20, 20), ("Comal", 11, 11)]);
+    let context = store_of(&[&before, &after]);
+    let first = publish(&context, "coverage --measure nis.mmr1 --by county").unwrap();
+    let second = publish(&context, "2025-01: coverage --measure nis.mmr1 --by county");
+    let mut known = Known::default();
+    let names = ["Bell", "Hays", "Travis", "Comal"];
+    known.learn(vec![0, 1, 2, 3], 110, 110);
+    for (at, name) in names.iter().enumerate() {
+        if let Some(counts) = &first[*name] {
+            known.learn(vec![at], counts["numerator"], counts["numerator"]);
+        }
+        if let Some(counts) = second.as_ref().and_then(|table| table[*name].as_ref()) {
+            known.learn(vec![at], 0, counts["numerator"]);
+        }
+    }
+    known.subtract();
+    assert!(known.is_wide(&[3], 10, 0), "of Comal, {:?} were counted", known.ends(&[3], 10));
+}
+
+#[test]
+#[ignore = "leak 21: release.json of a published table has the size of the month's file, and so the number of its rows"]
+fn leak_of_the_size_of_the_file() {
+    let size = |text: &str| {
+        let context = store_of(&[text]);
+        query(&context, "coverage --measure nis.mmr1 --by county", "--audience public --out t.csv").done();
+        context.json("release.json")["delivery"]["bytes"].clone()
+    };
+    assert_eq!(size(SMALL_COUNTY), size(&SMALL_COUNTY.replace("5 g ", "4 g ")));
+}
+
+#[test]
+#[ignore = "an internal release that somebody marks as public, in the store and outside, is not noticed by any verb"]
+fn leak_of_an_internal_release_made_public_by_hand() {
+    let context = store_of(&[THREE_BOYS]);
+    query(&context, "coverage --measure nis.mmr1 --by county,sex", "--out t.csv").done();
+    let releases = context.tree().into_iter().filter(|name| name.ends_with("release.json"));
+    for name in releases.chain(["t.csv".to_owned()]).collect::<Vec<_>>() {
+        let text = String::from_utf8(context.read(&name)).unwrap();
+        context.put(&name, text.replace("internal", "public").replace("INTERNAL", "PUBLIC"));
+    }
+    let later = query(&context, "coverage --measure nis.mmr1 --by county", "--audience public");
+    assert_eq!(later.code, Some(1));
+}
+
+#[test]
+#[ignore = "an entry that was added to the ledger, and the loss of the head beside one entry, are not noticed"]
+fn leak_of_entries_that_are_added_or_forgotten() {
+    let published = || {
+        let context = store_of(&[THREE_BOYS]);
+        publish(&context, "coverage --measure nis.mmr1 --by county").unwrap();
+        context
+    };
+    let added = published();
+    added.put("store/ledger/000009.json", added.read("store/ledger/000001.json"));
+    let forgotten = published();
+    std::fs::remove_file(forgotten.path("store/ledger-head.json")).unwrap();
+    std::fs::remove_dir_all(forgotten.path("store/releases")).unwrap();
+    let codes = [added, forgotten]
+        .map(|context| query(&context, "coverage --measure nis.mmr1 --by sex", "--audience public").code);
+    assert_eq!(codes, [Some(1); 2]);
+}
