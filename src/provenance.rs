@@ -31,12 +31,18 @@ impl Tool {
     }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_untold(bytes: &u64) -> bool {
+    *bytes == 0
+}
+
 /// The delivery that a file was made from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct DeliveryId {
     /// File name, without a folder.
     pub file_name: String,
-    /// Size.
+    /// Size; not told in what is published, because it changes with every row.
+    #[serde(default, skip_serializing_if = "is_untold")]
     pub bytes: u64,
     /// SHA-256 in hexadecimal digits.
     pub sha256: String,

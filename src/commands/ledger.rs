@@ -25,7 +25,8 @@ pub fn ledger(typed: &cli::LedgerArgs, settings: &Settings) -> Result<()> {
     let ledger = Ledger::open(&store)?;
     if typed.json {
         // Counts are for the audit alone.
-        let entries = ledger.entries().iter().map(|entry| Entry { rows: Vec::new(), ..entry.clone() });
+        let entries =
+            ledger.entries().iter().map(|entry| Entry { rows: Vec::new(), totals: Vec::new(), ..entry.clone() });
         return super::lookup::print_json(&json!(entries.collect::<Vec<_>>()));
     }
     let heads = ["", "month", "for", "release", "what"].map(str::to_owned);

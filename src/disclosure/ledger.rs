@@ -52,9 +52,12 @@ pub struct Entry {
     /// The rows of a published table; of other releases, nothing is kept.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rows: Vec<Row>,
+    /// All rows of a published table together, by denominator where there are several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub totals: Vec<Row>,
 }
 
-/// A row of a published table.
+/// A row of a published table, or of several together.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Row {
     /// Its labels.
@@ -115,6 +118,7 @@ impl Entry {
             },
             k: document.disclosure.k,
             rows,
+            totals: if document.audience == Audience::Public { release.totals().to_vec() } else { Vec::new() },
         }
     }
 }
@@ -172,10 +176,20 @@ impl Ledger {
         self.folder.join(format!("{number:06}.json"))
     }
 
+    /// The numbers of the entries that are there.
+    fn numbers(&self) -> Result<Vec<u64>> {
+        let entries = std::fs::read_dir(&self.folder).map_err(|error| Error::io("read", &self.folder, &error))?;
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        Ok(names.filter_map(|name| name.strip_suffix(".json")?.parse().ok()).collect())
+    }
+
     fn read(&mut self) -> Result<()> {
         let head = match std::fs::read(&self.head_path) {
             Ok(text) => serde_json::from_slice::<Head>(&text).map_err(|_| altered(&self.head_path))?,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => self.head.clone(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                // The head comes before the first entry.
+                return if self.numbers()?.is_empty() { Ok(()) } else { Err(altered(&self.head_path)) };
+            }
             Err(error) => return Err(Error::io("read", &self.head_path, &error)),
         };
         let mut previous = BEGINNING.to_owned();
@@ -196,10 +210,9 @@ impl Ledger {
         if previous != head.sha256 {
             return Err(altered(&self.path(head.entries)));
         }
-        // A run that ended between an entry and the head has left an entry of a release that nobody got.
-        let next = self.path(head.entries + 1);
-        if self.path(head.entries + 2).exists() {
-            return Err(altered(&next));
+        // A run that ended between an entry and the head has left an entry of a release that nobody got; no other may be there.
+        if let Some(number) = self.numbers()?.into_iter().find(|number| *number > head.entries + 1) {
+            return Err(altered(&self.path(number)));
         }
         self.head = head;
         Ok(())
@@ -211,7 +224,9 @@ impl Ledger {
             let path = folder.join("release.json");
             let Ok(text) = std::fs::read(&path) else { continue };
             let Ok(document) = serde_json::from_slice::<Document>(&text) else { continue };
-            let known = self.entries.iter().any(|entry| entry.release_id == document.release_id);
+            let is_entry =
+                |entry: &Entry| (entry.audience, &entry.release_id) == (Audience::Public, &document.release_id);
+            let known = self.entries.iter().any(is_entry);
             if document.audience == Audience::Public && !known {
                 return Err(Error::refused(format!("`{}` was published and is not in the ledger", path.display()))
                     .hint("bring the ledger back from a backup: without it, nothing can be audited with what is known outside"));
@@ -230,6 +245,9 @@ impl Ledger {
             }
             entry.number = self.head.entries + 1;
             entry.previous_sha256.clone_from(&self.head.sha256);
+            if !self.head_path.exists() {
+                fs::write_json(&self.head_path, &self.head)?;
+            }
             let path = self.path(entry.number);
             fs::write_json(&path, &entry)?;
             let (_, sha256) = fs::sha256_of_file(&path)?;

@@ -64,7 +64,7 @@ impl<'a> Control<'a> {
         Ok(Self {
             policy,
             audience: Audience::Public,
-            linked: Linked::new(policy.rule(None)?, true),
+            linked: Linked::new(policy.rule(None)?, true).where_alike_counts(!policy.publishes_alike()),
             links: true,
             earlier,
         })
@@ -106,11 +106,12 @@ impl<'a> Control<'a> {
         let policy = self.policy;
         if self.audience == Audience::Public {
             publish::may_be_published(question, policy)?;
+            series::is_continued(question, &self.earlier)?;
         }
         let RawTable { mut columns, counts } = raw;
         let mut funnel = None;
         let mut beside = BTreeSet::new();
-        let mut rows = Vec::new();
+        let (mut rows, mut totals) = (Vec::new(), Vec::new());
         let (kind, mut cells) = match counts {
             RawCounts::Shares(shares) => {
                 let ranked = question.attributions().len() > 1;
@@ -123,6 +124,7 @@ impl<'a> Control<'a> {
                 let mut cells = treat::shares(shares.clone(), &within, policy);
                 beside = self.hold(&mut cells, &shares, question, engine)?;
                 rows = cells.iter().map(Row::of).collect();
+                totals = series::totals(&question.normalized(), &shares);
                 if ranked {
                     treat::rank(&mut cells);
                 }
@@ -158,7 +160,7 @@ impl<'a> Control<'a> {
         for note in document.disclosure.beside.iter_mut().filter(|note| note.release_id.is_empty()) {
             note.release_id.clone_from(&id);
         }
-        Ok(Release::new(document, kind, cells, rows))
+        Ok(Release::new(document, kind, cells, rows, totals))
     }
 
     /// Withholds the rows of a table of shares from which something would follow, and says for whose sake.

@@ -205,9 +205,7 @@ impl Audience {
     /// The sentence on every page and figure.
     pub fn marking(self) -> &'static str {
         match self {
-            Self::Internal => {
-                "INTERNAL: for the staff of this health department. Not for publication: audited together with the other tables of its run alone."
-            }
+            Self::Internal => "INTERNAL: for the staff of this health department. Not for publication.",
             Self::Public => "PUBLIC: audited together with every table of this store that was published before.",
         }
     }
@@ -559,7 +557,10 @@ impl Document {
             curves: Vec::new(),
             standardized_by: question.standardized().and_then(|at| question.by().nth(at)).map(DimensionNote::of),
             reporting_period: manifest.reporting_period,
-            delivery: manifest.delivery.clone(),
+            delivery: DeliveryId {
+                bytes: if audience == Audience::Public { 0 } else { manifest.delivery.bytes },
+                ..manifest.delivery.clone()
+            },
             dictionary: manifest.dictionary.clone(),
             rules: manifest.rules.clone(),
             disclosure: DisclosureNote {
@@ -769,11 +770,17 @@ pub struct Release {
     kind: Kind,
     cells: Vec<Cell>,
     rows: Vec<Row>,
+    totals: Vec<Row>,
 }
 
 impl Release {
-    pub(super) fn new(document: Document, kind: Kind, cells: Vec<Cell>, rows: Vec<Row>) -> Self {
-        Self { document, kind, cells, rows }
+    pub(super) fn new(document: Document, kind: Kind, cells: Vec<Cell>, rows: Vec<Row>, totals: Vec<Row>) -> Self {
+        Self { document, kind, cells, rows, totals }
+    }
+
+    /// All rows together, shown or not: for the ledger alone.
+    pub(super) fn totals(&self) -> &[Row] {
+        &self.totals
     }
 
     /// The counts that are shown, or that shown rates are made of.

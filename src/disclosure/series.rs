@@ -2,15 +2,18 @@
 //!
 //! The clients of two months cannot be told apart one by one, so months are compared by their numbers. A row whose
 //! numerator, complement or denominator differs from a published one by 1 to k - 1 is withheld: that difference would be a
-//! count of few. The earlier number stands, and the row is renewed when it has changed by k or more, or not at all. Tables by other
-//! dimensions are compared by those that they share, as far as all their rows are shown.
+//! count of few. So is a row, when those that are not shown both times have changed by few together. The earlier number stands,
+//! and the row is renewed when it has changed by k or more, or not at all. A month has the tables that the others have, and no
+//! others, because changes between different tables are not compared.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Policy;
-use super::ledger::Entry;
+use super::ledger::{Entry, Row};
 use super::linked::{Follows, Reason};
 use super::release::{Cell, Status};
+use crate::error::{Error, Result};
+use crate::period::ReportingPeriod;
 use crate::query::ask::Ask;
 use crate::query::{Question, RawShare};
 
@@ -25,6 +28,35 @@ struct Sum {
     rows: Vec<usize>,
 }
 
+/// Whether a question may be published of this month: where others have been published, it is one that was published of
+/// each of them. Numbers of different questions to different months cannot be compared one by one.
+pub(super) fn is_continued(question: &Question<'_>, earlier: &[Entry]) -> Result<()> {
+    let asked = question.normalized();
+    let mut files: BTreeMap<(ReportingPeriod, &str), bool> = BTreeMap::new();
+    for entry in earlier {
+        let is_same = is_comparable(&entry.question, &asked);
+        *files.entry((entry.reporting_period, &entry.delivery_sha256)).or_default() |= is_same;
+    }
+    match files.into_iter().find(|(_, is_there)| !is_there) {
+        None => Ok(()),
+        Some(((period, _), _)) => Err(Error::refused(format!(
+            "other tables were published of {period}, and not this one: what has changed since could not be compared"
+        ))
+        .hint(format!("publish it of {period} first, or publish the same tables as then"))),
+    }
+}
+
+/// All rows of a table together, by denominator where there are several.
+pub(super) fn totals(asked: &Ask, shares: &BTreeMap<Vec<String>, RawShare>) -> Vec<Row> {
+    let rows = shares.iter().map(|(labels, share)| (labels.as_slice(), Some((share.numerator, share.denominator))));
+    let row = |(labels, sum): (Vec<String>, Sum)| {
+        let (numerator, denominator) = sum.numbers.unzip();
+        Row { labels, numerator, denominator }
+    };
+    sums(asked, &[], rows).into_iter().map(row).collect()
+}
+
+/// Withholds rows that have changed by few since another month was published, by themselves or together with others.
 pub(super) fn withhold_small_changes(
     cells: &mut [Cell],
     shares: &BTreeMap<Vec<String>, RawShare>,
@@ -34,27 +66,11 @@ pub(super) fn withhold_small_changes(
 ) -> BTreeSet<Reason> {
     let mut reasons = BTreeSet::new();
     let asked = question.normalized();
-    let small = |a: u64, b: u64| (1..policy.k()).contains(&a.abs_diff(b));
     for entry in earlier.iter().filter(|entry| is_comparable(&entry.question, &asked)) {
         let shared: Vec<&String> = asked.by.iter().filter(|id| entry.question.by.contains(id)).collect();
-        let before = sums(
-            &entry.question,
-            &shared,
-            entry.rows.iter().map(|row| (row.labels.as_slice(), row.numerator.zip(row.denominator))),
-        );
-        loop {
-            let of_cell = |cell: &Cell| {
-                let share = shares.get(&cell.labels).filter(|_| cell.status != Status::Suppressed);
-                share.map(|share| (share.numerator, share.denominator))
-            };
-            let now = sums(&asked, &shared, cells.iter().map(|cell| (cell.labels.as_slice(), of_cell(cell))));
-            let changed = now.iter().find_map(|(labels, sum)| {
-                let ((n, d), (m, e)) = sum.numbers.zip(before.get(labels)?.numbers)?;
-                let few = small(n, m) || small(d, e) || small(d.saturating_sub(n), e.saturating_sub(m));
-                let size = |row: &&usize| (shares.get(&cells[**row].labels).map(|share| share.denominator), **row);
-                few.then(|| sum.rows.iter().min_by_key(size).copied()).flatten()
-            });
-            let Some(row) = changed else { break };
+        let rows = entry.rows.iter().map(|row| (row.labels.as_slice(), row.numerator.zip(row.denominator)));
+        let before = sums(&entry.question, &shared, rows);
+        while let Some(row) = small_change(cells, shares, &asked, &shared, &before, entry, policy) {
             let cell = &mut cells[row];
             *cell = Cell::withheld(std::mem::take(&mut cell.labels), Status::Suppressed);
             reasons.insert(Reason { release: entry.release_id.clone(), rule: Follows::Change });
@@ -63,10 +79,55 @@ pub(super) fn withhold_small_changes(
     reasons
 }
 
-/// Whether two questions tell the same of the same clients, months and dimensions aside.
+/// The smallest shown row that tells of a change by few: its own, or that of all rows which are not shown both times.
+fn small_change(
+    cells: &[Cell],
+    shares: &BTreeMap<Vec<String>, RawShare>,
+    asked: &Ask,
+    shared: &[&String],
+    before: &BTreeMap<Vec<String>, Sum>,
+    entry: &Entry,
+    policy: &Policy,
+) -> Option<usize> {
+    let is_small = |a: u64, b: u64| (1..policy.k()).contains(&a.abs_diff(b));
+    let changed = |(n, d): Pair, (m, e): Pair| {
+        is_small(n, m) || is_small(d, e) || is_small(d.saturating_sub(n), e.saturating_sub(m))
+    };
+    let size = |row: &usize| (shares.get(&cells[*row].labels).map(|share| share.denominator), *row);
+    let shown = |cell: &Cell| {
+        let share = shares.get(&cell.labels).filter(|_| cell.status != Status::Suppressed);
+        share.map(|share| (share.numerator, share.denominator))
+    };
+    let now = sums(asked, shared, cells.iter().map(|cell| (cell.labels.as_slice(), shown(cell))));
+    let of_one = now.iter().find_map(|(labels, sum)| {
+        let (now, before) = sum.numbers.zip(before.get(labels)?.numbers)?;
+        changed(now, before).then(|| sum.rows.iter().copied().min_by_key(size)).flatten()
+    });
+    if of_one.is_some() {
+        return of_one;
+    }
+    // What is not shown both times, together: all rows less those that are.
+    let less = |(n, d): Pair, (m, e): Pair| (n.saturating_sub(m), d.saturating_sub(e));
+    totals(asked, shares).into_iter().find_map(|total| {
+        let then = entry.totals.iter().find(|row| row.labels == total.labels)?;
+        let (mut rest_now, mut rest_then) =
+            (total.numerator.zip(total.denominator)?, then.numerator.zip(then.denominator)?);
+        let mut rows = Vec::new();
+        for (labels, sum) in now.iter().filter(|(labels, _)| labels.last() == total.labels.last()) {
+            if let Some((now, before)) = sum.numbers.zip(before.get(labels).and_then(|sum| sum.numbers)) {
+                (rest_now, rest_then) = (less(rest_now, now), less(rest_then, before));
+                rows.extend(sum.rows.iter().copied());
+            }
+        }
+        changed(rest_now, rest_then).then(|| rows.into_iter().min_by_key(size)).flatten()
+    })
+}
+
+/// Whether two questions are the same, months and the order of dimensions aside.
 fn is_comparable(a: &Ask, b: &Ask) -> bool {
+    let by = |ask: &Ask| ask.by.iter().cloned().collect::<BTreeSet<_>>();
     (a.indicator, &a.measure, &a.to, a.attribution) == (b.indicator, &b.measure, &b.to, b.attribution)
-        && a.filters == b.filters
+        && (&a.filters, &a.denominators, by(a)) == (&b.filters, &b.denominators, by(b))
 }
 
 /// The rows of a table by the shared dimensions and the denominator.

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use crate::planted::{PERIOD, synthetic};
-use crate::support::TestContext;
+use crate::planted::synthetic;
+use crate::support::{PERIOD, TestContext};
 
 const ASK: &str = "query coverage --store store --measure nis.mmr1 --format csv";
 
@@ -80,9 +80,12 @@ fn the_evidence_names_the_rules_and_no_count() {
     }
 }
 
+/// What is done to a ledger.
+type Damage = fn(&TestContext);
+
 #[test]
 fn an_altered_ledger_stops_releases() {
-    let damages: [(&str, fn(&TestContext)); 5] = [
+    let damages: [(&str, Damage); 5] = [
         ("an entry is gone", |context| std::fs::remove_file(context.path("store/ledger/000001.json")).unwrap()),
         ("an entry is other", |context| {
             let path = context.path("store/ledger/000001.json");

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Linked;
 use crate::disclosure::table::Rule;
-use crate::query::Members;
+use crate::query::{Members, Trait};
 
 /// Numbers from a seed: splitmix64 (G. L. Steele and others, OOPSLA 2014).
 struct Random(u64);
@@ -127,8 +127,11 @@ impl Case {
             }
         }
         let labels = |row: Vec<usize>| row.iter().map(ToString::to_string).collect();
+        let family = |at: usize| Trait { name: at.to_string(), family: Some(at.to_string()) };
         Members {
             of_people: ask.of_people,
+            by: (0..3).filter(|at| ask.by[*at]).map(family).collect(),
+            chosen_by: ask.only.iter().map(|(at, _)| family(*at)).collect(),
             rows: rows.into_iter().map(|(row, clients)| (labels(row), clients)).collect(),
         }
     }

@@ -74,9 +74,12 @@ impl Linked {
             clients: rest.clients.saturating_sub(part.clients),
             yes: rest.yes.saturating_sub(part.yes),
         });
+        let no = rest.clients.saturating_sub(rest.yes);
+        if self.alike_counts && rest.clients > 0 && (rest.yes == 0 || no == 0) && !of_people {
+            return true;
+        }
         // Of a population, everybody knows the denominator, and nobody the clients.
-        self.is_small(rest.yes)
-            || (!of_people && (self.is_small(rest.clients) || self.is_small(rest.clients.saturating_sub(rest.yes))))
+        self.is_small(rest.yes) || (!of_people && (self.is_small(rest.clients) || self.is_small(no)))
     }
 
     /// Differences of two tables of the same indicator.

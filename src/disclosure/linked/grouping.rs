@@ -49,6 +49,8 @@ pub(super) const NONE: u32 = u32::MAX;
 pub(super) struct Grouping {
     /// The row of each client, by the client's number; clients beyond the end are in none.
     row_of: Vec<u32>,
+    /// The clients of each row.
+    members: Vec<Vec<u32>>,
     /// Clients in each row.
     pub sizes: Vec<u64>,
     /// What the labels of a row tell of its clients.
@@ -69,6 +71,11 @@ impl Grouping {
             self.row_of.resize(at + 1, NONE);
         }
         self.row_of[at] = row;
+        let row = row as usize;
+        if self.members.len() <= row {
+            self.members.resize(row + 1, Vec::new());
+        }
+        self.members[row].push(client);
     }
 
     /// The row of a client, or [`NONE`].
@@ -76,10 +83,10 @@ impl Grouping {
         self.row_of.get(client as usize).copied().unwrap_or(NONE)
     }
 
-    /// The clients in any row that is chosen.
+    /// The clients in any row that is chosen, row by row.
     pub(super) fn clients_in(&self, chosen: &[bool]) -> Vec<u32> {
-        let rows = (0..).zip(&self.row_of);
-        rows.filter(|(_, row)| chosen.get(**row as usize).copied().unwrap_or(false)).map(|(client, _)| client).collect()
+        let rows = self.members.iter().zip(chosen).filter(|(_, chosen)| **chosen);
+        rows.flat_map(|(members, _)| members).copied().collect()
     }
 
     /// Names the rows.

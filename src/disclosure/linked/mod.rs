@@ -37,6 +37,8 @@ pub(super) struct Linked {
     rule: Rule,
     /// Whether all clients together are known, from this program or from elsewhere.
     totals_are_known: bool,
+    /// Whether a group in which nobody is counted, or everybody, tells too much.
+    alike_counts: bool,
     clients: Numbers<i64, u32>,
     groupings: Vec<Grouping>,
     answers: Vec<Answers>,
@@ -97,12 +99,19 @@ impl Linked {
         Self {
             rule,
             totals_are_known,
+            alike_counts: false,
             clients: Numbers::default(),
             groupings: Vec::new(),
             answers: Vec::new(),
             tables: Vec::new(),
             ties: BTreeSet::new(),
         }
+    }
+
+    /// The same, where a group in which nobody is counted, or everybody, tells too much.
+    pub(super) fn where_alike_counts(mut self, counts: bool) -> Self {
+        self.alike_counts = counts;
+        self
     }
 
     /// Takes in a table of a release, of which `shown` rows may be seen by themselves, in the order of their labels. Gives the

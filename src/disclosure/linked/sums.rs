@@ -167,9 +167,11 @@ impl Linked {
         let mut hide = Vec::new();
         for (_, row) in &follows.0 {
             let (says, made_of) = row.split_at(small.len());
-            let is_sum = says.iter().all(|entry| *entry <= 1);
+            if says.iter().any(|entry| *entry > 1) {
+                continue;
+            }
             let clients: u64 = says.iter().zip(&small).map(|(entry, (clients, _))| entry * clients).sum();
-            if is_sum && (1..self.rule.k).contains(&clients) {
+            if (1..self.rule.k).contains(&clients) {
                 let rows = made_of.iter().zip(&shown).filter(|(part, _)| **part != 0);
                 let rows = rows.filter_map(|(_, shown)| shown.of_newest);
                 let size = |row: &usize| (self.groupings[self.tables[newest].grouping].sizes[*row], *row);
