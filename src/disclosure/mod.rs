@@ -45,14 +45,14 @@ impl std::fmt::Debug for Control<'_> {
 }
 
 impl<'a> Control<'a> {
-    /// For the staff: the tables of `questions` are held to each other.
+    /// For the staff: the tables of `questions` are held to each other, two at a time.
     pub fn internal(policy: &'a Policy, questions: &[Question<'_>]) -> Result<Self> {
         let tables =
             questions.iter().map(|question| question.denominators().len() * question.attributions().len().max(1));
         Ok(Self {
             policy,
             audience: Audience::Internal,
-            linked: Linked::new(policy.rule(None)?, false),
+            linked: Linked::new(policy.rule(None)?, false).by_pairs(),
             links: tables.sum::<usize>() > 1,
             earlier: Vec::new(),
         })

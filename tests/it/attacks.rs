@@ -111,7 +111,15 @@ fn is_refusal(outcome: &Outcome) {
     let known = Regex::new(r"[0-9a-f]{16}|\d{4}-\d\d|\d{6}\.json|`ask-\d`").unwrap();
     let rest = known.replace_all(&outcome.stderr, "");
     assert!(!rest.contains(|c: char| c.is_ascii_digit()), "{}\n{}", outcome.command, outcome.stderr);
-    let names_a_rule = ["few clients", "small counts", "known too well", "not for the public", "do not nest", "ledger"];
+    let names_a_rule = [
+        "few clients",
+        "small counts",
+        "known too well",
+        "not for the public",
+        "do not nest",
+        "could not be compared",
+        "ledger",
+    ];
     assert!(names_a_rule.iter().any(|rule| rest.contains(rule)), "{}", outcome.stderr);
     assert!(rest.contains("hint: "), "{}", outcome.stderr);
 }
@@ -1264,7 +1272,7 @@ fn whoever_touches_the_ledger_stops_all_releases() {
         ("000001.json", &|context| remove(context, "store/ledger/000001.json")),
         ("000002.json", &|context| remove(context, "store/ledger/000002.json")),
         ("000001.json", &|context| remove(context, "store/ledger")),
-        ("000001.json", &|context| remove(context, "store/ledger-head.json")),
+        ("ledger-head.json", &|context| remove(context, "store/ledger-head.json")),
         ("ledger-head.json", &|context| drop(context.put("store/ledger-head.json", "{}"))),
         ("ledger-head.json", &|context| drop(context.put("store/ledger-head.json", ""))),
         ("000002.json", &|context| replace(context, "store/ledger/000001.json", "Hays", "Bell")),
@@ -1396,7 +1404,6 @@ const DROPOUT: Attack = Attack {
 };
 
 #[test]
-#[ignore = "leak 5: a row is compared with rows inside of it, and not with sums of rows that overlap"]
 fn leak_of_filters_that_overlap() {
     none_works([&OVERLAP], Attack::in_public);
 }
@@ -1408,7 +1415,6 @@ fn leak_of_filters_that_overlap_in_one_run() {
 }
 
 #[test]
-#[ignore = "leak 2: a row is compared with the rows of one other table, and not with those of two together"]
 fn leak_of_two_tables_within_a_third() {
     none_works([&SUM_OF_TABLES], Attack::in_public);
 }
@@ -1420,7 +1426,6 @@ fn leak_of_two_tables_within_a_third_in_one_run() {
 }
 
 #[test]
-#[ignore = "leak 1: all rows of a table together are not compared with all rows of another one, but for how many clients they are"]
 fn leak_of_two_sums() {
     none_works([&SUM_OF_ROWS], Attack::in_public);
 }
@@ -1432,7 +1437,6 @@ fn leak_of_two_sums_in_one_run() {
 }
 
 #[test]
-#[ignore = "leak 3: indicators are compared where the rows are the same, and not where rows add up to others"]
 fn leak_of_indicators_by_other_rows() {
     none_works([&OTHER_ROWS], Attack::in_public);
 }
@@ -1444,7 +1448,6 @@ fn leak_of_indicators_by_other_rows_in_one_run() {
 }
 
 #[test]
-#[ignore = "leak 3: the same measure as of two days is taken for two indicators, and their cohorts differ"]
 fn leak_of_two_days() {
     none_works([&OLDER], Attack::in_public);
 }
@@ -1456,7 +1459,6 @@ fn leak_of_two_days_in_one_run() {
 }
 
 #[test]
-#[ignore = "leak 3: the counts of dropout are not compared with those of coverage, whose rows are other clients"]
 fn leak_of_dropout_and_coverage() {
     none_works([&DROPOUT], Attack::in_public);
 }
@@ -1468,7 +1470,6 @@ fn leak_of_dropout_and_coverage_in_one_run() {
 }
 
 #[test]
-#[ignore = "leak 11: the public sees no row in which nobody is counted, but the difference of two rows may be one"]
 fn leak_of_a_difference_in_which_nobody_is_counted() {
     // None of the forty boys of Travis is counted.
     let month = "
@@ -1529,7 +1530,6 @@ const TRIPLES: &str = "
     15 x    | Travis        | White              | 2021-05-15 | no";
 
 #[test]
-#[ignore = "leak 7: what three tables of two dimensions tell of all three dimensions is not audited"]
 fn leak_of_three_pairs() {
     let pairs = ["county,race_ethnicity", "county,birth_quarter", "race_ethnicity,birth_quarter"];
     let asks = pairs.map(|by| format!("{COVERAGE} {by}"));
@@ -1654,7 +1654,6 @@ const SIX_MORE: Attack = Attack {
 };
 
 #[test]
-#[ignore = "leak 15: months are compared where question and filter are alike to the letter"]
 fn leak_of_a_series_by_another_question() {
     none_works(&SERIES, Attack::in_public);
 }
@@ -1669,7 +1668,6 @@ fn counties(counts: &[(&str, u64, u64)]) -> String {
 }
 
 #[test]
-#[ignore = "leak 15: what is withheld of one month or file is shown of the next, which has the same clients"]
 fn leak_of_a_file_that_is_published_twice() {
     let month = counties(&[("Bell", 50, 50), ("Hays", 30, 30), ("Travis", 20, 20), ("Comal", 2, 1)]);
     let context = store_of(&[&month, &month]);
@@ -1689,7 +1687,6 @@ fn leak_of_a_file_that_is_published_twice() {
 }
 
 #[test]
-#[ignore = "leak 15: two rows are withheld for a small change of one, and their sum follows from the total"]
 fn leak_of_a_change_of_what_is_withheld() {
     let before = counties(&[("Bell", 50, 50), ("Hays", 30, 30), ("Travis", 40, 40), ("Comal", 60, 60)]);
     let after = counties(&[("Bell", 61, 61), ("Hays", 30, 30), ("Travis", 40, 43), ("Comal", 71, 71)]);
@@ -1736,7 +1733,6 @@ fn leak_of_counts_that_only_grow() {
 }
 
 #[test]
-#[ignore = "leak 21: release.json of a published table has the size of the month's file, and so the number of its rows"]
 fn leak_of_the_size_of_the_file() {
     let size = |text: &str| {
         let context = store_of(&[text]);
@@ -1747,7 +1743,6 @@ fn leak_of_the_size_of_the_file() {
 }
 
 #[test]
-#[ignore = "an internal release that somebody marks as public, in the store and outside, is not noticed by any verb"]
 fn leak_of_an_internal_release_made_public_by_hand() {
     let context = store_of(&[THREE_BOYS]);
     query(&context, "coverage --measure nis.mmr1 --by county,sex", "--out t.csv").done();
@@ -1761,7 +1756,6 @@ fn leak_of_an_internal_release_made_public_by_hand() {
 }
 
 #[test]
-#[ignore = "an entry that was added to the ledger, and the loss of the head beside one entry, are not noticed"]
 fn leak_of_entries_that_are_added_or_forgotten() {
     let published = || {
         let context = store_of(&[THREE_BOYS]);

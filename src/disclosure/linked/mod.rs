@@ -39,6 +39,8 @@ pub(super) struct Linked {
     totals_are_known: bool,
     /// Whether a group in which nobody is counted, or everybody, tells too much.
     alike_counts: bool,
+    /// Whether tables are only looked at two at a time.
+    by_pairs: bool,
     clients: Numbers<i64, u32>,
     groupings: Vec<Grouping>,
     answers: Vec<Answers>,
@@ -100,6 +102,7 @@ impl Linked {
             rule,
             totals_are_known,
             alike_counts: false,
+            by_pairs: false,
             clients: Numbers::default(),
             groupings: Vec::new(),
             answers: Vec::new(),
@@ -111,6 +114,12 @@ impl Linked {
     /// The same, where a group in which nobody is counted, or everybody, tells too much.
     pub(super) fn where_alike_counts(mut self, counts: bool) -> Self {
         self.alike_counts = counts;
+        self
+    }
+
+    /// The same, two tables at a time: no sums of many, and no proof of what is withheld.
+    pub(super) fn by_pairs(mut self) -> Self {
+        self.by_pairs = true;
         self
     }
 
@@ -129,6 +138,7 @@ impl Linked {
         loop {
             // The cheap ones first: the others find less when these have done their part.
             let steps = [Self::differences, Self::sums, Self::narrow];
+            let steps = if self.by_pairs { &steps[..1] } else { &steps };
             let hide = steps.iter().map(|step| step(self)).find(|hide| !hide.is_empty()).unwrap_or_default();
             if hide.is_empty() {
                 break;

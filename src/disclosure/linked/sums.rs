@@ -18,6 +18,9 @@ use super::{Follows, Linked, Reason};
 /// With more shown numbers, only pairs of tables are looked at.
 const MOST: usize = 700;
 
+/// Of so many numbers that follow, each two are taken together, too.
+const PAIRS: usize = 40;
+
 /// 2^61 - 1.
 const PRIME: u64 = (1 << 61) - 1;
 
@@ -165,10 +168,10 @@ impl Linked {
             }
         }
         let mut hide = Vec::new();
-        for (_, row) in &follows.0 {
+        let mut look = |row: &[u64]| {
             let (says, made_of) = row.split_at(small.len());
             if says.iter().any(|entry| *entry > 1) {
-                continue;
+                return;
             }
             let clients: u64 = says.iter().zip(&small).map(|(entry, (clients, _))| entry * clients).sum();
             if (1..self.rule.k).contains(&clients) {
@@ -177,6 +180,17 @@ impl Linked {
                 let size = |row: &usize| (self.groupings[self.tables[newest].grouping].sizes[*row], *row);
                 let release = self.tables[newest].release.clone();
                 hide.extend(rows.min_by_key(size).map(|row| (row, Reason { release, rule: Follows::Difference })));
+            }
+        };
+        follows.0.iter().for_each(|(_, row)| look(row));
+        // A number that follows need not be in the echelon form itself.
+        if follows.0.len() <= PAIRS {
+            for (at, (_, a)) in follows.0.iter().enumerate() {
+                for (_, b) in &follows.0[..at] {
+                    for sum in [plus, minus, |a, b| minus(b, a)] {
+                        look(&a.iter().zip(b).map(|(a, b)| sum(*a, *b)).collect::<Vec<_>>());
+                    }
+                }
             }
         }
         hide
@@ -210,8 +224,11 @@ impl Linked {
         for (places, table) in numerators.iter().zip(&self.tables) {
             sorting.by_mark(|client| {
                 let row = self.groupings[table.grouping].row(client);
-                let is_counted = row != NONE && self.answers[table.answers].get(client) == Some(true);
-                u32::from(is_counted && (places[row as usize].is_some() || self.totals_are_known))
+                match self.answers[table.answers].get(client) == Some(true) {
+                    true if row != NONE && places[row as usize].is_some() => row,
+                    true if row != NONE && self.totals_are_known => NONE - 1,
+                    _ => NONE,
+                }
             });
         }
         let mut kinds: Numbers<u32, (u64, u32)> = Numbers::default();
