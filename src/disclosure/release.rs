@@ -379,7 +379,7 @@ impl StatusNote {
     fn of(status: Status, audience: Audience) -> Self {
         let (meaning, obs_status) = match status {
             Status::Shown => ("the numbers are there", "A"),
-            Status::Suppressed => ("withheld because a small count stands behind it; suppressed is not zero", "Q"),
+            Status::Suppressed => ("withheld because it would tell a small count; suppressed is not zero", "Q"),
             Status::Zero => ("the numerator is 0", "A"),
             Status::NotApplicable => ("nobody is in the denominator", "M"),
             Status::Unreliable => ("shown, and of too few clients or too wide an interval to rely on", "U"),

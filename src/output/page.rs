@@ -124,7 +124,7 @@ fn legend(release: &Release) -> Vec<String> {
     [
         (
             Status::Suppressed,
-            format!("{WITHHELD} suppressed: a count of 1 to {small} stands behind it; suppressed is not zero"),
+            format!("{WITHHELD} suppressed: it would tell a count of 1 to {small}; suppressed is not zero"),
         ),
         (Status::NotApplicable, format!("{NOBODY} not applicable: nobody is in the denominator")),
         (Status::Unreliable, format!("{UNRELIABLE} unreliable: too few clients, or too wide an interval")),

@@ -83,13 +83,13 @@ fn markdown_and_latex_say_what_the_table_says() {
     let context = odd_names();
     let markdown = context.phds(&format!("{ASK} --format markdown")).done().text();
     for line in [
-        "**INTERNAL: for the staff of this health department. Not for publication: not yet audited together with earlier releases.**",
+        "**INTERNAL: for the staff of this health department. Not for publication.**",
         "### 1 or more MMR by 24 months (nis.mmr1)",
         "| Organization of the client | Numerator | Denominator | Rate | 95 % interval |",
         "| --- | ---: | ---: | ---: | ---: |",
         "| +1 \\& Sons\\_100% | 30 | 30 | 100.0 % | 88.4 to 100.0 |",
         "| Small | · | · | · | · |",
-        "- · suppressed: a count of 1 to 10 stands behind it; suppressed is not zero",
+        "- · suppressed: it would tell a count of 1 to 10; suppressed is not zero",
     ] {
         assert!(markdown.lines().any(|found| found == line), "{line}\n{markdown}");
     }
