@@ -12,7 +12,7 @@ pub const LEVEL: char = '\u{1f}';
 
 /// A dimension of a table, its total apart.
 ///
-/// One with nested levels has the names of its levels in its name, the coarsest first, with [`LEVEL`] between them. Its
+/// One with nested levels has the names of its levels in its name, the coarsest first, with U+001F between them. Its
 /// labels are paths in the same form: `Travis`, and `78701` below it. A level above a label is there by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dimension {
