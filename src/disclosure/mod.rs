@@ -45,14 +45,15 @@ impl std::fmt::Debug for Control<'_> {
 }
 
 impl<'a> Control<'a> {
-    /// For the staff: the tables of `questions` are held to each other, two at a time.
+    /// For the staff: the tables of `questions` are held to each other, two at a time, and all together where they
+    /// are small.
     pub fn internal(policy: &'a Policy, questions: &[Question<'_>]) -> Result<Self> {
         let tables =
             questions.iter().map(|question| question.denominators().len() * question.attributions().len().max(1));
         Ok(Self {
             policy,
             audience: Audience::Internal,
-            linked: Linked::new(policy.rule(None)?, false).by_pairs(),
+            linked: Linked::new(policy.rule(None)?, false).at_once(),
             links: tables.sum::<usize>() > 1,
             earlier: Vec::new(),
         })

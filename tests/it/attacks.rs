@@ -1304,7 +1304,7 @@ fn whoever_touches_the_ledger_stops_all_releases() {
     }
 }
 
-// Leaks that are known.
+// What several tables tell together. Those that are ignored still tell.
 
 /// Of Bell, Comal and Hays, four are of Comal; any two of the counties are many.
 const OVERLAP: Attack = Attack {
@@ -1404,73 +1404,67 @@ const DROPOUT: Attack = Attack {
 };
 
 #[test]
-fn leak_of_filters_that_overlap() {
+fn filters_that_overlap() {
     none_works([&OVERLAP], Attack::in_public);
 }
 
 #[test]
-#[ignore = "leak 5, internal: the same in one file of questions"]
-fn leak_of_filters_that_overlap_in_one_run() {
+fn filters_that_overlap_in_one_run() {
     none_works([&OVERLAP], Attack::in_one_run);
 }
 
 #[test]
-fn leak_of_two_tables_within_a_third() {
+fn two_tables_within_a_third() {
     none_works([&SUM_OF_TABLES], Attack::in_public);
 }
 
 #[test]
-#[ignore = "leak 2, internal: the same in one file of questions"]
-fn leak_of_two_tables_within_a_third_in_one_run() {
+fn two_tables_within_a_third_in_one_run() {
     none_works([&SUM_OF_TABLES], Attack::in_one_run);
 }
 
 #[test]
-fn leak_of_two_sums() {
+fn two_sums() {
     none_works([&SUM_OF_ROWS], Attack::in_public);
 }
 
 #[test]
-#[ignore = "leak 1, internal: the same in one file of questions"]
-fn leak_of_two_sums_in_one_run() {
+fn two_sums_in_one_run() {
     none_works([&SUM_OF_ROWS], Attack::in_one_run);
 }
 
 #[test]
-fn leak_of_indicators_by_other_rows() {
+fn indicators_by_other_rows() {
     none_works([&OTHER_ROWS], Attack::in_public);
 }
 
 #[test]
-#[ignore = "leak 3, internal: the same in one file of questions"]
-fn leak_of_indicators_by_other_rows_in_one_run() {
+fn indicators_by_other_rows_in_one_run() {
     none_works([&OTHER_ROWS], Attack::in_one_run);
 }
 
 #[test]
-fn leak_of_two_days() {
+fn two_days() {
     none_works([&OLDER], Attack::in_public);
 }
 
 #[test]
-#[ignore = "leak 3, internal: the same in one file of questions"]
-fn leak_of_two_days_in_one_run() {
+fn two_days_in_one_run() {
     none_works([&OLDER], Attack::in_one_run);
 }
 
 #[test]
-fn leak_of_dropout_and_coverage() {
+fn dropout_and_coverage() {
     none_works([&DROPOUT], Attack::in_public);
 }
 
 #[test]
-#[ignore = "leak 3, internal: the same in one file of questions"]
-fn leak_of_dropout_and_coverage_in_one_run() {
+fn dropout_and_coverage_in_one_run() {
     none_works([&DROPOUT], Attack::in_one_run);
 }
 
 #[test]
-fn leak_of_a_difference_in_which_nobody_is_counted() {
+fn a_difference_in_which_nobody_is_counted() {
     // None of the forty boys of Travis is counted.
     let month = "
         clients | CLIENT COUNTY | SEX CODE | mmr
@@ -1530,7 +1524,7 @@ const TRIPLES: &str = "
     15 x    | Travis        | White              | 2021-05-15 | no";
 
 #[test]
-fn leak_of_three_pairs() {
+fn three_pairs() {
     let pairs = ["county,race_ethnicity", "county,birth_quarter", "race_ethnicity,birth_quarter"];
     let asks = pairs.map(|by| format!("{COVERAGE} {by}"));
     is_hidden_well("7. three pairs", TRIPLES, &asks.each_ref().map(String::as_str), 0);
@@ -1654,7 +1648,7 @@ const SIX_MORE: Attack = Attack {
 };
 
 #[test]
-fn leak_of_a_series_by_another_question() {
+fn a_series_by_another_question() {
     none_works(&SERIES, Attack::in_public);
 }
 
@@ -1668,7 +1662,7 @@ fn counties(counts: &[(&str, u64, u64)]) -> String {
 }
 
 #[test]
-fn leak_of_a_file_that_is_published_twice() {
+fn a_file_that_is_published_twice() {
     let month = counties(&[("Bell", 50, 50), ("Hays", 30, 30), ("Travis", 20, 20), ("Comal", 2, 1)]);
     let context = store_of(&[&month, &month]);
     // Comal is withheld, and Travis with it.
@@ -1687,7 +1681,7 @@ fn leak_of_a_file_that_is_published_twice() {
 }
 
 #[test]
-fn leak_of_a_change_of_what_is_withheld() {
+fn a_change_of_what_is_withheld() {
     let before = counties(&[("Bell", 50, 50), ("Hays", 30, 30), ("Travis", 40, 40), ("Comal", 60, 60)]);
     let after = counties(&[("Bell", 61, 61), ("Hays", 30, 30), ("Travis", 40, 43), ("Comal", 71, 71)]);
     let context = store_of(&[&before, &after]);
@@ -1733,7 +1727,7 @@ fn leak_of_counts_that_only_grow() {
 }
 
 #[test]
-fn leak_of_the_size_of_the_file() {
+fn the_size_of_the_file() {
     let size = |text: &str| {
         let context = store_of(&[text]);
         query(&context, "coverage --measure nis.mmr1 --by county", "--audience public --out t.csv").done();
@@ -1743,7 +1737,7 @@ fn leak_of_the_size_of_the_file() {
 }
 
 #[test]
-fn leak_of_an_internal_release_made_public_by_hand() {
+fn an_internal_release_made_public_by_hand() {
     let context = store_of(&[THREE_BOYS]);
     query(&context, "coverage --measure nis.mmr1 --by county,sex", "--out t.csv").done();
     let releases = context.tree().into_iter().filter(|name| name.ends_with("release.json"));
@@ -1756,7 +1750,7 @@ fn leak_of_an_internal_release_made_public_by_hand() {
 }
 
 #[test]
-fn leak_of_entries_that_are_added_or_forgotten() {
+fn entries_that_are_added_or_forgotten() {
     let published = || {
         let context = store_of(&[THREE_BOYS]);
         publish(&context, "coverage --measure nis.mmr1 --by county").unwrap();

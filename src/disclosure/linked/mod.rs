@@ -39,8 +39,8 @@ pub(super) struct Linked {
     totals_are_known: bool,
     /// Whether a group in which nobody is counted, or everybody, tells too much.
     alike_counts: bool,
-    /// Whether tables are only looked at two at a time.
-    by_pairs: bool,
+    /// Whether an answer is wanted at once.
+    at_once: bool,
     clients: Numbers<i64, u32>,
     groupings: Vec<Grouping>,
     answers: Vec<Answers>,
@@ -102,7 +102,7 @@ impl Linked {
             rule,
             totals_are_known,
             alike_counts: false,
-            by_pairs: false,
+            at_once: false,
             clients: Numbers::default(),
             groupings: Vec::new(),
             answers: Vec::new(),
@@ -117,9 +117,9 @@ impl Linked {
         self
     }
 
-    /// The same, two tables at a time: no sums of many, and no proof of what is withheld.
-    pub(super) fn by_pairs(mut self) -> Self {
-        self.by_pairs = true;
+    /// The same, at once: no proof of what is withheld, and sums of many tables where they are small.
+    pub(super) fn at_once(mut self) -> Self {
+        self.at_once = true;
         self
     }
 
@@ -138,7 +138,7 @@ impl Linked {
         loop {
             // The cheap ones first: the others find less when these have done their part.
             let steps = [Self::differences, Self::sums, Self::narrow];
-            let steps = if self.by_pairs { &steps[..1] } else { &steps };
+            let steps = if self.at_once { &steps[..2] } else { &steps };
             let hide = steps.iter().map(|step| step(self)).find(|hide| !hide.is_empty()).unwrap_or_default();
             if hide.is_empty() {
                 break;

@@ -18,6 +18,10 @@ use super::{Follows, Linked, Reason};
 /// With more shown numbers, only pairs of tables are looked at.
 const MOST: usize = 700;
 
+/// The same for runs that should answer at once, and so many clients in so many tables.
+const MOST_AT_ONCE: usize = 250;
+const MOST_CLIENTS: usize = 2_000_000;
+
 /// Of so many numbers that follow, each two are taken together, too.
 const PAIRS: usize = 40;
 
@@ -142,7 +146,8 @@ impl Linked {
             places.push(place(self.totals_are_known && is_new, None));
             numerators.push(places);
         }
-        if shown.len() > MOST {
+        let most = if self.at_once { MOST_AT_ONCE } else { MOST };
+        if shown.len() > most || (self.at_once && self.clients.len() * self.tables.len() > MOST_CLIENTS) {
             return Vec::new();
         }
         let kinds = self.kinds(&sizes, &numerators);
