@@ -18,7 +18,7 @@ use crate::query::ask::{Ask, AttributionChoice, Indicator, Where};
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done
-  1  the data or the release was refused; or `doctor`, `mirror` or `status --check` found something
+  1  the data or the release was refused; or `doctor`, `mirror`, `audit` or `status --check` found something
   2  the command, the settings or a knowledge file asks for something that cannot be
   3  network or disk failed
   4  credentials were refused, or the server is not the one expected
@@ -29,7 +29,7 @@ const LOAD_EXAMPLES: &str = "\
 Examples:
   phds load --period 2024-12                              fetch the month, check and convert it
   phds load month.csv --period 2024-12 --store store      the same with a file that is here
-  phds load -q --period 2024-12                           for cron: warnings and errors alone";
+  phds load -q --period 2024-12                           for cron: the summary, warnings and errors";
 
 const QUERY_EXAMPLES: &str = "\
 Examples:

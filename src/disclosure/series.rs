@@ -42,7 +42,9 @@ pub(super) fn is_continued(question: &Question<'_>, earlier: &[Entry]) -> Result
         Some(((period, _), _)) => Err(Error::refused(format!(
             "other tables were published of {period}, and not this one: what has changed since could not be compared"
         ))
-        .hint(format!("publish it of {period} first, or publish the same tables as then"))),
+        .hint(
+            "publish the same tables as then; another one can be begun only where no other month has been published",
+        )),
     }
 }
 

@@ -98,7 +98,7 @@ pub fn html(contents: &Contents) -> Result<String> {
     page += &format!(
         "<h1>Immunization coverage, {}</h1>\n<p class=\"lead\">From the monthly file of the state’s registry (PHDS). Each \
          figure stands with what it measures, of whom, and its table; <span class=\"swatch\" aria-hidden=\"true\"></span> \
-         stripes stand for numbers that are withheld because few people are behind them, and never for zero.</p>\n</header>\n\
+         stripes stand for numbers that are withheld so that no small count can be told, and never for zero.</p>\n</header>\n\
          <nav aria-label=\"Contents\">\n<ul>\n",
         escaped(&month),
     );

@@ -45,7 +45,7 @@ const PLACES: [Place; 9] = [
     Place {
         id: "places",
         title: "By county",
-        lead: "A place is striped where its number is withheld, because few people stand behind it: that is not zero. \
+        lead: "A place is striped where its number is withheld, so that no small count can be told: that is not zero. \
                Small places may differ by chance; the table has the interval of each.",
         kinds: &[Kind::Map, Kind::Bar],
         holds: |named| is_share(named) && (is_by(named, "county") || is_by(named, "region")),

@@ -277,8 +277,9 @@ fn a_settings_file_elsewhere_and_a_unit_with_its_places() {
     // What is typed is relative to where it is typed.
     assert!(set(&read("etc/phds.toml")).contains(&format!("store = \"{}\"", place("data")).as_str()));
     let unit = read("etc/phds.service");
+    let program = std::fs::canonicalize(env!("CARGO_BIN_EXE_phds")).unwrap();
     for line in [
-        format!("ExecStart={} --config {} load --due", env!("CARGO_BIN_EXE_phds"), place("etc/phds.toml")),
+        format!("ExecStart={} --config {} load --due", program.display(), place("etc/phds.toml")),
         format!("ReadWritePaths={}", place("data")),
         "LoadCredential=phds-password:/etc/phds/password".to_owned(),
     ] {

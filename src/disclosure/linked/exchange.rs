@@ -270,7 +270,14 @@ impl Linked {
         self.each_with_withheld_rows(
             |_| true,
             |at, answers, places| {
-                widths.extend(self.spans(at, answers, places).iter().map(|(_, spans)| spans.numerator.values()));
+                widths.extend(self.spans(at, answers, places).iter().map(
+                    |(row, spans)| match spans.numerator.values() {
+                        few if few < self.rule.w && spans.clients.is_some() => {
+                            self.with_moves(at, *row, spans).numerator.values()
+                        }
+                        values => values,
+                    },
+                ));
             },
         );
         widths
