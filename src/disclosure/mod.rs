@@ -19,9 +19,9 @@ pub use policy::Policy;
 pub use release::{Audience, Cell, Release, Status};
 
 use crate::dictionary::Level;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::query::engine::Engine;
-use crate::query::{Members, Question, RawCounts, RawShare, RawTable};
+use crate::query::{Members, Question, RawCounts, RawShare, RawTable, numerator};
 use ledger::{Entry, Row};
 use linked::{Linked, Reason};
 use release::{BesideNote, Document, Kind};
@@ -77,9 +77,8 @@ impl<'a> Control<'a> {
         let rows: BTreeMap<&[String], &Row> = entry.rows.iter().map(|row| (row.labels.as_slice(), row)).collect();
         for part in question.members(engine)? {
             let shown = part.rows.iter().map(|(labels, clients)| {
-                let yes = clients.iter().filter(|(_, yes)| *yes).count() as u64;
                 let row = rows.get(labels.as_slice()).ok_or_else(|| entry.disagrees())?;
-                if row.numerator.is_some_and(|numerator| numerator != yes) {
+                if row.numerator.is_some_and(|kept| kept != numerator(clients)) {
                     return Err(entry.disagrees());
                 }
                 Ok(row.numerator.is_some())
@@ -181,9 +180,9 @@ impl<'a> Control<'a> {
             publish::withhold_alike(cells, shares, self.policy);
             reasons.extend(series::withhold_small_changes(cells, shares, question, &self.earlier, self.policy));
         }
+        let place: BTreeMap<Vec<String>, usize> =
+            cells.iter().enumerate().map(|(at, cell)| (cell.labels.clone(), at)).collect();
         for part in question.members(engine)? {
-            let place: BTreeMap<Vec<String>, usize> =
-                cells.iter().enumerate().map(|(at, cell)| (cell.labels.clone(), at)).collect();
             let places: Vec<Option<usize>> = part.rows.iter().map(|(labels, _)| place.get(labels).copied()).collect();
             Self::agree(&part, shares)?;
             let shown = places.iter().map(|at| at.is_some_and(|at| cells[at].status != Status::Suppressed)).collect();
@@ -191,7 +190,7 @@ impl<'a> Control<'a> {
             reasons.extend(why);
             for (at, _) in places.iter().zip(shown).filter(|(_, shown)| !shown) {
                 if let Some(cell) = at.map(|at| &mut cells[at]) {
-                    *cell = Cell::withheld(std::mem::take(&mut cell.labels), Status::Suppressed);
+                    cell.withhold();
                 }
             }
         }
@@ -204,14 +203,10 @@ impl<'a> Control<'a> {
     /// The clients that are listed are those that were counted: two ways to the same numbers.
     fn agree(part: &Members, shares: &BTreeMap<Vec<String>, RawShare>) -> Result<()> {
         let same = part.rows.iter().all(|(labels, clients)| {
-            let yes = clients.iter().filter(|(_, yes)| *yes).count() as u64;
-            shares.get(labels).is_some_and(|share| (share.clients, share.numerator) == (clients.len() as u64, yes))
+            let counts = (clients.len() as u64, numerator(clients));
+            shares.get(labels).is_some_and(|share| (share.clients, share.numerator) == counts)
         });
-        if same {
-            Ok(())
-        } else {
-            Err(crate::error::Error::internal("the clients that are listed are not those counted"))
-        }
+        if same { Ok(()) } else { Err(Error::internal("the clients that are listed are not those counted")) }
     }
 }
 

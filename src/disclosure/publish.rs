@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Policy;
-use super::release::{BesideNote, Cell, Status};
+use super::release::{BesideNote, Cell};
 use crate::dictionary::{Level, names};
 use crate::error::{Error, Result};
 use crate::query::ask::{Attribution, Indicator};
@@ -54,7 +54,7 @@ pub(super) fn withhold_alike(cells: &mut [Cell], shares: &BTreeMap<Vec<String>, 
     for cell in cells.iter_mut().filter(|cell| cell.values().is_some()) {
         let is_alike = |share: &RawShare| share.numerator == 0 || share.numerator == share.denominator;
         if shares.get(&cell.labels).is_some_and(is_alike) {
-            *cell = Cell::withheld(std::mem::take(&mut cell.labels), Status::Suppressed);
+            cell.withhold();
         }
     }
 }

@@ -163,6 +163,11 @@ impl Cell {
         Self { labels, status, values: None }
     }
 
+    /// Takes the numbers away.
+    pub(super) fn withhold(&mut self) {
+        (self.status, self.values) = (Status::Suppressed, None);
+    }
+
     pub(super) fn add(&mut self, number: Option<Number>) {
         if let Some(values) = &mut self.values {
             values.push(number);

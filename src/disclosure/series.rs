@@ -8,10 +8,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Policy;
 use super::ledger::{Entry, Row};
 use super::linked::{Follows, Reason};
 use super::release::{Cell, Status};
+use super::{Policy, treat};
 use crate::error::{Error, Result};
 use crate::period::ReportingPeriod;
 use crate::query::ask::Ask;
@@ -73,8 +73,7 @@ pub(super) fn withhold_small_changes(
         let rows = entry.rows.iter().map(|row| (row.labels.as_slice(), row.numerator.zip(row.denominator)));
         let before = sums(&entry.question, &shared, rows);
         while let Some(row) = small_change(cells, shares, &asked, &shared, &before, entry, policy) {
-            let cell = &mut cells[row];
-            *cell = Cell::withheld(std::mem::take(&mut cell.labels), Status::Suppressed);
+            cells[row].withhold();
             reasons.insert(Reason { release: entry.release_id.clone(), rule: Follows::Change });
         }
     }
@@ -91,7 +90,7 @@ fn small_change(
     entry: &Entry,
     policy: &Policy,
 ) -> Option<usize> {
-    let is_small = |a: u64, b: u64| (1..policy.k()).contains(&a.abs_diff(b));
+    let is_small = |a: u64, b: u64| !treat::may_be_seen(a.abs_diff(b), policy);
     let changed = |(n, d): Pair, (m, e): Pair| {
         is_small(n, m) || is_small(d, e) || is_small(d.saturating_sub(n), e.saturating_sub(m))
     };

@@ -9,7 +9,7 @@ use crate::query::{COMPLETE, RawDoses, RawShare, RawStep};
 use crate::statistics;
 
 /// Whether a number of clients may be seen: none, or k and more.
-fn may_be_seen(clients: u64, policy: &Policy) -> bool {
+pub(super) fn may_be_seen(clients: u64, policy: &Policy) -> bool {
     !(1..policy.k()).contains(&clients)
 }
 
@@ -131,7 +131,7 @@ fn complete(cells: &mut [Cell], raw: &[RawShare], organization: usize, policy: &
         while !share_may_be_seen(withheld, policy) {
             let Some(smallest) = shown.pop() else { break };
             add(&mut withheld, raw[smallest]);
-            cells[smallest] = Cell::withheld(cells[smallest].labels.clone(), Status::Suppressed);
+            cells[smallest].withhold();
         }
     }
 }

@@ -129,6 +129,11 @@ pub(crate) struct Members {
 /// Clients by their keys, and whether each is counted.
 pub(crate) type Counted = Vec<(i64, bool)>;
 
+/// How many of them are counted.
+pub(crate) fn numerator(clients: &[(i64, bool)]) -> u64 {
+    clients.iter().filter(|(_, yes)| *yes).count() as u64
+}
+
 /// Something that is told of a client by a label.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Trait {

@@ -11,10 +11,6 @@ struct Counts {
 }
 
 impl Linked {
-    fn is_small(&self, count: u64) -> bool {
-        (1..self.rule.k).contains(&count)
-    }
-
     /// Rows of the newest table that tell of few by subtraction, with the reason of each.
     pub(super) fn differences(&self) -> Vec<(usize, Reason)> {
         let Some((new, earlier)) = self.tables.split_last() else { return Vec::new() };
@@ -35,7 +31,8 @@ impl Linked {
                 let inside = rows_inside(&within, container, other.sizes.len(), &now);
                 let rest = whole - inside.iter().map(|row| grouping.sizes[*row]).sum::<u64>();
                 let smallest = inside.iter().filter(|row| new.shown[**row] && !before[**row]);
-                if let Some(row) = smallest.min_by_key(|row| grouping.sizes[**row]).filter(|_| self.is_small(rest)) {
+                if let Some(row) = smallest.min_by_key(|row| grouping.sizes[**row]).filter(|_| self.rule.is_small(rest))
+                {
                     hide.push((*row, reason()));
                 }
             }
@@ -47,7 +44,7 @@ impl Linked {
             for container in (0..grouping.sizes.len()).filter(|row| new.shown[*row] && !before[*row]) {
                 let inside = rows_inside(&within, container, grouping.sizes.len(), &shown);
                 let rest = grouping.sizes[container] - inside.iter().map(|row| other.sizes[*row]).sum::<u64>();
-                if !inside.is_empty() && self.is_small(rest) {
+                if !inside.is_empty() && self.rule.is_small(rest) {
                     hide.push((container, reason()));
                 }
             }
@@ -79,7 +76,7 @@ impl Linked {
             return true;
         }
         // Of a population, everybody knows the denominator, and nobody the clients.
-        self.is_small(rest.yes) || (!of_people && (self.is_small(rest.clients) || self.is_small(no)))
+        self.rule.is_small(rest.yes) || (!of_people && (self.rule.is_small(rest.clients) || self.rule.is_small(no)))
     }
 
     /// Differences of two tables of the same indicator.
@@ -136,7 +133,7 @@ impl Linked {
             }
         }
         let reason = || Reason { release: other.release.clone(), rule: Follows::Indicators };
-        let few = (0..pairs.len()).filter(|row| pairs[*row].iter().any(|count| self.is_small(*count)));
+        let few = (0..pairs.len()).filter(|row| pairs[*row].iter().any(|count| self.rule.is_small(*count)));
         hide.extend(few.map(|row| (row, reason())));
     }
 }

@@ -402,7 +402,7 @@ impl Linked {
     /// Withheld rows of a table whose numbers are too well known.
     fn rows_too_narrow(&self, at: usize, answers: &Sorts, places: &Sorts) -> Vec<usize> {
         let of_people = self.tables[at].of_people;
-        let is_small = |number: u64| (1..self.rule.k).contains(&number);
+        let is_small = |number: u64| self.rule.is_small(number);
         let is_wide = |span: Span, number: u64| {
             let could_be_large = span.1.is_none_or(|most| most >= self.rule.k);
             span.values() >= self.rule.w && (could_be_large || !is_small(number))

@@ -29,7 +29,7 @@ mod tests;
 use std::collections::BTreeSet;
 
 use super::table::Rule;
-use crate::query::Members;
+use crate::query::{Members, numerator};
 use grouping::{Answers, Grouping, Numbers};
 
 /// Tables that were admitted, and the clients in them.
@@ -173,7 +173,6 @@ impl Linked {
             self.answers.push(Answers::new(outcome));
             self.answers.len() - 1
         });
-        let count = |clients: &Vec<(i64, bool)>| clients.iter().filter(|(_, yes)| *yes).count() as u64;
         for (key, yes) in members.rows.iter().flat_map(|(_, clients)| clients) {
             if let Some(client) = self.clients.get(key) {
                 self.answers[answers].set(*client, *yes);
@@ -192,7 +191,7 @@ impl Linked {
             grouping,
             answers,
             of_people: members.of_people,
-            numerators: members.rows.iter().map(|(_, clients)| count(clients)).collect(),
+            numerators: members.rows.iter().map(|(_, clients)| numerator(clients)).collect(),
             shown,
         });
     }

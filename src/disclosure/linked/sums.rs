@@ -107,23 +107,18 @@ impl Echelon {
     }
 }
 
-/// A number that is known: how many clients a row has, or how many of them are counted.
-struct Shown {
-    /// The row of the newest table that shows it, and shows it first.
-    of_newest: Option<usize>,
-}
-
 impl Linked {
     /// Rows of the newest table with which sums and differences of shown numbers tell of few.
     pub(super) fn sums(&self) -> Vec<(usize, Reason)> {
         let Some(newest) = self.tables.len().checked_sub(1) else { return Vec::new() };
-        let mut shown: Vec<Shown> = Vec::new();
+        // For each number that is known, the row of the newest table that shows it, and shows it first.
+        let mut shown: Vec<Option<usize>> = Vec::new();
         // Where the numbers of a row, and of all rows together, stand in `shown`.
         let mut sizes: Vec<Vec<Option<usize>>> = Vec::new();
         let mut numerators: Vec<Vec<Option<usize>>> = Vec::new();
         let mut place = |is_shown: bool, of_newest: Option<usize>| {
             is_shown.then(|| {
-                shown.push(Shown { of_newest });
+                shown.push(of_newest);
                 shown.len() - 1
             })
         };
@@ -179,9 +174,9 @@ impl Linked {
                 return;
             }
             let clients: u64 = says.iter().zip(&small).map(|(entry, (clients, _))| entry * clients).sum();
-            if (1..self.rule.k).contains(&clients) {
+            if self.rule.is_small(clients) {
                 let rows = made_of.iter().zip(&shown).filter(|(part, _)| **part != 0);
-                let rows = rows.filter_map(|(_, shown)| shown.of_newest);
+                let rows = rows.filter_map(|(_, of_newest)| *of_newest);
                 let size = |row: &usize| (self.groupings[self.tables[newest].grouping].sizes[*row], *row);
                 let release = self.tables[newest].release.clone();
                 hide.extend(rows.min_by_key(size).map(|row| (row, Reason { release, rule: Follows::Difference })));
