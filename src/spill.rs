@@ -4,63 +4,105 @@
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError, RwLock};
 
 use crate::error::{Error, Result};
 use crate::parallel::{self, lock};
 
-/// Bytes of a bucket that is read back, about.
-const BUCKET: u64 = 16 << 20;
 /// More buckets than a file of hundreds of gigabytes needs.
 const MOST_BUCKETS: u64 = 8192;
+/// Fewer could not be shared among threads.
+const LEAST_BUCKETS: u64 = 16;
 /// Bytes of a file for each of its rows, at the least: for the number of buckets.
 const SHORTEST_ROW: u64 = 150;
-/// Parts that are locked one by one, so that threads seldom wait for one another.
-const STRIPES: usize = 16;
 
-/// Entries of one width in buckets: in memory as long as they are few, else in nameless files that are gone when the run
+/// Entries of one width in buckets: in memory as long as they are few, else in a nameless file that is gone when the run
 /// ends, however it ends. Entries whose hashes have the same low bits lie in one bucket.
 #[derive(Debug)]
 pub struct Spill {
     folder: PathBuf,
     width: usize,
-    /// Bytes that a stripe may hold in memory.
+    /// Bytes that may be held in memory.
     in_memory: usize,
     buckets: usize,
-    stripes: Vec<Mutex<Stripe>>,
+    held: RwLock<Held>,
+    written: Mutex<Written>,
+}
+
+/// How large the buckets of a spill are to be.
+#[derive(Clone, Copy, Debug)]
+pub struct Size {
+    /// Bytes of the file whose rows have an entry each.
+    pub file_bytes: u64,
+    /// Bytes of a bucket, about.
+    pub bucket: u64,
+}
+
+/// What came in and has not been written.
+#[derive(Debug, Default)]
+struct Held {
+    blocks: Vec<Block>,
+    bytes: usize,
+}
+
+/// Entries by bucket.
+#[derive(Debug)]
+struct Block {
+    entries: Vec<u8>,
+    /// Behind the last entry of each bucket.
+    ends: Vec<u32>,
+}
+
+impl Block {
+    fn bytes(&self) -> usize {
+        self.entries.len() + self.ends.len() * size_of::<u32>()
+    }
+
+    fn of(&self, bucket: usize, width: usize) -> &[u8] {
+        let start = bucket.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.entries[start as usize * width..self.ends[bucket] as usize * width]
+    }
 }
 
 #[derive(Debug)]
-struct Stripe {
-    held: usize,
-    buckets: Vec<Vec<u8>>,
+struct Written {
     file: Option<File>,
-    /// Where the written pieces of each bucket lie: first byte, length.
+    /// Where the pieces of each bucket lie: first byte, length.
     pieces: Vec<Vec<(u64, usize)>>,
-    written: u64,
+    bytes: u64,
+}
+
+/// Room for entries that are to be set aside, which lie in the order of their buckets.
+#[derive(Debug)]
+pub struct Room {
+    block: Block,
+    width: usize,
+    /// For each entry, which place in the block is its.
+    places: Vec<u32>,
+}
+
+impl Room {
+    /// The bytes of each entry, in the order in which their hashes were told.
+    #[inline]
+    pub fn entry(&mut self, number: usize) -> &mut [u8] {
+        &mut self.block.entries[self.places[number] as usize * self.width..][..self.width]
+    }
 }
 
 impl Spill {
-    /// A spill for an entry of `width` bytes of each row of a file of so many bytes, which may hold `memory` bytes of them
-    /// in memory. `folder` is where its files go, if it needs them.
-    pub fn new(folder: &Path, width: usize, file_bytes: u64, memory: usize) -> Self {
-        let expected = file_bytes / SHORTEST_ROW * width as u64;
-        let buckets =
-            usize::try_from(expected.div_ceil(BUCKET).clamp(STRIPES as u64, MOST_BUCKETS).next_power_of_two());
-        let buckets = buckets.unwrap_or(STRIPES);
-        let stripe = || Stripe {
-            held: 0,
-            buckets: vec![Vec::new(); buckets / STRIPES],
-            file: None,
-            pieces: vec![Vec::new(); buckets / STRIPES],
-            written: 0,
-        };
+    /// A spill for an entry of `width` bytes of each row of a file, which may hold `memory` bytes of them in memory. `folder`
+    /// is where its file goes, if it needs one.
+    pub fn new(folder: &Path, width: usize, size: Size, memory: usize) -> Self {
+        let expected = size.file_bytes / SHORTEST_ROW * width as u64;
+        let buckets = expected.div_ceil(size.bucket).clamp(LEAST_BUCKETS, MOST_BUCKETS).next_power_of_two();
+        let buckets = usize::try_from(buckets).unwrap_or(1);
         Self {
             folder: folder.to_owned(),
             width,
-            in_memory: memory / STRIPES,
+            in_memory: memory,
             buckets,
-            stripes: (0..STRIPES).map(|_| Mutex::new(stripe())).collect(),
+            held: RwLock::default(),
+            written: Mutex::new(Written { file: None, pieces: vec![Vec::new(); buckets], bytes: 0 }),
         }
     }
 
@@ -71,34 +113,29 @@ impl Spill {
 
     /// Bytes of all entries that are set aside.
     pub fn bytes(&self) -> u64 {
-        let of = |stripe: &Mutex<Stripe>| {
-            let stripe = lock(stripe);
-            stripe.written + stripe.held as u64
-        };
-        self.stripes.iter().map(of).sum()
+        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
+        let held: usize = held.blocks.iter().map(|block| block.entries.len()).sum();
+        lock(&self.written).bytes + held as u64
     }
 
-    /// Sets entries aside: as many as there are hashes.
-    pub fn add(&self, hashes: &[u64], entries: &[u8]) -> Result<()> {
+    /// Makes room for an entry of each hash.
+    pub fn room(&self, hashes: &[u64]) -> Room {
         let mask = self.buckets as u64 - 1;
-        let bucket = |hash: u64| usize::try_from(hash & mask).unwrap_or(0);
-        let mut by_stripe: [Vec<(usize, &[u8])>; STRIPES] =
-            std::array::from_fn(|_| Vec::with_capacity(hashes.len() / STRIPES * 2));
-        for (hash, entry) in hashes.iter().zip(entries.chunks_exact(self.width)) {
-            let bucket = bucket(*hash);
-            by_stripe[bucket % STRIPES].push((bucket / STRIPES, entry));
-        }
-        for (stripe, entries) in self.stripes.iter().zip(by_stripe) {
-            let mut stripe = lock(stripe);
-            for (bucket, entry) in &entries {
-                stripe.buckets[*bucket].extend_from_slice(entry);
-            }
-            stripe.held += entries.len() * self.width;
-            if stripe.held > self.in_memory {
-                stripe.write_out(&self.folder)?;
-            }
-        }
-        Ok(())
+        let bucket = |hash: &u64| usize::try_from(hash & mask).unwrap_or(0);
+        let (places, ends) = sorted(self.buckets, || hashes.iter().map(bucket));
+        Room { block: Block { entries: vec![0; hashes.len() * self.width], ends }, width: self.width, places }
+    }
+
+    /// Sets entries aside.
+    pub fn put(&self, room: Room) -> Result<()> {
+        let full = {
+            let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
+            held.bytes += room.block.bytes();
+            held.blocks.push(room.block);
+            // While it is written, more comes in.
+            (held.bytes > self.in_memory / 4 * 3).then(|| std::mem::take(&mut *held))
+        };
+        full.map_or(Ok(()), |full| lock(&self.written).write(&full, self.width, &self.folder))
     }
 
     /// Gives the bytes of each bucket to `look`, by so many threads; the results are in the order of the buckets.
@@ -106,45 +143,90 @@ impl Spill {
         parallel::map(threads, self.buckets, |bucket| look(bucket, self.take(bucket)?))
     }
 
-    /// The bytes of a bucket, which are there once.
+    /// The bytes of a bucket.
     pub fn take(&self, bucket: usize) -> Result<Vec<u8>> {
-        lock(&self.stripes[bucket % STRIPES]).take(bucket / STRIPES, &self.folder)
+        let mut bytes = lock(&self.written).read(bucket, &self.folder)?;
+        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
+        let parts = || held.blocks.iter().map(|block| block.of(bucket, self.width));
+        bytes.reserve_exact(parts().map(<[u8]>::len).sum());
+        parts().for_each(|part| bytes.extend_from_slice(part));
+        Ok(bytes)
     }
 }
 
-impl Stripe {
-    fn write_out(&mut self, folder: &Path) -> Result<()> {
+impl Written {
+    /// Writes what was held, one bucket after another.
+    fn write(&mut self, held: &Held, width: usize, folder: &Path) -> Result<()> {
         let failed = |error: std::io::Error| Error::io("set rows aside in", folder, &error);
         let file = match &mut self.file {
             Some(file) => file,
             none => none.insert(tempfile::tempfile_in(folder).map_err(failed)?),
         };
-        for (bucket, pieces) in self.buckets.iter_mut().zip(&mut self.pieces).filter(|(bucket, _)| !bucket.is_empty()) {
-            file.write_all(bucket).map_err(failed)?;
-            pieces.push((self.written, bucket.len()));
-            self.written += bucket.len() as u64;
-            bucket.clear();
+        let mut piece = Vec::new();
+        for (bucket, pieces) in self.pieces.iter_mut().enumerate() {
+            piece.clear();
+            held.blocks.iter().for_each(|block| piece.extend_from_slice(block.of(bucket, width)));
+            if !piece.is_empty() {
+                file.write_all(&piece).map_err(failed)?;
+                pieces.push((self.bytes, piece.len()));
+                self.bytes += piece.len() as u64;
+            }
         }
-        self.held = 0;
         Ok(())
     }
 
-    fn take(&mut self, bucket: usize, folder: &Path) -> Result<Vec<u8>> {
-        let pieces = std::mem::take(&mut self.pieces[bucket]);
-        let held = std::mem::take(&mut self.buckets[bucket]);
-        let Some(file) = self.file.as_mut().filter(|_| !pieces.is_empty()) else { return Ok(held) };
+    fn read(&mut self, bucket: usize, folder: &Path) -> Result<Vec<u8>> {
+        let Some(file) = &mut self.file else { return Ok(Vec::new()) };
         let failed = |error: std::io::Error| Error::io("read rows set aside in", folder, &error);
-        let written: usize = pieces.iter().map(|(_, length)| length).sum();
-        let mut bytes = vec![0; written + held.len()];
+        let pieces = &self.pieces[bucket];
+        let mut bytes = vec![0; pieces.iter().map(|(_, length)| length).sum()];
         let mut at = 0;
         for (start, length) in pieces {
-            file.seek(SeekFrom::Start(start)).map_err(failed)?;
+            file.seek(SeekFrom::Start(*start)).map_err(failed)?;
             file.read_exact(&mut bytes[at..at + length]).map_err(failed)?;
             at += length;
         }
-        bytes[at..].copy_from_slice(&held);
         Ok(bytes)
     }
+}
+
+/// Gives the entries of a bucket in small heaps, by their numbers: the heaps in the order of the hashes, each in the order in
+/// which its entries lie. Those of one hash are in one heap.
+pub fn each_heap(bytes: &[u8], width: usize, hash: impl Fn(&[u8]) -> u64, mut look: impl FnMut(&[u32])) {
+    /// Entries of a heap, about.
+    const HEAP: usize = 4;
+    let count = bytes.len() / width;
+    let heaps = (count / HEAP).next_power_of_two();
+    // The lower bits are those of the bucket.
+    let shift = 63 - heaps.trailing_zeros();
+    let heap = |entry: &[u8]| usize::try_from(hash(entry) >> shift >> 1).unwrap_or(0);
+    let (places, ends) = sorted(heaps, || bytes.chunks_exact(width).map(heap));
+    let mut order = vec![0_u32; count];
+    for (number, place) in (0..).zip(places) {
+        order[place as usize] = number;
+    }
+    let mut start = 0;
+    for end in ends {
+        look(&order[start..end as usize]);
+        start = end as usize;
+    }
+}
+
+/// A counting sort of entries by the heap of each: the place of each entry, and behind the last place of each heap.
+fn sorted<I: Iterator<Item = usize>>(heaps: usize, heap_of: impl Fn() -> I) -> (Vec<u32>, Vec<u32>) {
+    let mut ends = vec![0_u32; heaps];
+    heap_of().for_each(|heap| ends[heap] += 1);
+    let mut start = 0;
+    for end in &mut ends {
+        start += std::mem::replace(end, start);
+    }
+    let place = |heap| {
+        let end: &mut u32 = &mut ends[heap];
+        *end += 1;
+        *end - 1
+    };
+    let places = heap_of().map(place).collect();
+    (places, ends)
 }
 
 /// Eight bytes as a number.
@@ -160,15 +242,20 @@ mod tests {
     fn equal_entries_meet_again_in_one_bucket_from_memory_and_from_the_file() {
         let folder = tempfile::tempdir().unwrap();
         for (in_memory, threads) in [(1 << 20, 1), (1_000, 1), (0, 2), (1_000, 8)] {
-            let spill = Spill::new(folder.path(), 9, BUCKET * 60 / 9 * SHORTEST_ROW, in_memory);
+            let size = Size { file_bytes: (1 << 20) * 60 / 9 * SHORTEST_ROW, bucket: 1 << 20 };
+            let spill = Spill::new(folder.path(), 9, size, in_memory);
             assert_eq!(spill.buckets(), 64);
             assert_eq!(spill.bytes(), 0);
             for part in 0..10_u8 {
                 let hashes: Vec<u64> =
                     (0..500_u64).map(|number| number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 7).collect();
-                let entries: Vec<u8> =
-                    hashes.iter().flat_map(|hash| hash.to_le_bytes().into_iter().chain([part % 2])).collect();
-                spill.add(&hashes, &entries).unwrap();
+                let mut room = spill.room(&hashes);
+                for (number, hash) in hashes.iter().enumerate() {
+                    let entry = room.entry(number);
+                    entry[..8].copy_from_slice(&hash.to_le_bytes());
+                    entry[8] = part % 2;
+                }
+                spill.put(room).unwrap();
             }
             assert_eq!(spill.bytes(), 5_000 * 9);
             let buckets = spill
@@ -184,5 +271,30 @@ mod tests {
             assert_eq!(buckets.iter().sum::<usize>(), 5_000);
         }
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "the files have no name");
+    }
+
+    #[test]
+    fn entries_of_one_hash_are_in_one_heap_and_heaps_come_in_the_order_of_hashes() {
+        for count in [0, 1, 2, 3, 100, 5_000_u64] {
+            // Each hash three times, far from one another.
+            let hashes: Vec<u64> =
+                (0..count).map(|number| (number % count.div_ceil(3)).wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect();
+            let entries: Vec<u8> = hashes.iter().flat_map(|hash| hash.to_le_bytes()).collect();
+            let mut seen = Vec::new();
+            each_heap(
+                &entries,
+                8,
+                |entry| u64_at(entry, 0),
+                |heap| {
+                    assert!(heap.is_sorted(), "in the order in which they lie");
+                    let mut heap: Vec<u64> = heap.iter().map(|number| hashes[*number as usize]).collect();
+                    heap.sort_unstable();
+                    seen.extend(heap);
+                },
+            );
+            let mut sorted = hashes;
+            sorted.sort_unstable();
+            assert_eq!(seen, sorted);
+        }
     }
 }

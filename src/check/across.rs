@@ -10,7 +10,7 @@
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
+use xxhash_rust::xxh3::{xxh3_64_with_secret, xxh3_128_with_seed};
 
 use super::fields::{NO_CODE, NO_DATE, NO_INTEGER, NO_TEXT, Values};
 use super::findings::{Count, FIRST_PLACES, RuleId};
@@ -22,7 +22,10 @@ use crate::error::{Error, Result};
 use crate::fetch::Delivery;
 use crate::period::ReportingPeriod;
 use crate::secret::random_bytes;
-use crate::spill::{Spill, u64_at};
+use crate::spill::{Size, Spill, each_heap, u64_at};
+
+/// Bytes of a bucket, about: it is sorted in the second cache.
+const BUCKET: u64 = 1 << 20;
 
 /// One dose as the rules about clients need it.
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +45,12 @@ struct Dose {
 impl Dose {
     const WIDTH: usize = 42;
 
-    fn write(&self, into: &mut Vec<u8>) {
+    /// The day as a number that sorts like it: days before 1970 are negative, so that the sign bit is turned.
+    fn by_day(&self) -> u64 {
+        u64::from(self.day.cast_unsigned() ^ 1 << 31)
+    }
+
+    fn bytes(&self) -> [u8; Self::WIDTH] {
         let mut bytes = [0; Self::WIDTH];
         for (at, number) in [self.client, self.offset, self.row].into_iter().enumerate() {
             bytes[at * 8..][..8].copy_from_slice(&number.to_le_bytes());
@@ -53,7 +61,7 @@ impl Dose {
         for (at, number) in [self.cvx, self.group, self.sex, self.county, self.ordinal].into_iter().enumerate() {
             bytes[32 + at * 2..][..2].copy_from_slice(&number.to_le_bytes());
         }
-        into.extend_from_slice(&bytes);
+        bytes
     }
 
     fn read(bytes: &[u8]) -> Self {
@@ -106,11 +114,13 @@ impl Use {
         u64::try_from(self.id() & u128::from(u64::MAX)).unwrap_or(0)
     }
 
-    fn write(&self, alone: bool, into: &mut Vec<u8>) {
-        into.extend_from_slice(&self.id.to_le_bytes());
-        if !alone {
-            into.extend_from_slice(&self.with.to_le_bytes());
-            into.extend_from_slice(&self.rows.to_le_bytes());
+    /// Into room for an id with which nothing goes, or for one with which something does.
+    fn write(&self, into: &mut [u8]) {
+        let (id, more) = into.split_at_mut(Self::WIDTH_ALONE);
+        id.copy_from_slice(&self.id.to_le_bytes());
+        if let Some((with, rows)) = more.split_at_mut_checked(8) {
+            with.copy_from_slice(&self.with.to_le_bytes());
+            rows.copy_from_slice(&self.rows.to_le_bytes());
         }
     }
 
@@ -143,10 +153,23 @@ impl IdRule {
 /// The hashes of one column's values in a chunk.
 enum Hashes<'a> {
     Days(&'a [i32]),
+    Clients(&'a [i64]),
     /// For each row its text, for each different text its hash.
     Texts(&'a [u32], Vec<u128>),
     /// A column that was not read.
     Raw(usize),
+}
+
+impl Hashes<'_> {
+    /// A number that tells the values of the chunk apart, where the column has such numbers.
+    #[inline]
+    fn here(&self, row: usize) -> u32 {
+        match self {
+            Self::Texts(ids, _) => ids[row],
+            Self::Days(days) => days[row].cast_unsigned(),
+            Self::Clients(_) | Self::Raw(_) => NO_TEXT,
+        }
+    }
 }
 
 /// The rows of a chunk that are kept, and what is known of them.
@@ -234,7 +257,11 @@ pub struct Across<'a> {
     ids: Vec<IdRule>,
     /// Fields by their position in the dictionary: birth date, vaccination date, CVX code, group, sex, county, ordinal.
     fields: [Option<usize>; 7],
+    /// The field of the client id.
+    client: Option<usize>,
     seed: u64,
+    /// Of the hash of whole rows.
+    secret: [u8; 192],
     doses: Spill,
     uses: Vec<Spill>,
 }
@@ -277,7 +304,8 @@ impl<'a> Across<'a> {
         }
         let at = |name: &str| dictionary.field(name).and_then(|field| dictionary.position(&field.name));
         let width = Dose::WIDTH + ids.iter().map(IdRule::width).sum::<usize>();
-        let spill = |width_of: usize| Spill::new(folder, width_of, bytes, memory / width * width_of);
+        let size = Size { file_bytes: bytes, bucket: BUCKET };
+        let spill = |width_of: usize| Spill::new(folder, width_of, size, memory / width * width_of);
         Ok(Self {
             dictionary,
             clients,
@@ -291,7 +319,9 @@ impl<'a> Across<'a> {
                 names::ORDINAL,
             ]
             .map(at),
+            client: at(names::CLIENT),
             seed: u64::from_le_bytes(random_bytes()?),
+            secret: random_bytes()?,
             doses: spill(Dose::WIDTH),
             uses: ids.iter().map(|rule| spill(rule.width())).collect(),
             ids,
@@ -300,55 +330,55 @@ impl<'a> Across<'a> {
 
     /// Sets entries of the accepted rows of a chunk aside. Chunks may come in any order.
     pub fn add(&self, kept: Kept<'_>) -> Result<()> {
-        let Kept { rows, records, columns, clients } = kept;
-        let [birth, day, cvx, group, sex, county, ordinal] = self.fields.map(|at| at.map(|at| &columns[at]));
-        let date = |values: Option<&Values>, row: usize| match values {
-            Some(Values::Dates(days)) => days[row],
-            _ => NO_DATE,
-        };
-        let code = |values: Option<&Values>, row: usize| match values {
-            Some(Values::Codes(codes)) => codes[row],
-            _ => NO_CODE,
-        };
-        let number = |values: Option<&Values>, row: usize| match values {
-            Some(Values::Integers(numbers)) if numbers[row] != NO_INTEGER => {
-                u16::try_from(numbers[row]).unwrap_or(NO_CODE)
-            }
-            _ => NO_CODE,
-        };
-        let mut hashes = Vec::with_capacity(rows.len());
-        let mut entries = Vec::with_capacity(rows.len() * Dose::WIDTH);
-        for row in rows.iter().map(|row| *row as usize) {
-            let dose = Dose {
-                client: clients[row].cast_unsigned(),
-                offset: records.places()[row].offset,
-                row: xxh3_64_with_seed(records.raw(row), self.seed),
-                day: date(day, row),
-                birth: date(birth, row),
-                cvx: code(cvx, row),
-                group: code(group, row),
-                sex: code(sex, row),
-                county: code(county, row),
-                ordinal: number(ordinal, row),
-            };
-            hashes.push(dose.client);
-            dose.write(&mut entries);
-        }
-        self.doses.add(&hashes, &entries)?;
+        self.add_doses(kept)?;
         for (rule, spill) in self.ids.iter().zip(&self.uses) {
-            hashes.clear();
-            entries.clear();
-            for one in self.uses_of(rule, kept) {
-                hashes.push(one.hash());
-                one.write(rule.by.is_empty(), &mut entries);
+            let uses = self.uses_of(rule, kept);
+            let hashes: Vec<u64> = uses.iter().map(Use::hash).collect();
+            let mut room = spill.room(&hashes);
+            for (number, one) in uses.iter().enumerate() {
+                one.write(room.entry(number));
             }
-            spill.add(&hashes, &entries)?;
+            spill.put(room)?;
         }
         Ok(())
     }
 
-    fn hashes<'v>(&self, columns: &'v [Values], (column, field): (usize, usize)) -> Hashes<'v> {
-        match &columns[field] {
+    fn add_doses(&self, Kept { rows, records, columns, clients }: Kept<'_>) -> Result<()> {
+        // A column that is not there has no values.
+        let [birth, day, cvx, group, sex, county, ordinal] =
+            self.fields.map(|at| at.map_or(&Values::Unread, |at| &columns[at]));
+        let [births, days] = [birth, day].map(Values::dates);
+        let [cvx, groups, sexes, counties] = [cvx, group, sex, county].map(Values::codes);
+        let ordinals = ordinal.integers();
+        let day = |days: &[i32], row: usize| days.get(row).copied().unwrap_or(NO_DATE);
+        let code = |codes: &[u16], row: usize| codes.get(row).copied().unwrap_or(NO_CODE);
+        let ordinal = |row: usize| {
+            let ordinal = ordinals.get(row).copied().unwrap_or(NO_INTEGER);
+            u16::try_from(ordinal).unwrap_or(NO_CODE)
+        };
+        let hashes: Vec<u64> = rows.iter().map(|row| clients[*row as usize].cast_unsigned()).collect();
+        let mut room = self.doses.room(&hashes);
+        for (number, row) in rows.iter().map(|row| *row as usize).enumerate() {
+            let dose = Dose {
+                client: hashes[number],
+                offset: records.places()[row].offset,
+                row: xxh3_64_with_secret(records.raw(row), &self.secret),
+                day: day(days, row),
+                birth: day(births, row),
+                cvx: code(cvx, row),
+                group: code(groups, row),
+                sex: code(sexes, row),
+                county: code(counties, row),
+                ordinal: ordinal(row),
+            };
+            room.entry(number).copy_from_slice(&dose.bytes());
+        }
+        self.doses.put(room)
+    }
+
+    fn hashes<'v>(&self, kept: Kept<'v>, (column, field): (usize, usize)) -> Hashes<'v> {
+        match &kept.columns[field] {
+            _ if self.client == Some(field) => Hashes::Clients(kept.clients),
             Values::Dates(days) => Hashes::Days(days),
             Values::Texts(texts) => {
                 let hash = |text: Option<&str>| xxh3_128_with_seed(text.unwrap_or_default().as_bytes(), self.seed);
@@ -359,9 +389,11 @@ impl<'a> Across<'a> {
     }
 
     /// The hash of a value that is there.
+    #[inline]
     fn hash(&self, hashes: &Hashes<'_>, records: &Records<'_>, row: usize) -> Option<u128> {
         match hashes {
             Hashes::Days(days) => Some(u128::from(days[row].cast_unsigned())),
+            Hashes::Clients(keys) => Some(u128::from(keys[row].cast_unsigned())),
             Hashes::Texts(ids, hashes) => (ids[row] != NO_TEXT).then(|| hashes[ids[row] as usize]),
             Hashes::Raw(column) => {
                 let value = records.value(row, *column);
@@ -370,38 +402,53 @@ impl<'a> Across<'a> {
         }
     }
 
-    fn uses_of(&self, rule: &IdRule, Kept { rows, records, columns, .. }: Kept<'_>) -> Vec<Use> {
-        // Organizations come again and again: uses that have just been seen are counted together.
-        const SEEN: usize = 1 << 10;
-        let mut seen = [usize::MAX; SEEN];
-        let mut uses: Vec<Use> = Vec::with_capacity(if rule.by.is_empty() { rows.len() } else { 0 });
-        let ids = self.hashes(columns, rule.id);
-        let by: Vec<_> = rule.by.iter().map(|place| self.hashes(columns, *place)).collect();
-        'rows: for row in rows.iter().map(|row| *row as usize) {
-            let Some(id) = self.hash(&ids, records, row) else { continue };
-            let mut with = 0;
-            for hashes in &by {
-                let Some(hash) = self.hash(hashes, records, row) else { continue 'rows };
-                let mut both = [0; 24];
-                both[..8].copy_from_slice(&u64::to_le_bytes(with));
-                both[8..].copy_from_slice(&hash.to_le_bytes());
-                with = xxh3_64_with_seed(&both, self.seed);
-            }
-            let new = Use::new(id, with, records.places()[row].offset);
-            if !rule.by.is_empty() {
-                let place = usize::try_from(new.hash() ^ with).unwrap_or(0) % SEEN;
-                if let Some(last) = uses.get_mut(seen[place])
-                    && last.id() == new.id()
-                    && last.with == with
+    fn uses_of(&self, rule: &IdRule, kept: Kept<'_>) -> Vec<Use> {
+        // Organizations come again and again: uses that have just been seen are counted together. Each has the place of its
+        // values' numbers in this chunk.
+        const SEEN: usize = 1 << 9;
+        const MOST: usize = 3;
+        let mut seen = [([0; MOST], usize::MAX); SEEN];
+        let Kept { rows, records, .. } = kept;
+        let hashes: Vec<_> = std::iter::once(&rule.id).chain(&rule.by).map(|place| self.hashes(kept, *place)).collect();
+        let is_local = !rule.by.is_empty()
+            && hashes.len() <= MOST
+            && hashes.iter().all(|one| matches!(one, Hashes::Texts(..) | Hashes::Days(_)));
+        let mut uses: Vec<Use> = Vec::with_capacity(if is_local { 0 } else { rows.len() });
+        for row in rows.iter().map(|row| *row as usize) {
+            let mut place = None;
+            if is_local {
+                let mut here = [0; MOST];
+                here.iter_mut().zip(&hashes).for_each(|(here, one)| *here = one.here(row));
+                let mixed = here.iter().fold(0_u64, |sum, here| mixed(sum ^ u64::from(*here)));
+                let at = usize::try_from(mixed >> 55).unwrap_or(0) % SEEN;
+                if let Some(last) = uses.get_mut(seen[at].1)
+                    && seen[at].0 == here
                 {
                     last.rows += 1;
                     continue;
                 }
-                seen[place] = uses.len();
+                place = Some((at, here));
+            }
+            let Some(new) = self.use_of(&hashes, records, row) else { continue };
+            if let Some((at, here)) = place {
+                seen[at] = (here, uses.len());
             }
             uses.push(new);
         }
         uses
+    }
+
+    /// The id of a row, and what goes with it, when all of it is there.
+    #[inline]
+    fn use_of(&self, hashes: &[Hashes<'_>], records: &Records<'_>, row: usize) -> Option<Use> {
+        let (id, by) = hashes.split_first()?;
+        let id = self.hash(id, records, row)?;
+        let mut with = 0;
+        for hashes in by {
+            let [low, ..] = halves(self.hash(hashes, records, row)?);
+            with = mixed(with ^ low);
+        }
+        Some(Use::new(id, with, records.places()[row].offset))
     }
 
     /// Looks at all entries, by so many threads. `starts` are the offset and line on which some records begin, in the order
@@ -426,7 +473,8 @@ impl<'a> Across<'a> {
         let parts = self.doses.look(threads, |_, bytes| {
             let mut clients = ClientOutcomes::default();
             let most = rules.many.map_or(usize::MAX, |(_, most)| most);
-            each_history(&bytes, |history| clients.look(history, most));
+            let mut sorted = Vec::new();
+            each_history(&bytes, |history| clients.look(history, most, &mut sorted));
             Ok(clients)
         })?;
         let mut clients = ClientOutcomes::default();
@@ -464,49 +512,61 @@ impl<'a> Across<'a> {
     }
 }
 
+/// One of the numbers of 64 bits for each of them, by Fibonacci hashing.
+#[inline]
+fn mixed(number: u64) -> u64 {
+    let product = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    product ^ product >> 32
+}
+
+/// The lower and the upper half of a hash.
+#[inline]
+fn halves(hash: u128) -> [u64; 2] {
+    let half = |bits: u128| u64::try_from(bits & u128::from(u64::MAX)).unwrap_or(0);
+    [half(hash), half(hash >> 64)]
+}
+
 /// Gives the doses of each client of a bucket, in the order of the file.
-fn each_history(bytes: &[u8], mut look: impl FnMut(&mut [Dose])) {
-    let dose = |number: usize| Dose::read(&bytes[number * Dose::WIDTH..][..Dose::WIDTH]);
-    // Clients are brought together by numbers that sort fast: the client above, the number of the entry below.
-    let numbers = 0..bytes.len() / Dose::WIDTH;
-    let mut order: Vec<u128> =
-        numbers.map(|number| u128::from(u64_at(bytes, number * Dose::WIDTH)) << 64 | number as u128).collect();
-    order.sort_unstable();
-    let mut history = Vec::new();
-    for client in order.chunk_by(|one, other| one >> 64 == other >> 64) {
-        history.clear();
-        history.extend(client.iter().map(|key| dose(usize::try_from(key & u128::from(u64::MAX)).unwrap_or_default())));
-        history.sort_unstable_by_key(|dose| dose.offset);
-        look(&mut history);
-    }
+fn each_history(bytes: &[u8], mut look: impl FnMut(&[Dose])) {
+    let mut doses: Vec<Dose> = Vec::new();
+    each_heap(
+        bytes,
+        Dose::WIDTH,
+        |entry| u64_at(entry, 0),
+        |heap| {
+            doses.clear();
+            doses.extend(heap.iter().map(|number| Dose::read(&bytes[*number as usize * Dose::WIDTH..][..Dose::WIDTH])));
+            doses.sort_unstable_by_key(|dose| (dose.client, dose.offset));
+            doses.chunk_by(|one, other| one.client == other.client).for_each(&mut look);
+        },
+    );
 }
 
 /// Rows, different ids and the outcome of one bucket of uses.
 fn look_at_uses(rule: &IdRule, bytes: &[u8]) -> (u64, u64, Outcome) {
     let width = rule.width();
     let (mut rows, mut distinct, mut outcome) = (0, 0, Outcome::default());
-    // Ids are brought together by numbers that sort fast: the id above, the number of the entry below.
-    let mut order: Vec<u128> = bytes
-        .chunks_exact(width)
-        .enumerate()
-        .map(|(number, entry)| Use::read(entry).id() << Use::OFFSET_BITS | number as u128)
-        .collect();
-    order.sort_unstable();
-    let number = |key: &u128| usize::try_from(key & ((1 << Use::OFFSET_BITS) - 1)).unwrap_or_default();
-    let mut same = Vec::new();
-    for id in order.chunk_by(|one, other| one >> Use::OFFSET_BITS == other >> Use::OFFSET_BITS) {
-        same.clear();
-        same.extend(id.iter().map(|key| Use::read(&bytes[number(key) * width..][..width])));
-        same.sort_unstable_by_key(Use::offset);
-        distinct += 1;
-        for (at, one) in same.iter().enumerate() {
-            rows += u64::from(one.rows);
-            let is_other = if rule.by.is_empty() { at > 0 } else { one.with != same[0].with };
-            if is_other {
-                outcome.failed(one.offset(), one.rows.into());
+    let mut uses: Vec<Use> = Vec::new();
+    each_heap(
+        bytes,
+        width,
+        |entry| Use::read(entry).hash(),
+        |heap| {
+            uses.clear();
+            uses.extend(heap.iter().map(|number| Use::read(&bytes[*number as usize * width..][..width])));
+            uses.sort_unstable_by_key(|one| one.id);
+            for same in uses.chunk_by(|one, other| one.id() == other.id()) {
+                distinct += 1;
+                for (at, one) in same.iter().enumerate() {
+                    rows += u64::from(one.rows);
+                    let is_other = if rule.by.is_empty() { at > 0 } else { one.with != same[0].with };
+                    if is_other {
+                        outcome.failed(one.offset(), one.rows.into());
+                    }
+                }
             }
-        }
-    }
+        },
+    );
     outcome.settle();
     (rows, distinct, outcome)
 }
@@ -542,14 +602,13 @@ impl ClientOutcomes {
         }
     }
 
-    /// Looks at all doses of one client, which come in the order of the file.
-    fn look(&mut self, doses: &mut [Dose], most: usize) {
+    /// Looks at all doses of one client, which come in the order of the file. `sorted` is room to sort them in.
+    fn look(&mut self, doses: &[Dose], most: usize, sorted: &mut Vec<(u64, u32)>) {
         self.clients += 1;
         self.rows += doses.len() as u64;
         // The row that describes the client in the store: the latest vaccination, of equals the last in the file.
-        let Some(used) = doses.iter().copied().max_by_key(|dose| (dose.day, dose.offset)) else { return };
-        let first = doses[0].offset;
-        for dose in doses.iter() {
+        let Some(used) = doses.iter().max_by_key(|dose| (dose.day, dose.offset)) else { return };
+        for dose in doses {
             if dose.birth != used.birth {
                 self.birth.failed(dose.offset, 1);
             }
@@ -565,36 +624,51 @@ impl ClientOutcomes {
             return;
         }
         // A row that is there again is that, and not a dose again.
-        doses.sort_unstable_by_key(|dose| (dose.row, dose.offset));
-        let mut single = Vec::with_capacity(doses.len());
-        for same in doses.chunk_by(|one, other| one.row == other.row) {
-            single.push(same[0]);
-            for again in &same[1..] {
-                self.row_again.failed(again.offset, 1);
+        let mut again = Vec::new();
+        sort(sorted, doses, |dose| Some(dose.row));
+        for same in sorted.chunk_by(|one, other| one.0 == other.0).filter(|same| same.len() > 1) {
+            again.resize(doses.len(), false);
+            for (_, at) in &same[1..] {
+                self.row_again.failed(doses[*at as usize].offset, 1);
+                again[*at as usize] = true;
             }
         }
-        single.sort_unstable_by_key(|dose| (dose.day, dose.cvx, dose.group, dose.offset));
-        let dose_of = |dose: &Dose| (dose.day, dose.cvx, dose.group);
-        for same in single.chunk_by(|one, other| dose_of(one) == dose_of(other)) {
-            for again in same[1..].iter().filter(|dose| dose.cvx != NO_CODE) {
-                self.dose_again.failed(again.offset, 1);
-            }
+        let single: Vec<Dose>;
+        let doses = if again.is_empty() {
+            doses
+        } else {
+            single = doses.iter().zip(again).filter(|(_, again)| !again).map(|(dose, _)| *dose).collect();
+            &single
+        };
+        sort(sorted, doses, |dose| Some(dose.by_day() << 32 | u64::from(dose.cvx) << 16 | u64::from(dose.group)));
+        for same in sorted.chunk_by(|one, other| one.0 == other.0) {
+            let again = same[1..].iter().map(|(_, at)| &doses[*at as usize]);
+            again.filter(|dose| dose.cvx != NO_CODE).for_each(|dose| self.dose_again.failed(dose.offset, 1));
         }
-        if single.chunk_by(|one, other| (one.day, one.cvx) == (other.day, other.cvx)).count() > most {
-            self.many.failed(first, 1);
+        if doses.len() > most && sorted.chunk_by(|one, other| one.0 >> 16 == other.0 >> 16).count() > most {
+            self.many.failed(doses[0].offset, 1);
         }
-        single.retain(|dose| dose.ordinal != NO_CODE && dose.group != NO_CODE);
-        single.sort_unstable_by_key(|dose| (dose.group, dose.day, dose.ordinal));
-        for group in single.chunk_by(|one, other| one.group == other.group) {
+        sort(sorted, doses, |dose| {
+            let is_ordered = dose.ordinal != NO_CODE && dose.group != NO_CODE;
+            is_ordered.then(|| u64::from(dose.group) << 48 | dose.by_day() << 16 | u64::from(dose.ordinal))
+        });
+        for group in sorted.chunk_by(|one, other| one.0 >> 48 == other.0 >> 48) {
             let mut highest = 0;
-            for day in group.chunk_by(|one, other| one.day == other.day) {
-                for dose in day.iter().filter(|dose| dose.ordinal < highest) {
+            for day in group.chunk_by(|one, other| one.0 >> 16 == other.0 >> 16) {
+                for dose in day.iter().map(|(_, at)| &doses[*at as usize]).filter(|dose| dose.ordinal < highest) {
                     self.ordinal.failed(dose.offset, 1);
                 }
-                highest = day.last().map_or(highest, |last| highest.max(last.ordinal));
+                highest = day.last().map_or(highest, |(_, last)| highest.max(doses[*last as usize].ordinal));
             }
         }
     }
+}
+
+/// Sorts doses by a number that those have which are to be looked at, and by their order in the file.
+fn sort(sorted: &mut Vec<(u64, u32)>, doses: &[Dose], by: impl Fn(&Dose) -> Option<u64>) {
+    sorted.clear();
+    sorted.extend((0..).zip(doses).filter_map(|(at, dose)| Some((by(dose)?, at))));
+    sorted.sort_unstable();
 }
 
 /// The physical line on which each of some offsets lies, sorted by offset; `starts` are offsets in the order of the file

@@ -13,10 +13,13 @@ use super::texts::Texts;
 use crate::check::{NO_CODE, NO_DATE, NO_INTEGER, NO_TEXT, Rows, Values};
 use crate::dictionary::{Dictionary, FieldType, names};
 use crate::error::{Error, Result};
-use crate::spill::{Spill, u64_at};
+use crate::spill::{Room, Size, Spill, each_heap, u64_at};
 
 /// Bytes of an entry before its fields: key, and where the row begins in the file.
 const HEAD: usize = 16;
+
+/// Bytes of a bucket, about: the rows of one are sorted and encoded together.
+const BUCKET: u64 = 16 << 20;
 
 /// A stored field in an entry.
 #[derive(Debug)]
@@ -61,7 +64,8 @@ impl Aside {
         let slots = slots.collect::<Result<Vec<_>>>()?;
         let day = slots.iter().find(|slot| slot.name == names::VACCINATION_DATE).map(|slot| slot.at);
         let day = day.ok_or_else(|| Error::internal("the day of vaccination is not stored"))?;
-        let spill = Spill::new(folder, width, bytes, memory / 8 * 7);
+        let size = Size { file_bytes: bytes, bucket: BUCKET };
+        let spill = Spill::new(folder, width, size, memory / 8 * 7);
         Ok(Self { slots, width, day, spill })
     }
 
@@ -73,35 +77,28 @@ impl Aside {
 
     /// Sets the accepted rows of a piece aside.
     pub fn add(&self, rows: Rows<'_>) -> Result<()> {
-        let mut entries = vec![0; rows.accepted.len() * self.width];
         let keys: Vec<u64> = rows.accepted.iter().map(|row| rows.clients[*row as usize].cast_unsigned()).collect();
-        self.put(&mut entries, rows, 0, |row| rows.clients[row].to_le_bytes());
-        self.put(&mut entries, rows, 8, |row| rows.places[row].offset.to_le_bytes());
+        // The keys are uniform, so their bits spread clients evenly.
+        let mut room = self.spill.room(&keys);
+        put(&mut room, rows, 0, |row| rows.clients[row].to_le_bytes());
+        put(&mut room, rows, 8, |row| rows.places[row].offset.to_le_bytes());
         for slot in &self.slots {
             match (&rows.columns[slot.field], &slot.texts) {
                 (Values::Dates(numbers) | Values::Integers(numbers), None) => {
-                    self.put(&mut entries, rows, slot.at, |row| numbers[row].to_le_bytes());
+                    put(&mut room, rows, slot.at, |row| numbers[row].to_le_bytes());
                 }
                 (Values::Codes(codes), None) => {
-                    self.put(&mut entries, rows, slot.at, |row| codes[row].to_le_bytes());
+                    put(&mut room, rows, slot.at, |row| codes[row].to_le_bytes());
                 }
                 (Values::Texts(here), Some(texts)) => {
                     let numbers = texts.numbers(&here.different)?;
                     let number = |id: u32| numbers.get(id as usize).copied().unwrap_or(NO_TEXT);
-                    self.put(&mut entries, rows, slot.at, |row| number(here.ids[row]).to_le_bytes());
+                    put(&mut room, rows, slot.at, |row| number(here.ids[row]).to_le_bytes());
                 }
                 _ => return Err(Error::internal("a stored field has not been read")),
             }
         }
-        // The keys are uniform, so their bits spread clients evenly.
-        self.spill.add(&keys, &entries)
-    }
-
-    #[inline]
-    fn put<const N: usize>(&self, entries: &mut [u8], rows: Rows<'_>, at: usize, bytes: impl Fn(usize) -> [u8; N]) {
-        for (entry, row) in entries.chunks_exact_mut(self.width).zip(rows.accepted) {
-            entry[at..at + N].copy_from_slice(&bytes(*row as usize));
-        }
+        self.spill.put(room)
     }
 
     /// Number of buckets.
@@ -117,33 +114,40 @@ impl Aside {
     /// Takes a bucket, which is there once.
     pub fn take(&self, bucket: usize) -> Result<Bucket<'_>> {
         let bytes = self.spill.take(bucket)?;
-        Ok(Bucket { aside: self, entries: sorted(&bytes, self.width, self.day)? })
+        Ok(Bucket { aside: self, entries: sorted(&bytes, self.width, self.day) })
+    }
+}
+
+/// Writes a part of each accepted row's entry.
+#[inline]
+fn put<const N: usize>(room: &mut Room, rows: Rows<'_>, at: usize, bytes: impl Fn(usize) -> [u8; N]) {
+    for (number, row) in rows.accepted.iter().enumerate() {
+        room.entry(number)[at..at + N].copy_from_slice(&bytes(*row as usize));
     }
 }
 
 /// Sorts entries by client, day and place in the file.
-fn sorted(entries: &[u8], width: usize, day: usize) -> Result<Vec<u8>> {
+fn sorted(entries: &[u8], width: usize, day: usize) -> Vec<u8> {
     let entry = |number: u32| &entries[number as usize * width..][..width];
-    let count = u32::try_from(entries.len() / width).map_err(|_| Error::internal("a bucket has too many rows"))?;
-    // Client, day and number in one number that sorts fast. Days before 1970 are negative: the sign bit is turned.
-    let mut order: Vec<u128> = (0..count)
-        .map(|number| {
-            let day = i32_at(entry(number), day).cast_unsigned() ^ (1 << 31);
-            u128::from(u64_at(entry(number), 0)) << 64 | u128::from(day) << 32 | u128::from(number)
-        })
-        .collect();
-    order.sort_unstable();
-    let number = |key: &u128| u32::try_from(key & u128::from(u32::MAX)).unwrap_or_default();
-    for same_day in order.chunk_by_mut(|one, other| one >> 32 == other >> 32) {
-        if same_day.len() > 1 {
-            same_day.sort_unstable_by_key(|key| u64_at(entry(number(key)), 8));
-        }
-    }
     let mut sorted = Vec::with_capacity(entries.len());
-    for key in &order {
-        sorted.extend_from_slice(entry(number(key)));
-    }
-    Ok(sorted)
+    let mut order: Vec<(u64, i32, u64, u32)> = Vec::new();
+    each_heap(
+        entries,
+        width,
+        |entry| u64_at(entry, 0),
+        |heap| {
+            order.clear();
+            order.extend(heap.iter().map(|number| {
+                let entry = entry(*number);
+                (u64_at(entry, 0), i32_at(entry, day), u64_at(entry, 8), *number)
+            }));
+            order.sort_unstable();
+            for (.., number) in &order {
+                sorted.extend_from_slice(entry(*number));
+            }
+        },
+    );
+    sorted
 }
 
 fn i32_at(bytes: &[u8], at: usize) -> i32 {
@@ -161,6 +165,11 @@ impl Bucket<'_> {
     /// Its share of [`Aside::bytes`].
     pub fn bytes(&self) -> u64 {
         self.entries.len() as u64
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> u64 {
+        (self.entries.len() / self.aside.width) as u64
     }
 
     /// The key of each row's client.
