@@ -1,12 +1,14 @@
 //! One column of a chunk at a time: bytes → typed values, with a finding for every value that does not fit.
 
+use std::ops::Range;
+
 use arrow::array::{Array, StringArray};
 use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::findings::{Findings, RuleId};
-use super::reader::{Records, Word};
+use super::reader::{Column, RawField, Word};
 use super::ruleset::{Kind, Ruleset};
 use crate::calendar;
 use crate::dictionary::{Codelist, Dictionary, Field, FieldType, Presence, Role, Unlisted};
@@ -35,6 +37,23 @@ pub enum Values {
     Texts(Texts),
     /// The column is an identifier that nothing needs.
     Unread,
+}
+
+impl Values {
+    /// The days; none of another type.
+    pub fn dates(&self) -> &[i32] {
+        if let Self::Dates(days) = self { days } else { &[] }
+    }
+
+    /// The whole numbers; none of another type.
+    pub fn integers(&self) -> &[i32] {
+        if let Self::Integers(numbers) = self { numbers } else { &[] }
+    }
+
+    /// The codes; none of another type.
+    pub fn codes(&self) -> &[u16] {
+        if let Self::Codes(codes) = self { codes } else { &[] }
+    }
 }
 
 /// The texts of one column of a chunk.
@@ -135,157 +154,224 @@ const MISSING: Faults = 1;
 const UNFIT: Faults = 2;
 const TOO_LONG: Faults = 4;
 
-/// Reads columns. One reader goes from chunk to chunk and remembers the spellings of codes, so that a spelling is
-/// normalised once and not once a row.
+/// Reads columns. One reader goes from chunk to chunk and remembers what came of a field, so that a spelling is normalised
+/// once and not once a row.
 #[derive(Debug)]
 pub struct FieldReader<'a> {
     dictionary: &'a Dictionary,
     rules: &'a FieldRules,
     seed: u64,
     /// By field.
-    codes: Vec<SeenCodes>,
-    texts: SeenTexts,
+    seen: Vec<Seen>,
+}
+
+/// What has been seen of a field.
+#[derive(Debug)]
+enum Seen {
+    Dates,
+    Integers(Memo<i32>),
+    Codes(Memo<u16>, SeenCodes),
+    Texts(Memo<u32>, LongMemo<u32>, SeenTexts),
+    Unread,
+}
+
+impl Seen {
+    fn new(field: &Field) -> Self {
+        match field.field_type {
+            FieldType::Date => Self::Dates,
+            FieldType::Integer => Self::Integers(Memo::new(NO_INTEGER)),
+            FieldType::Code => Self::Codes(Memo::new(NO_CODE), SeenCodes::default()),
+            FieldType::Text if field.role == Role::Identifier && field.presence == Presence::Optional => Self::Unread,
+            FieldType::Text => Self::Texts(Memo::new(NO_TEXT), LongMemo::new(NO_TEXT), SeenTexts::default()),
+        }
+    }
 }
 
 impl<'a> FieldReader<'a> {
     /// A reader that has seen nothing yet. The hashes of its tables are under a secret seed: no file can be made that slows
     /// it down.
     pub fn new(dictionary: &'a Dictionary, rules: &'a FieldRules) -> Result<Self> {
-        Ok(Self {
-            dictionary,
-            rules,
-            seed: u64::from_le_bytes(random_bytes()?),
-            codes: dictionary.fields().iter().map(|_| SeenCodes::default()).collect(),
-            texts: SeenTexts::default(),
-        })
+        let seed = u64::from_le_bytes(random_bytes()?);
+        Ok(Self { dictionary, rules, seed, seen: dictionary.fields().iter().map(Seen::new).collect() })
     }
 
-    /// Reads one column of a chunk. `column` is the position of the field in the file, `at` in the dictionary.
-    pub fn read(
-        &mut self,
-        records: &Records<'_>,
-        (column, at): (usize, usize),
-        findings: &mut Findings,
-    ) -> Result<Values> {
-        let field = &self.dictionary.fields()[at];
-        let rules = self.rules;
-        let is_missing = |value: &[u8]| self.dictionary.is_missing(value);
-        let seed = self.seed;
+    /// Reads one column of a chunk; `at` is the position of its field in the dictionary.
+    pub fn read(&mut self, column: Column<'_>, at: usize, findings: &mut Findings) -> Result<Values> {
+        let (dictionary, rules, seed) = (self.dictionary, self.rules, self.seed);
+        let field = &dictionary.fields()[at];
         let mut tally = Tally { rules, field, at, missing: 0 };
-        Ok(match field.field_type {
-            FieldType::Date => {
-                // The day, and the format that it is written in, one bit each.
-                let read = |value: &[u8], _| {
-                    if is_missing(value) {
-                        return ((NO_DATE, 0), MISSING);
+        let values = match &mut self.seen[at] {
+            Seen::Dates => {
+                let mut formats = Vec::with_capacity(if field.formats.len() > 1 { column.len() } else { 0 });
+                let read = |(row, raw)| {
+                    let (day, format, faults) = date(dictionary, field, column, raw);
+                    tally.faults(row, faults, findings);
+                    if field.formats.len() > 1 {
+                        formats.push(format);
                     }
-                    let mut formats = (0..).zip(&field.formats);
-                    match formats.find_map(|(bit, format)| Some((calendar::parse(value, *format)?, 1_u8 << bit))) {
-                        Some(read) => (read, 0),
-                        None => ((NO_DATE, 0), UNFIT),
-                    }
+                    day
                 };
-                let rows = each_row(records, column, read, |row, faults| tally.fault(row, faults, findings));
-                tally.finish(&[rules.date], rows.len(), findings);
+                let days = column.fields().enumerate().map(read).collect();
                 if field.formats.len() > 1 {
-                    let fit = |row: usize| Some(rows[row].1).filter(|fit| *fit != 0);
-                    findings.sort_rows(rules.mixed_formats, Some(at), fit);
+                    findings.sort_all_rows(rules.mixed_formats, Some(at), &formats);
                 }
-                Values::Dates(rows.into_iter().map(|(day, _)| day).collect())
+                Values::Dates(days)
             }
-            FieldType::Integer => {
-                let read = |value: &[u8], _| {
-                    if is_missing(value) {
-                        return (NO_INTEGER, MISSING);
-                    }
-                    let number = whole_number(value).filter(|number| {
-                        field.minimum.is_none_or(|minimum| minimum <= *number)
-                            && field.maximum.is_none_or(|maximum| *number <= maximum)
+            Seen::Integers(memo) => {
+                let read = |(row, raw)| {
+                    let (number, faults) = memo.find(raw, || integer(dictionary, field, &column.value(raw)));
+                    tally.faults(row, faults, findings);
+                    number
+                };
+                Values::Integers(column.fields().enumerate().map(read).collect())
+            }
+            Seen::Codes(memo, seen) => {
+                let codelist = dictionary.codelist(field);
+                let read = |(row, raw)| {
+                    let (code, faults) = memo.find(raw, || {
+                        let value = column.value(raw);
+                        if dictionary.is_missing(&value) {
+                            return (NO_CODE, MISSING);
+                        }
+                        seen.find(&value, seed, codelist, field.labels).map_or((NO_CODE, UNFIT), |code| (code, 0))
                     });
-                    number.map_or((NO_INTEGER, UNFIT), |number| (number, 0))
+                    tally.faults(row, faults, findings);
+                    code
                 };
-                let numbers = each_row(records, column, read, |row, faults| tally.fault(row, faults, findings));
-                tally.finish(&[rules.integer], numbers.len(), findings);
-                Values::Integers(numbers)
+                Values::Codes(column.fields().enumerate().map(read).collect())
             }
-            FieldType::Code => {
-                let codelist = self.dictionary.codelist(field);
-                let seen = &mut self.codes[at];
-                let look_up = |value: &[u8], seen: &mut SeenCodes| {
-                    if is_missing(value) {
-                        return (NO_CODE, MISSING);
-                    }
-                    seen.find(value, seed, codelist, field.labels).map_or((NO_CODE, UNFIT), |code| (code, 0))
+            Seen::Texts(short, long, seen) => {
+                // The numbers of texts are those of one chunk.
+                short.clear();
+                long.clear();
+                seen.clear();
+                let read = |(row, raw): (usize, RawField<'_>)| {
+                    let find = || {
+                        let value = column.value(raw);
+                        if dictionary.is_missing(&value) {
+                            return (NO_TEXT, MISSING);
+                        }
+                        let (id, faults) = seen.find(&value, seed, field);
+                        (if faults == 0 { id } else { NO_TEXT }, faults)
+                    };
+                    let (id, faults) =
+                        if raw.is_short() { short.find(raw, find) } else { long.find(column.bytes(), raw, find) };
+                    tally.faults(row, faults, findings);
+                    id
                 };
-                let read = |value: &[u8], word: Option<Word>| match word {
-                    Some(word) => seen.find_short(word, |seen| look_up(value, seen)),
-                    None => look_up(value, seen),
-                };
-                let codes = each_row(records, column, read, |row, faults| tally.fault(row, faults, findings));
-                tally.finish(&[rules.of_code(field)], codes.len(), findings);
-                Values::Codes(codes)
+                let ids = column.fields().enumerate().map(read).collect();
+                Values::Texts(Texts { ids, different: seen.different()? })
             }
-            FieldType::Text if field.role == Role::Identifier && field.presence == Presence::Optional => Values::Unread,
-            FieldType::Text => {
-                let texts = &mut self.texts;
-                texts.clear();
-                let read = |value: &[u8], _| {
-                    if is_missing(value) {
-                        return (NO_TEXT, MISSING);
-                    }
-                    let (id, faults) = texts.find(value, seed, field);
-                    (if faults == 0 { id } else { NO_TEXT }, faults)
-                };
-                let ids = each_row(records, column, read, |row, faults| tally.fault(row, faults, findings));
-                let pattern = field.pattern.as_ref().map(|_| rules.pattern);
-                let length = field.max_length.map(|_| rules.length);
-                let of_form: Vec<RuleId> = pattern.into_iter().chain(length).collect();
-                tally.finish(&of_form, ids.len(), findings);
-                Values::Texts(Texts { ids, different: texts.different()? })
-            }
-        })
-    }
-}
-
-/// Reads the values of a column one after another and tells the faulty ones. Rows of one client often follow one another:
-/// a field of the same bytes as the one before is not read again.
-#[inline]
-fn each_row<T: Copy>(
-    records: &Records<'_>,
-    column: usize,
-    mut read: impl FnMut(&[u8], Option<Word>) -> (T, Faults),
-    mut faulty: impl FnMut(usize, Faults),
-) -> Vec<T> {
-    let mut rows = Vec::with_capacity(records.len());
-    let mut before: Option<Before<'_, T>> = None;
-    for (row, field) in records.column(column).enumerate() {
-        let word = field.word();
-        let (value, faults) = match before {
-            Some(Before { word: same, result, .. }) if word.is_some() && same == word => result,
-            Some(Before { word: None, bytes, result }) if word.is_none() && bytes == field.bytes() => result,
-            _ => {
-                let bytes = field.bytes();
-                let result = read(&records.value_of(bytes), word);
-                before = Some(Before { word, bytes, result });
-                result
-            }
+            // An identifier that nothing needs.
+            Seen::Unread => return Ok(Values::Unread),
         };
-        if faults != 0 {
-            faulty(row, faults);
-        }
-        rows.push(value);
+        tally.finish(column.len(), findings);
+        Ok(values)
     }
-    rows
 }
 
-/// The field that was read last, and what came of it.
-struct Before<'a, T> {
-    word: Option<Word>,
-    bytes: &'a [u8],
-    result: (T, Faults),
+/// The day of a field, the format that it is written in, one bit each, and what is wrong with it.
+#[inline]
+fn date(dictionary: &Dictionary, field: &Field, column: Column<'_>, raw: RawField<'_>) -> (i32, u8, Faults) {
+    let parse = |value: &[u8]| {
+        let mut formats = (0..).zip(&field.formats);
+        formats.find_map(|(bit, format)| Some((calendar::parse(value, *format)?, 1_u8 << bit)))
+    };
+    // Most dates have no quotes or blanks around them.
+    let value = raw.bytes();
+    if let Some((day, format)) = parse(value).filter(|_| !dictionary.is_missing(value)) {
+        return (day, format, 0);
+    }
+    let value = column.value(raw);
+    if dictionary.is_missing(&value) {
+        return (NO_DATE, 0, MISSING);
+    }
+    parse(&value).map_or((NO_DATE, 0, UNFIT), |(day, format)| (day, format, 0))
 }
 
-/// Turns the faults of one column into findings and counts.
+/// The whole number of a value, and what is wrong with it.
+fn integer(dictionary: &Dictionary, field: &Field, value: &[u8]) -> (i32, Faults) {
+    if dictionary.is_missing(value) {
+        return (NO_INTEGER, MISSING);
+    }
+    let number = whole_number(value).filter(|number| {
+        field.minimum.is_none_or(|minimum| minimum <= *number) && field.maximum.is_none_or(|maximum| *number <= maximum)
+    });
+    number.map_or((NO_INTEGER, UNFIT), |number| (number, 0))
+}
+
+/// What came of the short fields that were read last. Each has one place, by some bits of its bytes, and the next field of
+/// that place takes it.
+#[derive(Debug)]
+struct Memo<T> {
+    places: Box<[(Word, T, Faults); PLACES]>,
+    none: T,
+}
+
+/// Fields that are remembered of a column.
+const PLACES: usize = 256;
+
+impl<T: Copy> Memo<T> {
+    fn new(none: T) -> Self {
+        Self { places: Box::new([(Word::NONE, none, 0); PLACES]), none }
+    }
+
+    fn clear(&mut self) {
+        self.places.fill((Word::NONE, self.none, 0));
+    }
+
+    /// What came of a field; `read` is asked if that is not remembered, and for every long one.
+    #[inline]
+    fn find(&mut self, raw: RawField<'_>, read: impl FnOnce() -> (T, Faults)) -> (T, Faults) {
+        let Some(word) = raw.word() else { return read() };
+        let Word([low, high]) = word;
+        let place = &mut self.places[usize::from(mixed(low, high))];
+        if place.0 != word {
+            let (value, faults) = read();
+            *place = (word, value, faults);
+        }
+        (place.1, place.2)
+    }
+}
+
+/// The same for long fields of one chunk, which are known by where they lie in it.
+#[derive(Debug)]
+struct LongMemo<T> {
+    places: Box<[(Range<u32>, T, Faults); PLACES]>,
+    none: T,
+}
+
+impl<T: Copy> LongMemo<T> {
+    fn new(none: T) -> Self {
+        Self { places: Box::new([const { 0..0 }; PLACES].map(|range| (range, none, 0))), none }
+    }
+
+    fn clear(&mut self) {
+        self.places.fill((0..0, self.none, 0));
+    }
+
+    /// What came of a field of more than sixteen bytes.
+    #[inline]
+    fn find(&mut self, chunk: &[u8], raw: RawField<'_>, read: impl FnOnce() -> (T, Faults)) -> (T, Faults) {
+        let bytes = raw.bytes();
+        let first = bytes.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+        let last = bytes.last_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+        let place = &mut self.places[usize::from(mixed(first, last))];
+        if chunk[place.0.start as usize..place.0.end as usize] != *bytes {
+            let (value, faults) = read();
+            *place = (raw.range(), value, faults);
+        }
+        (place.1, place.2)
+    }
+}
+
+/// Eight bits of two numbers, by Fibonacci hashing: the uppermost bits of a product with 2^64 divided by the golden ratio.
+#[inline]
+fn mixed(one: u64, other: u64) -> u8 {
+    (one ^ other.rotate_left(29)).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes()[7]
+}
+
+/// Turns the faults of one column into findings.
 struct Tally<'a> {
     rules: &'a FieldRules,
     field: &'a Field,
@@ -299,6 +385,13 @@ impl Tally<'_> {
             Presence::Required => Some(self.rules.required),
             Presence::Expected => Some(self.rules.expected),
             Presence::Optional => None,
+        }
+    }
+
+    #[inline]
+    fn faults(&mut self, row: usize, faults: Faults, findings: &mut Findings) {
+        if faults != 0 {
+            self.fault(row, faults, findings);
         }
     }
 
@@ -322,60 +415,31 @@ impl Tally<'_> {
     }
 
     /// Every row was held to the rule on presence, and every value that is there to the others.
-    fn finish(self, others: &[RuleId], rows: usize, findings: &mut Findings) {
-        if let Some(rule) = self.presence() {
-            findings.checked(rule, Some(self.at), rows as u64);
-        }
-        for rule in others {
-            findings.checked(*rule, Some(self.at), rows as u64 - self.missing);
+    fn finish(self, rows: usize, findings: &mut Findings) {
+        let presence = self.presence();
+        for rule in self.rules.of(self.field).into_iter().filter(|rule| *rule != self.rules.mixed_formats) {
+            let missing = if presence == Some(rule) { 0 } else { self.missing };
+            findings.checked(rule, Some(self.at), rows as u64 - missing);
         }
     }
 }
 
 /// The spellings of one field's codes that have been looked up.
-#[derive(Debug)]
-struct SeenCodes {
-    all: HashTable<(Box<[u8]>, Option<u16>)>,
-    /// Short fields that were read last, by some bits of their bytes.
-    short: Vec<(Word, (u16, Faults))>,
-}
-
-impl Default for SeenCodes {
-    fn default() -> Self {
-        // No field has this length, so nothing is found in an empty place.
-        let nothing = Word { bits: [0; 2], length: usize::MAX };
-        Self { all: HashTable::new(), short: vec![(nothing, (NO_CODE, 0)); Self::SHORT] }
-    }
-}
+#[derive(Debug, Default)]
+struct SeenCodes(HashTable<(Box<[u8]>, Option<u16>)>);
 
 impl SeenCodes {
-    const SHORT: usize = 256;
-
-    #[inline]
-    fn find_short(&mut self, word: Word, look_up: impl FnOnce(&mut Self) -> (u16, Faults)) -> (u16, Faults) {
-        // Fibonacci hashing: the uppermost bits of a product with 2^64 divided by the golden ratio.
-        let [low, high] = word.bits;
-        let place = usize::from((low ^ high.rotate_left(29)).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes()[7]);
-        let (seen, result) = self.short[place];
-        if seen == word {
-            return result;
-        }
-        let result = look_up(self);
-        self.short[place] = (word, result);
-        result
-    }
-
     /// More spellings than a codelist can have: a column of free text must not fill the memory.
     const LIMIT: usize = 100_000;
 
     fn find(&mut self, value: &[u8], seed: u64, codelist: Option<&Codelist>, labels: bool) -> Option<u16> {
         let hash = xxh3_64_with_seed(value, seed);
-        if let Some((_, code)) = self.all.find(hash, |(spelling, _)| **spelling == *value) {
+        if let Some((_, code)) = self.0.find(hash, |(spelling, _)| **spelling == *value) {
             return *code;
         }
         let code = codelist.and_then(|codelist| codelist.find(value, labels));
-        if self.all.len() < Self::LIMIT {
-            self.all.insert_unique(hash, (value.into(), code), |(spelling, _)| xxh3_64_with_seed(spelling, seed));
+        if self.0.len() < Self::LIMIT {
+            self.0.insert_unique(hash, (value.into(), code), |(spelling, _)| xxh3_64_with_seed(spelling, seed));
         }
         code
     }
@@ -411,7 +475,10 @@ impl SeenTexts {
         // A chunk has fewer rows than it has bytes, and those are far fewer than 4 GiB.
         let id = u32::try_from(seen.len()).unwrap_or(NO_TEXT);
         table.insert_unique(hash, id, |id| xxh3_64_with_seed(text(*id), seed));
-        let kept = std::str::from_utf8(value).map_or(0, |text| field.kept(text).len());
+        let kept = match field.keep_first {
+            None => value.len(),
+            Some(_) => std::str::from_utf8(value).map_or(0, |text| field.kept(text).len()),
+        };
         let faults = if field.has_form(value) { 0 } else { UNFIT } | if field.has_length(value) { 0 } else { TOO_LONG };
         seen.push((values.len() + value.len(), values.len() + kept, faults));
         values.extend_from_slice(value);
@@ -470,7 +537,97 @@ impl<S: AsRef<str>> FromIterator<Option<S>> for Texts {
 
 #[cfg(test)]
 mod tests {
-    use super::whole_number;
+    use super::super::findings::rejecting;
+    use super::super::reader::{Chunk, Form, Records};
+    use super::*;
+    use crate::encoding::Encoding;
+
+    /// Every row read by a reader that has seen nothing, against all rows read by one: what is remembered changes nothing.
+    #[test]
+    fn a_field_is_read_the_same_whatever_came_before() {
+        const FIELDS: [&str; 28] = [
+            "",
+            " ",
+            "NULL",
+            "null ",
+            "F",
+            "\"M\"",
+            "2024-02-29",
+            "02/29/2024",
+            "20240229",
+            "2023-02-29",
+            "\"2024-02-29\"",
+            "7",
+            "007",
+            "48",
+            "Travis",
+            "Fort Bend",
+            "78701",
+            " 78701",
+            "78701-1234",
+            "1234567",
+            "a text of 16 byt",
+            "a text of 17 byte",
+            "a text of 17 bytf",
+            "\"a text, between quotes, of more\"",
+            "\"a text, with \"\"its own\"\" quotes\"",
+            "a text of more bytes that begins as another and ends as another does",
+            "a text of more bytes that begins as another one does, ends as another does",
+            "É",
+        ];
+        let dictionary = Dictionary::built_in().unwrap();
+        let ruleset = Ruleset::built_in(&dictionary).unwrap();
+        let (rules, rejecting) = (FieldRules::new(&ruleset).unwrap(), rejecting(&ruleset));
+        let width = dictionary.fields().len();
+        let mut state = 0x2545_f491_4f6c_dd1d_u64;
+        let rows: Vec<String> = (0..1_500)
+            .map(|_| {
+                let field = |_| {
+                    state ^= state << 13;
+                    state ^= state >> 7;
+                    state ^= state << 17;
+                    FIELDS[usize::try_from(state >> 33).unwrap() % FIELDS.len()].replace(',', ";")
+                };
+                (0..width).map(field).collect::<Vec<_>>().join(",") + "\n"
+            })
+            .collect();
+        let read = |reader: &mut FieldReader<'_>, text: &str| {
+            let bytes = text.as_bytes().to_vec();
+            let chunk = Chunk { first_line: 1, first_offset: 0, bytes, line_end: b'\n', encoding: Encoding::Utf8 };
+            let records = Records::split(&chunk, Form { delimiter: b',', width, header: b"" });
+            assert!(records.broken.is_empty());
+            let mut findings = Findings::new(records.places(), &rejecting, width);
+            let columns: Vec<Values> =
+                (0..width).map(|at| reader.read(records.column(at), at, &mut findings).unwrap()).collect();
+            let values = |row: usize| -> Vec<String> {
+                let value = |values: &Values| match values {
+                    Values::Dates(numbers) | Values::Integers(numbers) => numbers[row].to_string(),
+                    Values::Codes(codes) => codes[row].to_string(),
+                    Values::Texts(texts) => format!("{:?}", texts.get(row)),
+                    Values::Unread => String::new(),
+                };
+                columns.iter().map(value).collect()
+            };
+            let values: Vec<_> = (0..records.len()).map(values).collect();
+            let counts: Vec<_> =
+                findings.into_found().counts.iter().map(|count| [count.checked, count.failed]).collect();
+            (values, counts)
+        };
+        let reader = || FieldReader::new(&dictionary, &rules).unwrap();
+        let mut together = reader();
+        // The second time, everything has been seen.
+        let first = read(&mut together, &rows.concat());
+        assert!(first == read(&mut together, &rows.concat()));
+        let alone: Vec<_> = rows.iter().map(|row| read(&mut reader(), row)).collect();
+        let mut sums = vec![[0; 2]; first.1.len()];
+        for (number, (values, counts)) in alone.into_iter().enumerate() {
+            assert_eq!(values, [first.0[number].clone()], "{}", rows[number]);
+            for (sum, count) in sums.iter_mut().zip(counts) {
+                *sum = [sum[0] + count[0], sum[1] + count[1]];
+            }
+        }
+        assert!(first.1 == sums);
+    }
 
     #[test]
     fn whole_numbers() {

@@ -38,17 +38,23 @@ pub struct Alternatives {
 }
 
 impl Alternatives {
-    #[inline]
-    fn add(&mut self, fit: u8, place: Place) {
-        let at = self.sets.iter().position(|(set, ..)| *set == fit).unwrap_or_else(|| {
-            self.sets.push((fit, 0, Vec::new()));
-            self.sets.len() - 1
-        });
-        let (_, count, first) = &mut self.sets[at];
-        *count += 1;
-        if first.len() < FIRST_PLACES {
-            first.push(place);
+    /// The alternatives that fit each row, and its place; `None` is a row to which the rule does not apply.
+    fn of(rows: impl Iterator<Item = (Option<u8>, Place)>) -> Self {
+        let mut counts = [0_u64; 256];
+        let mut places: Vec<(u8, Place)> = Vec::new();
+        for (fit, place) in rows {
+            let Some(fit) = fit else { continue };
+            let count = &mut counts[usize::from(fit)];
+            *count += 1;
+            if *count <= FIRST_PLACES as u64 {
+                places.push((fit, place));
+            }
         }
+        let sets = (0..=u8::MAX).zip(counts).filter(|(_, count)| *count > 0).map(|(fit, count)| {
+            let first = places.iter().filter(|(other, _)| *other == fit).map(|(_, place)| *place);
+            (fit, count, first.collect())
+        });
+        Self { sets: sets.collect() }
     }
 
     /// Adds those of a later chunk.
@@ -156,13 +162,20 @@ impl<'a> Findings<'a> {
 
     /// Sorts every row by the alternatives that fit it, one bit each; `None` is a row to which the rule does not apply.
     pub fn sort_rows(&mut self, rule: RuleId, field: Option<usize>, fit: impl Fn(usize) -> Option<u8>) {
-        let mut alternatives = Alternatives::default();
-        for (row, place) in self.places.iter().enumerate() {
-            if let Some(fit) = fit(row) {
-                alternatives.add(fit, *place);
-            }
-        }
+        let alternatives = Alternatives::of(self.places.iter().enumerate().map(|(row, place)| (fit(row), *place)));
         self.alternatives.push(((rule, field), alternatives));
+    }
+
+    /// The same where the alternatives of each row are known; none is a row to which the rule does not apply.
+    pub fn sort_all_rows(&mut self, rule: RuleId, field: Option<usize>, fits: &[u8]) {
+        match fits {
+            // In most chunks all rows are alike.
+            [first, rest @ ..] if *first != 0 && *rest == fits[..rest.len()] => {
+                let sets = vec![(*first, fits.len() as u64, self.places.iter().copied().take(FIRST_PLACES).collect())];
+                self.alternatives.push(((rule, field), Alternatives { sets }));
+            }
+            _ => self.sort_rows(rule, field, |row| Some(fits[row]).filter(|fit| *fit != 0)),
+        }
     }
 
     /// A record that never became a row: it was checked for its shape and failed.
@@ -202,13 +215,7 @@ mod tests {
     #[test]
     fn the_alternative_that_fits_most_rows_is_the_one_that_all_are_held_to() {
         let place = |line| Place { line, offset: line * 10, length: 10 };
-        let of = |rows: &[(u8, u64)]| {
-            let mut all = Alternatives::default();
-            for (fit, line) in rows {
-                all.add(*fit, place(*line));
-            }
-            all
-        };
+        let of = |rows: &[(u8, u64)]| Alternatives::of(rows.iter().map(|(fit, line)| (Some(*fit), place(*line))));
         let rows = [(0b01, 2), (0b11, 3), (0b10, 4), (0b01, 5), (0b00, 6)];
         let (best, count, first) = of(&rows).best().unwrap();
         assert_eq!((best, count.checked, count.failed), (0, 5, 2));

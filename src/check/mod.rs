@@ -40,7 +40,7 @@ use crate::progress::Reporter;
 use crate::secret::random_bytes;
 use fields::FieldRules;
 use findings::RuleId;
-use pass::{Outcome, Pass, Pieces};
+use pass::{Outcome, Pass, Pieces, Sum};
 use profile::Plan;
 use reader::{Header, split_header};
 use rejected::RejectedList;
@@ -147,6 +147,9 @@ impl Checker<'_> {
         reporter.started("check", Some(delivery.bytes()));
         let mut pieces = Pieces::new(delivery, self.dictionary)?;
         let first = pieces.next()?;
+        let sum = Sum::of(delivery);
+        sum.turn().add(pieces.passed_over());
+        sum.turn().add(first.as_ref().map_or(&[], |chunk| &chunk.bytes));
         let beginning = first.as_ref().map(|chunk| chunk.bytes[..chunk.bytes.len().min(BEGINNING)].to_vec());
         let (header, rest) = match first.and_then(|chunk| split_header(chunk, self.dictionary.delimiter())) {
             Some((header, rest)) => (header, Some(rest)),
@@ -162,7 +165,7 @@ impl Checker<'_> {
             let plan = Plan::new(self.dictionary, &order, self.jurisdiction, self.k);
             let written = header.fields.iter().map(|name| String::from_utf8_lossy(name).into_owned());
             let columns: Vec<_> = written.zip(order.iter().copied()).collect();
-            let pass = Pass::new(self, &rules, &plan, delivery, order, header.raw)?;
+            let pass = Pass::new(self, &rules, &plan, delivery, order, header.raw, &sum)?;
             let profile;
             (outcome, profile) = pass.run(rest, outcome, sink, &mut report, &mut list, reporter)?;
             report.profiled(&plan, &profile, &columns, !self.jurisdiction.is_empty());
@@ -175,6 +178,7 @@ impl Checker<'_> {
             }
         }
         list.finish()?;
+        sum.tell(delivery);
         let Outcome { structure, pieces } = &outcome;
         report.structure(structure, pieces.line_end(), pieces.has_byte_order_mark(), pieces.encoding());
         let mut report = report.finish(delivery, self.max_rejected_share, &applies, started.elapsed())?;

@@ -2,7 +2,7 @@
 //! Results are added up in the order of the file, so that they are the same for any number of threads.
 
 use std::collections::BTreeMap;
-use std::io::{Seek, SeekFrom};
+use std::io::{Seek, SeekFrom, Sink, Write};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::across::{self, Across, Kept};
@@ -15,12 +15,13 @@ use super::rejected::RejectedList;
 use super::report;
 use super::rows::RowRules;
 use super::ruleset::Kind;
-use super::{Checker, ClientKeys, Rows, Sink};
+use super::{Checker, ClientKeys, Rows};
 use crate::calendar;
 use crate::dictionary::{Dictionary, names};
 use crate::encoding::{Detector, Encoding};
 use crate::error::{Error, Result};
 use crate::fetch::Delivery;
+use crate::fs::Sha256Writer;
 use crate::parallel::lock;
 use crate::progress::Reporter;
 
@@ -48,6 +49,11 @@ impl<'a> Pieces<'a> {
             detector: Detector::new(dialect.encoding),
             starts: Vec::new(),
         })
+    }
+
+    /// What stands before the first piece.
+    pub fn passed_over(&self) -> &[u8] {
+        self.chunker.passed_over()
     }
 
     /// Takes the bytes of a piece back when they are done with.
@@ -89,6 +95,42 @@ impl<'a> Pieces<'a> {
     }
 }
 
+/// The SHA-256 of a delivery, which is found out while its pieces go by, unless it is known.
+pub struct Sum(Option<Mutex<Sha256Writer<Sink>>>);
+
+impl Sum {
+    /// Nothing has gone by yet.
+    pub fn of(delivery: &Delivery) -> Self {
+        Self((!delivery.is_known()).then(|| Mutex::new(Sha256Writer::new(std::io::sink()))))
+    }
+
+    /// Whoever has the next bytes of the file takes the turn.
+    pub fn turn(&self) -> Turn<'_> {
+        Turn(self.0.as_ref().map(lock))
+    }
+
+    /// Tells the delivery.
+    pub fn tell(self, delivery: &Delivery) {
+        if let Some(sum) = self.0 {
+            let (bytes, sha256) = sum.into_inner().unwrap_or_else(PoisonError::into_inner).sum();
+            delivery.found_out(bytes, sha256);
+        }
+    }
+}
+
+/// While one has it, no other bytes go by.
+pub struct Turn<'a>(Option<MutexGuard<'a, Sha256Writer<Sink>>>);
+
+impl Turn<'_> {
+    /// The next bytes of the file.
+    pub fn add(&mut self, bytes: &[u8]) {
+        if let Some(sum) = &mut self.0 {
+            // There is nothing behind it that could fail.
+            let _ = sum.write_all(bytes);
+        }
+    }
+}
+
 /// What a pass leaves beside the report.
 pub struct Outcome<'a> {
     /// What the records are made of.
@@ -114,6 +156,7 @@ pub struct Pass<'a> {
     header: Vec<u8>,
     /// The days of the reporting period.
     period_days: std::ops::RangeInclusive<i32>,
+    sum: &'a Sum,
 }
 
 /// What came of one piece.
@@ -160,6 +203,7 @@ impl<'a> Pass<'a> {
         delivery: &Delivery,
         order: Vec<usize>,
         header: Vec<u8>,
+        sum: &'a Sum,
     ) -> Result<Self> {
         let (ruleset, dictionary, period) = (checker.rules, checker.dictionary, delivery.period());
         let shapes = [
@@ -183,6 +227,7 @@ impl<'a> Pass<'a> {
             order,
             header,
             period_days: calendar::day(period.first_day())..=calendar::day(period.last_day()),
+            sum,
         })
     }
 
@@ -191,7 +236,7 @@ impl<'a> Pass<'a> {
         &self,
         rest: Option<Chunk>,
         begun: Outcome<'p>,
-        sink: &dyn Sink,
+        sink: &dyn super::Sink,
         report: &mut report::Builder<'_>,
         list: &mut RejectedList<'_>,
         reporter: &dyn Reporter,
@@ -237,7 +282,7 @@ impl<'a> Pass<'a> {
         &self,
         supply: &Mutex<Supply<'_>>,
         desk: &Leaving<'_, '_, '_, '_>,
-        sink: &dyn Sink,
+        sink: &dyn super::Sink,
         reporter: &dyn Reporter,
     ) -> Result<()> {
         let mut reader = FieldReader::new(self.checker.dictionary, self.rules)?;
@@ -247,13 +292,18 @@ impl<'a> Pass<'a> {
             let (number, chunk) = {
                 let mut supply = lock(supply);
                 supply.pieces.reuse(done);
-                let chunk = match supply.rest.take() {
-                    Some(rest) => Some(rest),
-                    None => supply.pieces.next()?,
-                };
-                let Some(chunk) = chunk else { break };
                 supply.taken += 1;
-                (supply.taken - 1, chunk)
+                let number = supply.taken - 1;
+                if let Some(rest) = supply.rest.take() {
+                    (number, rest)
+                } else {
+                    let Some(chunk) = supply.pieces.next()? else { break };
+                    // The turn is taken before the next piece can be: so the pieces go by in the order of the file.
+                    let mut turn = self.sum.turn();
+                    drop(supply);
+                    turn.add(&chunk.bytes);
+                    (number, chunk)
+                }
             };
             let checked = self.check(&chunk, &mut reader, &mut profile, sink)?;
             if !desk.hand_in(number, checked, self.checker.resources.threads, reporter)? {
@@ -270,7 +320,7 @@ impl<'a> Pass<'a> {
         chunk: &Chunk,
         reader: &mut FieldReader<'_>,
         profile: &mut Profile,
-        sink: &dyn Sink,
+        sink: &dyn super::Sink,
     ) -> Result<Checked> {
         let dictionary = self.checker.dictionary;
         let form = Form { delimiter: dictionary.delimiter(), width: self.order.len(), header: &self.header };
@@ -278,7 +328,7 @@ impl<'a> Pass<'a> {
         let mut findings = Findings::new(records.places(), &self.rejecting, dictionary.fields().len());
         let mut columns: Vec<Values> = dictionary.fields().iter().map(|_| Values::Unread).collect();
         for (column, at) in self.order.iter().copied().enumerate() {
-            columns[at] = reader.read(&records, (column, at), &mut findings)?;
+            columns[at] = reader.read(records.column(column), at, &mut findings)?;
         }
         self.row_rules.check(&columns, &mut findings);
         let read = (records.len() + records.broken.len()) as u64;
@@ -371,6 +421,7 @@ impl Desk<'_, '_, '_> {
             self.structure.merge(checked.structure);
             self.list.add(&checked.found.findings, &checked.rejected)?;
             self.report.add(checked.read, checked.rejected.len() as u64, checked.in_period, checked.found);
+            reporter.counted(checked.read);
             reporter.advanced(checked.bytes);
         }
         Ok(())

@@ -10,7 +10,7 @@ use wide::u8x16;
 /// Bytes that one mask stands for.
 const BLOCK: usize = 64;
 
-/// Splits bytes at a delimiter and a line end.
+/// Splits bytes at a delimiter and a line end. Records with control characters are none of its.
 #[derive(Clone, Copy, Debug)]
 pub struct PlainSplitter<'a> {
     /// The bytes.
@@ -26,6 +26,8 @@ struct Masks {
     quotes: u64,
     delimiters: u64,
     line_ends: u64,
+    /// Whether there is a control character that ends no line, or the end of the bytes.
+    has_controls: bool,
 }
 
 impl PlainSplitter<'_> {
@@ -45,35 +47,52 @@ impl PlainSplitter<'_> {
         // Of the byte before the block: whether it is inside quotes, closes quotes, is a separator or stands before a record.
         let (mut inside, mut closed, mut separated) = (0_u64, 0_u64, 1_u64);
         while block < self.bytes.len() {
-            let Masks { quotes, delimiters, line_ends } = self.masks(block);
-            let within = parity(quotes) ^ inside;
-            let separators = (delimiters | line_ends) & !within;
-            let opening = quotes & within;
-            let closing = quotes & !within;
-            let mut odd = (opening & !(separators << 1 | separated))
-                | ((closing << 1 | closed) & !separators)
-                | (line_ends & within);
-            if odd != 0 {
-                odd &= !self.before_line_ends(block, line_ends);
-            }
-            inside = (within.cast_signed() >> 63).cast_unsigned();
-            closed = closing >> 63;
-            separated = separators >> 63;
-            let mut left = if odd == 0 { separators } else { separators & ((1 << odd.trailing_zeros()) - 1) };
-            while left != 0 {
-                let place = block + left.trailing_zeros() as usize;
-                let ends_line = line_ends & left & left.wrapping_neg() != 0;
-                left &= left - 1;
-                if ends_line {
-                    let cr = place > start && self.bytes[place - 1] == b'\r';
-                    bounds.push(short(place - usize::from(cr)));
-                    each(bounds, start, place + 1);
-                    start = place + 1;
-                    first = bounds.len();
-                    bounds.push(short(start));
-                } else {
-                    bounds.push(short(place));
+            let Masks { quotes, delimiters, line_ends, has_controls } = self.masks(block);
+            let (mut separators, mut odd) = (delimiters | line_ends, 0);
+            let mut closes = 0;
+            // Most blocks have no quotes.
+            if (quotes | inside | closed) != 0 {
+                let within = parity(quotes) ^ inside;
+                separators &= !within;
+                let opening = quotes & within;
+                let closing = quotes & !within;
+                odd = (opening & !(separators << 1 | separated))
+                    | ((closing << 1 | closed) & !separators)
+                    | (line_ends & within);
+                if odd != 0 {
+                    odd &= !self.before_line_ends(block, line_ends);
                 }
+                inside = (within.cast_signed() >> 63).cast_unsigned();
+                closes = closing >> 63;
+            }
+            if has_controls {
+                odd |= self.controls(block);
+            }
+            closed = closes;
+            separated = separators >> 63;
+            let before_odd = odd.wrapping_sub(1) & !odd;
+            let mut left = if odd == 0 { separators } else { separators & before_odd };
+            let mut ends = left & line_ends;
+            let base = short(block);
+            loop {
+                let mut fields = if ends == 0 { left } else { left & (ends.wrapping_sub(1) & !ends) };
+                left &= !fields;
+                while fields != 0 {
+                    bounds.push(base.wrapping_add(fields.trailing_zeros()));
+                    fields &= fields - 1;
+                }
+                if ends == 0 {
+                    break;
+                }
+                let place = block + ends.trailing_zeros() as usize;
+                let cr = place > start && self.bytes[place - 1] == b'\r';
+                bounds.push(short(place - usize::from(cr)));
+                each(bounds, start, place + 1);
+                start = place + 1;
+                first = bounds.len();
+                bounds.push(short(start));
+                left &= left - 1;
+                ends &= ends - 1;
             }
             if odd != 0 {
                 break;
@@ -84,26 +103,44 @@ impl PlainSplitter<'_> {
         start
     }
 
+    #[inline]
     fn masks(&self, block: usize) -> Masks {
-        let mut bytes = [0; BLOCK];
         let rest = &self.bytes[block..];
-        // A block of known size is copied in a few instructions; the last one is filled up with zeros.
-        if let Some(whole) = rest.first_chunk::<BLOCK>() {
-            bytes = *whole;
-        } else {
-            bytes[..rest.len()].copy_from_slice(rest);
-        }
+        let mut last = [0; BLOCK];
+        let bytes = rest.first_chunk::<BLOCK>().unwrap_or_else(|| {
+            // The last block is filled up with zeros.
+            last[..rest.len()].copy_from_slice(rest);
+            &last
+        });
         let [quote, delimiter, line_end] = [b'"', self.delimiter, self.line_end].map(u8x16::splat);
-        let mut masks = Masks { quotes: 0, delimiters: 0, line_ends: 0 };
+        let [last_control, delete] = [0x1f, 0x7f].map(u8x16::splat);
+        let mut masks = Masks { quotes: 0, delimiters: 0, line_ends: 0, has_controls: false };
+        let mut controls = u8x16::ZERO;
         let (parts, _) = bytes.as_chunks::<16>();
         for (at, part) in (0..).step_by(16).zip(parts) {
             let part = u8x16::from(*part);
-            let is = |byte: u8x16| u64::from(part.simd_eq(byte).to_bitmask()) << at;
-            masks.quotes |= is(quote);
-            masks.delimiters |= is(delimiter);
-            masks.line_ends |= is(line_end);
+            let bits = |is: u8x16| u64::from(is.to_bitmask()) << at;
+            let ends_line = part.simd_eq(line_end);
+            masks.quotes |= bits(part.simd_eq(quote));
+            masks.delimiters |= bits(part.simd_eq(delimiter));
+            masks.line_ends |= bits(ends_line);
+            controls |= (part.min(last_control).simd_eq(part) | part.simd_eq(delete)) & !ends_line;
         }
+        masks.has_controls = controls.any();
         masks
+    }
+
+    /// The control characters of a block that are not expected: neither tab, nor a line end, nor CR before one. What is
+    /// behind the end of the bytes is none.
+    fn controls(&self, block: usize) -> u64 {
+        let rest = &self.bytes[block..];
+        let is_expected = |at: usize| match rest[at] {
+            b'\t' => true,
+            b'\r' => self.line_end == b'\r' || rest.get(at + 1) == Some(&b'\n'),
+            byte => byte == self.line_end,
+        };
+        let controls = (0..rest.len().min(BLOCK)).filter(|at| rest[*at].is_ascii_control() && !is_expected(*at));
+        controls.fold(0, |found, at| found | 1 << at)
     }
 
     /// The bytes CR that stand right before a line end: after a closing quote, they are a part of it.

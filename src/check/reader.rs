@@ -7,6 +7,7 @@
 
 use std::borrow::Cow;
 use std::io::Read;
+use std::ops::Range;
 
 use memchr::{memchr, memchr_iter, memchr2, memchr3};
 
@@ -49,6 +50,8 @@ pub struct Chunker<R> {
     skip_lines: u64,
     started: bool,
     ended: bool,
+    /// The byte order mark and the lines that are no records.
+    passed_over: Vec<u8>,
     byte_order_mark: bool,
     cut_off: Option<Place>,
 }
@@ -69,9 +72,15 @@ impl<R: Read> Chunker<R> {
             skip_lines,
             started: false,
             ended: false,
+            passed_over: Vec::new(),
             byte_order_mark: false,
             cut_off: None,
         }
+    }
+
+    /// What stands before the first chunk.
+    pub fn passed_over(&self) -> &[u8] {
+        &self.passed_over
     }
 
     /// The record in which the stream ended inside a quoted field, or that did not end. Known once
@@ -152,7 +161,7 @@ impl<R: Read> Chunker<R> {
         if bytes.starts_with(BYTE_ORDER_MARK) {
             self.byte_order_mark = true;
             self.offset += BYTE_ORDER_MARK.len() as u64;
-            bytes.drain(..BYTE_ORDER_MARK.len());
+            self.passed_over.extend(bytes.drain(..BYTE_ORDER_MARK.len()));
         }
         if let Some(at) = memchr2(b'\r', b'\n', &bytes)
             && bytes[at] == b'\r'
@@ -167,7 +176,7 @@ impl<R: Read> Chunker<R> {
                 end = memchr(self.line_end, &bytes);
             }
             let end = end.map_or(bytes.len(), |at| at + 1);
-            bytes.drain(..end);
+            self.passed_over.extend(bytes.drain(..end));
             self.offset += end as u64;
             self.line += 1;
         }
@@ -320,12 +329,7 @@ impl<'a> Records<'a> {
             broken: Vec::new(),
             structure: Structure::default(),
         };
-        let mut split = Split {
-            form,
-            all_text: chunk.encoding.is_text(&chunk.bytes),
-            controls: Controls::of(&chunk.bytes, chunk.line_end),
-            line: chunk.first_line,
-        };
+        let mut split = Split { form, all_text: chunk.encoding.is_text(&chunk.bytes), line: chunk.first_line };
         let (bytes, delimiter, line_end) = (chunk.bytes.as_slice(), form.delimiter, chunk.line_end);
         let (plain, strict) =
             (PlainSplitter { bytes, delimiter, line_end }, StrictSplitter { bytes, delimiter, line_end });
@@ -336,9 +340,7 @@ impl<'a> Records<'a> {
         let mut again_to = 0;
         while at < bytes.len() {
             if at >= again_to && !strictly {
-                at = plain.split(at, &mut bounds, |bounds, at, end| {
-                    records.take(&mut split, bounds, at, &RecordEnd::plain(end));
-                });
+                at = plain.split(at, &mut bounds, |bounds, at, end| records.take_plain(&mut split, bounds, at, end));
                 if at == bytes.len() {
                     break;
                 }
@@ -348,14 +350,15 @@ impl<'a> Records<'a> {
             let is_split_again = at < again_to;
             let limit = if is_split_again { again_to } else { bytes.len() };
             let mut record = strict.split(at, limit, &mut bounds);
-            let is_broken = record.unclosed || record.stray_quote || bounds.len() - first != form.width + 1;
+            let is_broken = record.fault.is_some() || bounds.len() - first != form.width + 1;
             // Two half-open quotes can make one record of good shape out of several rows: then its first line is a row too.
             let swallows_rows = || {
                 (is_broken || strict.is_like_a_row(at, form.width)) && strict.swallows_rows(at, record.end, form.width)
             };
             if record.spans_lines() && ((is_broken && is_split_again) || swallows_rows()) {
                 again_to = if is_split_again { again_to } else { record.end };
-                record = RecordEnd { end: strict.line_from(at), lines: 1, unclosed: true, ..record };
+                record =
+                    RecordEnd { end: strict.line_from(at), lines: 1, fault: Some(Broken::UnclosedQuote), ..record };
             }
             records.take(&mut split, &mut bounds, at, &record);
             at = record.end;
@@ -380,12 +383,10 @@ impl<'a> Records<'a> {
         structure.bare += u64::from(!is_open && !is_crlf);
         let broken = if !split.all_text && !chunk.encoding.is_text(raw) {
             Some(Broken::NotText)
-        } else if split.controls.are_in(text) {
+        } else if !record.is_plain && has_control(text, chunk.line_end) {
             Some(Broken::ControlCharacter)
-        } else if record.unclosed {
-            Some(Broken::UnclosedQuote)
-        } else if record.stray_quote {
-            Some(Broken::StrayQuote)
+        } else if record.fault.is_some() {
+            record.fault
         } else if count != self.width {
             Some(Broken::FieldCount)
         } else {
@@ -405,6 +406,25 @@ impl<'a> Records<'a> {
         split.line += record.lines;
     }
 
+    /// The same of a record that the plain splitter has taken. Most are rows in which nothing is wrong.
+    #[inline]
+    fn take_plain(&mut self, split: &mut Split<'_>, bounds: &mut Vec<u32>, at: usize, end: usize) {
+        let bounds_before = self.places.len() * (self.width + 1);
+        let length = bounds.last().map_or(0, |end| *end as usize - at);
+        let has_shape = bounds.len() - bounds_before == self.width + 1;
+        if !has_shape || !split.all_text || length == 0 || length == split.form.header.len() {
+            self.take(split, bounds, at, &RecordEnd::plain(end));
+            return;
+        }
+        let is_crlf = self.chunk.bytes[at..end].ends_with(b"\r\n");
+        self.structure.crlf += u64::from(is_crlf);
+        self.structure.bare += u64::from(!is_crlf);
+        (self.structure.open_end, self.structure.short_end) = (false, false);
+        let place = Place { line: split.line, offset: self.chunk.first_offset + at as u64, length: short(end - at) };
+        self.places.push(place);
+        split.line += 1;
+    }
+
     /// Number of well-formed records.
     pub fn len(&self) -> usize {
         self.places.len()
@@ -422,86 +442,144 @@ impl<'a> Records<'a> {
         without_line_end(&self.chunk.bytes[start..start + place.length as usize], self.chunk.line_end)
     }
 
-    /// The fields of a column as they stand in the file, their quotes among them.
-    pub fn column(&self, column: usize) -> impl Iterator<Item = Field<'a>> {
-        let bytes = self.chunk.bytes.as_slice();
-        let behind = usize::from(column > 0);
-        self.bounds.chunks_exact(self.width + 1).map(move |bounds| Field {
-            from: &bytes[bounds[column] as usize + behind..],
-            length: bounds[column + 1] as usize - bounds[column] as usize - behind,
-        })
+    /// A column of all rows.
+    pub fn column(&self, number: usize) -> Column<'_> {
+        Column { records: self, number }
     }
 
+    #[inline]
     fn field(&self, row: usize, column: usize) -> &'a [u8] {
-        let bounds = &self.bounds[row * (self.width + 1)..];
-        &self.chunk.bytes[bounds[column] as usize + usize::from(column > 0)..bounds[column + 1] as usize]
+        let bounds = &self.bounds[row * (self.width + 1) + column..][..2];
+        &self.chunk.bytes[bounds[0] as usize + usize::from(column > 0)..bounds[1] as usize]
     }
 
     /// The value of a field in UTF-8, without surrounding blanks and with doubled quotes made single.
     #[inline]
     pub fn value(&self, row: usize, column: usize) -> Cow<'a, [u8]> {
-        self.value_of(self.field(row, column))
+        value_of(self.field(row, column), self.chunk.encoding)
+    }
+}
+
+/// A column of the records of a chunk.
+#[derive(Clone, Copy, Debug)]
+pub struct Column<'a> {
+    records: &'a Records<'a>,
+    number: usize,
+}
+
+impl<'a> Column<'a> {
+    /// Number of rows.
+    pub fn len(self) -> usize {
+        self.records.len()
     }
 
-    /// The same of the bytes of a field.
+    /// The fields as they stand in the file, their quotes among them.
     #[inline]
-    pub fn value_of<'b>(&self, field: &'b [u8]) -> Cow<'b, [u8]> {
-        value_of(field, self.chunk.encoding)
+    pub fn fields(self) -> impl Iterator<Item = RawField<'a>> {
+        let bytes = self.bytes();
+        let (number, behind) = (self.number, u32::from(self.number > 0));
+        self.records.bounds.chunks_exact(self.records.width + 1).map(move |bounds| {
+            let start = bounds[number].wrapping_add(behind);
+            RawField { from: &bytes[start as usize..], start, length: bounds[number + 1].wrapping_sub(start) as usize }
+        })
+    }
+
+    /// The bytes in which a field has its range.
+    pub fn bytes(self) -> &'a [u8] {
+        &self.records.chunk.bytes
+    }
+
+    /// The value of a field: see [`Records::value`].
+    #[inline]
+    pub fn value(self, field: RawField<'a>) -> Cow<'a, [u8]> {
+        value_of(field.bytes(), self.records.chunk.encoding)
     }
 }
 
 /// A field as it stands in the file, and what follows it.
 #[derive(Clone, Copy, Debug)]
-pub struct Field<'a> {
+pub struct RawField<'a> {
     from: &'a [u8],
+    start: u32,
     length: usize,
 }
 
-impl<'a> Field<'a> {
+impl<'a> RawField<'a> {
     /// Its bytes.
     #[inline]
     pub fn bytes(self) -> &'a [u8] {
         &self.from[..self.length]
     }
 
+    /// Where it lies in its chunk.
+    #[inline]
+    pub fn range(self) -> Range<u32> {
+        self.start..self.start + short(self.length)
+    }
+
+    /// Whether it has a [`Word`].
+    #[inline]
+    pub fn is_short(self) -> bool {
+        self.length <= Word::BYTES
+    }
+
     /// The field as a number, when it has at most sixteen bytes.
     #[inline]
     pub fn word(self) -> Option<Word> {
-        if self.length > Word::BYTES {
-            return None;
-        }
+        let mask = Word::MASKS.get(self.length)?;
         if let Some(bytes) = self.from.first_chunk() {
-            return Some(Word::of(bytes, self.length));
+            return Some(Word::of(bytes, mask));
         }
         let mut bytes = [0; Word::BYTES];
         bytes[..self.length].copy_from_slice(self.bytes());
-        Some(Word::of(&bytes, self.length))
+        Some(Word::of(&bytes, mask))
     }
 }
 
-/// A short field as a number: two fields are the same when these are.
+/// A short field as a number: its bytes, the first one lowest, then zeros. Two fields are the same when these are, because
+/// no row that is read has a NUL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Word {
-    /// Its bytes, the first one lowest, then zeros: eight and eight.
-    pub bits: [u64; 2],
-    /// How many bytes it has.
-    pub length: usize,
-}
+pub struct Word(pub [u64; 2]);
 
 impl Word {
     const BYTES: usize = 16;
+    /// No field is this: it begins with a NUL.
+    pub const NONE: Self = Self([0, 1]);
+    /// By length, the bytes that a field has.
+    const MASKS: [[u64; 2]; Self::BYTES + 1] = {
+        let mut masks = [[0; 2]; Self::BYTES + 1];
+        let mut length = 1;
+        while length <= Self::BYTES {
+            masks[length] = masks[length - 1];
+            let at = length - 1;
+            masks[length][at / 8] |= 0xff << (at % 8 * 8);
+            length += 1;
+        }
+        masks
+    };
 
-    /// Of the first `length` of some bytes.
+    /// Of the first of some bytes.
     #[inline]
-    fn of(bytes: &[u8; Self::BYTES], length: usize) -> Self {
+    fn of(bytes: &[u8; Self::BYTES], mask: &[u64; 2]) -> Self {
         let half = |at: usize| u64::from_le_bytes(bytes[at..].first_chunk().copied().unwrap_or_default());
-        let first = |count: usize| if count < 8 { (1 << (8 * count)) - 1 } else { u64::MAX };
-        Self { bits: [half(0) & first(length), half(8) & first(length.saturating_sub(8))], length }
+        Self([half(0) & mask[0], half(8) & mask[1]])
     }
 }
 
 #[inline]
 fn value_of(field: &[u8], encoding: Encoding) -> Cow<'_, [u8]> {
+    // Most values have neither quotes nor blanks around them.
+    if let [first, .., last] = field
+        && *first > b'"'
+        && *last > b' '
+        && encoding == Encoding::Utf8
+    {
+        return Cow::Borrowed(field);
+    }
+    unwrapped(field, encoding)
+}
+
+fn unwrapped(field: &[u8], encoding: Encoding) -> Cow<'_, [u8]> {
     let (text, is_doubled) = unquoted(field);
     let text = match text {
         // Most values need no look at their blanks.
@@ -522,7 +600,6 @@ struct Split<'a> {
     form: Form<'a>,
     /// Whether the whole chunk is text.
     all_text: bool,
-    controls: Controls,
     /// The physical line on which the next record begins.
     line: u64,
 }
@@ -570,15 +647,16 @@ struct RecordEnd {
     /// Line ends in the record.
     lines: u64,
     has_line_end: bool,
-    stray_quote: bool,
-    /// Whether a quote is opened and not closed.
-    unclosed: bool,
+    /// What is wrong with its quotes.
+    fault: Option<Broken>,
+    /// Whether the plain splitter has taken it.
+    is_plain: bool,
 }
 
 impl RecordEnd {
     /// Of a record of one line in which nothing is wrong with the quotes.
     fn plain(end: usize) -> Self {
-        Self { end, lines: 1, has_line_end: true, stray_quote: false, unclosed: false }
+        Self { end, lines: 1, has_line_end: true, fault: None, is_plain: true }
     }
 
     fn spans_lines(&self) -> bool {
@@ -600,7 +678,7 @@ impl StrictSplitter<'_> {
     fn split(&self, start: usize, limit: usize, ends: &mut Vec<u32>) -> RecordEnd {
         let (bytes, delimiter, line_end) = (&self.bytes[..limit], self.delimiter, self.line_end);
         let mut at = start;
-        let mut record = RecordEnd { end: start, lines: 0, has_line_end: false, stray_quote: false, unclosed: false };
+        let mut record = RecordEnd { end: start, lines: 0, has_line_end: false, fault: None, is_plain: false };
         loop {
             let quoted = bytes.get(at) == Some(&b'"');
             if quoted {
@@ -614,7 +692,7 @@ impl StrictSplitter<'_> {
                             break;
                         }
                         None => {
-                            record.unclosed = true;
+                            record.fault = Some(Broken::UnclosedQuote);
                             at = bytes.len();
                             break;
                         }
@@ -626,7 +704,7 @@ impl StrictSplitter<'_> {
             let rest = at;
             let mut stop = memchr3(delimiter, line_end, b'"', &bytes[at..]).map(|found| at + found);
             if stop.is_some_and(|stop| bytes[stop] == b'"') {
-                record.stray_quote = true;
+                record.fault.get_or_insert(Broken::StrayQuote);
                 stop = memchr2(delimiter, line_end, &bytes[at..]).map(|found| at + found);
             }
             let stop = stop.unwrap_or(bytes.len());
@@ -635,7 +713,9 @@ impl StrictSplitter<'_> {
             if ends_record && text_end > rest && bytes[text_end - 1] == b'\r' {
                 text_end -= 1;
             }
-            record.stray_quote |= quoted && text_end > rest;
+            if quoted && text_end > rest {
+                record.fault.get_or_insert(Broken::StrayQuote);
+            }
             ends.push(short(text_end));
             at = (stop + 1).min(bytes.len());
             if ends_record {
@@ -670,34 +750,12 @@ impl StrictSplitter<'_> {
     }
 }
 
-/// The control characters that a chunk may hold.
-struct Controls {
-    /// Any but tab, CR and LF.
-    has_any: bool,
-    /// The one of CR and LF that does not end lines here.
-    other_line_end: Option<u8>,
-}
-
-impl Controls {
-    fn of(bytes: &[u8], line_end: u8) -> Self {
-        let other = if line_end == b'\n' { b'\r' } else { b'\n' };
-        let has_other = memchr(other, bytes).is_some();
-        Self { has_any: has_control(bytes), other_line_end: has_other.then_some(other) }
-    }
-
-    /// Whether a record, without its line end, holds one. CR before LF inside quotes is a line end.
-    fn are_in(&self, text: &[u8]) -> bool {
-        (self.has_any && has_control(text))
-            || self.other_line_end.is_some_and(|other| {
-                memchr_iter(other, text).any(|at| other != b'\r' || text.get(at + 1) != Some(&b'\n'))
-            })
-    }
-}
-
-#[expect(clippy::needless_bitwise_bool, reason = "without a branch, the compiler looks at many bytes at once")]
-fn has_control(bytes: &[u8]) -> bool {
-    bytes.iter().fold(false, |found, byte| {
-        found | ((*byte < b' ') & (*byte != b'\t') & (*byte != b'\n') & (*byte != b'\r')) | (*byte == 0x7f)
+/// Whether a record, without its line end, holds a control character that is neither a tab nor a part of a line end.
+fn has_control(text: &[u8], line_end: u8) -> bool {
+    text.iter().enumerate().any(|(at, byte)| match byte {
+        b'\t' => false,
+        b'\r' => line_end != b'\r' && text.get(at + 1) != Some(&b'\n'),
+        byte => *byte != line_end && byte.is_ascii_control(),
     })
 }
 

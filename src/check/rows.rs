@@ -65,11 +65,18 @@ struct Items {
 }
 
 impl Items {
-    fn product(&self, columns: &[Values], row: usize) -> Option<DisasterItem> {
-        self.by_code.iter().find_map(|(field, items)| match code(&columns[*field], row) {
-            NO_CODE => None,
-            code => items[usize::from(code)],
-        })
+    /// The item of each row: that of the first field which tells one. None at all where no row has one.
+    fn of(&self, columns: &[Values]) -> ItemsOfRows {
+        let mut of_rows = Vec::new();
+        for (field, items) in self.by_code.iter().rev() {
+            for (row, code) in columns[*field].codes().iter().enumerate().filter(|(_, code)| **code != NO_CODE) {
+                if let Some(item) = items[usize::from(*code)] {
+                    of_rows.resize(of_rows.len().max(columns[*field].codes().len()), None);
+                    of_rows[row] = Some(item);
+                }
+            }
+        }
+        ItemsOfRows(of_rows)
     }
 
     fn in_window(&self, day: i32) -> bool {
@@ -254,9 +261,15 @@ impl RowRules {
 
     /// Checks all rows of a chunk; `columns` are by the field's position in the dictionary.
     pub fn check(&self, columns: &[Values], findings: &mut Findings) {
-        let ages = self.ages(columns);
+        let chunk = Chunk {
+            columns,
+            births: columns[self.birth].dates(),
+            vaccinations: columns[self.vaccination].dates(),
+            ages: self.ages(columns),
+            items: self.items.of(columns),
+        };
         for (rule, bound) in &self.bound {
-            self.check_rule(*rule, bound, columns, &ages, findings);
+            self.check_rule(*rule, bound, &chunk, findings);
         }
     }
 
@@ -282,106 +295,165 @@ impl RowRules {
 
     /// Holds every row to one rule. A verdict is whether the row passes, or `None` when the rule does not apply to it or
     /// its values could not be read.
-    fn check_rule(
-        &self,
-        rule: RuleId,
-        bound: &Bound,
-        columns: &[Values],
-        ages: &[Option<Age>],
-        findings: &mut Findings,
-    ) {
-        let birth = |row| date(&columns[self.birth], row);
-        let vaccination = |row| date(&columns[self.vaccination], row);
-        let item = |row| self.items.product(columns, row);
+    #[expect(clippy::too_many_lines, reason = "one arm for each kind of rule")]
+    fn check_rule(&self, rule: RuleId, bound: &Bound, chunk: &Chunk<'_>, findings: &mut Findings) {
+        let Chunk { columns, births, vaccinations, ages, items } = chunk;
+        let birth = |row: usize| day(births, row);
+        let vaccination = |row: usize| day(vaccinations, row);
         match bound {
             Bound::DateOrder { earlier, later } => {
-                findings.check_rows(rule, |row| Some(date(&columns[*earlier], row)? <= date(&columns[*later], row)?));
+                let (earlier, later) = (columns[*earlier].dates(), columns[*later].dates());
+                findings.check_rows(rule, |row| Some(day(earlier, row)? <= day(later, row)?));
             }
-            Bound::DateRange { column, first, last } => findings
-                .check_rows(rule, |row| date(&columns[*column], row).map(|day| !(*first..=*last).contains(&day))),
+            Bound::DateRange { column, first, last } => {
+                let days = columns[*column].dates();
+                findings.check_rows(rule, |row| day(days, row).map(|day| !(*first..=*last).contains(&day)));
+            }
             Bound::AgeOver { months, born_from } => findings.check_rows(rule, |row| {
                 birth(row).filter(|birth| birth >= born_from)?;
                 vaccination(row)?;
                 Some(ages[row].is_none_or(|age| age.months() <= *months))
             }),
-            Bound::AgeInMonths { age, period_end } => findings.sort_rows(rule, None, |row| {
-                let said = integer(&columns[*age], row)?;
-                Some(ages_that_fit(said, ages[row]?, vaccination(row)? - birth(row)?, *period_end))
-            }),
+            Bound::AgeInMonths { age, period_end } => {
+                let said = columns[*age].integers();
+                findings.sort_rows(rule, None, |row| {
+                    let said = said.get(row).copied().filter(|number| *number != NO_INTEGER)?;
+                    Some(ages_that_fit(said, ages[row]?, vaccination(row)? - birth(row)?, *period_end))
+                });
+            }
             Bound::ZipCounty { zip, county, counties } => {
                 let Values::Texts(zips) = &columns[*zip] else { return };
+                // A chunk has few different ZIP codes.
+                let of: Vec<&[u16]> = zips.different.iter().map(|zip| counties.of(zip.unwrap_or_default())).collect();
+                let county = columns[*county].codes();
                 findings.check_rows(rule, |row| {
-                    let county = known(&columns[*county], row)?;
-                    let counties = counties.of(zips.get(row)?);
+                    let county = code(county, row)?;
+                    let counties = of.get(zips.ids[row] as usize)?;
                     (!counties.is_empty()).then(|| counties.contains(&county))
                 });
             }
-            Bound::StateCounty { state, county, home } => findings.check_rows(rule, |row| {
-                known(&columns[*county], row)?;
-                Some(known(&columns[*state], row)? == *home)
-            }),
-            Bound::VaccineGroup { cvx, group, groups } => findings.check_rows(rule, |row| {
-                let groups = &groups[usize::from(known(&columns[*cvx], row)?)];
-                let group = known(&columns[*group], row)?;
-                (!groups.is_empty()).then(|| groups.contains(&group))
-            }),
-            Bound::CodeIs { column, bad, unless } => findings.check_rows(rule, |row| {
-                let is_bad = bad[usize::from(known(&columns[*column], row)?)];
-                Some(!is_bad || (unless.is_some() && item(row) == *unless))
-            }),
-            Bound::CodeDate { column, in_use } => findings.check_rows(rule, |row| {
-                let (from, to) = in_use[usize::from(known(&columns[*column], row)?)];
-                Some((from..=to).contains(&vaccination(row)?))
-            }),
-            Bound::CodeAge { column, ages: limits, grace, up_to } => findings.check_rows(rule, |row| {
-                let (min, max) = limits[usize::from(known(&columns[*column], row)?)];
-                // Without an age, or with one that another rule objects to, there is nothing to compare.
-                let months = ages[row]?.months();
-                if months > *up_to {
-                    return None;
-                }
-                let in_grace = |birth: i32, day: i32| whole_months(birth, day + grace) >= min;
-                Some(months <= max && (months >= min || in_grace(birth(row)?, vaccination(row)?)))
-            }),
-            Bound::DisasterWindow { item: wanted } => findings.check_rows(rule, |row| {
-                let day = vaccination(row)?;
-                (item(row)? == *wanted).then(|| self.items.in_window(day))
-            }),
-            Bound::DisasterItemDate { item: wanted, first, last } => findings.check_rows(rule, |row| {
-                let day = vaccination(row)?;
-                (item(row)? == *wanted).then(|| !(*first..=*last).contains(&day))
-            }),
-            Bound::DisasterItemTooNew { cvx, too_new } => findings.check_rows(rule, |row| {
-                let is_new = too_new[usize::from(known(&columns[*cvx], row)?)];
-                let day = vaccination(row)?;
-                is_new.then(|| !self.items.in_window(day))
-            }),
-            Bound::DisasterRetention { item: wanted } => {
-                findings.check_rows(rule, |row| (item(row)? == *wanted).then_some(false));
+            Bound::StateCounty { state, county, home } => {
+                let (state, county) = (columns[*state].codes(), columns[*county].codes());
+                findings.check_rows(rule, |row| {
+                    code(county, row)?;
+                    Some(code(state, row)? == *home)
+                });
             }
-            Bound::ConsentClass { consent, disaster_consent } => findings.check_rows(rule, |row| {
-                let covers = self.covers.get(usize::from(code(&columns[*consent], row)))?;
-                let day = vaccination(row)?;
-                let disaster_item = self.items.in_window(day) && item(row).is_some();
-                let consented = self.disaster_consent.get(usize::from(code(&columns[*disaster_consent], row)));
-                Some(match covers[usize::from(disaster_item)] {
-                    Covers::Always => true,
-                    Covers::WithDisasterConsent => consented == Some(&true),
-                    Covers::Never => false,
-                })
-            }),
+            Bound::VaccineGroup { cvx, group, groups } => {
+                let (cvx, group) = (columns[*cvx].codes(), columns[*group].codes());
+                findings.check_rows(rule, |row| {
+                    let groups = &groups[usize::from(code(cvx, row)?)];
+                    let group = code(group, row)?;
+                    (!groups.is_empty()).then(|| groups.contains(&group))
+                });
+            }
+            Bound::CodeIs { column, bad, unless } => {
+                let codes = columns[*column].codes();
+                findings.check_rows(rule, |row| {
+                    let is_bad = bad[usize::from(code(codes, row)?)];
+                    Some(!is_bad || (unless.is_some() && items.get(row) == *unless))
+                });
+            }
+            Bound::CodeDate { column, in_use } => {
+                let codes = columns[*column].codes();
+                findings.check_rows(rule, |row| {
+                    let (from, to) = in_use[usize::from(code(codes, row)?)];
+                    Some((from..=to).contains(&vaccination(row)?))
+                });
+            }
+            Bound::CodeAge { column, ages: limits, grace, up_to } => {
+                let codes = columns[*column].codes();
+                findings.check_rows(rule, |row| {
+                    let (min, max) = limits[usize::from(code(codes, row)?)];
+                    // Without an age, or with one that another rule objects to, there is nothing to compare.
+                    let months = ages[row]?.months();
+                    if months > *up_to {
+                        return None;
+                    }
+                    let in_grace = |birth: i32, day: i32| whole_months(birth, day + grace) >= min;
+                    Some(months <= max && (months >= min || in_grace(birth(row)?, vaccination(row)?)))
+                });
+            }
+            Bound::DisasterWindow { item } => {
+                items.check_rows(*item, rule, findings, |row| Some(self.items.in_window(vaccination(row)?)));
+            }
+            Bound::DisasterItemDate { item, first, last } => {
+                items.check_rows(*item, rule, findings, |row| Some(!(*first..=*last).contains(&vaccination(row)?)));
+            }
+            Bound::DisasterItemTooNew { cvx, too_new } => {
+                let cvx = columns[*cvx].codes();
+                findings.check_rows(rule, |row| {
+                    let is_new = too_new[usize::from(code(cvx, row)?)];
+                    let day = vaccination(row)?;
+                    is_new.then(|| !self.items.in_window(day))
+                });
+            }
+            Bound::DisasterRetention { item } => items.check_rows(*item, rule, findings, |_| Some(false)),
+            Bound::ConsentClass { consent, disaster_consent } => {
+                let (consent, disaster_consent) = (columns[*consent].codes(), columns[*disaster_consent].codes());
+                findings.check_rows(rule, |row| {
+                    let covers = self.covers.get(usize::from(code(consent, row)?))?;
+                    let day = vaccination(row)?;
+                    let disaster_item = self.items.in_window(day) && items.get(row).is_some();
+                    Some(match covers[usize::from(disaster_item)] {
+                        Covers::Always => true,
+                        Covers::WithDisasterConsent => code(disaster_consent, row)
+                            .is_some_and(|code| self.disaster_consent.get(usize::from(code)) == Some(&true)),
+                        Covers::Never => false,
+                    })
+                });
+            }
             // A consent without a date cannot be shown to be active.
-            Bound::ConsentActive { date: field, first, last } => findings.check_rows(rule, |row| {
-                Some(date(&columns[*field], row).is_some_and(|day| (*first..=*last).contains(&day)))
-            }),
-            Bound::ConsentRecorded { consent } => {
-                findings.check_rows(rule, |row| Some(known(&columns[*consent], row).is_some()));
+            Bound::ConsentActive { date, first, last } => {
+                let days = columns[*date].dates();
+                findings
+                    .check_rows(rule, |row| Some(day(days, row).is_some_and(|day| (*first..=*last).contains(&day))));
             }
-            Bound::ConsentAge { consent, types, months, period_end } => findings.check_rows(rule, |row| {
-                let is_of_child = types[usize::from(known(&columns[*consent], row)?)];
-                let birth = birth(row)?;
-                is_of_child.then(|| whole_months(birth, *period_end) < *months)
-            }),
+            Bound::ConsentRecorded { consent } => {
+                let consent = columns[*consent].codes();
+                findings.check_rows(rule, |row| Some(code(consent, row).is_some()));
+            }
+            Bound::ConsentAge { consent, types, months, period_end } => {
+                let consent = columns[*consent].codes();
+                findings.check_rows(rule, |row| {
+                    let is_of_child = types[usize::from(code(consent, row)?)];
+                    let birth = birth(row)?;
+                    is_of_child.then(|| whole_months(birth, *period_end) < *months)
+                });
+            }
+        }
+    }
+}
+
+/// The rows of a chunk, and what several rules need of them.
+struct Chunk<'a> {
+    columns: &'a [Values],
+    births: &'a [i32],
+    vaccinations: &'a [i32],
+    ages: Vec<Option<Age>>,
+    items: ItemsOfRows,
+}
+
+/// The disaster items among the rows of a chunk.
+struct ItemsOfRows(Vec<Option<DisasterItem>>);
+
+impl ItemsOfRows {
+    /// The item of a row.
+    fn get(&self, row: usize) -> Option<DisasterItem> {
+        self.0.get(row).copied().flatten()
+    }
+
+    /// Holds the rows with an item to a rule.
+    fn check_rows(
+        &self,
+        item: DisasterItem,
+        rule: RuleId,
+        findings: &mut Findings,
+        verdict: impl Fn(usize) -> Option<bool>,
+    ) {
+        // In most chunks there is none.
+        if self.0.contains(&Some(item)) {
+            findings.check_rows(rule, |row| if self.get(row) == Some(item) { verdict(row) } else { None });
         }
     }
 }
@@ -415,28 +487,14 @@ fn ages_that_fit(said: i32, age: Age, days: i32, period_end: CivilDay) -> u8 {
     (0..).zip(fits).map(|(bit, fits)| u8::from(fits) << bit).sum()
 }
 
-fn date(values: &Values, row: usize) -> Option<i32> {
-    match values {
-        Values::Dates(days) => Some(days[row]).filter(|day| *day != NO_DATE),
-        _ => None,
-    }
-}
-
-fn integer(values: &Values, row: usize) -> Option<i32> {
-    match values {
-        Values::Integers(numbers) => Some(numbers[row]).filter(|number| *number != NO_INTEGER),
-        _ => None,
-    }
-}
-
-fn code(values: &Values, row: usize) -> u16 {
-    match values {
-        Values::Codes(codes) => codes[row],
-        _ => NO_CODE,
-    }
+/// The day of a row that has one.
+#[inline]
+fn day(days: &[i32], row: usize) -> Option<i32> {
+    days.get(row).copied().filter(|day| *day != NO_DATE)
 }
 
 /// The code of a row that has one.
-fn known(values: &Values, row: usize) -> Option<u16> {
-    Some(code(values, row)).filter(|code| *code != NO_CODE)
+#[inline]
+fn code(codes: &[u16], row: usize) -> Option<u16> {
+    codes.get(row).copied().filter(|code| *code != NO_CODE)
 }

@@ -96,6 +96,7 @@ impl<'a> Staging<'a> {
                 let [of_doses, of_clients] = writer.tables(&rows)?;
                 immunizations.write(&of_doses)?;
                 clients.write(&of_clients)?;
+                reporter.counted(rows.len());
                 reporter.advanced(rows.bytes());
             }
             Ok((immunizations.finish()?, clients.finish()?))

@@ -2,8 +2,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
+use std::sync::{Arc, OnceLock};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -14,7 +13,6 @@ use super::shelf::Shelf;
 use super::{Origin, RemoteFile, part};
 use crate::error::{Error, Result};
 use crate::fs;
-use crate::parallel::lock;
 use crate::period::ReportingPeriod;
 use crate::progress::Reporter;
 use crate::provenance::{DeliveryId, Tool};
@@ -22,7 +20,7 @@ use crate::provenance::{DeliveryId, Tool};
 /// The version of receipts that this program writes.
 pub(super) const SCHEMA_VERSION: u32 = 2;
 
-/// One file as received: whole on disk, its size known, its SHA-256 known or being found out, its reporting period known.
+/// One file as received: whole on disk, its size known, its SHA-256 known or to be found out, its reporting period known.
 #[derive(Clone, Debug)]
 pub struct Delivery {
     path: PathBuf,
@@ -34,15 +32,8 @@ pub struct Delivery {
 #[derive(Clone, Debug)]
 enum Sha256 {
     Known(String),
-    /// Another thread reads the file; whoever asks first takes its answer.
-    FoundOut(Arc<Mutex<Finding>>),
-}
-
-#[derive(Debug)]
-enum Finding {
-    Running(JoinHandle<std::io::Result<(u64, String)>>),
-    Done(String),
-    Failed,
+    /// Whoever reads the whole file tells it.
+    FoundOut(Arc<OnceLock<String>>),
 }
 
 /// `receipt.json`, beside a file that was fetched: where it came from and what it is. Never a credential.
@@ -71,13 +62,10 @@ pub struct Receipt {
 }
 
 impl Delivery {
-    /// Takes a file where it lies. Its SHA-256 is found out while it is worked with.
+    /// Takes a file where it lies. Its SHA-256 is found out while it is read for something else, or when it is asked for.
     pub fn in_place(path: &Path, period: ReportingPeriod) -> Result<Self> {
-        let mut file = open_file(path)?;
-        let bytes = file.metadata().map_err(|error| Error::io("read", path, &error))?.len();
-        let running = Finding::Running(std::thread::spawn(move || fs::sha256_of(&mut file, |_| ())));
-        let sha256 = Sha256::FoundOut(Arc::new(Mutex::new(running)));
-        Ok(Self { path: path.to_owned(), period, bytes, sha256 })
+        let bytes = open_file(path)?.metadata().map_err(|error| Error::io("read", path, &error))?.len();
+        Ok(Self { path: path.to_owned(), period, bytes, sha256: Sha256::FoundOut(Arc::default()) })
     }
 
     /// Where it lies.
@@ -95,33 +83,40 @@ impl Delivery {
         self.bytes
     }
 
-    /// Its name, size and SHA-256; waits until that is known. A file that has changed meanwhile is an error.
+    /// Its name, size and SHA-256. If that is not known yet, the file is read; one that has changed meanwhile is an error.
     pub fn id(&self) -> Result<DeliveryId> {
         let file_name = self.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let sha256 = match &self.sha256 {
-            Sha256::Known(sha256) => sha256.clone(),
-            Sha256::FoundOut(finding) => self.found_out(&mut lock(finding))?,
-        };
-        Ok(DeliveryId { file_name, bytes: self.bytes, sha256 })
-    }
-
-    fn found_out(&self, finding: &mut Finding) -> Result<String> {
-        let running = match std::mem::replace(finding, Finding::Failed) {
-            Finding::Running(running) => running,
-            Finding::Done(sha256) => {
-                *finding = Finding::Done(sha256.clone());
-                return Ok(sha256);
-            }
-            Finding::Failed => return Err(Error::internal("the SHA-256 of the file could not be found out")),
-        };
-        let read = running.join().map_err(|_| Error::internal("the SHA-256 of the file could not be found out"))?;
-        let (bytes, sha256) = read.map_err(|error| Error::io("read", &self.path, &error))?;
-        if bytes != self.bytes {
+        if !self.is_known() {
+            let (bytes, sha256) = fs::sha256_of_file(&self.path)?;
+            self.found_out(bytes, sha256);
+        }
+        let Some(sha256) = self.known() else {
             return Err(Error::environment(format!("`{}` has changed while it was read", self.path.display()))
                 .hint("try again when it is whole"));
+        };
+        Ok(DeliveryId { file_name, bytes: self.bytes, sha256: sha256.clone() })
+    }
+
+    /// Whether its SHA-256 is known.
+    pub fn is_known(&self) -> bool {
+        self.known().is_some()
+    }
+
+    /// What somebody has found who has read so many bytes of it; only those of the whole file count.
+    pub fn found_out(&self, bytes: u64, sha256: String) {
+        if let Sha256::FoundOut(found) = &self.sha256
+            && bytes == self.bytes
+        {
+            // The first one who has read it is believed.
+            let _ = found.set(sha256);
         }
-        *finding = Finding::Done(sha256.clone());
-        Ok(sha256)
+    }
+
+    fn known(&self) -> Option<&String> {
+        match &self.sha256 {
+            Sha256::Known(sha256) => Some(sha256),
+            Sha256::FoundOut(found) => found.get(),
+        }
     }
 
     /// Opens it for reading.

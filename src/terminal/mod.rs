@@ -11,6 +11,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::cli::Color;
 use crate::error::{Error, Result};
+use crate::figures::grouped;
 use crate::output::grid::Look;
 use crate::parallel::lock;
 use crate::progress::Reporter;
@@ -235,20 +236,33 @@ pub fn printable(text: &str) -> String {
 }
 
 fn bar_style(stage: &str) -> ProgressStyle {
-    let template = format!("{stage:<8} {{wide_bar}} {{bytes}}/{{total_bytes}} {{bytes_per_sec}} {{eta}}");
+    let template = format!("{stage:<8} {{wide_bar}} {{bytes}}/{{total_bytes}} {{bytes_per_sec}} {{msg}}{{eta}}");
     ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 /// A bar for the running stage.
 #[derive(Debug, Default)]
 struct Bars {
-    running: Mutex<Option<(String, ProgressBar)>>,
+    running: Mutex<Option<Bar>>,
+}
+
+#[derive(Debug)]
+struct Bar {
+    stage: String,
+    bar: ProgressBar,
+    rows: u64,
 }
 
 impl Bars {
-    fn running(&self) -> std::sync::MutexGuard<'_, Option<(String, ProgressBar)>> {
+    fn running(&self) -> std::sync::MutexGuard<'_, Option<Bar>> {
         lock(&self.running)
     }
+}
+
+/// Rows a second, as people read them.
+fn pace(rows: u64, since: Duration) -> String {
+    let per_second = u128::from(rows) * 1_000 / since.as_millis().max(1);
+    format!("{} rows/s", grouped(u64::try_from(per_second).unwrap_or(u64::MAX)))
 }
 
 /// Nothing but what must be heard.
@@ -258,6 +272,7 @@ struct Warnings;
 impl Reporter for Warnings {
     fn started(&self, _stage: &str, _total: Option<u64>) {}
     fn advanced(&self, _bytes: u64) {}
+    fn counted(&self, _rows: u64) {}
     fn finished(&self, _summary: &str) {}
     fn noted(&self, _message: &str) {}
 
@@ -269,7 +284,7 @@ impl Reporter for Warnings {
 impl Bars {
     fn tell(&self, text: &str) {
         match &*self.running() {
-            Some((_, bar)) => bar.suspend(|| say(text)),
+            Some(Bar { bar, .. }) => bar.suspend(|| say(text)),
             None => say(text),
         }
     }
@@ -284,17 +299,24 @@ impl Reporter for Bars {
             None => ProgressBar::new_spinner().with_message(stage.to_owned()),
         };
         bar.enable_steady_tick(Duration::from_millis(200));
-        *self.running() = Some((stage.to_owned(), bar));
+        *self.running() = Some(Bar { stage: stage.to_owned(), bar, rows: 0 });
     }
 
     fn advanced(&self, bytes: u64) {
-        if let Some((_, bar)) = &*self.running() {
+        if let Some(Bar { bar, .. }) = &*self.running() {
             bar.inc(bytes);
         }
     }
 
+    fn counted(&self, rows: u64) {
+        if let Some(Bar { bar, rows: all, .. }) = &mut *self.running() {
+            *all += rows;
+            bar.set_message(pace(*all, bar.elapsed()) + " ");
+        }
+    }
+
     fn finished(&self, summary: &str) {
-        if let Some((stage, bar)) = self.running().take() {
+        if let Some(Bar { stage, bar, .. }) = self.running().take() {
             bar.finish_and_clear();
             say(&format!("{stage:<8} {}", printable(summary)));
         }
@@ -320,6 +342,8 @@ struct Running {
     stage: String,
     total: Option<u64>,
     done: u64,
+    rows: u64,
+    began: Instant,
     said: Instant,
 }
 
@@ -333,7 +357,8 @@ impl Lines {
 
 impl Reporter for Lines {
     fn started(&self, stage: &str, total: Option<u64>) {
-        *self.running() = Some(Running { stage: stage.to_owned(), total, done: 0, said: Instant::now() });
+        let now = Instant::now();
+        *self.running() = Some(Running { stage: stage.to_owned(), total, done: 0, rows: 0, began: now, said: now });
     }
 
     fn advanced(&self, bytes: u64) {
@@ -342,8 +367,18 @@ impl Reporter for Lines {
             if running.said.elapsed() >= EVERY {
                 running.said = Instant::now();
                 let of = running.total.map(|total| format!(" of {} MB", total / 1_000_000)).unwrap_or_default();
-                say(&format!("{:<8} {} MB{of}", running.stage, running.done / 1_000_000));
+                let pace = match running.rows {
+                    0 => String::new(),
+                    rows => format!(", {}", pace(rows, running.began.elapsed())),
+                };
+                say(&format!("{:<8} {} MB{of}{pace}", running.stage, running.done / 1_000_000));
             }
+        }
+    }
+
+    fn counted(&self, rows: u64) {
+        if let Some(running) = &mut *self.running() {
+            running.rows += rows;
         }
     }
 
@@ -365,6 +400,18 @@ impl Reporter for Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pace_is_rows_by_seconds() {
+        for (rows, milliseconds, told) in [
+            (0, 0, "0 rows/s"),
+            (5, 0, "5,000 rows/s"),
+            (1_500, 1_000, "1,500 rows/s"),
+            (3_000_000, 2_000, "1,500,000 rows/s"),
+        ] {
+            assert_eq!(pace(rows, Duration::from_millis(milliseconds)), told);
+        }
+    }
 
     #[test]
     fn color_is_found_before_the_command_line_is_read() {

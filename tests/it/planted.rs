@@ -260,6 +260,10 @@ fn everything_is_the_same_for_any_number_of_threads_and_any_memory() {
         let store = format!("store-{threads}");
         let work = format!("--threads {threads} --memory {memory}");
         context.phds(&format!("load month.csv --period {PERIOD} --store {store} {work}")).done();
+        // A file that is checked where it lies: its SHA-256 is that of pieces which any thread may have read.
+        context.phds(&format!("check month.csv --period {PERIOD} --report checked-{threads} {work}")).done();
+        let checked = context.json(&format!("checked-{threads}/report.json"));
+        assert_eq!(checked["delivery"]["sha256"], phds::fs::sha256_hex(&context.read("month.csv")));
         let mut report = context.json(&format!("{store}/reports/{PERIOD}/report.json"));
         report.as_object_mut().unwrap().remove("run").expect("seconds and memory differ");
         let rejected = context.read(&format!("{store}/reports/{PERIOD}/rejected.csv"));

@@ -24,6 +24,7 @@ fn check(bytes: &[u8]) -> Seen {
     context.put("phds.toml", "[check]\nmax_rejected_share = 1.0\n");
     let said = context.phds("--quiet check month.csv --period 2024-12 --report out");
     let report = context.json("out/report.json");
+    assert_eq!(report["delivery"]["sha256"], phds::fs::sha256_hex(bytes), "whatever is passed over");
     let totals = ["read", "accepted", "rejected"].map(|name| report["totals"][name].as_u64().unwrap());
     let failed = report["rules"].as_array().unwrap().iter().filter(|rule| rule["failed"] != 0);
     let codes: Vec<_> = failed.map(|rule| rule["code"].as_str().unwrap().trim_start_matches("PHDS-")).collect();
@@ -152,6 +153,7 @@ fn what_a_hint_says_is_what_reads_the_file() {
         context.phds("check month.csv --period 2024-12 --report out").done();
         let report = context.json("out/report.json");
         assert_eq!(report["totals"], serde_json::json!({ "read": 6, "accepted": 6, "rejected": 0 }), "{dictionary}");
+        assert_eq!(report["delivery"]["sha256"], phds::fs::sha256_hex(&bytes), "{dictionary}");
     }
 }
 
