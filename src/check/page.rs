@@ -110,7 +110,8 @@ fn findings(document: &Document, previous: Option<&Document>) -> String {
     };
     let found = failed.iter().flat_map(|rule| [Some(rule.failed), before(rule).map(|before| before.failed)]);
     let most = found.flatten().max().unwrap_or(1);
-    let mut text = "<h2>Findings</h2>\n<table><tr><th>Does<th>Rule<th>Where<th class=\"n\">Share".to_owned();
+    let mut text =
+        "<h2>Findings</h2>\n<table><tr><th>Does<th>Rule<th>Where<th class=\"n\">Share of rows checked".to_owned();
     if let Some(previous) = previous {
         text += &format!("<th class=\"n\">{}", previous.reporting_period);
     }

@@ -1,7 +1,7 @@
 //! Which release stands where, and how it is read.
 
 use super::exhibit::Exhibit;
-use super::html::{escaped, once};
+use super::html::escaped;
 use super::{Contents, HEADLINE, Named, quality};
 use crate::error::Result;
 use crate::figure::release::{Release, Status};
@@ -153,7 +153,7 @@ pub fn all(contents: &Contents) -> Result<Vec<Section>> {
             let mut exhibit = Exhibit::of(named, place.kinds);
             if place.id == "missing" {
                 exhibit.drawn = gaps(&named.release, year.as_deref())?;
-                exhibit.note = key(&exhibit.drawn, &contents.releases);
+                exhibit.note += "<p>Further sets are in the table.</p>\n";
                 exhibit.title = year.as_ref().map(|year| {
                     let title = figure::title(Kind::Upset, &exhibit.drawn, &Options::default());
                     format!("{title}, born in {year}")
@@ -296,17 +296,4 @@ fn gaps(release: &Release, year: Option<&str>) -> Result<Release> {
     sizes.sort_by_key(|(_, size)| std::cmp::Reverse(*size));
     sizes.truncate(DRAWN);
     Ok(release.only(&sizes.into_iter().map(|(row, _)| row).collect::<Vec<_>>()))
-}
-
-/// What the ids of a release's parts stand for, as far as the page has their titles.
-fn key(release: &Release, releases: &[Named]) -> String {
-    let cells = (0..release.table.len()).filter_map(|row| release.table.cell(row, "missing"));
-    let parts = once(cells.flat_map(|cell| cell.split(" + ")));
-    let measures = || releases.iter().filter_map(|named| named.release.description.measure.as_ref());
-    let titles = parts.into_iter().filter_map(|part| {
-        let measure = measures().find(|measure| measure.id == part)?;
-        Some(format!("{part}: {}", measure.title))
-    });
-    let titles = titles.collect::<Vec<_>>().join("; ");
-    if titles.is_empty() { titles } else { format!("<p>{}. Further sets are in the table.</p>\n", escaped(&titles)) }
 }
