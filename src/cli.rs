@@ -722,8 +722,8 @@ pub struct Table {
     /// For whom.
     #[command(flatten)]
     pub purpose: Purpose,
-    /// Dimensions of the table; `phds dimensions` lists them
-    #[arg(long, value_name = "DIM,…", value_delimiter = ',', required = true)]
+    /// Dimensions of the table, which `phds dimensions` lists [default: none, all together in one row]
+    #[arg(long, value_name = "DIM,…", value_delimiter = ',')]
     pub by: Vec<String>,
     /// Only clients with one of these values; may be given for several dimensions
     #[arg(long = "where", value_name = "DIM=VALUE[,VALUE…]", value_parser = parse_where)]

@@ -62,8 +62,11 @@ fn one(question: &cli::Question, settings: &Settings) -> Result<()> {
             Some(path) => {
                 let written = output::write(release, form, path)?;
                 terminal::say(&format!("{} and {}", path.display(), written.description.display()));
-                if matches!(table.format, Format::Csv | Format::Json) {
-                    terminal::next(["plot", &path.to_string_lossy(), "--kind", figure_for(written.document.indicator)]);
+                let kind = figure_for(written.document.indicator);
+                // One row is no picture of bars.
+                let is_drawn = !written.document.labels.is_empty() || kind != "bar";
+                if is_drawn && matches!(table.format, Format::Csv | Format::Json) {
+                    terminal::next(["plot", &path.to_string_lossy(), "--kind", kind]);
                 }
             }
             None => terminal::print_data(&output::render(release, form.on(terminal::look()))?)?,
@@ -167,10 +170,13 @@ impl Answered {
         for (release, question) in self.releases.iter().zip(&self.questions) {
             let document = release.document();
             let measure = document.measure_label().map(|label| format!(" of {label}")).unwrap_or_default();
-            let by = question.by.join(", ");
+            let by = match question.by.as_slice() {
+                [] => "of all together".to_owned(),
+                by => format!("by {}", by.join(", ")),
+            };
             let withheld = release.cells().iter().filter(|cell| cell.status == Status::Suppressed).count();
             text += &format!(
-                "{}{measure} by {by}, {}: {} of {} rows would be shown\n",
+                "{}{measure} {by}, {}: {} of {} rows would be shown\n",
                 question.indicator.name(),
                 document.audience.word(),
                 release.cells().len() - withheld,

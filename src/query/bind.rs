@@ -201,11 +201,6 @@ impl<'a> Question<'a> {
     }
 
     fn bind_dimensions(&mut self, ask: &Ask) -> Result<()> {
-        if ask.by.is_empty() {
-            return Err(
-                Error::usage("a table needs at least one dimension in `--by`").hint("`phds dimensions` lists them")
-            );
-        }
         let find = |id: &str| {
             let axis = Axis::find(self.context.dictionary, id)?;
             if axis.is_of_doses() && self.indicator != Indicator::Doses {

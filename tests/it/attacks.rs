@@ -663,6 +663,14 @@ const PARTS: [Attack; 5] = [
         people: 4,
     },
     Attack {
+        what: "1. all together, less the counties that are shown",
+        months: &[SMALL_COUNTY],
+        asks: &["coverage --measure nis.mmr1", "coverage --measure nis.mmr1 --by county"],
+        plus: &["0  numerator"],
+        minus: &["1 Bell numerator", "1 Hays numerator", "1 Travis numerator"],
+        people: 5,
+    },
+    Attack {
         what: "3. two measures, of which one needs the other",
         months: &[FIVE_LATE],
         asks: &["coverage --measure nis.mmr1 --by county", "coverage --measure nis35.mmr1 --by county"],
