@@ -110,8 +110,7 @@ fn findings(document: &Document, previous: Option<&Document>) -> String {
     };
     let found = failed.iter().flat_map(|rule| [Some(rule.failed), before(rule).map(|before| before.failed)]);
     let most = found.flatten().max().unwrap_or(1);
-    let mut text =
-        "<h2>Findings</h2>\n<table><tr><th>Does<th>Rule<th>Where<th class=\"n\">Share of rows checked".to_owned();
+    let mut text = "<h2>Findings</h2>\n<table><tr><th>Does<th>Rule<th>Where<th class=\"n\">Share".to_owned();
     if let Some(previous) = previous {
         text += &format!("<th class=\"n\">{}", previous.reporting_period);
     }
@@ -149,7 +148,8 @@ fn findings(document: &Document, previous: Option<&Document>) -> String {
         }
         text += "\n";
     }
-    text + "</table>\n<p class=\"small\">`phds explain CODE` says what a rule means and what to do.</p>\n"
+    text + "</table>\n<p class=\"small\">A share is of what the rule looks at: all rows, all values of some columns, \
+            or the rows with one vaccine. `phds explain CODE` says what a rule means and what to do.</p>\n"
 }
 
 /// Rows by month of vaccination, of this file and of the last one.

@@ -47,10 +47,10 @@ fn findings(document: &Document) -> String {
     if failed.is_empty() {
         return "<h3>Rules that rows broke</h3>\n<p>None.</p>\n".to_owned();
     }
-    let mut text = "<h3>Rules that rows broke</h3>\n<p>A share is of the rows that a rule looks at: for a rule about one \
-                    vaccine, of the rows with that vaccine.</p>\n<div class=\"wide\" role=\"group\" tabindex=\"0\" \
+    let mut text = "<h3>Rules that rows broke</h3>\n<p>A share is of what a rule looks at: all rows, all values \
+                    of some columns, or the rows with one vaccine.</p>\n<div class=\"wide\" role=\"group\" tabindex=\"0\" \
                     aria-label=\"Table: rules that rows broke\">\n<table>\n<thead><tr><th scope=\"col\">Rule\
-                    <th scope=\"col\">What is wrong<th scope=\"col\">What happens<th scope=\"col\" class=\"n\">Share of rows checked</thead>\n<tbody>\n"
+                    <th scope=\"col\">What is wrong<th scope=\"col\">What happens<th scope=\"col\" class=\"n\">Share</thead>\n<tbody>\n"
         .to_owned();
     for rule in failed {
         let does = match rule.severity {

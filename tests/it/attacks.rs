@@ -623,7 +623,7 @@ const FIVE_LATE: &str = "
     5 i     | Travis        | F        | late";
 
 /// What is asked first, and what is asked of a part of it.
-const PARTS: [Attack; 5] = [
+const PARTS: [Attack; 6] = [
     Attack {
         what: "2. all, then girls",
         months: &[THREE_BOYS],
