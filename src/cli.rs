@@ -37,7 +37,8 @@ Examples:
   phds query coverage --measure nis.mmr1 --by birth_year --where county=Travis,Hays --format csv --out mmr.csv
   phds query missing --measure nis.4313314 --by sex       which vaccines are lacking
   phds query doses --by vaccine_group,season
-  phds query notebooks/monthly.toml --out releases        a file of questions, in one run";
+  phds query --example > monthly.toml                     a file of questions to begin with
+  phds query monthly.toml --out releases                  all of them, in one run";
 
 const COVERAGE_EXAMPLES: &str = "\
 Examples:
@@ -536,11 +537,14 @@ pub struct PopulationList {
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true, after_help = QUERY_EXAMPLES)]
 pub struct Query {
     /// A file of questions (TOML): all of its releases in one run
-    #[arg(value_name = "FILE", required = true)]
+    #[arg(value_name = "FILE", required_unless_present = "example")]
     pub file: Option<PathBuf>,
     /// Folder for the releases: each in a folder of its own, called as in the file
-    #[arg(long, value_name = "DIR", required_unless_present = "dry_run")]
+    #[arg(long, value_name = "DIR", required_unless_present_any = ["dry_run", "example"])]
     pub out: Option<PathBuf>,
+    /// Print a file of questions to begin with, and ask nothing
+    #[arg(long, exclusive = true)]
+    pub example: bool,
     /// How to write them
     #[arg(long, value_enum, default_value = "csv")]
     pub format: Format,
@@ -718,8 +722,8 @@ pub struct Table {
     /// For whom.
     #[command(flatten)]
     pub purpose: Purpose,
-    /// Dimensions of the table; `phds dimensions` lists them
-    #[arg(long, value_name = "DIM,…", value_delimiter = ',', required = true)]
+    /// Dimensions of the table, which `phds dimensions` lists [default: none, all together in one row]
+    #[arg(long, value_name = "DIM,…", value_delimiter = ',')]
     pub by: Vec<String>,
     /// Only clients with one of these values; may be given for several dimensions
     #[arg(long = "where", value_name = "DIM=VALUE[,VALUE…]", value_parser = parse_where)]
@@ -826,11 +830,20 @@ pub struct Protect {
     /// Give every cell a number, in place of suppressing: a multiple of BASE next to its count, the totals still sums; 0
     /// stands for 0 to BASE - 1 [default BASE: 5]
     #[arg(long, value_name = "BASE", num_args = 0..=1, default_missing_value = "5", conflicts_with = "k")]
-    #[arg(value_parser = clap::value_parser!(u64).range(3..=100))]
+    #[arg(value_parser = base)]
     pub round: Option<u64>,
     /// The file to write: the dimensions, the count (empty where suppressed) and a status
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
+}
+
+/// A base of `--round`. What stands there may be the table, because a base may be left away.
+fn base(typed: &str) -> Result<u64, String> {
+    match typed.parse() {
+        Ok(base @ 3..=100) => Ok(base),
+        Ok(_) => Err("a base is 3 to 100".to_owned()),
+        Err(_) => Err("not a base of 3 to 100; the table stands before `--round`, or behind `--round BASE`".to_owned()),
+    }
 }
 
 /// `phds audit`

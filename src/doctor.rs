@@ -61,6 +61,8 @@ fn problems(observations: &[Observation]) -> usize {
 
 fn examine_account(mut account: Account, with_login: bool, reporter: &dyn Reporter) -> Vec<Observation> {
     let mut seen = vec![Observation::new("account", Verdict::Good, format!("{}: {}", account.name, account.address()))];
+    // Before the network: who has no line to the server yet learns of it, too.
+    seen.extend(account.look_at_proof().err().map(|error| Observation::failed("proof", &error)));
     seen.extend(account.examine());
     if problems(&seen) > 0 || !with_login {
         let why = if with_login { "not tried, because of what stands above" } else { "not asked for" };

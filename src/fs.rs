@@ -88,14 +88,8 @@ pub struct Draft {
 impl Draft {
     /// Starts a file (mode 0600) that will replace or become `destination`; its folder must exist.
     pub fn new(destination: &Path) -> Result<Self> {
+        may_become(destination)?;
         let folder = folder_of(destination);
-        if !folder.is_dir() {
-            return Err(Error::usage(format!("there is no folder `{}`", folder.display())).hint("make it first"));
-        }
-        if destination.symlink_metadata().is_ok_and(|metadata| !metadata.is_file()) {
-            return Err(Error::usage(format!("`{}` is there and is not a plain file", destination.display()))
-                .hint("name another file"));
-        }
         let mut builder = tempfile::Builder::new();
         builder.prefix(DRAFT_PREFIX).suffix(DRAFT_SUFFIX);
         let (file, noted) = Noted::made(|| builder.tempfile_in(folder))
@@ -150,6 +144,19 @@ pub fn write_json(destination: &Path, value: &impl serde::Serialize) -> Result<(
         .map_err(|_| Error::internal(format!("cannot turn the content of `{}` into JSON", destination.display())))?;
     text.push(b'\n');
     write_whole(destination, &text)
+}
+
+/// Whether a file can be put there: its folder is there, and nothing but a plain file has its name.
+pub fn may_become(destination: &Path) -> Result<()> {
+    let folder = folder_of(destination);
+    if !folder.is_dir() {
+        return Err(Error::usage(format!("there is no folder `{}`", folder.display())).hint("make it first"));
+    }
+    if destination.symlink_metadata().is_ok_and(|metadata| !metadata.is_file()) {
+        return Err(Error::usage(format!("`{}` is there and is not a plain file", destination.display()))
+            .hint("name another file"));
+    }
+    Ok(())
 }
 
 /// Where the description of `file` goes: `name` in its folder, or `<file>.<name>` when a description of another file is

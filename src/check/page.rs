@@ -148,7 +148,8 @@ fn findings(document: &Document, previous: Option<&Document>) -> String {
         }
         text += "\n";
     }
-    text + "</table>\n<p class=\"small\">`phds explain CODE` says what a rule means and what to do.</p>\n"
+    text + "</table>\n<p class=\"small\">A share is of what the rule looks at: all rows, all values of some columns, \
+            or the rows with one vaccine. `phds explain CODE` says what a rule means and what to do.</p>\n"
 }
 
 /// Rows by month of vaccination, of this file and of the last one.

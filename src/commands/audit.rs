@@ -19,7 +19,7 @@ pub fn run(typed: &cli::Audit, settings: &Settings) -> Result<()> {
     let rule = settings.policy.rule(typed.columns.k)?;
     let columns = columns(&typed.columns);
     let Published { cube, seen, suppressed, has_totals } = Published::read(&typed.files, &columns)?;
-    let found = audit(&cube, &seen, &suppressed, rule, &columns.total, LIMIT)?;
+    let found = terminal::busy("auditing", || audit(&cube, &seen, &suppressed, rule, &columns.total, LIMIT))?;
     let findings = Findings::of(&cube, &found, rule, settings.policy.edition().version, &columns.total, has_totals);
     if !has_totals {
         terminal::say(&format!(

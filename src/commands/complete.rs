@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Arg, Command, CommandFactory};
 use clap_complete::env::{CompleteEnv, Shells};
-use clap_complete::{ArgValueCandidates, ArgValueCompleter, CompletionCandidate};
+use clap_complete::{ArgValueCandidates, ArgValueCompleter, CompletionCandidate, Shell};
 
 use crate::cli::{self, Cli};
 use crate::dictionary::Level;
@@ -26,9 +26,54 @@ pub fn completions(typed: &cli::Completions) -> Result<()> {
     let shell = shells.completer(&typed.shell.to_string());
     let written = shell.map(|shell| shell.write_registration(VARIABLE, "phds", "phds", "phds", &mut script));
     match written {
+        Some(Ok(())) if typed.shell == Shell::Bash => terminal::print_data(whole_words(&script)?.as_bytes()),
         Some(Ok(())) => terminal::print_data(&script),
         _ => Err(Error::internal(format!("there is no script for {}", typed.shell))),
     }
+}
+
+/// The script of bash with words that are whole. Bash takes `--where county=Tr` apart at `=` (`COMP_WORDBREAKS`), and
+/// wants back what stands behind it.
+fn whole_words(script: &[u8]) -> Result<String> {
+    const TAKEN: &str = r#"    local words=("${COMP_WORDS[@]}")
+    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+        words[COMP_CWORD]="$2"
+    fi
+"#;
+    const WHOLE: &str = r#"    local words=() at part joins=false
+    for at in "${!COMP_WORDS[@]}"; do
+        part="${COMP_WORDS[at]}"
+        if (( at == COMP_CWORD )) && [[ "${BASH_VERSINFO[0]}" -ge 4 && "$part" != "=" ]]; then
+            part="$2"
+        fi
+        if (( ${#words[@]} )) && { [[ "$part" == "=" ]] || $joins; }; then
+            words[${#words[@]}-1]+="$part"
+        else
+            words+=("$part")
+        fi
+        joins=false
+        [[ "$part" == "=" ]] && joins=true
+        (( at == COMP_CWORD )) && _CLAP_COMPLETE_INDEX=$(( ${#words[@]} - 1 ))
+    done
+    local whole="${words[_CLAP_COMPLETE_INDEX]}"
+"#;
+    const END: &str = "        compopt -o nospace
+    fi
+}
+";
+    const BEHIND: &str = r#"        compopt -o nospace
+    fi
+    if [[ "$COMP_WORDBREAKS" == *=* && "$whole" == *=* ]]; then
+        COMPREPLY=("${COMPREPLY[@]#"${whole%=*}="}")
+    fi
+}
+"#;
+    let other = || Error::internal("the script for bash has another form");
+    let script = std::str::from_utf8(script).map_err(|_| other())?;
+    if !script.contains(TAKEN) || !script.contains(END) {
+        return Err(other());
+    }
+    Ok(script.replace(TAKEN, WHOLE).replace(END, BEHIND))
 }
 
 /// Answers a shell, if this run is one of its questions.

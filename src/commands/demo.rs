@@ -26,8 +26,6 @@ const SEED: u64 = 2024;
 /// Share of rows with a planted fault: enough to be seen, far from the limit.
 const FAULTS: f64 = 0.002;
 const MEASURE: &str = "nis.4313314";
-/// The questions of every month, which the notebooks read the answers of.
-const MONTHLY: &str = include_str!("../../notebooks/monthly.toml");
 /// Each table of the demo: its dimension, and a region to which it is limited.
 const TABLES: [(&str, Option<&str>); 2] = [("county", Some("7")), ("birth_year", None)];
 
@@ -56,7 +54,8 @@ pub fn run(typed: &cli::Demo, reporter: &dyn Reporter) -> Result<()> {
     drop(server);
     // The server is gone, and its password with it.
     let _ = std::fs::remove_file(dir.join("password"));
-    let (_, partition) = super::load::into_store(&delivery, &store, &settings, Resources::default(), reporter)?;
+    let super::load::Loaded { partition, .. } =
+        super::load::into_store(&delivery, &store, &settings, Resources::default(), reporter)?;
     let partition = partition.ok_or_else(|| Error::internal("the month of the demo is refused"))?;
     drop(lock);
 
@@ -74,7 +73,7 @@ pub fn run(typed: &cli::Demo, reporter: &dyn Reporter) -> Result<()> {
         fs::make_folder(&folder)?;
         output::write(release, Format::Csv, &folder.join("table.csv"))?;
     }
-    let asks = Asks::parse("monthly.toml", MONTHLY)?;
+    let asks = Asks::parse("monthly.toml", query::MONTHLY)?;
     let monthly = dir.join("releases").join(period.to_string());
     query::write_all(&asks, &answer(&asks.releases)?, Format::Csv, &monthly)?;
     let asks = super::report::built_in()?;

@@ -1,6 +1,6 @@
 //! `phds check` and `phds load`: from a file to a month in the store.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use chrono::Local;
 use serde_json::json;
@@ -40,8 +40,8 @@ pub fn check(typed: &cli::Check, settings: &Settings, reporter: &dyn Reporter) -
     } else {
         checker.check(&delivery, &Discard, &mut std::io::sink(), reporter)?
     };
-    let rest = if typed.report.is_some() { "see report.html" } else { "`--report DIR` tells" };
-    tell(&report, rest, typed.json)?;
+    let rest = typed.report.as_ref().map_or_else(|| "`--report DIR` tells".to_owned(), |folder| see(folder));
+    tell(&report, &rest, typed.json)?;
     if let Some(refused) = report.refusal() {
         return Err(refused);
     }
@@ -90,8 +90,9 @@ pub fn load(typed: &cli::Load, settings: &Settings, reporter: &dyn Reporter) -> 
         }
         Wanted::Month(account, login) => super::fetch::from_account(&account, &login, Some(period), &store, reporter)?,
     };
-    let (report, partition) = into_store(&delivery, &store, settings, typed.resources.resolve(), reporter)?;
-    tell(&report, "see report.html", typed.json)?;
+    let Loaded { report, partition, folder } =
+        into_store(&delivery, &store, settings, typed.resources.resolve(), reporter)?;
+    tell(&report, &see(&folder), typed.json)?;
     let Some(partition) = partition else {
         return Err(report.refusal().unwrap_or_else(|| Error::internal("a file is refused without a reason")));
     };
@@ -106,6 +107,20 @@ pub fn load(typed: &cli::Load, settings: &Settings, reporter: &dyn Reporter) -> 
     Ok(())
 }
 
+/// What a load leaves.
+pub struct Loaded {
+    /// What the check found.
+    report: Report,
+    /// The month; none where the file was refused.
+    pub partition: Option<Partition>,
+    /// Where the report is.
+    folder: PathBuf,
+}
+
+fn see(folder: &Path) -> String {
+    format!("see {}", terminal::printable(&folder.join(PAGE).display().to_string()))
+}
+
 /// Checks and converts a delivery in one pass. A refused file leaves its report, and the month as it was loaded before.
 ///
 /// `report.json` and `rejected.csv` of a month describe what is loaded, or the file that was refused when nothing is;
@@ -116,7 +131,7 @@ pub fn into_store(
     settings: &Settings,
     resources: Resources,
     reporter: &dyn Reporter,
-) -> Result<(Report, Option<Partition>)> {
+) -> Result<Loaded> {
     let reports = store.reports(delivery.period());
     fs::make_folder(&reports)?;
     let previous = previous_report(store, delivery.period(), reporter);
@@ -133,10 +148,11 @@ pub fn into_store(
     };
     let folder = if partition.is_none() && is_loaded { reports.join("refused") } else { reports };
     publish_report(&folder, &report, previous.as_ref(), rejected)?;
-    Ok((report, partition))
+    Ok(Loaded { report, partition, folder })
 }
 
 pub(super) const REJECTED: &str = "rejected.csv";
+const PAGE: &str = "report.html";
 
 /// The report of the last month before this one that is loaded. One of an earlier version is read as far as it goes; one
 /// that cannot be read is named, and is none.
@@ -153,7 +169,7 @@ fn previous_report(store: &Store, period: ReportingPeriod, reporter: &dyn Report
 
 fn publish_report(folder: &Path, report: &Report, previous: Option<&Document>, rejected: Draft) -> Result<()> {
     fs::make_folder(folder)?;
-    fs::write_whole(&folder.join("report.html"), page::html(report.document(), previous).as_bytes())?;
+    fs::write_whole(&folder.join(PAGE), page::html(report.document(), previous).as_bytes())?;
     rejected.publish_as(&folder.join(REJECTED))?;
     fs::write_json(&folder.join("report.json"), report.document())
 }
@@ -224,6 +240,8 @@ fn summary(report: &Report, rest: &str) -> String {
         lines.extend(of_rule);
         told += 1;
     }
+    let mut lines: Vec<String> = lines.iter().map(|line| cut(line, COLUMNS)).collect();
+    // A path is no use when it is cut.
     if failed.len() > told {
         let more = failed.len() - told;
         lines.push(format!("  and {more} more {}: {rest}", if more == 1 { "rule" } else { "rules" }));
@@ -232,7 +250,7 @@ fn summary(report: &Report, rest: &str) -> String {
     if not_checkable > 0 && totals.read > 0 {
         lines.push(format!("  {} cannot be checked: {rest}", terminal::count(not_checkable, "rule")));
     }
-    lines.iter().map(|line| cut(line, COLUMNS) + "\n").collect()
+    lines.join("\n") + "\n"
 }
 
 /// A rule that failed, and what is to be said about it.

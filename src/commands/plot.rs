@@ -6,7 +6,7 @@ use crate::cli;
 use crate::error::{Error, Result};
 use crate::figure::release::Release;
 use crate::figure::shapes::{self, Shape};
-use crate::figure::{self, Options, png};
+use crate::figure::{self, Kind, Options, png};
 use crate::fs;
 use crate::terminal;
 
@@ -37,6 +37,12 @@ pub fn run(typed: &cli::Plot) -> Result<()> {
         Some(path) => {
             fs::write_whole(path, &bytes)?;
             terminal::say(&path.display().to_string());
+            if typed.kind == Kind::Bar
+                && release.table.len() > figure::STRIPED
+                && figure::fits(Kind::Map, &release, &options)
+            {
+                terminal::next(["plot", &typed.release.to_string_lossy(), "--kind", "map"]);
+            }
             Ok(())
         }
         None => terminal::print_data(&bytes),

@@ -29,10 +29,10 @@ pub fn run(typed: &cli::Protect, settings: &Settings) -> Result<()> {
             return Err(Error::usage(format!("a base of {base} leaves a count fewer than {} values", rule.w))
                 .hint(format!("use `--round {least}` or more")));
         }
-        let rounded = round(&table.cube, &table.counts, base, end)?;
+        let rounded = terminal::busy("rounding", || round(&table.cube, &table.counts, base, end))?;
         (table.render_rounded(&rounded)?, told_rounded(&table, &rounded, base))
     } else {
-        let pattern = protect(&table.cube, &table.counts, rule, end)?;
+        let pattern = terminal::busy("protecting", || protect(&table.cube, &table.counts, rule, end))?;
         (table.render(&pattern.marks)?, told(&table, &pattern, rule))
     };
     fs::write_whole(&typed.out, &bytes)?;

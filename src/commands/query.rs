@@ -15,8 +15,14 @@ use crate::settings::Settings;
 use crate::store::Store;
 use crate::terminal;
 
+/// A file of questions to begin with; the notebooks show its answers.
+pub(super) const MONTHLY: &str = include_str!("../../notebooks/monthly.toml");
+
 /// `phds query`
 pub fn run(typed: &cli::Query, settings: &Settings) -> Result<()> {
+    if typed.example {
+        return terminal::print_data(MONTHLY.as_bytes());
+    }
     match &typed.question {
         Some(question) => one(question, settings),
         None => many(typed, settings),
@@ -31,8 +37,22 @@ fn one(question: &cli::Question, settings: &Settings) -> Result<()> {
     if table.out.is_none() && !purpose.dry_run && table.format.is_binary() && terminal::data_goes_to_a_screen() {
         return Err(Error::usage("this format is not for a screen").hint("add `--out FILE`"));
     }
-    let (store, partition) = month(&table.month, settings)?;
     let audience = purpose.audience.into();
+    if !purpose.dry_run {
+        match &table.out {
+            Some(path) => drop(output::place(path)?),
+            None if audience == Audience::Public => {
+                return Err(Error::usage(
+                    "a table for the public needs a file: it is published for good, and noted as such",
+                )
+                .hint(
+                    "`--dry-run` says how much would be shown; `--out FILE` publishes, with its description beside",
+                ));
+            }
+            None => {}
+        }
+    }
+    let (store, partition) = month(&table.month, settings)?;
     let answered = terminal::busy("counting", || answer(&[ask], &store, &partition, settings, audience))?;
     if purpose.dry_run {
         return terminal::print_data(answered.outlook().as_bytes());
@@ -42,8 +62,11 @@ fn one(question: &cli::Question, settings: &Settings) -> Result<()> {
             Some(path) => {
                 let written = output::write(release, form, path)?;
                 terminal::say(&format!("{} and {}", path.display(), written.description.display()));
-                if matches!(table.format, Format::Csv | Format::Json) {
-                    terminal::next(["plot", &path.to_string_lossy(), "--kind", figure_for(written.document.indicator)]);
+                let kind = figure_for(written.document.indicator);
+                // One row is no picture of bars.
+                let is_drawn = !written.document.labels.is_empty() || kind != "bar";
+                if is_drawn && matches!(table.format, Format::Csv | Format::Json) {
+                    terminal::next(["plot", &path.to_string_lossy(), "--kind", kind]);
                 }
             }
             None => terminal::print_data(&output::render(release, form.on(terminal::look()))?)?,
@@ -66,6 +89,7 @@ fn many(typed: &cli::Query, settings: &Settings) -> Result<()> {
     let Some(out) = &typed.out else {
         return Err(Error::usage("a file of questions needs a folder for the releases").hint("add `--out DIR`"));
     };
+    crate::fs::make_folder(out)?;
     let releases = answered.release(&store)?;
     write_all(&asks, &releases, form, out)?;
     let what =
@@ -146,10 +170,13 @@ impl Answered {
         for (release, question) in self.releases.iter().zip(&self.questions) {
             let document = release.document();
             let measure = document.measure_label().map(|label| format!(" of {label}")).unwrap_or_default();
-            let by = question.by.join(", ");
+            let by = match question.by.as_slice() {
+                [] => "of all together".to_owned(),
+                by => format!("by {}", by.join(", ")),
+            };
             let withheld = release.cells().iter().filter(|cell| cell.status == Status::Suppressed).count();
             text += &format!(
-                "{}{measure} by {by}, {}: {} of {} rows would be shown\n",
+                "{}{measure} {by}, {}: {} of {} rows would be shown\n",
                 question.indicator.name(),
                 document.audience.word(),
                 release.cells().len() - withheld,

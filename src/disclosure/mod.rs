@@ -194,8 +194,8 @@ impl<'a> Control<'a> {
                 }
             }
         }
-        if self.audience == Audience::Public && had_any && cells.iter().all(|cell| cell.values().is_none()) {
-            return Err(publish::nothing_is_left(&notes(&reasons)));
+        if self.audience == Audience::Public && cells.iter().all(|cell| cell.values().is_none()) {
+            return Err(if had_any { publish::nothing_is_left(&notes(&reasons)) } else { publish::nothing_to_show() });
         }
         Ok(reasons)
     }

@@ -72,5 +72,13 @@ pub(super) fn nothing_is_left(beside: &[BesideNote]) -> Error {
             Error::refused(format!("no row of this table can be published: {}", each.join("; ")))
         }
     };
-    error.hint("ask with fewer dimensions, wider ones (region, birth_year), or without the filter")
+    error.hint(WIDER)
 }
+
+/// A table of which no row can be shown even by itself: small counts alone, or nobody.
+pub(super) fn nothing_to_show() -> Error {
+    Error::refused("no row of this table can be published: its rows are of small counts, or there is nobody in it")
+        .hint(WIDER)
+}
+
+const WIDER: &str = "ask with fewer dimensions, wider ones (region, birth_year), or without the filter";

@@ -235,6 +235,15 @@ pub struct MeasureNote {
     pub fingerprint: Fingerprint,
 }
 
+/// A part of a combination, which may be missing.
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct PartNote {
+    /// The id of its measure.
+    pub id: String,
+    /// A few words.
+    pub title: String,
+}
+
 /// Who is counted.
 #[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct CohortNote {
@@ -448,6 +457,9 @@ pub struct Document {
     /// Of dropout, the earlier measure.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from_measure: Option<MeasureNote>,
+    /// What the ids in the column `missing` stand for, where there is one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<PartNote>,
     /// Who is counted.
     pub cohort: CohortNote,
     /// What the rates are shares of. With several, each row names its own.
@@ -519,6 +531,7 @@ impl Document {
             indicator_definition: definition(question.indicator()).to_owned(),
             measure,
             from_measure,
+            parts: parts(question),
             cohort: cohort_note(question),
             denominators: match kind {
                 Kind::Shares { .. } | Kind::Funnel | Kind::Standardized => {
@@ -613,6 +626,14 @@ fn measure_note(measures: &Measures, at: usize) -> MeasureNote {
         version: measures.versions()[at].clone(),
         fingerprint: measures.fingerprints()[at].clone(),
     }
+}
+
+/// The parts of the combination of which the missing ones are asked.
+fn parts(question: &Question<'_>) -> Vec<PartNote> {
+    let measures = question.measures();
+    let combination = question.measures_asked().filter(|_| question.indicator() == Indicator::Missing);
+    let parts = combination.flat_map(|at| measures.deciding(at)).map(|part| &measures.measures()[part]);
+    parts.map(|part| PartNote { id: part.id.clone(), title: part.title.clone() }).collect()
 }
 
 fn definition(indicator: Indicator) -> &'static str {

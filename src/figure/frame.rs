@@ -45,6 +45,8 @@ pub struct Drawing {
     pub reading: String,
     /// What must be said of this drawing alone.
     pub remarks: Vec<String>,
+    /// Rows without a number that are left to the table.
+    pub left_out: usize,
 }
 
 /// A mark and what it stands for.
@@ -150,9 +152,10 @@ impl Frame {
         y += drawing.height + 12.0;
         body.push(svg::line((0.0, y), (INNER, y)).class("grid"));
         y += 4.0;
-        for note in drawing.remarks.iter().chain(&self.notes) {
+        let remarks = drawing.remarks.iter().map(|remark| (remark, "soft scale"));
+        for (note, class) in remarks.chain(self.notes.iter().map(|note| (note, "soft"))) {
             let lines = NOTE.wrapped(note, INNER, 9);
-            body.extend(paragraph(&lines, NOTE, 0.0, y + 12.0, 13.0, "soft"));
+            body.extend(paragraph(&lines, NOTE, 0.0, y + 12.0, 13.0, class));
             y += rows(lines.len(), 13.0) + 3.0;
         }
         self.page(body, y + MARGIN, &drawing.reading).render()

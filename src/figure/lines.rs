@@ -10,6 +10,7 @@ use super::words::{Face, label};
 use crate::figures::grouped;
 
 const HEADING: Face = Face::bold(11.5);
+const HEADING_LINE: f64 = 14.0;
 const NUMBER: Face = Face::bold(11.0);
 const TICK: Face = Face::plain(10.0);
 const SMALL: Face = Face::plain(9.0);
@@ -97,7 +98,11 @@ pub fn draw(frame: &Frame, series: &[Series], axis: &Axis, unit: Unit) -> Drawin
     let has_heading = series.iter().any(|series| !series.name.is_empty());
     let has_risk =
         columns == 1 && series.iter().any(|series| series.points.iter().any(|point| point.at_risk.is_some()));
-    let above = if has_heading { 22.0 } else { 10.0 };
+    let headings: Vec<Vec<String>> = series.iter().map(|one| heading(&one.name, width)).collect();
+    let above = match headings.iter().map(Vec::len).max() {
+        Some(lines) if has_heading => 22.0 + rows(lines.saturating_sub(1), HEADING_LINE),
+        _ => 10.0,
+    };
     let below = 34.0 + if has_risk { 16.0 } else { 0.0 };
     let mut nodes = Vec::new();
     for (at, one) in series.iter().enumerate() {
@@ -105,7 +110,13 @@ pub fn draw(frame: &Frame, series: &[Series], axis: &Axis, unit: Unit) -> Drawin
         let place = (rows(column, width + gap), rows(row, above + height + below + 6.0) + above);
         let mut drawn = svg::moved(place.0, place.1);
         if has_heading {
-            drawn.add(label(&one.name, HEADING, width, |text| HEADING.at(0.0, -9.0, "ink", text)));
+            let lines = &headings[at];
+            let mut name = svg::group();
+            for (line, text) in lines.iter().enumerate() {
+                let below = rows(lines.len() - 1 - line, HEADING_LINE);
+                name.add(HEADING.at(0.0, -9.0 - below, "ink", text));
+            }
+            drawn.add(if lines.join(" ") == one.name { name } else { name.told(&one.name) });
         }
         for node in panel.around(&ticks).into_iter().chain(panel.gaps(one)) {
             drawn.add(node);
@@ -134,6 +145,13 @@ pub fn draw(frame: &Frame, series: &[Series], axis: &Axis, unit: Unit) -> Drawin
     legend.extend(super::withheld_legend(&values().collect::<Vec<_>>(), unit));
     let remarks = if low > 0.0 { vec!["The vertical axis does not begin at zero.".to_owned()] } else { Vec::new() };
     Drawing { nodes, height: rows(lines, above + height + below + 6.0), legend, remarks, ..Drawing::default() }
+}
+
+/// The name of a panel in at most two lines, each cut in its middle where there is no room.
+fn heading(name: &str, room: f64) -> Vec<String> {
+    let (head, tail) = HEADING.broken(name, room);
+    let lines = [head, tail].into_iter().filter(|line| !line.is_empty());
+    lines.map(|line| HEADING.shortened(&line, room)).collect()
 }
 
 impl Panel<'_> {

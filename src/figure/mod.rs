@@ -5,7 +5,7 @@
 //! around a drawing. The same release gives the same bytes.
 //!
 //! Numbers in the words of a figure are those of the release, as its table has them. Others (ticks of an axis, bounds of
-//! classes, names of limits) stand in elements of the class `scale`.
+//! classes, names of limits, how many rows are not drawn) stand in elements of the class `scale`.
 
 pub mod bar;
 pub mod frame;
@@ -19,6 +19,8 @@ pub mod shapes;
 pub mod svg;
 pub mod upset;
 pub mod words;
+
+use std::collections::BTreeMap;
 
 use crate::error::{Error, Result};
 use crate::figures::grouped;
@@ -152,9 +154,8 @@ pub fn draw(kind: Kind, release: &Release, options: &Options) -> Result<String> 
         whole => whole,
     };
     let drawing = drawing(kind, release, &groups, &frame, options).map_err(|error| {
-        let fits = |other: &Kind| drawing(*other, release, &groups, &frame, options).is_ok();
-        let others: Vec<&str> =
-            Kind::ALL.iter().filter(|other| **other != kind && fits(other)).map(|kind| kind.word()).collect();
+        let others = Kind::ALL.iter().filter(|other| **other != kind && fits(**other, release, options));
+        let others: Vec<&str> = others.map(|kind| kind.word()).collect();
         match (error.what_to_do(), others.is_empty()) {
             (None, false) => error.hint(format!("this table can be drawn with --kind {}", others.join(" or "))),
             _ => error,
@@ -168,6 +169,12 @@ pub fn draw(kind: Kind, release: &Release, options: &Options) -> Result<String> 
         entry.text = format!("{level}% confidence interval");
     }
     frame.draw(&drawing)
+}
+
+/// Whether a release can be drawn as a figure of a kind.
+pub fn fits(kind: Kind, release: &Release, options: &Options) -> bool {
+    let groups = Groups::of(release);
+    drawing(kind, release, &groups, &frame(kind, release, &groups, options), options).is_ok()
 }
 
 /// The title of a figure of a kind.
@@ -205,6 +212,10 @@ const FURTHER: [(&str, &str); 2] = [("attribution", "Attribution"), ("denominato
 /// Columns that have a meaning of their own for a kind.
 const AGE: &str = "age_months";
 const MISSING: &str = "missing";
+const SEASON: &str = "season";
+const AGE_AT_DOSE: &str = "age_at_dose";
+/// How the set begins that others are pooled in.
+const POOL: &str = "other sets";
 
 impl Groups {
     fn of(release: &Release) -> Self {
@@ -401,7 +412,8 @@ fn reading(release: &Release, groups: &Groups, drawing: &Drawing) -> String {
     let withheld = values.iter().filter(|(_, value)| is_hatched(*value, unit)).count();
     if withheld > 0 {
         let who = if withheld == values.len() { "All" } else { "Other" };
-        sentences.push(format!("{who} values are suppressed or unreliable: hatched, without a number, and not zero."));
+        let how = if drawing.left_out > 0 { "not drawn" } else { "hatched, without a number" };
+        sentences.push(format!("{who} values are suppressed or unreliable: {how}, and not zero."));
     }
     sentences.extend(drawing.remarks.iter().filter(|remark| remark.starts_with("Not on the map")).cloned());
     sentences.push("The table of the release has every number.".to_owned());
@@ -437,6 +449,9 @@ fn plain_rows(release: &Release) -> Result<()> {
     Ok(())
 }
 
+/// Of more bars than these, those without a number are left to the table: pages of stripes hide the rest.
+pub const STRIPED: usize = 60;
+
 fn bars(release: &Release, groups: &Groups, frame: &Frame) -> Result<Drawing> {
     plain_rows(release)?;
     let values = values(release)?;
@@ -452,23 +467,45 @@ fn bars(release: &Release, groups: &Groups, frame: &Frame) -> Result<Drawing> {
             None => drawn.push(bar::Group { heading, bars: vec![bar] }),
         }
     }
-    let is_time =
-        drawn.iter().flat_map(|group| &group.bars).all(|bar| is_unknown(&bar.label) || time(&bar.label).is_some());
-    if let ([only], false) = (drawn.as_mut_slice(), is_time) {
+    let mut labels = drawn.iter().flat_map(|group| &group.bars).map(|bar| &bar.label);
+    let has_order = last.id == AGE_AT_DOSE || labels.all(|label| is_unknown(label) || time(&last.id, label).is_some());
+    if let ([only], false) = (drawn.as_mut_slice(), has_order) {
         // By rate, because one looks for the ends; without a rate, and without a name, at the end.
         let key = |bar: &bar::Bar| (unit.amount(bar.value).unwrap_or(-1.0), !is_unknown(&bar.label));
         only.bars.sort_by(|a, b| key(b).0.total_cmp(&key(a).0));
         only.bars.sort_by_key(|bar| is_unknown(&bar.label));
     }
-    Ok(bar::draw(frame, &drawn, unit))
+    let all: usize = drawn.iter().map(|group| group.bars.len()).sum();
+    let has_number = |bar: &bar::Bar| unit.amount(bar.value).is_some();
+    let told = drawn.iter().flat_map(|group| &group.bars).filter(|bar| has_number(bar)).count();
+    if all <= STRIPED || told == all || told == 0 {
+        return Ok(bar::draw(frame, &drawn, unit));
+    }
+    for group in &mut drawn {
+        group.bars.retain(has_number);
+    }
+    drawn.retain(|group| !group.bars.is_empty());
+    let mut drawing = bar::draw(frame, &drawn, unit);
+    drawing.left_out = all - told;
+    drawing.remarks.insert(
+        0,
+        format!(
+            "Not drawn are {} of {} rows, which have no number: suppressed, unreliable or without clients. That is not zero.",
+            grouped(drawing.left_out as u64),
+            grouped(all as u64)
+        ),
+    );
+    Ok(drawing)
 }
 
 fn is_unknown(label: &str) -> bool {
     label == "Unknown"
 }
 
-/// A year, quarter or month as a number of these.
-fn time(label: &str) -> Option<f64> {
+/// A year, quarter, month or season of a column as a number of these. A season is told by its column: 2011-12 could be
+/// a month.
+fn time(column: &str, label: &str) -> Option<f64> {
+    let label = if column == SEASON { label.split('-').next().unwrap_or_default() } else { label };
     let parts: Vec<&str> = label.split('-').collect();
     let number = |text: &str, digits: usize| {
         (text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit()))
@@ -494,7 +531,7 @@ fn trend(release: &Release, groups: &Groups, frame: &Frame) -> Result<Drawing> {
     let is_time = |column: &&Column| {
         let mut labels =
             (0..release.table.len()).map(|row| label(row, column)).filter(|label| !is_unknown(label)).peekable();
-        labels.peek().is_some() && labels.all(|label| time(&label).is_some())
+        labels.peek().is_some() && labels.all(|label| time(&column.id, &label).is_some())
     };
     let over = groups.varying.iter().rfind(is_time);
     let over =
@@ -503,7 +540,7 @@ fn trend(release: &Release, groups: &Groups, frame: &Frame) -> Result<Drawing> {
     let mut series: Vec<lines::Series> = Vec::new();
     let mut ticks: Vec<(f64, String)> = Vec::new();
     for (row, value) in values {
-        let Some(x) = time(&label(row, over)) else { continue };
+        let Some(x) = time(&over.id, &label(row, over)) else { continue };
         push(&mut series, &Groups::label(release, row, &others), lines::Point { x, value, at_risk: None });
         if ticks.iter().all(|(tick, _)| (tick - x).abs() > 1e-9) {
             ticks.push((x, label(row, over)));
@@ -675,15 +712,21 @@ fn upset(release: &Release, groups: &Groups, frame: &Frame) -> Result<Drawing> {
         return Err(unfit(&format!("an upset plot shows one group, and this table is by {}", column.id))
             .hint("ask again for one of them: `phds query missing … --where DIM=VALUE`"));
     }
+    let titles = titles(release);
     let set = |(row, value): (usize, Value)| {
         let cell = release.table.cell(row, MISSING).unwrap_or_default();
-        let parts =
-            cell.split(" + ").map(str::trim).filter(|part| !part.is_empty() && *part != "none").map(str::to_owned);
-        upset::Set { parts: parts.collect(), value }
+        if cell.starts_with(POOL) {
+            return upset::Set { parts: Vec::new(), name: cell.to_owned(), value };
+        }
+        let parts = cell.split(" + ").map(str::trim).filter(|part| !part.is_empty() && *part != "none");
+        let title = |part: &str| titles.get(part).cloned().unwrap_or_else(|| part.to_owned());
+        upset::Set { parts: parts.map(title).collect(), name: "nothing missing".to_owned(), value }
     };
     let mut sets: Vec<upset::Set> = values(release)?.into_iter().map(set).collect();
-    // What is told comes first, by size; what is withheld keeps the order of its labels, which says nothing.
-    sets.sort_by_key(|set| std::cmp::Reverse(set.value.numerator));
+    // What is told comes first, by size; what is withheld keeps the order of its labels, which says nothing. The pool is no
+    // set, and is last of those that are told.
+    let is_pool = |set: &upset::Set| set.name.starts_with(POOL);
+    sets.sort_by_key(|set| (set.value.numerator.is_none(), is_pool(set), std::cmp::Reverse(set.value.numerator)));
     let left_out = sets.len() > upset::MOST;
     sets.truncate(upset::MOST);
     let mut drawing = upset::draw(frame, &sets);
@@ -691,4 +734,16 @@ fn upset(release: &Release, groups: &Groups, frame: &Frame) -> Result<Drawing> {
         drawing.remarks.push("Further sets are in the table alone.".to_owned());
     }
     Ok(drawing)
+}
+
+/// The titles of the parts of a combination by their ids, without the words in which all of them end.
+fn titles(release: &Release) -> BTreeMap<&str, String> {
+    let parts = &release.description.parts;
+    let words: Vec<Vec<&str>> = parts.iter().map(|part| part.title.split_whitespace().collect()).collect();
+    let nth_last = |at: usize| words.iter().map(move |words: &Vec<&str>| words.iter().rev().nth(at).copied());
+    let shortest = words.iter().map(Vec::len).min().unwrap_or(0);
+    let is_common = |at: &usize| nth_last(*at).all(|word| word == nth_last(*at).next().flatten());
+    let common = if words.len() < 2 { 0 } else { (0..shortest.saturating_sub(1)).take_while(is_common).count() };
+    let short = words.iter().map(|words| words[..words.len() - common].join(" "));
+    parts.iter().map(|part| part.id.as_str()).zip(short).collect()
 }

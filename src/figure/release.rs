@@ -27,6 +27,9 @@ pub struct Description {
     pub measure: Option<Measure>,
     /// Of dropout, the earlier measure.
     pub from_measure: Option<Measure>,
+    /// What the ids in the column `missing` stand for.
+    #[serde(default)]
+    pub parts: Vec<Part>,
     /// Who is counted.
     pub cohort: Cohort,
     /// What the rates are shares of; each row names its own where there are several.
@@ -82,6 +85,15 @@ pub struct Measure {
     pub version: String,
     /// Where the definition comes from.
     pub source: String,
+}
+
+/// A part of a combination.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Part {
+    /// Its id, as the table has it.
+    pub id: String,
+    /// A few words.
+    pub title: String,
 }
 
 /// Who is counted.

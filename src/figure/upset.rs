@@ -13,16 +13,16 @@ const PART: Face = Face::plain(11.5);
 const NUMBER: Face = Face::bold(11.5);
 const TICK: Face = Face::plain(10.5);
 
-const NOTHING: &str = "nothing missing";
-
 /// Sets that are drawn; the table has the others.
 pub const MOST: usize = 30;
 
 /// A set of parts, and how many miss exactly these.
 #[derive(Clone, Debug)]
 pub struct Set {
-    /// The parts; none for those who miss nothing.
+    /// The parts; none for those who miss nothing, and where sets are pooled.
     pub parts: Vec<String>,
+    /// What stands in place of the parts where there are none.
+    pub name: String,
     /// The numbers.
     pub value: Value,
 }
@@ -86,7 +86,7 @@ pub fn draw(frame: &Frame, sets: &[Set]) -> Drawing {
             nodes.push(svg::line(places(*first), places(*last)).class("firm"));
         }
         if of_set.is_empty() {
-            nodes.push(label(NOTHING, TICK, matrix, |text| TICK.centred(matrix / 2.0, middle + 4.0, "ink", text)));
+            nodes.push(label(&set.name, TICK, matrix, |text| TICK.centred(matrix / 2.0, middle + 4.0, "ink", text)));
         }
         for part in (0..parts.len()).filter(|_| !of_set.is_empty()) {
             let is_in = of_set.contains(&part);

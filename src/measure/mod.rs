@@ -212,7 +212,7 @@ pub struct Given {
 }
 
 /// A [`Way`] whose code sets have been looked up.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
     /// Distinct days that are needed, at least 1.
     pub doses: usize,
@@ -539,6 +539,19 @@ impl Measures {
             Requirement::Series(_) => vec![at],
             Requirement::AllOf(parts) | Requirement::NoneOf(parts) => parts.clone(),
         }
+    }
+
+    /// Whether everybody with one measure has another one, too: each series of the other is one of the first, or asks fewer
+    /// doses of the same kind.
+    pub fn implies(&self, first: usize, other: usize) -> bool {
+        let asks_no_more =
+            |other: &Rule, of: &Rule| other.doses <= of.doses && Rule { doses: of.doses, ..other.clone() } == *of;
+        let follows = |other: usize, from: usize| {
+            let (others, of) = (self.rules(other), self.rules(from));
+            !of.is_empty() && of.iter().all(|of| others.iter().any(|other| asks_no_more(other, of)))
+        };
+        let has = self.deciding(first);
+        self.deciding(other).into_iter().all(|part| has.iter().any(|own| *own == part || follows(part, *own)))
     }
 
     /// The CVX codes that count for a measure, or for any part of a combined one, in the order of the codelist.

@@ -155,29 +155,37 @@ pub struct Written {
 pub fn write(release: &Release, form: impl Into<Form>, path: &Path) -> Result<Written> {
     let form = form.into();
     let bytes = render(release, form)?;
-    let file = path.file_name().and_then(|name| name.to_str());
-    let file =
-        file.ok_or_else(|| Error::usage(format!("`{}` names no file", path.display())).hint("name a file in `--out`"))?;
+    let (file, description) = place(path)?;
     let mut document = release.document().clone();
     document.table = Some(TableNote {
         format: form.format.name().to_owned(),
-        file: file.to_owned(),
+        file,
         sha256: fs::sha256_hex(&bytes),
         rows: release.cells().len() as u64,
         columns: columns(release),
     });
+    fs::write_whole(path, &bytes)?;
+    fs::write_json(&description, &document)?;
+    Ok(Written { description, document })
+}
+
+/// The name of a table's file, and where its description goes. Refused is what can be no file of a table, and a folder that
+/// is not there: whoever must know before a release is noted asks here first.
+pub fn place(path: &Path) -> Result<(String, PathBuf)> {
+    let file = path.file_name().and_then(|name| name.to_str());
+    let file =
+        file.ok_or_else(|| Error::usage(format!("`{}` names no file", path.display())).hint("name a file in `--out`"))?;
     if file == DESCRIPTION {
         return Err(Error::usage(format!(
             "a table cannot be called {DESCRIPTION}: that is the name of its description"
         ))
         .hint("name another file in `--out`"));
     }
+    fs::may_become(path)?;
     let description = fs::description_path(path, DESCRIPTION, |text| {
         serde_json::from_slice::<Document>(text).is_ok_and(|other| other.table.is_none_or(|table| table.file == file))
     })?;
-    fs::write_whole(path, &bytes)?;
-    fs::write_json(&description, &document)?;
-    Ok(Written { description, document })
+    Ok((file.to_owned(), description))
 }
 
 /// Shares with six digits after the point: enough for any count of people in Texas, and the same text everywhere.

@@ -35,11 +35,12 @@ pub fn write(folder: &Path, releases: &[(&str, Document)]) -> Result<()> {
 fn resource(name: &str, document: &Document, table: &TableNote) -> Value {
     let title = document.measure.as_ref().map_or("All vaccines", |measure| &measure.title);
     let dimensions: Vec<_> = document.dimensions.iter().map(|dimension| dimension.title.to_lowercase()).collect();
+    let by = if dimensions.is_empty() { String::new() } else { format!(", by {}", dimensions.join(" and ")) };
     let mut resource = json!({
         "profile": "data-resource",
         "name": name.to_lowercase(),
         "path": format!("{name}/{}", table.file),
-        "title": format!("{title}, by {}", dimensions.join(" and ")),
+        "title": format!("{title}{by}"),
         "description": format!(
             "{} {}. {} {}",
             document.indicator_definition, document.cohort.description, document.marking, document.caveats.join(" ")

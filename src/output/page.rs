@@ -139,12 +139,8 @@ fn notes(release: &Release) -> Vec<String> {
     let document = release.document();
     let months = |age: Option<u64>| age.map_or("not within the curve".to_owned(), |age| format!("before {age} months"));
     let curves = document.curves.iter().map(|curve| {
-        format!(
-            "{}: half up to date {}, 90 % {}",
-            curve.labels.join(", "),
-            months(curve.half_by_months),
-            months(curve.ninety_by_months)
-        )
+        let who = if curve.labels.is_empty() { "All together".to_owned() } else { curve.labels.join(", ") };
+        format!("{who}: half up to date {}, 90 % {}", months(curve.half_by_months), months(curve.ninety_by_months))
     });
     let denominators = document.denominators.iter();
     let denominators = denominators.map(|of| format!("Denominator {}: {}", of.source, of.description));

@@ -47,7 +47,8 @@ fn findings(document: &Document) -> String {
     if failed.is_empty() {
         return "<h3>Rules that rows broke</h3>\n<p>None.</p>\n".to_owned();
     }
-    let mut text = "<h3>Rules that rows broke</h3>\n<div class=\"wide\" role=\"group\" tabindex=\"0\" \
+    let mut text = "<h3>Rules that rows broke</h3>\n<p>A share is of what a rule looks at: all rows, all values \
+                    of some columns, or the rows with one vaccine.</p>\n<div class=\"wide\" role=\"group\" tabindex=\"0\" \
                     aria-label=\"Table: rules that rows broke\">\n<table>\n<thead><tr><th scope=\"col\">Rule\
                     <th scope=\"col\">What is wrong<th scope=\"col\">What happens<th scope=\"col\" class=\"n\">Share</thead>\n<tbody>\n"
         .to_owned();
@@ -102,7 +103,7 @@ fn completeness(document: &Document) -> String {
     format!(
         "{heading}<div class=\"wide\" role=\"group\" tabindex=\"0\" \
          aria-label=\"Table: what is missing in each column\">\n<table>\n<thead><tr><th scope=\"col\">Column\
-         <th scope=\"col\" class=\"n\">Without a value<td></thead>\n<tbody>\n{rows}</tbody></table></div>\n{nothing}"
+         <th scope=\"col\" class=\"n\">Share of rows without a value<td></thead>\n<tbody>\n{rows}</tbody></table></div>\n{nothing}"
     )
 }
 

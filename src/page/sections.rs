@@ -1,7 +1,7 @@
 //! Which release stands where, and how it is read.
 
 use super::exhibit::Exhibit;
-use super::html::{escaped, once};
+use super::html::escaped;
 use super::{Contents, HEADLINE, Named, quality};
 use crate::error::Result;
 use crate::figure::release::{Release, Status};
@@ -140,7 +140,8 @@ pub fn all(contents: &Contents) -> Result<Vec<Section>> {
     } else {
         vaccines.clear();
     }
-    let is_done = |named: &Named| vaccines.iter().any(|vaccine| vaccine.name == named.name);
+    let beside = headline.and_then(|headline| together(headline, contents)).map(|(named, _)| named);
+    let is_done = |named: &Named| vaccines.iter().copied().chain(beside).any(|done| done.name == named.name);
     let mut left: Vec<&Named> = contents.releases.iter().filter(|named| !is_done(named)).collect();
     for place in PLACES {
         let (here, others): (Vec<_>, Vec<_>) = left.into_iter().partition(|named| (place.holds)(named));
@@ -153,7 +154,7 @@ pub fn all(contents: &Contents) -> Result<Vec<Section>> {
             let mut exhibit = Exhibit::of(named, place.kinds);
             if place.id == "missing" {
                 exhibit.drawn = gaps(&named.release, year.as_deref())?;
-                exhibit.note = key(&exhibit.drawn, &contents.releases);
+                exhibit.note += "<p>Further sets are in the table.</p>\n";
                 exhibit.title = year.as_ref().map(|year| {
                     let title = figure::title(Kind::Upset, &exhibit.drawn, &Options::default());
                     format!("{title}, born in {year}")
@@ -219,6 +220,9 @@ fn headline(named: &Named, contents: &Contents) -> String {
     if value.status == Status::Unreliable {
         text += "<li>Too few clients, or too wide an interval, to rely on\n";
     }
+    if let Some((_, together)) = together(named, contents) {
+        text += &format!("<li>{together}\n");
+    }
     text += &format!("<li>{}\n", since(release, year.as_deref(), contents));
     if let Some(measure) = measure {
         text += &format!("<li>{}\n", escaped(&measure.definition));
@@ -226,6 +230,31 @@ fn headline(named: &Named, contents: &Contents) -> String {
     text += "</ul>\n";
     let exhibit = Exhibit { table: Err("figure-headline-table".to_owned()), ..Exhibit::of(named, &[]) };
     text + &exhibit.facts()
+}
+
+/// The release of the headline's measure without a dimension, and what it says.
+fn together<'a>(headline: &Named, contents: &'a Contents) -> Option<(&'a Named, String)> {
+    let id = |named: &Named| named.release.description.measure.as_ref().map(|measure| measure.id.clone());
+    let named = contents.releases.iter().find(|named| is_whole(named) && id(named) == id(headline))?;
+    let value = named.release.value(0).ok()?;
+    let (numerator, denominator) = value.numerator.zip(value.denominator)?;
+    let (numerator, denominator, rate) = (grouped(numerator), grouped(denominator), percent(value.rate?));
+    let clients = format!("{numerator} of {denominator} clients");
+    let clients = match named.link.as_deref().map(escaped) {
+        Some(link) => format!("<a href=\"{link}\">{clients}</a>"),
+        None => clients,
+    };
+    Some((named, format!("All years of birth together: {rate} ({clients})")))
+}
+
+/// Coverage of the whole cohort, in one row.
+fn is_whole(named: &Named) -> bool {
+    let description = &named.release.description;
+    let has_filter = description.filters.as_array().is_some_and(|filters| !filters.is_empty());
+    description.indicator == "coverage"
+        && description.labels.is_empty()
+        && !has_filter
+        && named.release.table.len() == 1
 }
 
 /// What changed since the release of the month before.
@@ -296,17 +325,4 @@ fn gaps(release: &Release, year: Option<&str>) -> Result<Release> {
     sizes.sort_by_key(|(_, size)| std::cmp::Reverse(*size));
     sizes.truncate(DRAWN);
     Ok(release.only(&sizes.into_iter().map(|(row, _)| row).collect::<Vec<_>>()))
-}
-
-/// What the ids of a release's parts stand for, as far as the page has their titles.
-fn key(release: &Release, releases: &[Named]) -> String {
-    let cells = (0..release.table.len()).filter_map(|row| release.table.cell(row, "missing"));
-    let parts = once(cells.flat_map(|cell| cell.split(" + ")));
-    let measures = || releases.iter().filter_map(|named| named.release.description.measure.as_ref());
-    let titles = parts.into_iter().filter_map(|part| {
-        let measure = measures().find(|measure| measure.id == part)?;
-        Some(format!("{part}: {}", measure.title))
-    });
-    let titles = titles.collect::<Vec<_>>().join("; ");
-    if titles.is_empty() { titles } else { format!("<p>{}. Further sets are in the table.</p>\n", escaped(&titles)) }
 }

@@ -243,7 +243,8 @@ pub struct Ask {
     /// For dropout: the later measure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
-    /// Dimensions of the table.
+    /// Dimensions of the table; none for all together in one row.
+    #[serde(default)]
     pub by: Vec<String>,
     /// Only clients with one of these values of a dimension.
     #[serde(default, rename = "where", with = "filters", skip_serializing_if = "Vec::is_empty")]

@@ -78,7 +78,27 @@ impl<'a> Question<'a> {
                 "doses before the first year of the file are cut off; choose a later as-of date or another measure",
             ));
         }
+        question.asks_of_somebody(from.year(), to.year())?;
         Ok(question)
+    }
+
+    /// Refuses a filter by which nobody of the cohort can be, because all its years or quarters of birth are outside. A table
+    /// without a row would look like an answer.
+    fn asks_of_somebody(&self, first: i32, last: i32) -> Result<()> {
+        let year = |label: &String| label.get(..4)?.parse::<i32>().ok();
+        let is_outside = |label: &String| year(label).is_some_and(|year| year < first || year > last);
+        let of_birth = |filter: &&Filter<'_>| filter.axis.dimension.field == names::BIRTH_DATE;
+        let outside = self.filters.iter().filter(of_birth).find(|filter| filter.labels.iter().all(is_outside));
+        match outside.filter(|_| self.measure.is_some()) {
+            None => Ok(()),
+            Some(filter) => Err(Error::usage(format!(
+                "nobody of the cohort was born in {}: its years of birth are {first} to {last}",
+                filter.labels.join(", ")
+            ))
+            .hint(
+                "name other years, another measure or another as-of date; `phds measures ID` says who is in the cohort",
+            )),
+        }
     }
 
     fn bind_measures(&mut self, ask: &Ask) -> Result<()> {
@@ -103,6 +123,15 @@ impl<'a> Question<'a> {
         if self.from.is_some() && self.from == self.measure {
             return Err(Error::usage("`--to` is the same measure as `--measure`: nobody drops out between them")
                 .hint("name a later dose or series in `--to`, such as nis.dtap4 after nis.dtap3"));
+        }
+        if let (Some(from), Some(to)) = (self.from, self.measure)
+            && self.context.measures.implies(from, to)
+        {
+            let [from, to] = [from, to].map(|at| &self.measure_at(at).id);
+            return Err(Error::usage(format!(
+                "nobody can drop out between `{from}` and `{to}`: whoever has the first has the second"
+            ))
+            .hint("name the earlier dose or series in `--measure`, and the later one in `--to`"));
         }
         if ask.to.is_some() && ask.indicator != Indicator::Dropout {
             return Err(
@@ -172,11 +201,6 @@ impl<'a> Question<'a> {
     }
 
     fn bind_dimensions(&mut self, ask: &Ask) -> Result<()> {
-        if ask.by.is_empty() {
-            return Err(
-                Error::usage("a table needs at least one dimension in `--by`").hint("`phds dimensions` lists them")
-            );
-        }
         let find = |id: &str| {
             let axis = Axis::find(self.context.dictionary, id)?;
             if axis.is_of_doses() && self.indicator != Indicator::Doses {

@@ -60,7 +60,9 @@ pub fn render(plan: &AggregatePlan, tables: Tables<'_>) -> Result<(String, Vec<P
     let from = rows(plan.rows, tables);
     let conditions = writer.all(&plan.conditions)?;
     let groups = (1..=plan.group_by.len()).map(|place| place.to_string()).collect::<Vec<_>>().join(", ");
-    let text = format!("SELECT {} FROM {from} WHERE {conditions} GROUP BY {groups}", select.join(", "));
+    // Without groups SQL answers with a row even where there is nobody, and groups of nobody have none.
+    let grouped = if groups.is_empty() { "HAVING count(*) > 0".to_owned() } else { format!("GROUP BY {groups}") };
+    let text = format!("SELECT {} FROM {from} WHERE {conditions} {grouped}", select.join(", "));
     Ok((text, writer.parameters))
 }
 

@@ -64,19 +64,33 @@ pub(super) fn is_credential_name(name: &str) -> bool {
     (1..=255).contains(&name.len()) && !matches!(name, "." | "..") && name.bytes().all(is_fit)
 }
 
-/// All bytes of a file on which the bits `forbidden` are not set.
-fn read(path: &Path, forbidden: u32) -> Result<Zeroizing<Vec<u8>>> {
-    let failed = |error: io::Error| match error.kind() {
+/// Whether a file is there that nobody but its owner may reach. It is not opened: of a pipe, that would take the secret.
+pub(super) fn look(path: &Path) -> Result<()> {
+    let metadata = std::fs::metadata(path).map_err(|error| failed(path, &error))?;
+    is_private(path, &metadata, GROUP_AND_OTHERS)
+}
+
+fn failed(path: &Path, error: &io::Error) -> Error {
+    match error.kind() {
         io::ErrorKind::NotFound => Error::credentials(format!("there is no file `{}`", path.display()))
             .hint("it is named in the settings: make it, with mode 0600, or correct the name"),
-        _ => Error::io("read", path, &error),
-    };
-    let file = File::open(path).map_err(failed)?;
-    let metadata = file.metadata().map_err(failed)?;
+        _ => Error::io("read", path, error),
+    }
+}
+
+fn is_private(path: &Path, metadata: &Metadata, forbidden: u32) -> Result<()> {
     if metadata.is_dir() {
         return Err(Error::credentials(format!("`{}` is a folder, not a file", path.display())));
     }
-    refuse_shared(path, &metadata, forbidden)?;
+    refuse_shared(path, metadata, forbidden)
+}
+
+/// All bytes of a file on which the bits `forbidden` are not set.
+fn read(path: &Path, forbidden: u32) -> Result<Zeroizing<Vec<u8>>> {
+    let failed = |error: io::Error| failed(path, &error);
+    let file = File::open(path).map_err(failed)?;
+    let metadata = file.metadata().map_err(failed)?;
+    is_private(path, &metadata, forbidden)?;
     read_bounded(file).map_err(failed)?.ok_or_else(|| {
         Error::credentials(format!("`{}` has more than {MOST_BYTES} bytes: is this the right file?", path.display()))
     })

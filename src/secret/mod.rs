@@ -105,6 +105,15 @@ impl SecretSource {
         }?;
         Secret::new(value).map_err(|error| Error::credentials(format!("{self}: {}", error.message())))
     }
+
+    /// Whether the secret could be read, as far as that can be seen without reading it: a file must be there, and closed to
+    /// others. [`crate::error::ErrorKind::Credentials`] where not.
+    pub fn look(&self) -> Result<()> {
+        match self {
+            Self::File(path) => file::look(path),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl fmt::Display for SecretSource {

@@ -220,6 +220,14 @@ impl Account {
         }
     }
 
+    /// Whether the proof could be read, as far as that can be seen without reading it, or asking anybody.
+    pub fn look_at_proof(&self) -> Result<()> {
+        match &self.proof {
+            ProofSource::Password(source) | ProofSource::Key { passphrase: Some(source), .. } => source.look(),
+            ProofSource::Key { passphrase: None, .. } | ProofSource::Agent { .. } => Ok(()),
+        }
+    }
+
     /// What can be seen of the server without a login.
     pub fn examine(&self) -> Vec<Observation> {
         match &self.server {

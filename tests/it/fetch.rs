@@ -1,12 +1,10 @@
 //! `phds fetch` and `phds load` with settings, a password file and a server of their own.
 
 use phds::demo::server::LoopbackServer;
-use phds::secret::Secret;
 use serde_json::json;
 
+use crate::support::transfer::{PASSWORD, account};
 use crate::support::{Month, TestContext, servers};
-
-const PASSWORD: &str = "p: @/#%w2!";
 
 /// A store to be, and a server of the folder `served`.
 struct Place {
@@ -23,12 +21,8 @@ impl Place {
             let path = context.put(&format!("served/{name}"), Month::of(&format!("PROVIDER NAME\n{name}")).bytes());
             std::fs::File::open(path).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
         }
-        let secret = Secret::new(PASSWORD.to_owned()).unwrap();
-        let server = LoopbackServer::start(&context.path("served"), "clinic", &secret).unwrap();
+        let server = account(&context);
         context.put("known_hosts", server.host_key_line());
-        let password = context.put("password", format!("{PASSWORD}\n"));
-        #[cfg(unix)]
-        std::fs::set_permissions(password, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
         context.put(
             "phds.toml",
             format!(

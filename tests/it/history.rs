@@ -236,8 +236,8 @@ fn the_summary_fits_a_screen() {
     let said = format!("{}{}", outcome.text(), outcome.stderr);
     let lines: Vec<_> = said.lines().collect();
     assert!(lines.len() < 24 && lines.iter().all(|line| line.chars().count() <= 80), "{said}");
-    assert!(said.contains(" more rules: see report.html"), "{said}");
-    assert!(said.contains("rules cannot be checked: see report.html"), "{said}");
+    assert!(said.contains(" more rules: see out/report.html"), "{said}");
+    assert!(said.contains("rules cannot be checked: see out/report.html"), "{said}");
     let first = lines.iter().position(|line| line.starts_with("  PHDS-")).unwrap();
     assert!(lines[first].contains("  rejects "), "what does most damage comes first: {said}");
 }

@@ -4,11 +4,9 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use phds::demo::server::LoopbackServer;
-use phds::secret::Secret;
 
+use crate::support::transfer::{PASSWORD, account};
 use crate::support::{Month, TestContext, servers};
-
-const PASSWORD: &str = "p: @/#%w2!";
 
 /// A folder with a password file, and a server of the folder `served`.
 struct Place {
@@ -20,11 +18,7 @@ impl Place {
     fn new() -> Self {
         let context = TestContext::new();
         context.put("served/PHDS_2024_12.csv", Month::of("CLIENT ID\n1").bytes());
-        let server =
-            LoopbackServer::start(&context.path("served"), "clinic", &Secret::new(PASSWORD.into()).unwrap()).unwrap();
-        let password = context.put("password", format!("{PASSWORD}\n"));
-        #[cfg(unix)]
-        std::fs::set_permissions(password, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        let server = account(&context);
         Self { context, server }
     }
 

@@ -24,8 +24,8 @@ fn what_is_tried_is_not_noted_and_what_is_published_is_noted_once() {
     let tried = context.phds(&format!("{ASK} --by region --audience public --dry-run")).done().text();
     assert!(tried.starts_with("coverage of nis.mmr1 by region, public: "), "{tried}");
     assert!(!context.path("store/ledger/000001.json").exists() && !context.path("store/releases").exists());
-    let first = context.phds(&format!("{ASK} --by region,sex --audience public")).done().text();
-    let again = context.phds(&format!("{ASK} --by region,sex --audience public")).done().text();
+    let first = context.publish(&format!("{ASK} --by region,sex")).done().text();
+    let again = context.publish(&format!("{ASK} --by region,sex")).done().text();
     assert_eq!(first, again);
     assert!(first.contains(",public\n") && !first.contains(",internal\n"));
     context.phds(&format!("{ASK} --by region")).done();
@@ -48,11 +48,11 @@ fn the_public_sees_neither_groups_of_one_kind_nor_organizations_nor_what_is_not_
         ("doses --by vaccine_group", "`doses` is not for the public"),
         ("missing --measure nis.4313314 --by region", "`missing` is not for the public"),
     ] {
-        let outcome = context.phds(&format!("query {ask} --store store --audience public")).ended(1);
+        let outcome = context.publish(&format!("query {ask} --store store")).ended(1);
         assert!(outcome.stderr.contains(said), "{ask}: {}", outcome.stderr);
     }
     assert!(!context.path("store/ledger/000001.json").exists());
-    let table = context.phds(&format!("{ASK} --by county --audience public")).done().text();
+    let table = context.publish(&format!("{ASK} --by county")).done().text();
     assert_eq!(rows(&table, "zero"), 0);
     for line in table.lines().skip(1).filter(|line| !line.contains(",suppressed,")) {
         let fields: Vec<_> = line.rsplit(',').collect();
@@ -65,7 +65,7 @@ fn the_evidence_names_the_rules_and_no_count() {
     let context = loaded();
     let nothing = context.phds("evidence --store store").done().text();
     assert!(nothing.contains("Nothing was published.") && nothing.contains("k = 11"));
-    context.phds(&format!("{ASK} --by region,sex --audience public")).done();
+    context.publish(&format!("{ASK} --by region,sex")).done();
     context.phds("evidence --store store --out evidence.md").done();
     let written = std::fs::read_to_string(context.path("evidence.md")).unwrap();
     assert!(written.contains("| 1 | 2024-12 | ") && written.contains("The chain of entries is whole."), "{written}");
@@ -106,15 +106,43 @@ fn an_altered_ledger_stops_releases() {
     for (what, damage) in damages {
         let context = loaded();
         for by in ["region", "birth_year"] {
-            context.phds(&format!("{ASK} --by {by} --audience public")).done();
+            context.publish(&format!("{ASK} --by {by}")).done();
         }
         damage(&context);
         for audience in ["public", "internal"] {
-            let outcome = context.phds(&format!("{ASK} --by sex --audience {audience}")).ended(1);
+            let ask = format!("{ASK} --by sex --audience {audience}");
+            let outcome = context.phds(&format!("{ask} --out table.csv")).ended(1);
             assert!(outcome.stderr.contains("ledger") && outcome.stdout.is_empty(), "{what}: {}", outcome.stderr);
         }
         context.phds("ledger --store store").ended(1);
     }
+}
+
+/// A slip of the keyboard publishes nothing: a table for the public needs a file that can be written.
+#[test]
+fn what_is_published_has_a_place_first() {
+    let context = loaded();
+    for (out, said) in [
+        ("", "a table for the public needs a file"),
+        ("--out nowhere/t.csv", "there is no folder"),
+        ("--out store", "is not a plain file"),
+        ("--out release.json", "cannot be called release.json"),
+    ] {
+        let outcome = context.phds(&format!("{ASK} --by region --audience public {out}")).ended(2);
+        assert!(outcome.stderr.contains(said) && outcome.stdout.is_empty(), "{out}: {}", outcome.stderr);
+    }
+    assert!(!context.path("store/ledger").exists() && !context.path("store/releases").exists());
+}
+
+#[test]
+fn a_table_without_a_row_to_show_is_not_published() {
+    let context = loaded();
+    // Nobody lives there; and by ZIP code, year and sex, all are few.
+    for ask in ["--by birth_year --where zip=99999", "--by zip,birth_year,sex"] {
+        let outcome = context.publish(&format!("{ASK} {ask}")).ended(1);
+        assert!(outcome.stderr.contains("no row of this table can be published"), "{ask}: {}", outcome.stderr);
+    }
+    assert!(!context.path("store/ledger/000001.json").exists() && !context.path("store/releases").exists());
 }
 
 #[test]
@@ -126,7 +154,7 @@ fn what_has_changed_by_few_is_not_published_anew() {
     let lines: Vec<_> = text.lines().collect();
     context.put("corrected.csv", &(lines[..lines.len() - 1500].join("\n") + "\n"));
     context.phds(&format!("load corrected.csv --period {PERIOD} --store store")).done();
-    let second = context.phds(&format!("{ASK} --by region --audience public")).done().text();
+    let second = context.publish(&format!("{ASK} --by region")).done().text();
     let first = std::fs::read_to_string(context.path("first.csv")).unwrap();
     let numbers = |text: &str| {
         let rows = text.lines().skip(1).map(|line| {

@@ -14,10 +14,8 @@ use phds::progress::Silent;
 use phds::status::Status;
 use phds::store::Store;
 
-use crate::support::transfer::secret;
+use crate::support::transfer::{PASSWORD, account};
 use crate::support::{Month, TestContext};
-
-const PASSWORD: &str = "p: @/#%w2!";
 
 /// A data exchange account with files of these ages in days, and the account of the monthly file on the same server.
 struct Place {
@@ -33,12 +31,9 @@ impl Place {
             let time = std::time::SystemTime::now() - Duration::from_secs(days * 86_400 + 3_600);
             std::fs::File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
         }
-        let server = LoopbackServer::start(&context.path("served"), "clinic", &secret(PASSWORD)).unwrap();
+        let server = account(&context);
         context.put("known_hosts", server.host_key_line());
-        for name in ["password", "store/phds-store.json"] {
-            context.put(name, if name == "password" { PASSWORD } else { "{\"store_version\": 1}" });
-        }
-        private(&context, "password", 0o600);
+        context.put("store/phds-store.json", "{\"store_version\": 1}");
         private(&context, "store", 0o700);
         let account = format!(
             "protocol = \"sftp\"\nhost = \"127.0.0.1\"\nport = {}\nuser = \"clinic\"\npassword_file = \"password\"\n\
@@ -305,6 +300,8 @@ fn doctor_sees_what_is_well_and_what_stands_in_the_way() {
     place.context.put("password", PASSWORD);
     private(&place.context, "password", 0o644);
     assert_eq!(of(&verdicts("", 1), "proof").as_deref(), Some("problem"));
+    // That needs neither login nor line.
+    assert_eq!(of(&verdicts("--no-login", 1), "proof").as_deref(), Some("problem"));
     private(&place.context, "password", 0o600);
     #[cfg(unix)]
     {

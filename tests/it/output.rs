@@ -314,6 +314,11 @@ fn bash_completes_measures_dimensions_and_months() {
         ("phds fetch --account ph", vec!["phds"]),
         ("phds explain PHDS-R01", vec!["PHDS-R01"]),
         ("phds query coverage --format mark", vec!["markdown"]),
+        // Bash takes words apart at `=`, and is given what stands behind it.
+        ("phds query coverage --where county = Hays,Trav", vec!["Hays,Travis"]),
+        ("phds query coverage --where = county = Trav", vec!["Travis"]),
+        ("phds query coverage --where sex =", vec!["Female", "Male", "Other", "Unknown"]),
+        ("phds query coverage --where county = Hays --measure nis.mm", vec!["nis.mmr1"]),
     ] {
         assert_eq!(offered(&context, line), expected, "{line}");
     }

@@ -329,6 +329,93 @@ fn withheld_is_hatched_whatever_else_is_there() {
     assert!(svg.contains("No value is told. All values are suppressed"), "{svg}");
 }
 
+/// The words of all texts of a figure.
+fn words(svg: &str) -> Vec<String> {
+    elements(svg).into_iter().filter(|element| element.name == "text").map(|element| element.words).collect()
+}
+
+#[test]
+fn of_many_bars_those_without_a_number_are_left_to_the_table() {
+    let mut rows = vec!["county | numerator | denominator | rate | ci_low | ci_high | status".to_owned()];
+    rows.extend((0..56).map(|at| format!("c{at} | 50 | 100 | 0.500000 | 0.403832 | 0.596168 | shown")));
+    let told = rows.join("\n");
+    rows.extend((56..61).map(|at| format!("c{at} | | | | | | suppressed")));
+    let (table, description) = release("coverage", &rows.join("\n"));
+    let svg = drawn(Kind::Bar, &(table.clone(), description.clone()));
+    holds("61 bars", &svg, &table, &description, 0);
+    let said = words(&svg);
+    assert!(said.iter().any(|words| words.starts_with("Not drawn are 5 of 61 rows")), "{said:?}");
+    assert!(said.contains(&"c55".to_owned()) && !said.contains(&"c56".to_owned()), "{said:?}");
+    assert!(svg.contains("Other values are suppressed or unreliable: not drawn, and not zero."));
+    // Of fewer, each is drawn.
+    let few = release("coverage", &format!("{told}\nc56 | | | | | | suppressed"));
+    assert!(words(&drawn(Kind::Bar, &few)).contains(&"c56".to_owned()));
+}
+
+#[test]
+fn sets_of_missing_parts_have_names_and_their_pool_is_no_part() {
+    let table = "
+        missing             | numerator | denominator | rate     | ci_low   | ci_high  | status
+        other sets          | 90        | 1000        | 0.090000 | 0.073787 | 0.109353 | shown
+        nis.dtap4           | 80        | 1000        | 0.080000 | 0.064733 | 0.098487 | shown
+        nis.dtap4 + nis.x   | 20        | 1000        | 0.020000 | 0.012975 | 0.030709 | shown
+        none                | 800       | 1000        | 0.800000 | 0.774140 | 0.823571 | shown
+        nis.pcv4            |           |             |          |          |          | suppressed";
+    let (table, description) = release("missing", table);
+    let mut description: serde_json::Value = serde_json::from_slice(&description).unwrap();
+    description["parts"] = json!([
+        { "id": "nis.dtap4", "title": "4 or more DTaP by 24 months" },
+        { "id": "nis.pcv4", "title": "4 or more PCV by 24 months" },
+    ]);
+    let description = serde_json::to_vec(&description).unwrap();
+    let svg = drawn(Kind::Upset, &(table.clone(), description.clone()));
+    holds("named sets", &svg, &table, &description, 1);
+    let said = words(&svg);
+    let at = |text: &str| said.iter().position(|words| words == text).unwrap_or_else(|| panic!("{text}: {said:?}"));
+    // Heads are without the words in which all end; what has no title keeps its id. The pool is last of what is told.
+    assert!(at("4 or more DTaP") < at("nis.x") && at("nis.x") < at("4 or more PCV"));
+    assert!(at("nothing missing") < at("80 (8.0%)") && at("20 (2.0%)") < at("other sets"));
+    assert!(at("other sets") < at("90 (9.0%)"));
+    // Three parts, and a mark for each in each of three sets.
+    assert_eq!(elements(&svg).iter().filter(|element| element.name == "circle").count(), 9);
+}
+
+#[test]
+fn a_long_name_of_a_panel_has_two_lines() {
+    let names = ["3 or more hepatitis B by 24 months", "2 or more influenza by 24 months", "a", "b", "c"];
+    let mut rows = vec!["vaccine | birth_year | numerator | denominator | rate | ci_low | ci_high | status".to_owned()];
+    for name in names {
+        let row = |year| format!("{name} | {year} | 50 | 100 | 0.500000 | 0.403832 | 0.596168 | shown");
+        rows.extend([2020, 2021].map(row));
+    }
+    let (table, description) = release("coverage", &rows.join("\n"));
+    let svg = drawn(Kind::Trend, &(table.clone(), description.clone()));
+    holds("panels", &svg, &table, &description, 0);
+    let said = words(&svg).join(" ");
+    assert!(names.iter().all(|name| said.contains(name)), "{said}");
+}
+
+#[test]
+fn what_has_an_order_keeps_it() {
+    let doses = |column: &str, labels: [&str; 3]| {
+        let rows =
+            labels.iter().zip([20, 300, 40]).map(|(label, doses)| format!("{label} | {doses} | {doses} | shown"));
+        let table = format!("{column} | numerator | doses | status\n{}", rows.collect::<Vec<_>>().join("\n"));
+        release("doses", &table)
+    };
+    let place = |said: &[String], label: &str| said.iter().position(|words| words == label).unwrap();
+    for (column, labels) in [
+        ("age_at_dose", ["under 6 months", "12 to 23 months", "65 years and older"]),
+        ("season", ["2021-22", "2022-23", "2023-24"]),
+    ] {
+        let said = words(&drawn(Kind::Bar, &doses(column, labels)));
+        assert!(labels.map(|label| place(&said, label)).is_sorted(), "{column}: {said:?}");
+    }
+    // One season comes after the other, so the line has no gap.
+    let trend = drawn(Kind::Trend, &doses("season", ["2021-22", "2022-23", "2023-24"]));
+    assert_eq!(elements(&trend).iter().filter(|element| element.name == "path").count(), 1, "{trend}");
+}
+
 #[test]
 fn a_small_figure_in_full() {
     let table = "

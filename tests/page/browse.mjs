@@ -62,6 +62,14 @@ try {
       check(`no overflow at ${width} px, ${scheme}`, wide);
       await page.screenshot({ path: `${out}/${width}-${scheme}.png`, fullPage: true });
     }
+    // A figure has the ground of the page around it, in light and dark.
+    const other = await page.evaluate(() => {
+      const ground = getComputedStyle(document.body).backgroundColor;
+      const paper = [...document.querySelectorAll(".phds-figure > rect.paper")];
+      const wrong = paper.filter((rect) => getComputedStyle(rect).fill !== ground);
+      return (paper.length ? [] : ["no figure"]).concat(wrong.map((rect) => rect.parentElement.id));
+    });
+    check(`figures are ${scheme}`, other);
     // What unfolds is looked at, too.
     await open(800, scheme);
     await page.evaluate(() => document.querySelectorAll("details").forEach((details) => (details.open = true)));

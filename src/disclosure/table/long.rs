@@ -376,8 +376,8 @@ impl Published {
         }
         if let Some(sheet) = sheets.iter().find(|sheet| sheet.is_rounded) {
             let path = sheet.path.display();
-            return Err(Error::refused(format!("the numbers of `{path}` are rounded, and none of them is suppressed"))
-                .hint("an audit is for tables with suppressed counts; a rounded one needs none"));
+            return Err(Error::usage(format!("`{path}` is rounded: no count in it is suppressed, so there is none to audit"))
+                .hint("`phds protect --round` has proved what can be told of its numbers; audit tables with suppressed counts"));
         }
         let cube = shape(&sheets, columns)?;
         let mut seen: Vec<Option<(Seen, usize, u64)>> = vec![None; cube.len()];

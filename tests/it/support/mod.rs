@@ -84,6 +84,16 @@ impl TestContext {
         }
     }
 
+    /// Asks for the public: the outcome has the table that was written as its output, and the folder is as before.
+    pub fn publish(&self, words: &str) -> Outcome {
+        const FOLDER: &str = "published";
+        std::fs::create_dir(self.path(FOLDER)).unwrap();
+        let mut outcome = self.phds(&format!("{words} --audience public --out {FOLDER}/table"));
+        outcome.stdout.extend(std::fs::read(self.path(FOLDER).join("table")).unwrap_or_default());
+        std::fs::remove_dir_all(self.path(FOLDER)).unwrap();
+        outcome
+    }
+
     /// Loads a small month into the folder `store`.
     pub fn load(&self, month: &Month) {
         self.put("month.csv", month.bytes());

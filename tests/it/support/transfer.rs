@@ -2,8 +2,22 @@
 
 use std::io::Read;
 
+use phds::demo::server::LoopbackServer;
 use phds::fetch::Source;
 use phds::secret::Secret;
+
+use super::TestContext;
+
+/// The characters that break a client which pastes a password into a URL.
+pub const PASSWORD: &str = "p: @/#%w2!";
+
+/// A server of the folder `served`, and the file `password` by which `clinic` logs in to it.
+pub fn account(context: &TestContext) -> LoopbackServer {
+    let password = context.put("password", format!("{PASSWORD}\n"));
+    #[cfg(unix)]
+    std::fs::set_permissions(password, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    LoopbackServer::start(&context.path("served"), "clinic", &secret(PASSWORD)).unwrap()
+}
 
 pub fn secret(value: &str) -> Secret {
     Secret::new(value.into()).unwrap()
