@@ -243,18 +243,18 @@ fn bar_style(stage: &str) -> ProgressStyle {
 /// A bar for the running stage.
 #[derive(Debug, Default)]
 struct Bars {
-    running: Mutex<Option<Bar>>,
+    running: Mutex<Option<Stage>>,
 }
 
 #[derive(Debug)]
-struct Bar {
-    stage: String,
+struct Stage {
+    name: String,
     bar: ProgressBar,
     rows: u64,
 }
 
 impl Bars {
-    fn running(&self) -> std::sync::MutexGuard<'_, Option<Bar>> {
+    fn running(&self) -> std::sync::MutexGuard<'_, Option<Stage>> {
         lock(&self.running)
     }
 }
@@ -284,7 +284,7 @@ impl Reporter for Warnings {
 impl Bars {
     fn tell(&self, text: &str) {
         match &*self.running() {
-            Some(Bar { bar, .. }) => bar.suspend(|| say(text)),
+            Some(Stage { bar, .. }) => bar.suspend(|| say(text)),
             None => say(text),
         }
     }
@@ -299,26 +299,26 @@ impl Reporter for Bars {
             None => ProgressBar::new_spinner().with_message(stage.to_owned()),
         };
         bar.enable_steady_tick(Duration::from_millis(200));
-        *self.running() = Some(Bar { stage: stage.to_owned(), bar, rows: 0 });
+        *self.running() = Some(Stage { name: stage.to_owned(), bar, rows: 0 });
     }
 
     fn advanced(&self, bytes: u64) {
-        if let Some(Bar { bar, .. }) = &*self.running() {
+        if let Some(Stage { bar, .. }) = &*self.running() {
             bar.inc(bytes);
         }
     }
 
     fn counted(&self, rows: u64) {
-        if let Some(Bar { bar, rows: all, .. }) = &mut *self.running() {
+        if let Some(Stage { bar, rows: all, .. }) = &mut *self.running() {
             *all += rows;
             bar.set_message(pace(*all, bar.elapsed()) + " ");
         }
     }
 
     fn finished(&self, summary: &str) {
-        if let Some(Bar { stage, bar, .. }) = self.running().take() {
+        if let Some(Stage { name, bar, .. }) = self.running().take() {
             bar.finish_and_clear();
-            say(&format!("{stage:<8} {}", printable(summary)));
+            say(&format!("{name:<8} {}", printable(summary)));
         }
     }
 
