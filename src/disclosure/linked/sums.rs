@@ -16,7 +16,7 @@ use super::{Follows, Linked, Reason, Table};
 
 /// So many steps of arithmetic are made in a run; then only pairs of tables are looked at. Counted, and not timed, so that
 /// the same questions have the same answers on every machine.
-const STEPS: u64 = 1_000_000_000;
+const STEPS: u64 = 500_000_000;
 
 /// The same for runs that should answer at once.
 const STEPS_AT_ONCE: u64 = 300_000_000;
