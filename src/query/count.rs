@@ -109,6 +109,17 @@ impl Question<'_> {
         Ok(parts)
     }
 
+    /// Reads what the listings of these questions need, at once.
+    pub fn read_ahead(questions: &[Self], engine: &mut dyn Engine) -> Result<()> {
+        let is_listed =
+            |question: &&Self| !matches!(question.indicator, Indicator::Doses | Indicator::Curve | Indicator::Missing);
+        let plans = questions.iter().filter(is_listed).flat_map(|question| {
+            let rules = question.attributions.iter().filter(|rule| **rule != Attribution::Any);
+            rules.map(|rule| question.plan(*rule))
+        });
+        engine.read_ahead(&plans.collect::<Result<Vec<_>>>()?)
+    }
+
     /// Adds a group to the table. A recorded "unknown" and a missing value read the same, so they are one group.
     fn add(&self, counts: &mut RawCounts, mut labels: Vec<String>, group: &Group) -> Result<()> {
         let wrong = || Error::internal("the embedded query engine answers in another form");

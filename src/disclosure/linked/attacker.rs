@@ -656,3 +656,22 @@ fn nothing_follows_from_shares_of_clients() {
 fn nothing_follows_from_shares_of_clients_and_of_people() {
     nothing_follows(2000, true, &[503]);
 }
+
+#[test]
+fn what_is_kept_from_one_table_for_the_next_changes_no_row() {
+    for seed in 0..1000 {
+        let case = Case::random(seed, seed % 2 == 1);
+        let shown = case.shown();
+        for (at, ask) in case.asks.iter().enumerate() {
+            // As from a ledger: the earlier tables are taken in as they are, and nothing has been looked up.
+            let mut fresh = Linked::new(case.rule, case.totals_are_known);
+            for (number, (ask, shown)) in case.asks.iter().zip(&shown).take(at).enumerate() {
+                fresh.add(&format!("{number}"), &format!("{}", ask.outcome), &case.members(ask), shown.clone());
+            }
+            let members = case.members(ask);
+            let alone = case.alone(&members);
+            let (rows, _) = fresh.admit(&format!("{at}"), &format!("{}", ask.outcome), &members, alone);
+            assert_eq!(rows, shown[at], "registry {seed}, table {at}");
+        }
+    }
+}
