@@ -22,6 +22,9 @@ mod difference;
 mod exchange;
 mod grouping;
 mod moves;
+#[cfg(test)]
+mod pairs;
+mod slices;
 mod sums;
 #[cfg(test)]
 mod tests;
@@ -31,6 +34,8 @@ use std::collections::BTreeSet;
 use super::table::Rule;
 use crate::query::{Members, numerator};
 use grouping::{Answers, Grouping, Numbers};
+use slices::Cut;
+pub(super) use slices::{Gives, Number};
 
 /// Tables that were admitted, and the clients in them.
 pub(super) struct Linked {
@@ -45,6 +50,8 @@ pub(super) struct Linked {
     groupings: Vec<Grouping>,
     answers: Vec<Answers>,
     tables: Vec<Table>,
+    /// Tables that are not of shares of groups.
+    cuts: Vec<Cut>,
     /// Pairs of indicators of which one says something about the other, the smaller number first.
     ties: BTreeSet<(usize, usize)>,
 }
@@ -107,6 +114,7 @@ impl Linked {
             groupings: Vec::new(),
             answers: Vec::new(),
             tables: Vec::new(),
+            cuts: Vec::new(),
             ties: BTreeSet::new(),
         }
     }
@@ -137,8 +145,8 @@ impl Linked {
         let mut reasons = BTreeSet::new();
         loop {
             // The cheap ones first: the others find less when these have done their part.
-            let steps = [Self::differences, Self::sums, Self::narrow];
-            let steps = if self.at_once { &steps[..2] } else { &steps };
+            let steps = [Self::differences, Self::beside_slices, Self::sums, Self::narrow];
+            let steps = if self.at_once { &steps[..3] } else { &steps };
             let hide = steps.iter().map(|step| step(self)).find(|hide| !hide.is_empty()).unwrap_or_default();
             if hide.is_empty() {
                 break;
@@ -160,8 +168,10 @@ impl Linked {
 
     /// Gives the tables that have no release's name yet the name of theirs.
     pub(super) fn name(&mut self, release: &str) {
-        for table in self.tables.iter_mut().filter(|table| table.release.is_empty()) {
-            release.clone_into(&mut table.release);
+        let tables = self.tables.iter_mut().map(|table| &mut table.release);
+        let names = tables.chain(self.cuts.iter_mut().map(|cut| &mut cut.release));
+        for name in names.filter(|name| name.is_empty()) {
+            release.clone_into(name);
         }
     }
 
@@ -207,13 +217,18 @@ impl Linked {
         }
     }
 
+    /// The number of a client, by the key.
+    fn number(&mut self, key: i64) -> u32 {
+        let next = u32::try_from(self.clients.len()).unwrap_or(u32::MAX);
+        *self.clients.entry(key).or_insert(next)
+    }
+
     /// Finds or adds the grouping of a table's clients.
     fn group(&mut self, members: &Members) -> usize {
         let mut grouping = Grouping::default();
         for (row, (_, clients)) in (0..).zip(&members.rows) {
             for (key, _) in clients {
-                let next = u32::try_from(self.clients.len()).unwrap_or(u32::MAX);
-                grouping.put(*self.clients.entry(*key).or_insert(next), row);
+                grouping.put(self.number(*key), row);
             }
             grouping.sizes.push(clients.len() as u64);
         }
