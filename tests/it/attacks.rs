@@ -1554,7 +1554,7 @@ const ONE_CLINIC: &str = "
 const WITH_MMR: &str = "nis.dtap4 + nis.polio3 + nis.hib_full + nis.hepb3 + nis.var1 + nis.pcv4";
 
 /// Tables that are not shares of clients each in one row.
-const OTHER_KINDS: [Attack; 10] = [
+const OTHER_KINDS: [Attack; 11] = [
     Attack {
         what: "2. doses",
         months: &[ONE_CLINIC],
@@ -1640,6 +1640,18 @@ const OTHER_KINDS: [Attack; 10] = [
         plus: &["0 Travis/13 events"],
         minus: &["1 Travis/{WITH_MMR} numerator"],
         people: 2,
+    },
+    Attack {
+        what: "2. all, less all girls, less the boys of Hays",
+        months: &[ONE_CLINIC],
+        asks: &[
+            "doses --by county",
+            "coverage --measure nis.mmr1 --by sex --where sex=F",
+            "missing --measure nis.4313314 --by county --where sex=M --where county=Hays",
+        ],
+        plus: &["0 Travis persons", "0 Hays persons"],
+        minus: &["1 Female denominator", "2 Hays/{WITH_MMR} denominator"],
+        people: 3,
     },
 ];
 

@@ -64,6 +64,8 @@ struct Table {
     answers: usize,
     /// Whether its denominators are counts of people from elsewhere.
     of_people: bool,
+    /// Whether its rows are the classes of a layer of a [`Cut`], of whom nobody is counted.
+    is_layer: bool,
     numerators: Vec<u64>,
     shown: Vec<bool>,
 }
@@ -178,11 +180,7 @@ impl Linked {
     /// Takes in a table as it was released.
     pub(super) fn add(&mut self, release: &str, outcome: &str, members: &Members, shown: Vec<bool>) {
         let grouping = self.group(members);
-        let known = self.answers.iter().position(|answers| answers.outcome == outcome);
-        let answers = known.unwrap_or_else(|| {
-            self.answers.push(Answers::new(outcome));
-            self.answers.len() - 1
-        });
+        let answers = self.answers_to(outcome);
         for (key, yes) in members.rows.iter().flat_map(|(_, clients)| clients) {
             if let Some(client) = self.clients.get(key) {
                 self.answers[answers].set(*client, *yes);
@@ -201,9 +199,19 @@ impl Linked {
             grouping,
             answers,
             of_people: members.of_people,
+            is_layer: false,
             numerators: members.rows.iter().map(|(_, clients)| numerator(clients)).collect(),
             shown,
         });
+    }
+
+    /// Finds or adds the answers to an indicator.
+    fn answers_to(&mut self, outcome: &str) -> usize {
+        let known = self.answers.iter().position(|answers| answers.outcome == outcome);
+        known.unwrap_or_else(|| {
+            self.answers.push(Answers::new(outcome));
+            self.answers.len() - 1
+        })
     }
 
     /// The newest table shows no more than an earlier one of the same rows and the same indicator.

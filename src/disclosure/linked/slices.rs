@@ -17,6 +17,9 @@ use super::{Follows, Linked, Reason, Table};
 use crate::disclosure::table::Rule;
 use crate::query::{Slice, Slices};
 
+/// In tables of more clients than these, in so many layers, sums are not looked for.
+const MOST_IN_LAYERS: usize = 2_000_000;
+
 /// A number of a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in super::super) enum Number {
@@ -250,9 +253,14 @@ impl Linked {
         new.show(slices, gives);
         let groups: Vec<&Vec<String>> = slices.groups.keys().collect();
         let mut reasons = BTreeSet::new();
+        let layers = new.groups.iter().map(|group| group.layer + 1).max().unwrap_or_default();
+        let layers = if layers * self.clients.len() > MOST_IN_LAYERS { 0..0 } else { 0..layers };
+        let mut layers = layers.peekable();
         loop {
             let mut is_done = true;
-            for at in 0..self.tables.len() + self.cuts.len() {
+            let earlier = self.tables.iter().map(|table| table.is_layer).chain(self.cuts.iter().map(|_| false));
+            let earlier: Vec<usize> = earlier.enumerate().filter(|(_, is_layer)| !is_layer).map(|(at, _)| at).collect();
+            for at in earlier {
                 loop {
                     let (release, few) = self.few_beside(&new, at);
                     if few.is_empty() {
@@ -266,12 +274,58 @@ impl Linked {
                     new.show(slices, gives);
                 }
             }
-            if is_done {
-                break;
+            if !is_done {
+                continue;
             }
+            let Some(layer) = layers.peek() else { break };
+            let places = self.add_layer(&new, *layer);
+            let few = self.sums();
+            if few.is_empty() {
+                layers.next();
+                continue;
+            }
+            self.tables.pop();
+            self.groupings.pop();
+            for (row, reason) in few {
+                gives.withhold(groups[places[row].group], Number::Class(places[row].class));
+                reasons.insert(reason);
+            }
+            new.show(slices, gives);
         }
         self.cuts.push(new);
         reasons
+    }
+
+    /// Takes in the classes of a layer as rows of a table in which nobody is counted, so that sums are looked for in them.
+    /// Gives the place of each row.
+    fn add_layer(&mut self, cut: &Cut, layer: usize) -> Vec<Place> {
+        let groups = cut.groups.iter().enumerate().filter(|(_, group)| group.layer == layer);
+        let places = groups.flat_map(|(group, of)| (0..of.sizes.len()).map(move |class| Place { group, class }));
+        let places: Vec<Place> = places.collect();
+        let rows: BTreeMap<Place, u32> = places.iter().copied().zip(0..).collect();
+        let mut grouping = Grouping::default();
+        for client in 0..u32::try_from(self.clients.len()).unwrap_or(NONE) {
+            cut.places(client as usize, |place| {
+                if let Some(row) = rows.get(&place) {
+                    grouping.put(client, *row);
+                }
+            });
+        }
+        grouping.sizes = places.iter().map(|place| cut.groups[place.group].sizes[place.class]).collect();
+        let shown = grouping.sizes.iter().map(|size| *size > 0).collect();
+        let numerators = vec![0; places.len()];
+        self.groupings.push(grouping);
+        let answers = self.answers_to("");
+        self.tables.push(Table {
+            release: String::new(),
+            grouping: self.groupings.len() - 1,
+            answers,
+            of_people: false,
+            is_layer: true,
+            numerators,
+            shown,
+        });
+        places
     }
 
     /// Rows of the newest table of shares from which, beside tables of other kinds, few would follow.
