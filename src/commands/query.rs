@@ -188,6 +188,9 @@ pub fn answer(
             (published(&ledger, context, &mut engine, settings)?, Some(ledger))
         }
     };
+    if questions.len() > 1 || audience == Audience::Public {
+        Question::read_ahead(&questions, &mut engine)?;
+    }
     let releases = asks.iter().zip(&questions).map(|(ask, question)| {
         let raw = question.count(&mut engine)?;
         control.protect(raw, question, &mut engine).map_err(|error| named(ask, error))
@@ -220,10 +223,14 @@ pub fn published<'a>(
     let (same, other): (Vec<_>, Vec<_>) =
         published.partition(|entry| (entry.reporting_period, &entry.delivery_sha256) == month);
     let mut control = Control::public(&settings.policy, other)?;
-    for entry in &same {
-        let question = Question::bind(&entry.question, context)
-            .map_err(|error| error.within(&format!("the published release {}", entry.release_id)))?;
-        control.published(entry, &question, engine)?;
+    let questions = same.iter().map(|entry| {
+        Question::bind(&entry.question, context)
+            .map_err(|error| error.within(&format!("the published release {}", entry.release_id)))
+    });
+    let questions = questions.collect::<Result<Vec<_>>>()?;
+    Question::read_ahead(&questions, engine)?;
+    for (entry, question) in same.iter().zip(&questions) {
+        control.published(entry, question, engine)?;
     }
     Ok(control)
 }

@@ -157,6 +157,14 @@ impl Question<'_> {
         !matches!(self.indicator, Indicator::Doses | Indicator::Curve | Indicator::Missing)
     }
 
+    /// Reads what the listings of these questions need, at once.
+    pub fn read_ahead(questions: &[Self], engine: &mut dyn Engine) -> Result<()> {
+        let rules =
+            questions.iter().flat_map(|question| question.attributions.iter().map(move |rule| (question, rule)));
+        let plans = rules.filter(|(question, _)| question.indicator != Indicator::Doses);
+        engine.read_ahead(&plans.map(|(question, rule)| question.plan(*rule)).collect::<Result<Vec<_>>>()?)
+    }
+
     /// Adds a group to the table. A recorded "unknown" and a missing value read the same, so they are one group.
     fn add(&self, counts: &mut RawCounts, labels: Vec<String>, group: &Group) -> Result<()> {
         let wrong = || Error::internal("the embedded query engine answers in another form");

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use arrow::array::{Array, AsArray};
+use arrow::array::{Array, AsArray, StringArray};
 use arrow::datatypes::Int64Type;
 use duckdb::types::{ToSql, ToSqlOutput, Value as SqlValue, ValueRef};
 use duckdb::{AccessMode, Config, Connection, params_from_iter};
 
+use super::listing::Listing;
 use super::plan::{AggregatePlan, Rows};
 use super::sql::{self, Parameter, Tables};
 use crate::convert::Partition;
@@ -52,6 +53,9 @@ pub trait Engine {
 
     /// Lists the clients of the rows that a plan counts.
     fn members(&mut self, plan: &AggregatePlan) -> Result<Membership>;
+
+    /// Reads what the listings of all these plans need, at once.
+    fn read_ahead(&mut self, plans: &[AggregatePlan]) -> Result<()>;
 }
 
 /// DuckDB inside this process, over the files of one month.
@@ -62,6 +66,8 @@ pub struct DuckDb<'a> {
     /// Opened when first needed: one that reads `clients` alone, and one for both tables.
     clients: Option<Month>,
     both: Option<Month>,
+    /// What was read of each client.
+    listing: Listing,
 }
 
 /// A connection, and the tables as it names them.
@@ -75,7 +81,7 @@ struct Month {
 impl<'a> DuckDb<'a> {
     /// An engine with so many threads for a month.
     pub fn new(partition: &'a Partition, threads: usize) -> Self {
-        Self { partition, threads: threads.max(1), clients: None, both: None }
+        Self { partition, threads: threads.max(1), clients: None, both: None, listing: Listing::default() }
     }
 
     /// The month as a plan needs it. The files of a table are compared with their SHA-256 once.
@@ -151,6 +157,10 @@ impl Engine for DuckDb<'_> {
     }
 
     fn members(&mut self, plan: &AggregatePlan) -> Result<Membership> {
+        if plan.rows == Rows::Clients {
+            self.read_ahead(std::slice::from_ref(plan))?;
+            return self.listing.members(plan);
+        }
         let failed = |_| Error::internal("the embedded query engine refuses a planned query");
         let wrong = || Error::internal("the embedded query engine answers in another form");
         let month = self.month(plan.rows)?;
@@ -172,29 +182,21 @@ impl Engine for DuckDb<'_> {
             let texts = texts.collect::<Result<Vec<_>>>()?;
             for row in 0..batch.num_rows() {
                 for ((text, words), word) in texts.iter().zip(&mut words).zip(&mut key) {
-                    *word = match text.is_valid(row).then(|| text.value(row)) {
-                        None => 0,
-                        Some(text) => match words.get(text) {
-                            Some(known) => *known,
-                            None => {
-                                let next = u32::try_from(words.len() + 1).map_err(|_| wrong())?;
-                                words.insert(text.to_owned(), next);
-                                next
-                            }
-                        },
-                    };
-                }
-                let group = match known.get(&key) {
-                    Some(group) => *group,
-                    None => {
-                        let next = u32::try_from(found.keys.len()).map_err(|_| wrong())?;
-                        known.insert(key.clone(), next);
-                        found.keys.push(
-                            texts.iter().map(|text| text.is_valid(row).then(|| text.value(row).to_owned())).collect(),
-                        );
-                        next
+                    let text = text.is_valid(row).then(|| text.value(row));
+                    // 0 is for a value that is missing.
+                    let next = u32::try_from(words.len() + 1).map_err(|_| wrong())?;
+                    *word = text.map_or(0, |text| words.get(text).copied().unwrap_or(next));
+                    if let Some(text) = text.filter(|_| *word == next) {
+                        words.insert(text.to_owned(), next);
                     }
-                };
+                }
+                let next = u32::try_from(found.keys.len()).map_err(|_| wrong())?;
+                let group = known.get(&key).copied().unwrap_or(next);
+                if group == next {
+                    known.insert(key.clone(), next);
+                    let value = |text: &&StringArray| text.is_valid(row).then(|| text.value(row).to_owned());
+                    found.keys.push(texts.iter().map(value).collect());
+                }
                 found.groups.push(group);
             }
             for (at, counted) in found.counted.iter_mut().enumerate() {
@@ -203,6 +205,22 @@ impl Engine for DuckDb<'_> {
             }
         }
         Ok(found)
+    }
+
+    fn read_ahead(&mut self, plans: &[AggregatePlan]) -> Result<()> {
+        let failed = |_| Error::internal("the embedded query engine refuses a planned query");
+        let plans: Vec<_> = plans.iter().filter(|plan| plan.rows == Rows::Clients).collect();
+        let lacking = self.listing.lacks(&plans)?;
+        if lacking.iter().all(Vec::is_empty) {
+            return Ok(());
+        }
+        let month = self.month(Rows::Clients)?;
+        let tables = Tables { clients: &month.clients, immunizations: &month.immunizations };
+        let (text, parameters) = sql::render_listing(&lacking.concat(), tables);
+        let mut statement = month.connection.prepare(&text).map_err(failed)?;
+        let batches: Vec<_> = statement.query_arrow(params_from_iter(&parameters)).map_err(failed)?.collect();
+        drop(statement);
+        self.listing.take(lacking, batches.into_iter())
     }
 }
 

@@ -5,6 +5,7 @@ mod axis;
 mod bind;
 mod count;
 pub mod engine;
+mod listing;
 #[cfg(test)]
 mod oracle;
 pub mod plan;

@@ -13,7 +13,7 @@ use crate::dictionary::names;
 use crate::error::{Error, Result};
 
 /// A parameter of a statement.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Parameter {
     /// Text.
     Text(String),
@@ -85,6 +85,37 @@ pub fn render_members(plan: &AggregatePlan, tables: Tables<'_>) -> Result<(Strin
     let from = rows(plan.rows, tables);
     let conditions = writer.all(&plan.conditions)?;
     Ok((format!("SELECT {} FROM {from} WHERE {conditions}", select.join(", ")), writer.parameters))
+}
+
+/// A column of a listing of clients. Equal ones have equal values.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Term {
+    text: String,
+    parameters: Vec<Parameter>,
+}
+
+impl Term {
+    /// A value of a client, as text.
+    pub fn value(expression: &Expression) -> Result<Self> {
+        let mut writer = Writer { parameters: Vec::new() };
+        let text = format!("CAST({} AS VARCHAR)", writer.expression(expression)?);
+        Ok(Self { text, parameters: writer.parameters })
+    }
+
+    /// Whether a condition holds for a client.
+    pub fn condition(condition: &Condition) -> Result<Self> {
+        let mut writer = Writer { parameters: Vec::new() };
+        let text = format!("coalesce({}, FALSE)", writer.condition(condition)?);
+        Ok(Self { text, parameters: writer.parameters })
+    }
+}
+
+/// The statement that lists all clients: each one's key, and columns.
+pub fn render_listing(columns: &[Term], tables: Tables<'_>) -> (String, Vec<Parameter>) {
+    let mut select = vec!["c.client_key AS k".to_owned()];
+    select.extend(columns.iter().enumerate().map(|(at, term)| format!("{} AS n{at}", term.text)));
+    let parameters = columns.iter().flat_map(|term| term.parameters.clone());
+    (format!("SELECT {} FROM {}", select.join(", "), rows(Rows::Clients, tables)), parameters.collect())
 }
 
 /// The rows of a plan, as they are written behind FROM.

@@ -1,7 +1,16 @@
 //! What follows by subtraction: a row less the rows inside of it, and an indicator less another.
 
-use super::grouping::NONE;
+use super::grouping::{NONE, Numbers};
 use super::{Follows, Linked, Reason, Table};
+
+/// What is looked up again for each row that is withheld, and depends on the clients of the tables alone.
+#[derive(Default)]
+pub(super) struct Comparisons {
+    /// For two groupings, which rows of the first have the rows of the second ([`super::grouping::Grouping::around`]).
+    around: Numbers<(usize, usize), Vec<u32>>,
+    /// For a grouping and two indicators, the rows in which few clients have any of the four pairs of answers.
+    few: Numbers<(usize, usize, usize), Vec<bool>>,
+}
 
 /// Clients, and those of them who are counted.
 #[derive(Clone, Copy, Default)]
@@ -12,7 +21,8 @@ struct Counts {
 
 impl Linked {
     /// Rows of the newest table that tell of few by subtraction, with the reason of each.
-    pub(super) fn differences(&self) -> Vec<(usize, Reason)> {
+    pub(super) fn differences(&mut self) -> Vec<(usize, Reason)> {
+        self.compare();
         let Some((new, earlier)) = self.tables.split_last() else { return Vec::new() };
         let mut hide = Vec::new();
         let grouping = &self.groupings[new.grouping];
@@ -23,12 +33,12 @@ impl Linked {
             let release = self.tables.iter().find(|table| table.grouping == at).map_or("", |table| &table.release);
             let reason = || Reason { release: release.to_owned(), rule: Follows::Difference };
             // Rows of the new table inside of rows of others, and of all clients of these.
-            let within = other.around(grouping);
+            let inside = rows_inside(self.around(at, new.grouping), other.sizes.len(), &now);
             let all = self.totals_are_known.then(|| (other.sizes.len(), other.sizes.iter().sum()));
             let rows = other.sizes.iter().copied().enumerate();
             let rows = rows.filter(|(row, _)| at != new.grouping && shown[*row]);
             for (container, whole) in rows.chain(all) {
-                let inside = rows_inside(&within, container, other.sizes.len(), &now);
+                let inside = &inside[container];
                 let rest = whole - inside.iter().map(|row| grouping.sizes[*row]).sum::<u64>();
                 let smallest = inside.iter().filter(|row| new.shown[**row] && !before[**row]);
                 if let Some(row) = smallest.min_by_key(|row| grouping.sizes[**row]).filter(|_| self.rule.is_small(rest))
@@ -40,9 +50,9 @@ impl Linked {
                 continue;
             }
             // Rows of others inside of those of the new table.
-            let within = grouping.around(other);
+            let inside = rows_inside(self.around(new.grouping, at), grouping.sizes.len(), &shown);
             for container in (0..grouping.sizes.len()).filter(|row| new.shown[*row] && !before[*row]) {
-                let inside = rows_inside(&within, container, grouping.sizes.len(), &shown);
+                let inside = &inside[container];
                 let rest = grouping.sizes[container] - inside.iter().map(|row| other.sizes[*row]).sum::<u64>();
                 if !inside.is_empty() && self.rule.is_small(rest) {
                     hide.push((container, reason()));
@@ -84,18 +94,18 @@ impl Linked {
         let (a, b) = (&self.groupings[new.grouping], &self.groupings[other.grouping]);
         let of_people = new.of_people || other.of_people;
         let reason = || Reason { release: other.release.clone(), rule: Follows::Difference };
-        let within = b.around(a);
+        let inside = rows_inside(self.around(other.grouping, new.grouping), b.sizes.len(), &new.shown);
         for container in (0..b.sizes.len()).filter(|row| other.shown[*row]) {
-            let inside = rows_inside(&within, container, b.sizes.len(), &new.shown);
+            let inside = &inside[container];
             let parts = inside.iter().map(|row| self.counts(new, *row));
             if self.tells(self.counts(other, container), parts, of_people) {
                 let smallest = inside.iter().min_by_key(|row| a.sizes[**row]);
                 hide.extend(smallest.map(|row| (*row, reason())));
             }
         }
-        let within = a.around(b);
+        let inside = rows_inside(self.around(new.grouping, other.grouping), a.sizes.len(), &other.shown);
         for container in (0..a.sizes.len()).filter(|row| new.shown[*row]) {
-            let inside = rows_inside(&within, container, a.sizes.len(), &other.shown);
+            let inside = &inside[container];
             let parts = inside.iter().map(|row| self.counts(other, *row));
             if !inside.is_empty() && self.tells(self.counts(new, container), parts, of_people) {
                 hide.push((container, reason()));
@@ -120,26 +130,64 @@ impl Linked {
 
     /// Differences of two indicators of the same clients, where one says something about the other.
     fn indicators(&self, new: &Table, other: &Table, hide: &mut Vec<(usize, Reason)>) {
-        let (a, b) = (&self.answers[new.answers], &self.answers[other.answers]);
-        if new.of_people || other.of_people || !self.are_tied(new.answers, other.answers) {
-            return;
-        }
-        let both: Vec<bool> = new.shown.iter().zip(&other.shown).map(|(new, other)| *new && *other).collect();
-        let mut pairs = vec![[0_u64; 4]; both.len()];
-        let grouping = &self.groupings[new.grouping];
-        for client in grouping.clients_in(&both) {
-            if let (Some(first), Some(second)) = (a.get(client), b.get(client)) {
-                pairs[grouping.row(client) as usize][usize::from(first) * 2 + usize::from(second)] += 1;
+        let few = self.comparisons.few.get(&(new.grouping, new.answers, other.answers));
+        let Some(few) = few.filter(|_| self.are_compared(new, other)) else { return };
+        let reason = || Reason { release: other.release.clone(), rule: Follows::Indicators };
+        let rows = few.iter().zip(new.shown.iter().zip(&other.shown)).enumerate();
+        let few = rows.filter(|(_, (few, (new, other)))| **few && **new && **other);
+        hide.extend(few.map(|(row, _)| (row, reason())));
+    }
+
+    /// Whether what two tables of one grouping differ by is a number of clients.
+    fn are_compared(&self, new: &Table, other: &Table) -> bool {
+        let is_of_people = new.of_people || other.of_people;
+        new.grouping == other.grouping && !is_of_people && self.are_tied(new.answers, other.answers)
+    }
+
+    /// Which rows of a grouping have the rows of another.
+    fn around(&self, outer: usize, inner: usize) -> &[u32] {
+        self.comparisons.around.get(&(outer, inner)).map_or(&[], Vec::as_slice)
+    }
+
+    /// Compares the newest table with all earlier ones.
+    fn compare(&mut self) {
+        let Some((new, earlier)) = self.tables.split_last() else { return };
+        for at in 0..self.groupings.len() {
+            for (outer, inner) in [(at, new.grouping), (new.grouping, at)] {
+                let known = self.comparisons.around.entry((outer, inner));
+                known.or_insert_with(|| self.groupings[outer].around(&self.groupings[inner]));
             }
         }
-        let reason = || Reason { release: other.release.clone(), rule: Follows::Indicators };
-        let few = (0..pairs.len()).filter(|row| pairs[*row].iter().any(|count| self.rule.is_small(*count)));
-        hide.extend(few.map(|row| (row, reason())));
+        let compared: Vec<&Table> = earlier.iter().filter(|other| self.are_compared(new, other)).collect();
+        for other in compared {
+            let known = self.comparisons.few.entry((new.grouping, new.answers, other.answers));
+            known.or_insert_with(|| {
+                let (a, b) = (&self.answers[new.answers], &self.answers[other.answers]);
+                let grouping = &self.groupings[new.grouping];
+                let few = (0..).zip(&grouping.sizes).map(|(row, _)| {
+                    let mut pairs = [0_u64; 4];
+                    for client in grouping.clients_of(row) {
+                        if let (Some(first), Some(second)) = (a.get(*client), b.get(*client)) {
+                            pairs[usize::from(first) * 2 + usize::from(second)] += 1;
+                        }
+                    }
+                    pairs.iter().any(|count| self.rule.is_small(*count))
+                });
+                few.collect()
+            });
+        }
     }
 }
 
-/// The rows that are chosen and inside of a container: a row, or, behind the last one, all of them.
-fn rows_inside(within: &[u32], container: usize, containers: usize, chosen: &[bool]) -> Vec<usize> {
-    let is_inside = |around: u32| around != NONE && (container == containers || around as usize == container);
-    (0..chosen.len()).filter(|row| chosen[*row] && is_inside(within[*row])).collect()
+/// For each container, and at last for all of them together: the chosen rows that are inside of it.
+fn rows_inside(within: &[u32], containers: usize, chosen: &[bool]) -> Vec<Vec<usize>> {
+    let mut inside = vec![Vec::new(); containers + 1];
+    let rows = within.iter().zip(chosen).enumerate().filter(|(_, (around, chosen))| **chosen && **around != NONE);
+    for (row, (around, _)) in rows {
+        inside[containers].push(row);
+        if (*around as usize) < containers {
+            inside[*around as usize].push(row);
+        }
+    }
+    inside
 }

@@ -15,6 +15,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::grouping::{Answers, Grouping, NONE, Numbers};
+use super::moves::Routes;
 use super::{Follows, Linked, Reason, Table};
 
 /// Sorts of clients: no shown row tells those of one sort apart.
@@ -41,7 +42,7 @@ struct Known {
 }
 
 /// Adds what tells clients apart, step by step.
-pub(super) struct Sorting<'a> {
+struct Sorting<'a> {
     clients: &'a [u32],
     of: Vec<u32>,
     known: Vec<Known>,
@@ -49,7 +50,7 @@ pub(super) struct Sorting<'a> {
 
 impl<'a> Sorting<'a> {
     /// All alike.
-    pub(super) fn new(clients: &'a [u32]) -> Self {
+    fn new(clients: &'a [u32]) -> Self {
         Self { clients, of: vec![0; clients.len()], known: vec![Known::default()] }
     }
 
@@ -80,13 +81,8 @@ impl<'a> Sorting<'a> {
         });
     }
 
-    /// Tells clients apart by a mark of which nothing more is known.
-    pub(super) fn by_mark(&mut self, mark: impl Fn(u32) -> u32) {
-        self.by(|client| (mark(client), Known::default()));
-    }
-
     /// The sorts.
-    pub(super) fn end(self) -> Sorts {
+    fn end(self) -> Sorts {
         Sorts { of: self.clients.iter().copied().zip(self.of).collect(), known: self.known }
     }
 }
@@ -247,7 +243,14 @@ const WITHHELD: u32 = NONE - 1;
 
 impl Linked {
     /// Rows of the newest table to withhold, so that withheld numbers are wide enough.
-    pub(super) fn narrow(&self) -> Vec<(usize, Reason)> {
+    pub(super) fn narrow(&mut self) -> Vec<(usize, Reason)> {
+        let mut routes = std::mem::take(&mut self.routes);
+        let hide = self.too_narrow(&mut routes);
+        self.routes = routes;
+        hide
+    }
+
+    fn too_narrow(&self, routes: &mut BTreeMap<usize, Routes>) -> Vec<(usize, Reason)> {
         let mut hide: BTreeMap<usize, Reason> = BTreeMap::new();
         let Some(newest) = self.tables.len().checked_sub(1) else { return Vec::new() };
         let told_anew = self.is_told(self.tables[newest].grouping, newest + 1)
@@ -255,7 +258,8 @@ impl Linked {
         let new = self.tables[newest].answers;
         let touched = |outcome: usize| told_anew || outcome == new || self.are_tied(outcome, new);
         self.each_with_withheld_rows(touched, |at, answers, places| {
-            let rows = self.rows_too_narrow(at, answers, places);
+            let routes = routes.entry(self.tables[at].grouping).or_default();
+            let rows = self.rows_too_narrow(at, answers, places, routes);
             for row in self.to_withhold(at, rows) {
                 let release = self.tables[at].release.clone();
                 hide.entry(row).or_insert(Reason { release, rule: Follows::Withheld });
@@ -267,13 +271,15 @@ impl Linked {
     /// How many values the numerators of all withheld rows could have, at least.
     pub(in super::super) fn widths(&self) -> Vec<u64> {
         let mut widths = Vec::new();
+        let mut routes = BTreeMap::new();
         self.each_with_withheld_rows(
             |_| true,
             |at, answers, places| {
                 widths.extend(self.spans(at, answers, places).iter().map(
                     |(row, spans)| match spans.numerator.values() {
                         few if few < self.rule.w && spans.clients.is_some() => {
-                            self.with_moves(at, *row, spans).numerator.values()
+                            let routes = routes.entry(self.tables[at].grouping).or_default();
+                            self.with_moves(at, *row, spans, routes).numerator.values()
                         }
                         values => values,
                     },
@@ -400,7 +406,7 @@ impl Linked {
     }
 
     /// Withheld rows of a table whose numbers are too well known.
-    fn rows_too_narrow(&self, at: usize, answers: &Sorts, places: &Sorts) -> Vec<usize> {
+    fn rows_too_narrow(&self, at: usize, answers: &Sorts, places: &Sorts, routes: &mut Routes) -> Vec<usize> {
         let of_people = self.tables[at].of_people;
         let is_small = |number: u64| self.rule.is_small(number);
         let is_wide = |span: Span, number: u64| {
@@ -414,7 +420,7 @@ impl Linked {
         };
         let narrow = self.spans(at, answers, places).into_iter().filter(|(row, spans)| {
             if spans.clients.is_some() {
-                return !is_enough(spans) && !is_enough(&self.with_moves(at, *row, spans));
+                return !is_enough(spans) && !is_enough(&self.with_moves(at, *row, spans, routes));
             }
             // Whoever knows the rule knows that a withheld row of known size is small in its numerator or its complement, or
             // is withheld for the sake of one that is.
@@ -425,8 +431,8 @@ impl Linked {
     }
 
     /// What the numbers of a row of unknown size could be when single traits of clients may be others.
-    fn with_moves(&self, at: usize, row: usize, spans: &Spans) -> Spans {
-        let [left, came] = self.moves(self.tables[at].grouping, row, self.tables[at].answers);
+    fn with_moves(&self, at: usize, row: usize, spans: &Spans, routes: &mut Routes) -> Spans {
+        let [left, came] = self.moves(self.tables[at].grouping, row, self.tables[at].answers, routes);
         let span = |now: u64, left: u64, came: u64| Span(now - left, Some(now + came));
         let no = spans.size - spans.yes;
         Spans {

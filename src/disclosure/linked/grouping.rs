@@ -59,6 +59,8 @@ pub(super) struct Grouping {
     pub chosen_by: Vec<Trait>,
     /// The labels of each row.
     labels: Vec<Vec<String>>,
+    /// The same by numbers: equal ones of one dimension have the same.
+    codes: Vec<Vec<usize>>,
     /// The row of each combination of labels.
     rows: HashMap<Vec<String>, u32>,
 }
@@ -83,6 +85,11 @@ impl Grouping {
         self.row_of.get(client as usize).copied().unwrap_or(NONE)
     }
 
+    /// The clients of a row.
+    pub(super) fn clients_of(&self, row: u32) -> &[u32] {
+        self.members.get(row as usize).map_or(&[], Vec::as_slice)
+    }
+
     /// The clients in any row that is chosen, row by row.
     pub(super) fn clients_in(&self, chosen: &[bool]) -> Vec<u32> {
         let rows = self.members.iter().zip(chosen).filter(|(_, chosen)| **chosen);
@@ -92,12 +99,27 @@ impl Grouping {
     /// Names the rows.
     pub(super) fn label(&mut self, labels: Vec<Vec<String>>) {
         self.rows = labels.iter().cloned().zip(0..).collect();
+        let mut known: Vec<HashMap<&String, usize>> = Vec::new();
+        let codes = labels.iter().map(|labels| {
+            known.resize_with(known.len().max(labels.len()), HashMap::new);
+            let codes = labels.iter().zip(&mut known).map(|(label, known)| {
+                let next = known.len();
+                *known.entry(label).or_insert(next)
+            });
+            codes.collect()
+        });
+        self.codes = codes.collect();
         self.labels = labels;
     }
 
     /// What a row is told apart by.
     pub(super) fn labels(&self, row: u32) -> &[String] {
         &self.labels[row as usize]
+    }
+
+    /// The same as numbers.
+    pub(super) fn codes(&self, row: u32) -> &[usize] {
+        &self.codes[row as usize]
     }
 
     /// The row with these labels.
@@ -146,12 +168,14 @@ impl Answers {
         Self { outcome: outcome.to_owned(), of: Vec::new() }
     }
 
-    pub(super) fn set(&mut self, client: u32, yes: bool) {
+    /// Notes an answer, and tells whether it is new.
+    pub(super) fn set(&mut self, client: u32, yes: bool) -> bool {
         let at = client as usize;
         if self.of.len() <= at {
             self.of.resize(at + 1, 0);
         }
-        self.of[at] = 1 + u8::from(yes);
+        let answer = 1 + u8::from(yes);
+        std::mem::replace(&mut self.of[at], answer) != answer
     }
 
     /// Whether a client is counted, where it is known.

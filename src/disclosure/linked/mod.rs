@@ -29,13 +29,16 @@ mod sums;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::table::Rule;
 use crate::query::{Members, numerator};
+use difference::Comparisons;
 use grouping::{Answers, Grouping, Numbers};
+use moves::Routes;
 use slices::Cut;
 pub(super) use slices::{Gives, Number};
+use sums::Kinds;
 
 /// Tables that were admitted, and the clients in them.
 pub(super) struct Linked {
@@ -54,7 +57,14 @@ pub(super) struct Linked {
     cuts: Vec<Cut>,
     /// Pairs of indicators of which one says something about the other, the smaller number first.
     ties: BTreeSet<(usize, usize)>,
+    kinds: Kinds,
+    comparisons: Comparisons,
+    /// By the grouping that is looked at.
+    routes: BTreeMap<usize, Routes>,
 }
+
+/// Rows of the newest table to withhold, by one of the rules.
+type Step = fn(&mut Linked) -> Vec<(usize, Reason)>;
 
 /// A table of shares of one denominator and one rule of attribution.
 struct Table {
@@ -118,6 +128,9 @@ impl Linked {
             tables: Vec::new(),
             cuts: Vec::new(),
             ties: BTreeSet::new(),
+            kinds: Kinds::default(),
+            comparisons: Comparisons::default(),
+            routes: BTreeMap::new(),
         }
     }
 
@@ -147,7 +160,7 @@ impl Linked {
         let mut reasons = BTreeSet::new();
         loop {
             // The cheap ones first: the others find less when these have done their part.
-            let steps = [Self::differences, Self::beside_slices, Self::sums, Self::narrow];
+            let steps: [Step; 4] = [Self::differences, |own| own.beside_slices(), Self::sums, Self::narrow];
             let steps = if self.at_once { &steps[..3] } else { &steps };
             let hide = steps.iter().map(|step| step(self)).find(|hide| !hide.is_empty()).unwrap_or_default();
             if hide.is_empty() {
@@ -181,12 +194,13 @@ impl Linked {
     pub(super) fn add(&mut self, release: &str, outcome: &str, members: &Members, shown: Vec<bool>) {
         let grouping = self.group(members);
         let answers = self.answers_to(outcome);
+        let mut is_new = false;
         for (key, yes) in members.rows.iter().flat_map(|(_, clients)| clients) {
             if let Some(client) = self.clients.get(key) {
-                self.answers[answers].set(*client, *yes);
+                is_new |= self.answers[answers].set(*client, *yes);
             }
         }
-        for other in (0..self.answers.len()).filter(|other| *other != answers) {
+        for other in (0..self.answers.len()).filter(|other| is_new && *other != answers) {
             let pair = (answers.min(other), answers.max(other));
             if self.answers[answers].is_tied_to(&self.answers[other]) {
                 self.ties.insert(pair);

@@ -9,18 +9,17 @@
 //! exist, brings indicators in that say something about each other. Arithmetic is exact, modulo a prime of 61 bits: what is a
 //! combination in fractions is one there, too.
 
-use std::collections::BTreeSet;
+use std::cmp::Ordering;
 
-use super::exchange::Sorting;
-use super::grouping::{NONE, Numbers};
-use super::{Follows, Linked, Reason};
+use super::grouping::{Grouping, NONE, Numbers};
+use super::{Follows, Linked, Reason, Table};
 
-/// With more shown numbers, only pairs of tables are looked at.
-const MOST: usize = 700;
+/// So many steps of arithmetic are made in a run; then only pairs of tables are looked at. Counted, and not timed, so that
+/// the same questions have the same answers on every machine.
+const STEPS: u64 = 1_000_000_000;
 
-/// The same for runs that should answer at once, and so many clients in so many tables.
-const MOST_AT_ONCE: usize = 250;
-const MOST_CLIENTS: usize = 2_000_000;
+/// The same for runs that should answer at once.
+const STEPS_AT_ONCE: u64 = 300_000_000;
 
 /// Of so many numbers that follow, each two are taken together, too.
 const PAIRS: usize = 40;
@@ -90,95 +89,234 @@ impl Echelon {
         }
         self.0.push((at, row));
     }
+}
 
-    /// A basis of what is orthogonal to all rows.
-    fn null_space(&self, width: usize) -> Vec<Vec<u64>> {
-        let leading: BTreeSet<usize> = self.0.iter().map(|(at, _)| *at).collect();
-        let free = (0..width).filter(|at| !leading.contains(at));
-        let vector = |free: usize| {
-            let mut vector = vec![0; width];
-            vector[free] = 1;
-            for (at, row) in &self.0 {
-                vector[*at] = minus(0, row[free]);
+/// Combinations of shown numbers that take none of the kinds that were given: a basis of them, thinly filled.
+struct Combinations {
+    /// Each by its numbers, in order, and their factors; one that was used up is empty.
+    basis: Vec<Vec<(u32, u64)>>,
+    /// The combinations that have a number.
+    with: Vec<Vec<u32>>,
+    /// A random one: what it says of a kind stands for what all say, but for one case in 2^61.
+    sample: Vec<u64>,
+    steps: u64,
+}
+
+impl Combinations {
+    /// All of so many numbers.
+    fn of(numbers: u32) -> Self {
+        let mut sample = Vec::new();
+        let mut state = 0_u64;
+        for _ in 0..numbers {
+            // splitmix64 (G. L. Steele and others, OOPSLA 2014).
+            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mut z = state;
+            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            sample.push((z ^ (z >> 31)) % PRIME);
+        }
+        Self {
+            basis: (0..numbers).map(|number| vec![(number, 1)]).collect(),
+            with: (0..numbers).map(|number| vec![number]).collect(),
+            sample,
+            steps: 0,
+        }
+    }
+
+    /// What the random one takes of a kind that is in these numbers: 0 where all take nothing of it, and the same for two
+    /// kinds of which all take the same.
+    fn take(&self, numbers: impl Iterator<Item = usize>) -> u64 {
+        numbers.fold(0, |sum, number| plus(sum, self.sample[number]))
+    }
+
+    /// Leaves those that take nothing of a kind that is in these numbers: the thinnest of the others is used up, to clear the
+    /// rest of them.
+    fn clear(&mut self, numbers: impl Iterator<Item = usize>) {
+        let mut takes: Numbers<u32, u64> = Numbers::default();
+        let mut of_sample = 0;
+        for number in numbers {
+            of_sample = plus(of_sample, self.sample[number]);
+            self.steps += self.with[number].len() as u64;
+            for at in &self.with[number] {
+                let sum = takes.entry(*at).or_default();
+                *sum = plus(*sum, factor(&self.basis[*at as usize], number));
             }
-            vector
-        };
-        free.map(vector).collect()
+        }
+        let mut takes: Vec<(u32, u64)> = takes.into_iter().filter(|(_, sum)| *sum != 0).collect();
+        takes.sort_unstable();
+        let size = |(at, _): &&(u32, u64)| (self.basis[*at as usize].len(), *at);
+        let Some((used, own)) = takes.iter().min_by_key(size).copied() else { return };
+        let thin = std::mem::take(&mut self.basis[used as usize]);
+        for (number, _) in &thin {
+            self.with[*number as usize].retain(|at| *at != used);
+        }
+        let share = inverse(own);
+        for (at, sum) in takes.into_iter().filter(|(at, _)| *at != used) {
+            self.subtract(at, &thin, times(sum, share));
+        }
+        let part = times(of_sample, share);
+        for (number, factor) in thin {
+            let entry = &mut self.sample[number as usize];
+            *entry = minus(*entry, times(part, factor));
+        }
+    }
+
+    /// Takes so much of one combination from that at `at`.
+    fn subtract(&mut self, at: u32, thin: &[(u32, u64)], part: u64) {
+        let old = std::mem::take(&mut self.basis[at as usize]);
+        self.steps += (old.len() + thin.len()) as u64;
+        let mut new = Vec::with_capacity(old.len() + thin.len());
+        let (mut old, mut thin) = (old.into_iter().peekable(), thin.iter().copied().peekable());
+        loop {
+            let next = match (old.peek(), thin.peek()) {
+                (None, None) => break,
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some((a, _)), Some((b, _))) => a.cmp(b),
+            };
+            let kept = if next == Ordering::Greater { None } else { old.next() };
+            let taken = if next == Ordering::Less { None } else { thin.next() };
+            let Some(number) = kept.or(taken).map(|(number, _)| number) else { break };
+            let (before, less) = (kept.map_or(0, |(_, factor)| factor), taken.map_or(0, |(_, factor)| factor));
+            let after = minus(before, times(part, less));
+            if after != 0 {
+                new.push((number, after));
+            }
+            let with = &mut self.with[number as usize];
+            if before == 0 && after != 0 {
+                with.push(at);
+            } else if before != 0 && after == 0 {
+                with.retain(|other| *other != at);
+            }
+        }
+        self.basis[at as usize] = new;
+    }
+}
+
+/// What a number counts in a combination.
+fn factor(combination: &[(u32, u64)], number: usize) -> u64 {
+    combination.binary_search_by_key(&number, |(at, _)| *at as usize).map_or(0, |at| combination[at].1)
+}
+
+/// Clients by their kind, as far as the tables before the newest tell: clients of one kind are in the same shown rows, and
+/// counted in the same ones.
+#[derive(Default)]
+pub(super) struct Kinds {
+    of: Vec<u32>,
+    /// So many tables have told.
+    tables: usize,
+    /// Steps of arithmetic that were made in this run.
+    steps: u64,
+}
+
+/// The numbers that are known, each by its place among them.
+#[derive(Default)]
+struct Known {
+    /// For each number, the row of the newest table that shows it, and shows it first.
+    of_newest: Vec<Option<usize>>,
+    /// For each grouping, the numbers of clients in its rows, and in all of them together.
+    sizes: Vec<Vec<Option<usize>>>,
+    /// For each table, those that are counted.
+    numerators: Vec<Vec<Option<usize>>>,
+}
+
+impl Known {
+    fn place(&mut self, is_shown: bool, of_newest: Option<usize>) -> Option<usize> {
+        is_shown.then(|| {
+            self.of_newest.push(of_newest);
+            self.of_newest.len() - 1
+        })
     }
 }
 
 impl Linked {
     /// Rows of the newest table with which sums and differences of shown numbers tell of few.
-    pub(super) fn sums(&self) -> Vec<(usize, Reason)> {
-        let Some(newest) = self.tables.len().checked_sub(1) else { return Vec::new() };
-        // For each number that is known, the row of the newest table that shows it, and shows it first.
-        let mut shown: Vec<Option<usize>> = Vec::new();
-        // Where the numbers of a row, and of all rows together, stand in `shown`.
-        let mut sizes: Vec<Vec<Option<usize>>> = Vec::new();
-        let mut numerators: Vec<Vec<Option<usize>>> = Vec::new();
-        let mut place = |is_shown: bool, of_newest: Option<usize>| {
-            is_shown.then(|| {
-                shown.push(of_newest);
-                shown.len() - 1
-            })
+    pub(super) fn sums(&mut self) -> Vec<(usize, Reason)> {
+        let most = if self.at_once { STEPS_AT_ONCE } else { STEPS };
+        let Some(newest) = self.tables.len().checked_sub(1).filter(|_| self.kinds.steps < most) else {
+            return Vec::new();
         };
-        for grouping in 0..self.groupings.len() {
-            let before = self.size_is_shown(grouping, newest);
-            let now = self.size_is_shown(grouping, newest + 1);
-            let rows = now.iter().zip(&before).enumerate();
-            let mut places: Vec<_> = rows.map(|(row, (now, before))| place(*now, (!before).then_some(row))).collect();
-            places.push(place(self.totals_are_known, None));
-            sizes.push(places);
+        while self.kinds.tables < newest {
+            self.kinds.of = self.kinds_by(self.kinds.tables);
+            self.kinds.tables += 1;
         }
-        for (at, table) in self.tables.iter().enumerate() {
-            let is_again = |earlier: &super::Table| {
-                (earlier.grouping, earlier.answers, &earlier.shown) == (table.grouping, table.answers, &table.shown)
-            };
-            let is_new = !self.tables[..at].iter().any(is_again);
-            let rows = table.shown.iter().enumerate();
-            let mut places: Vec<_> =
-                rows.map(|(row, shown)| place(*shown && is_new, (at == newest).then_some(row))).collect();
-            places.push(place(self.totals_are_known && is_new, None));
-            numerators.push(places);
+        let known = self.known();
+        // The clients of each kind, and the first of them.
+        let mut kinds: Vec<(u64, u32)> = Vec::new();
+        for (client, kind) in (0..).zip(self.kinds_by(newest)) {
+            if kind as usize == kinds.len() {
+                kinds.push((0, client));
+            }
+            kinds[kind as usize].0 += 1;
         }
-        let most = if self.at_once { MOST_AT_ONCE } else { MOST };
-        if shown.len() > most || (self.at_once && self.clients.len() * self.tables.len() > MOST_CLIENTS) {
+        let (large, small): (Vec<_>, Vec<_>) = kinds.into_iter().partition(|(clients, _)| *clients >= self.rule.k);
+        self.kinds.steps += ((large.len() + small.len()) * (self.groupings.len() + self.tables.len())) as u64;
+        let mut combinations = Combinations::of(u32::try_from(known.of_newest.len()).unwrap_or(u32::MAX));
+        for (_, first) in large {
+            if self.kinds.steps + combinations.steps > most {
+                break;
+            }
+            if combinations.take(self.numbers_of(&known, first)) != 0 {
+                combinations.clear(self.numbers_of(&known, first));
+            }
+        }
+        self.kinds.steps += combinations.steps;
+        if self.kinds.steps > most {
             return Vec::new();
         }
-        let kinds = self.kinds(&sizes, &numerators);
-        let mut large = Echelon::default();
-        for (_, numbers) in kinds.iter().filter(|(clients, _)| *clients >= self.rule.k) {
-            let mut row = vec![0; shown.len()];
-            for number in numbers {
-                row[*number] = 1;
+        // Kinds of which no combination takes anything say nothing, and those of which all take the same are one.
+        let mut places: Numbers<u64, usize> = Numbers::default();
+        let mut kinds: Vec<u64> = Vec::new();
+        let mut with: Vec<Vec<usize>> = vec![Vec::new(); known.of_newest.len()];
+        for (clients, first) in small {
+            let taken = combinations.take(self.numbers_of(&known, first));
+            if taken == 0 {
+                continue;
             }
-            large.add(row);
+            let place = *places.entry(taken).or_insert(kinds.len());
+            if place == kinds.len() {
+                kinds.push(0);
+                self.numbers_of(&known, first).for_each(|number| with[number].push(place));
+            }
+            kinds[place] += clients;
         }
-        let combinations = large.null_space(shown.len());
-        let small: Vec<_> = kinds.into_iter().filter(|(clients, _)| *clients < self.rule.k).collect();
         let mut follows = Echelon::default();
-        for combination in combinations {
-            let of_kind = |(_, numbers): &(u64, Vec<usize>)| {
-                numbers.iter().fold(0, |sum, number| plus(sum, combination[*number]))
-            };
+        for combination in combinations.basis.iter().filter(|combination| !combination.is_empty()) {
             // Beside what it says of the kinds stands what it is made of.
-            let row: Vec<u64> = small.iter().map(of_kind).chain(combination.iter().copied()).collect();
-            if row[..small.len()].iter().any(|entry| *entry != 0) {
-                follows.add(row);
+            let (mut says, mut made_of) = (vec![0; kinds.len()], vec![0; known.of_newest.len()]);
+            for (number, factor) in combination {
+                let number = *number as usize;
+                made_of[number] = *factor;
+                with[number].iter().for_each(|kind| says[*kind] = plus(says[*kind], *factor));
+                self.kinds.steps += with[number].len() as u64;
+            }
+            self.kinds.steps += (says.len() + made_of.len()) as u64;
+            if says.iter().any(|entry| *entry != 0) {
+                self.kinds.steps += ((says.len() + made_of.len()) * 2 * follows.0.len()) as u64;
+                follows.add([says, made_of].concat());
+            }
+            if self.kinds.steps > most {
+                return Vec::new();
             }
         }
+        self.few(&follows, &kinds, &known)
+    }
+
+    /// Rows of the newest table that are in a sum over few clients.
+    fn few(&self, follows: &Echelon, kinds: &[u64], known: &Known) -> Vec<(usize, Reason)> {
         let mut hide = Vec::new();
+        let Some(newest) = self.tables.last() else { return hide };
         let mut look = |row: &[u64]| {
-            let (says, made_of) = row.split_at(small.len());
+            let (says, made_of) = row.split_at(kinds.len());
             if says.iter().any(|entry| *entry > 1) {
                 return;
             }
-            let clients: u64 = says.iter().zip(&small).map(|(entry, (clients, _))| entry * clients).sum();
+            let clients: u64 = says.iter().zip(kinds).map(|(entry, clients)| entry * clients).sum();
             if self.rule.is_small(clients) {
-                let rows = made_of.iter().zip(&shown).filter(|(part, _)| **part != 0);
+                let rows = made_of.iter().zip(&known.of_newest).filter(|(part, _)| **part != 0);
                 let rows = rows.filter_map(|(_, of_newest)| *of_newest);
-                let size = |row: &usize| (self.groupings[self.tables[newest].grouping].sizes[*row], *row);
-                let release = self.tables[newest].release.clone();
+                let size = |row: &usize| (self.groupings[newest.grouping].sizes[*row], *row);
+                let release = newest.release.clone();
                 hide.extend(rows.min_by_key(size).map(|row| (row, Reason { release, rule: Follows::Difference })));
             }
         };
@@ -196,47 +334,72 @@ impl Linked {
         hide
     }
 
-    /// How many clients there are of each kind, and which numbers they are in.
-    fn kinds(&self, sizes: &[Vec<Option<usize>>], numerators: &[Vec<Option<usize>>]) -> Vec<(u64, Vec<usize>)> {
-        let clients: Vec<u32> = (0..u32::try_from(self.clients.len()).unwrap_or(u32::MAX)).collect();
-        let numbers = |client: u32| {
-            let of = |places: &[Option<usize>], row: u32| {
-                let all = places.last().copied().flatten();
-                let one = places.get(row as usize).copied().flatten();
-                if row == NONE { [None, None] } else { [one, all] }
+    /// The numbers that are shown.
+    fn known(&self) -> Known {
+        let mut known = Known::default();
+        let newest = self.tables.len() - 1;
+        for grouping in 0..self.groupings.len() {
+            let before = self.size_is_shown(grouping, newest);
+            let now = self.size_is_shown(grouping, newest + 1);
+            let rows = now.iter().zip(&before).enumerate();
+            let mut places: Vec<_> =
+                rows.map(|(row, (now, before))| known.place(*now, (!before).then_some(row))).collect();
+            places.push(known.place(self.totals_are_known, None));
+            known.sizes.push(places);
+        }
+        for (at, table) in self.tables.iter().enumerate() {
+            let is_again = |earlier: &Table| {
+                (earlier.grouping, earlier.answers, &earlier.shown) == (table.grouping, table.answers, &table.shown)
             };
-            let sizes =
-                sizes.iter().zip(&self.groupings).flat_map(move |(places, grouping)| of(places, grouping.row(client)));
-            let numerators = numerators.iter().zip(&self.tables).flat_map(move |(places, table)| {
-                let is_counted = self.answers[table.answers].get(client) == Some(true);
-                of(places, if is_counted { self.groupings[table.grouping].row(client) } else { NONE })
-            });
-            sizes.chain(numerators).flatten()
+            let is_new = !self.tables[..at].iter().any(is_again);
+            let rows = table.shown.iter().enumerate();
+            let mut places: Vec<_> =
+                rows.map(|(row, shown)| known.place(*shown && is_new, (at == newest).then_some(row))).collect();
+            places.push(known.place(self.totals_are_known && is_new, None));
+            known.numerators.push(places);
+        }
+        known
+    }
+
+    /// The numbers in which a client is.
+    fn numbers_of<'a>(&'a self, known: &'a Known, client: u32) -> impl Iterator<Item = usize> + Clone + 'a {
+        let of = |places: &[Option<usize>], row: u32| {
+            let all = places.last().copied().flatten();
+            let one = places.get(row as usize).copied().flatten();
+            if row == NONE { [None, None] } else { [one, all] }
         };
-        let mut sorting = Sorting::new(&clients);
-        for (places, grouping) in sizes.iter().zip(&self.groupings) {
-            sorting.by_mark(|client| match grouping.row(client) {
+        let sizes = known.sizes.iter().zip(&self.groupings);
+        let sizes = sizes.flat_map(move |(places, grouping)| of(places, grouping.row(client)));
+        let numerators = known.numerators.iter().zip(&self.tables).flat_map(move |(places, table)| {
+            let is_counted = self.answers[table.answers].get(client) == Some(true);
+            of(places, if is_counted { self.groupings[table.grouping].row(client) } else { NONE })
+        });
+        sizes.chain(numerators).flatten()
+    }
+
+    /// The kinds of clients, told further apart by a table, and numbered in the order of their first clients.
+    fn kinds_by(&self, table: usize) -> Vec<u32> {
+        let table = &self.tables[table];
+        let grouping: &Grouping = &self.groupings[table.grouping];
+        let answers = &self.answers[table.answers];
+        let mut known: Numbers<(u32, u32, u32), u32> = Numbers::default();
+        let kind = |client: u32| {
+            let before = self.kinds.of.get(client as usize).copied().unwrap_or(NONE);
+            let row = grouping.row(client);
+            let is_shown = row != NONE && table.shown[row as usize];
+            let place = match row {
                 NONE => NONE,
-                row if places[row as usize].is_some() => row,
+                row if is_shown && !table.of_people => row,
                 _ => NONE - 1,
-            });
-        }
-        for (places, table) in numerators.iter().zip(&self.tables) {
-            sorting.by_mark(|client| {
-                let row = self.groupings[table.grouping].row(client);
-                match self.answers[table.answers].get(client) == Some(true) {
-                    true if row != NONE && places[row as usize].is_some() => row,
-                    true if row != NONE && self.totals_are_known => NONE - 1,
-                    _ => NONE,
-                }
-            });
-        }
-        let mut kinds: Numbers<u32, (u64, u32)> = Numbers::default();
-        for (client, sort) in sorting.end().of {
-            kinds.entry(sort).or_insert((0, client)).0 += 1;
-        }
-        let mut kinds: Vec<_> = kinds.into_values().collect();
-        kinds.sort_unstable_by_key(|(_, first)| *first);
-        kinds.into_iter().map(|(count, first)| (count, numbers(first).collect())).collect()
+            };
+            let counted = match answers.get(client) == Some(true) {
+                true if is_shown => row,
+                true if row != NONE && self.totals_are_known => NONE - 1,
+                _ => NONE,
+            };
+            let next = u32::try_from(known.len()).unwrap_or(NONE);
+            *known.entry((before, place, counted)).or_insert(next)
+        };
+        (0..u32::try_from(self.clients.len()).unwrap_or(NONE)).map(kind).collect()
     }
 }
