@@ -343,15 +343,12 @@ impl Linked {
     /// Numbers of a table, one of each group, from which few would follow beside an earlier one, and the release of that.
     fn few_beside(&self, new: &Cut, at: usize) -> (&str, BTreeMap<usize, Number>) {
         let (clients, rule) = (self.clients.len(), self.rule);
-        let (release, inside, around) = match self.tables.get(at) {
-            Some(table) => {
-                let other = self.shares(table);
-                (&table.release, few_more(new, &other, clients, rule), few_more(&other, new, clients, rule))
-            }
-            None => {
-                let other = &self.cuts[at - self.tables.len()];
-                (&other.release, few_more(new, other, clients, rule), few_more(other, new, clients, rule))
-            }
+        let (release, inside, around) = if let Some(table) = self.tables.get(at) {
+            let other = self.shares(table);
+            (&table.release, few_more(new, &other, clients, rule), few_more(&other, new, clients, rule))
+        } else {
+            let other = &self.cuts[at - self.tables.len()];
+            (&other.release, few_more(new, other, clients, rule), few_more(other, new, clients, rule))
         };
         let inside = inside.into_iter().map(|(place, ..)| (place.group, Number::Class(place.class)));
         let around = around.into_iter().map(|(_, group, number)| (group, number));
