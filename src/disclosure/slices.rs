@@ -223,11 +223,11 @@ impl Gives for Curves<'_> {
 
     fn withhold(&mut self, group: &[String], number: Number) {
         let Some(curve) = self.groups.get_mut(group) else { return };
-        let last = curve.ends.len().saturating_sub(1);
+        let Some(last) = curve.ends.len().checked_sub(1) else { return };
         match number {
             Number::From(0) => curve.ends.clear(),
             // Who was at risk when a stretch began is not told when it is taken together with the one before.
-            Number::From(at) if at % 2 == 0 => drop(curve.ends.remove(at / 2 - 1)),
+            Number::From(at) if at % 2 == 0 => drop(curve.ends.remove((at / 2 - 1).min(last))),
             // Behind the last stretch is nobody to take it together with: the curve ends earlier.
             Number::From(at) | Number::Class(at) => drop(curve.ends.remove((at / 2).min(last))),
         }

@@ -286,9 +286,14 @@ impl Linked {
             }
             self.tables.pop();
             self.groupings.pop();
+            // One of a group: with it, the other classes of the group may be others.
+            let mut withheld = BTreeSet::new();
             for (row, reason) in few {
-                gives.withhold(groups[places[row].group], Number::Class(places[row].class));
-                reasons.insert(reason);
+                let Place { group, class } = places[row];
+                if withheld.insert(group) {
+                    gives.withhold(groups[group], Number::Class(class));
+                    reasons.insert(reason);
+                }
             }
             new.show(slices, gives);
         }
