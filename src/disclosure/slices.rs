@@ -329,7 +329,9 @@ mod tests {
             (&[Number::From(0)], "other sets -"),
         ] {
             let mut sets = sets(&counts, &policy);
-            withheld.iter().for_each(|number| sets.withhold(&[], *number));
+            for number in withheld {
+                sets.withhold(&[], *number);
+            }
             assert_eq!(rows(&sets), expected);
         }
     }

@@ -121,7 +121,7 @@ fn random(seed: u64) -> (Vec<Client>, Vec<Ask>) {
         kind: [Kind::Share(random.below(3)), Kind::Sets, Kind::Curve, Kind::Any(random.below(3)), Kind::Doses]
             [random.below(5)],
         by: [(); 2].map(|()| random.below(3) == 0),
-        only: (random.below(2) == 0).then(|| (1, 0)),
+        only: (random.below(2) == 0).then_some((1, 0)),
     });
     (clients, asks.collect())
 }
@@ -136,7 +136,7 @@ fn shown(clients: &[Client], asks: &[Ask]) -> (Vec<(Kind, Vec<Shown>)>, usize) {
         alone += before;
         let cells = cells(ask, clients, &policy, |how| match how {
             How::Shares(outcome, members, shown) => {
-                shown.clone_from(&linked.admit("", &outcome, &members, shown.clone()).0)
+                shown.clone_from(&linked.admit("", &outcome, &members, shown.clone()).0);
             }
             How::Sets(slices, sets) => drop(linked.admit_slices(&slices, sets)),
             How::Curves(slices, curves) => drop(linked.admit_slices(&slices, curves)),
