@@ -10,6 +10,7 @@ mod policy;
 mod publish;
 pub mod release;
 mod series;
+mod slices;
 pub mod table;
 mod treat;
 
@@ -20,10 +21,11 @@ pub use release::{Audience, Cell, Release, Status};
 
 use crate::dictionary::Level;
 use crate::error::{Error, Result};
+use crate::query::ask::Attribution;
 use crate::query::engine::Engine;
-use crate::query::{Members, Question, RawCounts, RawShare, RawTable, numerator};
+use crate::query::{Members, Question, RawCounts, RawShare, RawTable, Slice, numerator};
 use ledger::{Entry, Row};
-use linked::{Linked, Reason};
+use linked::{Gives, Linked, Reason};
 use release::{BesideNote, Document, Kind};
 use treat::Beside;
 
@@ -110,7 +112,7 @@ impl<'a> Control<'a> {
         }
         let RawTable { mut columns, counts } = raw;
         let mut funnel = None;
-        let mut beside = BTreeSet::new();
+        let beside;
         let (mut rows, mut totals) = (Vec::new(), Vec::new());
         let (kind, mut cells) = match counts {
             RawCounts::Shares(shares) => {
@@ -141,10 +143,22 @@ impl<'a> Control<'a> {
             }
             RawCounts::Sets(groups) => {
                 columns.push("missing".to_owned());
-                (Kind::Shares { ranked: false }, treat::sets(groups, policy))
+                let mut sets = slices::Sets::of(groups, policy);
+                beside = self.hold_slices(&mut sets, question, engine)?;
+                (Kind::Shares { ranked: false }, sets.cells())
             }
-            RawCounts::Doses(doses) => (Kind::Doses, treat::doses(doses, policy)),
-            RawCounts::Curves(curves) => (Kind::Curve, treat::curves(curves, policy)),
+            RawCounts::Doses(doses) => {
+                let persons = doses.iter().map(|(labels, count)| (labels.clone(), [count.persons, 0]));
+                let persons: Vec<_> = persons.collect();
+                let mut cells = treat::doses(doses, policy);
+                beside = self.hold_slices(&mut slices::Rows::of(&mut cells, persons), question, engine)?;
+                (Kind::Doses, cells)
+            }
+            RawCounts::Curves(curves) => {
+                let mut curves = slices::Curves::of(curves, policy);
+                beside = self.hold_slices(&mut curves, question, engine)?;
+                (Kind::Curve, curves.cells())
+            }
         };
         cells.sort_by_cached_key(|cell| question.place(&cell.labels));
         let mut document = Document::of(question, &columns, policy, self.audience, kind);
@@ -194,8 +208,37 @@ impl<'a> Control<'a> {
                 }
             }
         }
+        if question.attributions().contains(&Attribution::Any) {
+            let counts = shares
+                .iter()
+                .map(|(labels, share)| (labels.clone(), [share.numerator, share.clients - share.numerator]));
+            reasons.extend(self.hold_slices(&mut slices::Rows::of(cells, counts), question, engine)?);
+        }
         if self.audience == Audience::Public && cells.iter().all(|cell| cell.values().is_none()) {
             return Err(if had_any { publish::nothing_is_left(&notes(&reasons)) } else { publish::nothing_to_show() });
+        }
+        Ok(reasons)
+    }
+
+    /// The same for a table of other rows, and for a rule of attribution by which a client is in several.
+    fn hold_slices(
+        &mut self,
+        gives: &mut impl Gives,
+        question: &Question<'_>,
+        engine: &mut dyn Engine,
+    ) -> Result<BTreeSet<Reason>> {
+        let mut reasons = BTreeSet::new();
+        if !self.links {
+            return Ok(reasons);
+        }
+        for slices in question.slices(engine)? {
+            let is_of = |labels: &[String], of: &BTreeMap<Slice, Vec<i64>>| {
+                of.iter().all(|(slice, clients)| gives.has(labels, slice, clients.len() as u64))
+            };
+            if !slices.groups.iter().all(|(labels, of)| is_of(labels, of)) {
+                return Err(disagree());
+            }
+            reasons.extend(self.linked.admit_slices(&slices, gives));
         }
         Ok(reasons)
     }
@@ -206,8 +249,12 @@ impl<'a> Control<'a> {
             let counts = (clients.len() as u64, numerator(clients));
             shares.get(labels).is_some_and(|share| (share.clients, share.numerator) == counts)
         });
-        if same { Ok(()) } else { Err(Error::internal("the clients that are listed are not those counted")) }
+        if same { Ok(()) } else { Err(disagree()) }
     }
+}
+
+fn disagree() -> Error {
+    Error::internal("the clients that are listed are not those counted")
 }
 
 fn notes(reasons: &BTreeSet<Reason>) -> Vec<BesideNote> {

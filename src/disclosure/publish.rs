@@ -16,7 +16,7 @@ pub(super) fn may_be_published(question: &Question<'_>, policy: &Policy) -> Resu
     if matches!(indicator, Indicator::Doses | Indicator::Curve | Indicator::Missing) {
         return refused(
             &format!(
-                "`{}` is not for the public: its rows are not audited together with other tables",
+                "`{}` is not for the public: nothing proves that what it leaves out stays unknown beside other tables",
                 indicator.name()
             ),
             "publish shares of clients: coverage, late, on-time, dropout, potential, missed, one-visit",
@@ -32,7 +32,7 @@ pub(super) fn may_be_published(question: &Question<'_>, policy: &Policy) -> Resu
     }
     if question.attributions().contains(&Attribution::Any) {
         return refused(
-            "attribution by `any` is not for the public: a client would be in several rows",
+            "attribution by `any` is not for the public: a client is in several rows, and nothing proves what follows",
             "use another rule of attribution",
         );
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Policy;
 use super::release::{Cell, Number, Status};
 use crate::query::ask::{Attribution, Denominator};
-use crate::query::{COMPLETE, RawDoses, RawShare, RawStep};
+use crate::query::{RawDoses, RawShare};
 use crate::statistics;
 
 /// Whether a number of clients may be seen: none, or k and more.
@@ -148,7 +148,7 @@ pub(super) fn told(numerator: u64, denominator: u64, interval: (f64, f64)) -> St
 }
 
 /// A share whose counts may be seen.
-fn shown(labels: Vec<String>, share: RawShare, policy: &Policy) -> Cell {
+pub(super) fn shown(labels: Vec<String>, share: RawShare, policy: &Policy) -> Cell {
     let RawShare { numerator, denominator, .. } = share;
     if denominator == 0 {
         return Cell::withheld(labels, Status::NotApplicable);
@@ -181,49 +181,6 @@ pub(super) fn rank(cells: &mut [Cell]) {
     }
 }
 
-/// What stands for sets of few clients.
-const POOL: &str = "other sets";
-
-/// The sets of missing parts of each group. Sets with too few clients are pooled as `other sets`, with as many further
-/// ones, the smallest first, as are needed for k clients.
-pub(super) fn sets(groups: BTreeMap<Vec<String>, BTreeMap<String, u64>>, policy: &Policy) -> Vec<Cell> {
-    let mut cells = Vec::new();
-    for (labels, sets) in groups {
-        let denominator = sets.values().sum();
-        let had_none = sets.get(COMPLETE).is_some_and(|count| *count > 0);
-        let mut by_size: Vec<_> = sets.into_iter().filter(|(_, count)| *count > 0).collect();
-        by_size.sort_by(|(a, x), (b, y)| (x, a).cmp(&(y, b)));
-        let mut pooled = 0;
-        let mut rest = by_size.into_iter().peekable();
-        while rest.next_if(|(_, count)| !may_be_seen(*count, policy) || !may_be_seen(pooled, policy)).is_some_and(
-            |(_, count)| {
-                pooled += count;
-                true
-            },
-        ) {}
-        let mut rows: Vec<_> = rest.collect();
-        // A pool that is all there is says nothing of any set.
-        if pooled > 0 && rows.is_empty() {
-            cells.push(Cell::withheld(labels.iter().cloned().chain([POOL.to_owned()]).collect(), Status::Suppressed));
-            continue;
-        }
-        let has_none = rows.iter().any(|(set, _)| set == COMPLETE) || !had_none;
-        let pool = if has_none { POOL.to_owned() } else { format!("{POOL} or {COMPLETE}") };
-        rows.extend((pooled > 0).then_some((pool, pooled)));
-        rows.sort_by(|(a, x), (b, y)| (y, a).cmp(&(x, b)));
-        for (set, numerator) in rows {
-            let labels = labels.iter().cloned().chain([set]).collect();
-            let share = RawShare { numerator, denominator, clients: denominator };
-            cells.push(if share_may_be_seen(share, policy) {
-                shown(labels, share, policy)
-            } else {
-                Cell::withheld(labels, Status::Suppressed)
-            });
-        }
-    }
-    cells
-}
-
 /// Doses are shown where enough persons had them, and where it does not follow that few had more than one.
 pub(super) fn doses(doses: BTreeMap<Vec<String>, RawDoses>, policy: &Policy) -> Vec<Cell> {
     let cells = doses.into_iter().map(|(labels, RawDoses { persons, doses })| {
@@ -235,68 +192,6 @@ pub(super) fn doses(doses: BTreeMap<Vec<String>, RawDoses>, policy: &Policy) -> 
         }
     });
     cells.collect()
-}
-
-/// Months of age taken together until what happened in them may be seen.
-#[derive(Clone, Copy)]
-struct Stretch {
-    /// Months of age in it.
-    months: u32,
-    /// The age at its end.
-    until: u32,
-    at_risk: u64,
-    events: u64,
-    /// Left before the next stretch began.
-    censored: u64,
-}
-
-/// The share that was up to date by each age. Months are taken together until those who became up to date, those who
-/// left, and those who remain are none or at least k. What is left at the end of a curve is not told.
-pub(super) fn curves(curves: BTreeMap<Vec<String>, Vec<RawStep>>, policy: &Policy) -> Vec<Cell> {
-    let mut cells = Vec::new();
-    for (labels, steps) in curves {
-        let stretches = stretches(&steps, policy);
-        if stretches.is_empty() {
-            cells.push(Cell::withheld(labels, Status::Suppressed));
-            continue;
-        }
-        let steps = stretches.iter().map(|stretch| {
-            // Life table (Cutler and Ederer 1958): those who left within a stretch count for half of it. Those of its last
-            // month left when it had ended. With a month each, this is Kaplan and Meier's estimate.
-            let within = f64::from(stretch.months - 1) / f64::from(stretch.months);
-            let at_risk = statistics::real(stretch.at_risk) - statistics::real(stretch.censored) * within / 2.0;
-            (at_risk, statistics::real(stretch.events))
-        });
-        let points = statistics::got_there(steps, statistics::z(policy.confidence()));
-        for (stretch, (share, interval)) in stretches.iter().zip(points) {
-            let counts = [u64::from(stretch.until), stretch.at_risk, stretch.events, stretch.censored];
-            let shares = [Some(share), interval.map(|ends| ends.0), interval.map(|ends| ends.1)];
-            let numbers = counts.map(|count| Some(Number::Count(count))).into_iter();
-            let numbers = numbers.chain(shares.map(|share| share.map(Number::Share)));
-            cells.push(Cell::shown(labels.clone(), Status::Shown, numbers.collect()));
-        }
-    }
-    cells
-}
-
-fn stretches(steps: &[RawStep], policy: &Policy) -> Vec<Stretch> {
-    let mut stretches: Vec<Stretch> = Vec::new();
-    let mut open: Option<Stretch> = None;
-    for (at, step) in (1u32..).zip(steps) {
-        let stretch =
-            open.get_or_insert(Stretch { months: 0, until: 0, at_risk: step.at_risk, events: 0, censored: 0 });
-        stretch.months += 1;
-        stretch.until = at;
-        stretch.events += step.events;
-        let remain = steps.get(at as usize).map_or(step.at_risk - step.events, |next| next.at_risk);
-        stretch.censored = stretch.at_risk.saturating_sub(stretch.events + remain);
-        let Stretch { at_risk, events, censored, .. } = *stretch;
-        let seen = [at_risk, events, censored, at_risk - events, remain];
-        if at_risk > 0 && seen.iter().all(|count| may_be_seen(*count, policy)) {
-            stretches.extend(open.take());
-        }
-    }
-    stretches
 }
 
 #[cfg(test)]
@@ -437,37 +332,5 @@ mod tests {
             let row = [(Vec::new(), RawDoses { persons, doses: doses_given })];
             assert_eq!(doses(row.into(), &policy())[0].status, expected, "{persons} {doses_given}");
         }
-    }
-
-    #[test]
-    fn small_sets_are_pooled_until_there_are_enough() {
-        for (counts, expected) in [
-            (&[("none", 80), ("DTaP", 20)][..], &[("none", 80), ("DTaP", 20)][..]),
-            (&[("none", 80), ("DTaP", 20), ("MMR", 3)], &[("none", 80), ("other sets", 23)]),
-            (&[("none", 80), ("DTaP", 20), ("MMR", 6), ("PCV", 5)], &[("none", 80), ("DTaP", 20), ("other sets", 11)]),
-            (&[("none", 12), ("DTaP", 4), ("MMR", 50)], &[("MMR", 50), ("other sets or none", 16)]),
-            (&[("none", 80), ("DTaP", 4)], &[("other sets", 0)]),
-        ] {
-            let sets_of = counts.iter().map(|(set, count)| ((*set).to_owned(), *count)).collect();
-            let cells = sets([(Vec::new(), sets_of)].into(), &policy());
-            let shown: Vec<_> = cells
-                .iter()
-                .map(|cell| match cell.values() {
-                    Some([Some(Number::Count(count)), ..]) => (cell.labels[0].as_str(), *count),
-                    _ => (cell.labels[0].as_str(), 0),
-                })
-                .collect();
-            assert_eq!(shown, expected);
-        }
-    }
-
-    #[test]
-    fn months_are_taken_together_until_they_may_be_seen() {
-        let step = |at_risk, events, censored| RawStep { at_risk, events, censored };
-        // 100 clients: none in the first month, 4 and 9 in the next two, then 20 leave and 30 become up to date.
-        let steps = [step(100, 0, 0), step(100, 4, 0), step(96, 9, 0), step(67, 30, 20), step(37, 5, 0)];
-        let found: Vec<_> =
-            stretches(&steps, &policy()).iter().map(|s| (s.months, s.until, s.at_risk, s.events, s.censored)).collect();
-        assert_eq!(found, [(1, 1, 100, 0, 0), (2, 3, 100, 13, 20), (1, 4, 67, 30, 0)]);
     }
 }

@@ -7,7 +7,7 @@ use super::ask::{Attribution, Denominator, Indicator};
 use super::axis::Axis;
 use super::engine::{Engine, Group};
 use super::plan::{AggregatePlan, Column, Condition, Count, Expression, Rows, Value};
-use super::{COMPLETE, Members, People, Question, RawCounts, RawStep, RawTable, Trait};
+use super::{COMPLETE, Members, People, Question, RawCounts, RawStep, RawTable, Slice, Slices, Trait};
 use crate::calendar;
 use crate::dictionary::{Level, names};
 use crate::error::{Error, Result};
@@ -51,14 +51,13 @@ impl Question<'_> {
     }
 
     /// The clients of a table of shares, one part of the table for each rule of attribution and each denominator, in the order
-    /// in which their rows are labelled. None for other tables, and for attribution by `any`: there a client is in several
-    /// rows.
+    /// in which their rows are labelled. Other tables, and attribution by `any`, have [`Question::slices`].
     pub(crate) fn members(&self, engine: &mut dyn Engine) -> Result<Vec<Members>> {
         let several = (self.attributions.len() > 1, self.denominators.len() > 1);
         let mut parts = Vec::new();
         let mut order: Vec<usize> = (0..self.by.len()).collect();
         order.sort_by_key(|at| &self.by[*at].dimension.id);
-        if matches!(self.indicator, Indicator::Doses | Indicator::Curve | Indicator::Missing) {
+        if !self.is_of_shares() {
             return Ok(parts);
         }
         for attribution in self.attributions.iter().filter(|rule| **rule != Attribution::Any) {
@@ -109,26 +108,67 @@ impl Question<'_> {
         Ok(parts)
     }
 
+    /// The clients of everything else in a table, one part of it for each rule of attribution and each denominator.
+    pub(crate) fn slices(&self, engine: &mut dyn Engine) -> Result<Vec<Slices>> {
+        let several = (self.attributions.len() > 1, self.denominators.len() > 1);
+        let mut parts = Vec::new();
+        for rule in self.attributions.iter().filter(|rule| !self.is_of_shares() || **rule == Attribution::Any) {
+            let mut plan = self.plan(*rule)?;
+            if self.indicator == Indicator::Doses {
+                plan.counts = vec![Count::Rows(Vec::new())];
+            }
+            let found = engine.members(&plan)?;
+            let has_several = |axis: &Axis<'_>| {
+                axis.is_of_doses() || (*rule == Attribution::Any && axis.dimension.level == Level::Attributed)
+            };
+            let positions: Vec<usize> = (0..self.by.len()).filter(|at| has_several(&self.by[*at])).collect();
+            // Other tables than those of shares have one denominator, whose numerator is everybody.
+            for (denominator, counted) in self.denominators.iter().zip(found.counted.chunks(2)) {
+                let mut by_key = vec![[Vec::new(), Vec::new()]; found.keys.len()];
+                for (at, client) in found.clients.iter().enumerate().filter(|(at, _)| counted[0][*at]) {
+                    let is_counted = counted.get(1).is_none_or(|counted| counted[at]);
+                    by_key[found.groups[at] as usize][usize::from(is_counted)].push(*client);
+                }
+                let mut groups: BTreeMap<Vec<String>, BTreeMap<Slice, Vec<i64>>> = BTreeMap::new();
+                for (key, [others, counted]) in found.keys.iter().zip(by_key) {
+                    let values = self.by.iter().zip(key).map(|(axis, value)| axis.label(value.as_deref()));
+                    let rule = several.0.then(|| rule.name().to_owned());
+                    let source = several.1.then(|| denominator.name());
+                    let labels = values.chain(rule).chain(source).collect();
+                    let slices = groups.entry(labels).or_default();
+                    let slice = self.slice(key.get(self.by.len()..).unwrap_or_default())?;
+                    slices.entry(slice).or_default().extend(counted);
+                    if self.is_of_shares() && !matches!(denominator, Denominator::Population(_)) {
+                        slices.entry(Slice::Other).or_default().extend(others);
+                    }
+                }
+                for clients in groups.values_mut().flat_map(BTreeMap::values_mut) {
+                    clients.sort_unstable();
+                    clients.dedup();
+                }
+                parts.push(Slices { groups, several: positions.clone() });
+            }
+        }
+        Ok(parts)
+    }
+
+    /// Whether the table is one of shares of clients.
+    fn is_of_shares(&self) -> bool {
+        !matches!(self.indicator, Indicator::Doses | Indicator::Curve | Indicator::Missing)
+    }
+
     /// Reads what the listings of these questions need, at once.
     pub fn read_ahead(questions: &[Self], engine: &mut dyn Engine) -> Result<()> {
-        let is_listed =
-            |question: &&Self| !matches!(question.indicator, Indicator::Doses | Indicator::Curve | Indicator::Missing);
-        let plans = questions.iter().filter(is_listed).flat_map(|question| {
-            let rules = question.attributions.iter().filter(|rule| **rule != Attribution::Any);
-            rules.map(|rule| question.plan(*rule))
-        });
-        engine.read_ahead(&plans.collect::<Result<Vec<_>>>()?)
+        let rules =
+            questions.iter().flat_map(|question| question.attributions.iter().map(move |rule| (question, rule)));
+        let plans = rules.filter(|(question, _)| question.indicator != Indicator::Doses);
+        engine.read_ahead(&plans.map(|(question, rule)| question.plan(*rule)).collect::<Result<Vec<_>>>()?)
     }
 
     /// Adds a group to the table. A recorded "unknown" and a missing value read the same, so they are one group.
-    fn add(&self, counts: &mut RawCounts, mut labels: Vec<String>, group: &Group) -> Result<()> {
+    fn add(&self, counts: &mut RawCounts, labels: Vec<String>, group: &Group) -> Result<()> {
         let wrong = || Error::internal("the embedded query engine answers in another form");
         let further = group.key.get(self.by.len()..).ok_or_else(wrong)?;
-        // A dose before birth, were there one, would be of a negative age.
-        let number = |value: &Option<String>| {
-            let number = value.as_deref().map(str::parse::<i64>).transpose().map_err(|_| wrong())?;
-            Ok::<_, Error>(number.map(|number| usize::try_from(number).unwrap_or(0)))
-        };
         match counts {
             RawCounts::Shares(shares) => {
                 for (denominator, pair) in self.denominators.iter().zip(group.counts.chunks_exact(2)) {
@@ -146,16 +186,10 @@ impl Question<'_> {
                 }
             }
             RawCounts::Sets(groups) => {
-                let parts = self.measure.map(|at| self.context.measures.deciding(at)).unwrap_or_default();
-                let mut missing = Vec::new();
-                for (part, value) in parts.into_iter().zip(further) {
-                    if number(value)? == Some(0) {
-                        missing.push(self.measure_at(part).id.as_str());
-                    }
-                }
-                let set = if missing.is_empty() { COMPLETE.to_owned() } else { missing.join(" + ") };
                 let count = group.counts.first().ok_or_else(wrong)?;
-                *groups.entry(std::mem::take(&mut labels)).or_default().entry(set).or_default() += count;
+                if let Slice::Set(set) = self.slice(further)? {
+                    *groups.entry(labels).or_default().entry(set).or_default() += count;
+                }
             }
             RawCounts::Doses(doses) => {
                 let &[number, persons] = group.counts.as_slice() else { return Err(wrong()) };
@@ -164,21 +198,51 @@ impl Question<'_> {
                 count.persons += persons;
             }
             RawCounts::Curves(curves) => {
-                let [followed, event] = further else { return Err(wrong()) };
                 let months = usize::try_from(self.curve_months()).map_err(|_| wrong())?;
                 let steps = curves.entry(labels).or_insert_with(|| vec![RawStep::default(); months]);
-                let followed = number(followed)?.ok_or_else(wrong)?.min(months);
                 let count = group.counts.first().ok_or_else(wrong)?;
-                // An event in a month of age that the client has not ended is not yet seen.
-                match number(event)?.filter(|event| *event < followed) {
-                    Some(event) => steps[event].events += count,
-                    None if followed < months => steps[followed].censored += count,
-                    // Followed to the end of the curve without an event: at risk in all steps.
-                    None => steps.last_mut().ok_or_else(wrong)?.at_risk += count,
+                match self.slice(further)? {
+                    Slice::Event(at) => steps[at].events += count,
+                    Slice::Left(at) => steps[at].censored += count,
+                    // At risk in all steps.
+                    _ => steps.last_mut().ok_or_else(wrong)?.at_risk += count,
                 }
             }
         }
         Ok(())
+    }
+
+    /// Of which slice of its group a client is, by what the plan tells groups apart by beyond their labels.
+    fn slice(&self, further: &[Option<String>]) -> Result<Slice> {
+        let wrong = || Error::internal("the embedded query engine answers in another form");
+        // A dose before birth, were there one, would be of a negative age.
+        let number = |value: &Option<String>| {
+            let number = value.as_deref().map(str::parse::<i64>).transpose().map_err(|_| wrong())?;
+            Ok::<_, Error>(number.map(|number| usize::try_from(number).unwrap_or(0)))
+        };
+        Ok(match (self.indicator, further) {
+            (Indicator::Missing, _) => {
+                let parts = self.measure.map(|at| self.context.measures.deciding(at)).unwrap_or_default();
+                let mut missing = Vec::new();
+                for (part, value) in parts.into_iter().zip(further) {
+                    if number(value)? == Some(0) {
+                        missing.push(self.measure_at(part).id.as_str());
+                    }
+                }
+                Slice::Set(if missing.is_empty() { COMPLETE.to_owned() } else { missing.join(" + ") })
+            }
+            (Indicator::Curve, [followed, event]) => {
+                let months = usize::try_from(self.curve_months()).map_err(|_| wrong())?;
+                let followed = number(followed)?.ok_or_else(wrong)?.min(months);
+                // An event in a month of age that the client has not ended is not yet seen.
+                match number(event)?.filter(|event| *event < followed) {
+                    Some(event) => Slice::Event(event),
+                    None if followed < months => Slice::Left(followed),
+                    None => Slice::Remaining,
+                }
+            }
+            _ => Slice::Counted,
+        })
     }
 
     /// The people of a population file by the labels of the table.

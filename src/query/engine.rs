@@ -30,7 +30,7 @@ impl std::fmt::Debug for Group {
 /// Who is in which group, client by client, for the audit of tables that are released together. It stays inside the
 /// program: there is no serialisation, and `Debug` shows nothing.
 pub struct Membership {
-    /// The key of each client, in no particular order.
+    /// The key of each client, in no particular order; of one with several rows, for each of them.
     pub(crate) clients: Vec<i64>,
     /// The group of each client, a position in `keys`.
     pub(crate) groups: Vec<u32>,
@@ -51,7 +51,7 @@ pub trait Engine {
     /// Counts rows of one month. Groups come in no particular order.
     fn aggregate(&mut self, plan: &AggregatePlan) -> Result<Vec<Group>>;
 
-    /// Lists the clients that a plan over `clients` counts.
+    /// Lists the clients of the rows that a plan counts.
     fn members(&mut self, plan: &AggregatePlan) -> Result<Membership>;
 
     /// Reads what the listings of all these plans need, at once.
@@ -170,9 +170,10 @@ impl Engine for DuckDb<'_> {
         let keys = plan.group_by.len();
         let counted = vec![Vec::new(); plan.counts.len()];
         let mut found = Membership { clients: Vec::new(), groups: Vec::new(), keys: Vec::new(), counted };
-        let mut known: HashMap<Vec<Option<String>>, u32> = HashMap::new();
-        let mut key: Vec<Option<String>> = vec![None; keys];
-        let mut last = None;
+        // Texts are told by numbers, so that a group is found without copying any.
+        let mut words: Vec<HashMap<String, u32>> = vec![HashMap::new(); keys];
+        let mut known: HashMap<Vec<u32>, u32> = HashMap::new();
+        let mut key: Vec<u32> = vec![0; keys];
         for batch in statement.query_arrow(params_from_iter(&parameters)).map_err(failed)? {
             let column = |at: usize| batch.columns().get(at).ok_or_else(wrong);
             let clients = column(0)?.as_primitive_opt::<Int64Type>().ok_or_else(wrong)?;
@@ -180,23 +181,22 @@ impl Engine for DuckDb<'_> {
             let texts = (0..keys).map(|at| column(1 + at)?.as_string_opt::<i32>().ok_or_else(wrong));
             let texts = texts.collect::<Result<Vec<_>>>()?;
             for row in 0..batch.num_rows() {
-                let value = |text: &StringArray| text.is_valid(row).then(|| text.value(row).to_owned());
-                let same = |(text, known): (&&StringArray, &Option<String>)| {
-                    known.as_deref() == text.is_valid(row).then(|| text.value(row))
-                };
-                // Neighbours are often alike, so a key is looked up only when it changes.
-                let group = if let Some(group) = last.filter(|_| texts.iter().zip(&key).all(same)) {
-                    group
-                } else {
-                    key = texts.iter().map(|text| value(text)).collect();
-                    let next = u32::try_from(found.keys.len()).map_err(|_| wrong())?;
-                    let group = *known.entry(key.clone()).or_insert(next);
-                    if group == next {
-                        found.keys.push(key.clone());
+                for ((text, words), word) in texts.iter().zip(&mut words).zip(&mut key) {
+                    let text = text.is_valid(row).then(|| text.value(row));
+                    // 0 is for a value that is missing.
+                    let next = u32::try_from(words.len() + 1).map_err(|_| wrong())?;
+                    *word = text.map_or(0, |text| words.get(text).copied().unwrap_or(next));
+                    if let Some(text) = text.filter(|_| *word == next) {
+                        words.insert(text.to_owned(), next);
                     }
-                    group
-                };
-                last = Some(group);
+                }
+                let next = u32::try_from(found.keys.len()).map_err(|_| wrong())?;
+                let group = known.get(&key).copied().unwrap_or(next);
+                if group == next {
+                    known.insert(key.clone(), next);
+                    let value = |text: &&StringArray| text.is_valid(row).then(|| text.value(row).to_owned());
+                    found.keys.push(texts.iter().map(value).collect());
+                }
                 found.groups.push(group);
             }
             for (at, counted) in found.counted.iter_mut().enumerate() {

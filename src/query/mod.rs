@@ -135,6 +135,31 @@ pub(crate) fn numerator(clients: &[(i64, bool)]) -> u64 {
     clients.iter().filter(|(_, yes)| *yes).count() as u64
 }
 
+/// The clients of a table that tells more of its groups than a share, or in which a client is in several groups: by the
+/// labels of the group, those of each slice, by their keys in rising order.
+pub(crate) struct Slices {
+    pub groups: BTreeMap<Vec<String>, BTreeMap<Slice, Vec<i64>>>,
+    /// Positions of the labels that a client may have several of; where they are the same, every client is in one group.
+    pub several: Vec<usize>,
+}
+
+/// Clients of a group whom a table tells apart from the others of it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Slice {
+    /// Who lacks exactly these parts.
+    Set(String),
+    /// Who was up to date before the end of this month of age, followed to its end; 0 is the first.
+    Event(usize),
+    /// Who was not up to date when this month of age began, and not followed to its end.
+    Left(usize),
+    /// Who was followed to the end of the curve and not up to date.
+    Remaining,
+    /// Who is not in the numerator.
+    Other,
+    /// Who is in the numerator, or had a dose.
+    Counted,
+}
+
 /// Something that is told of a client by a label.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Trait {

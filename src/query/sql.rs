@@ -66,11 +66,15 @@ pub fn render(plan: &AggregatePlan, tables: Tables<'_>) -> Result<(String, Vec<P
     Ok((text, writer.parameters))
 }
 
-/// The statement that lists, for a plan that counts rows of `clients`, each client's key, the key columns of its group as
-/// text, and whether it is counted in each count.
+/// The statement that lists the clients of a plan: each one's key, the key columns of its group as text, and whether it is
+/// counted in each count. A client with several rows is listed for each of them.
 pub fn render_members(plan: &AggregatePlan, tables: Tables<'_>) -> Result<(String, Vec<Parameter>)> {
     let mut writer = Writer { parameters: Vec::new() };
-    let mut select = vec!["c.client_key AS k".to_owned()];
+    let table = match plan.rows {
+        Rows::Clients | Rows::ClientsByOrganization => 'c',
+        Rows::Doses | Rows::DosesOfClients => 'i',
+    };
+    let mut select = vec![format!("{table}.client_key AS k")];
     for (at, key) in plan.group_by.iter().enumerate() {
         select.push(format!("CAST({} AS VARCHAR) AS g{at}", writer.expression(key)?));
     }

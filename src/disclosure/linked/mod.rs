@@ -22,6 +22,9 @@ mod difference;
 mod exchange;
 mod grouping;
 mod moves;
+#[cfg(test)]
+mod pairs;
+mod slices;
 mod sums;
 #[cfg(test)]
 mod tests;
@@ -33,6 +36,8 @@ use crate::query::{Members, numerator};
 use difference::Comparisons;
 use grouping::{Answers, Grouping, Numbers};
 use moves::Routes;
+use slices::Cut;
+pub(super) use slices::{Gives, Number};
 use sums::Kinds;
 
 /// Tables that were admitted, and the clients in them.
@@ -48,6 +53,8 @@ pub(super) struct Linked {
     groupings: Vec<Grouping>,
     answers: Vec<Answers>,
     tables: Vec<Table>,
+    /// Tables that are not of shares of groups.
+    cuts: Vec<Cut>,
     /// Pairs of indicators of which one says something about the other, the smaller number first.
     ties: BTreeSet<(usize, usize)>,
     kinds: Kinds,
@@ -67,6 +74,8 @@ struct Table {
     answers: usize,
     /// Whether its denominators are counts of people from elsewhere.
     of_people: bool,
+    /// Whether its rows are the classes of a layer of a [`Cut`], of whom nobody is counted.
+    is_layer: bool,
     numerators: Vec<u64>,
     shown: Vec<bool>,
 }
@@ -117,6 +126,7 @@ impl Linked {
             groupings: Vec::new(),
             answers: Vec::new(),
             tables: Vec::new(),
+            cuts: Vec::new(),
             ties: BTreeSet::new(),
             kinds: Kinds::default(),
             comparisons: Comparisons::default(),
@@ -150,8 +160,8 @@ impl Linked {
         let mut reasons = BTreeSet::new();
         loop {
             // The cheap ones first: the others find less when these have done their part.
-            let steps: [Step; 3] = [Self::differences, Self::sums, Self::narrow];
-            let steps = if self.at_once { &steps[..2] } else { &steps };
+            let steps: [Step; 4] = [Self::differences, |own| own.beside_slices(), Self::sums, Self::narrow];
+            let steps = if self.at_once { &steps[..3] } else { &steps };
             let hide = steps.iter().map(|step| step(self)).find(|hide| !hide.is_empty()).unwrap_or_default();
             if hide.is_empty() {
                 break;
@@ -173,19 +183,17 @@ impl Linked {
 
     /// Gives the tables that have no release's name yet the name of theirs.
     pub(super) fn name(&mut self, release: &str) {
-        for table in self.tables.iter_mut().filter(|table| table.release.is_empty()) {
-            release.clone_into(&mut table.release);
+        let tables = self.tables.iter_mut().map(|table| &mut table.release);
+        let names = tables.chain(self.cuts.iter_mut().map(|cut| &mut cut.release));
+        for name in names.filter(|name| name.is_empty()) {
+            release.clone_into(name);
         }
     }
 
     /// Takes in a table as it was released.
     pub(super) fn add(&mut self, release: &str, outcome: &str, members: &Members, shown: Vec<bool>) {
         let grouping = self.group(members);
-        let known = self.answers.iter().position(|answers| answers.outcome == outcome);
-        let answers = known.unwrap_or_else(|| {
-            self.answers.push(Answers::new(outcome));
-            self.answers.len() - 1
-        });
+        let answers = self.answers_to(outcome);
         let mut is_new = false;
         for (key, yes) in members.rows.iter().flat_map(|(_, clients)| clients) {
             if let Some(client) = self.clients.get(key) {
@@ -205,9 +213,19 @@ impl Linked {
             grouping,
             answers,
             of_people: members.of_people,
+            is_layer: false,
             numerators: members.rows.iter().map(|(_, clients)| numerator(clients)).collect(),
             shown,
         });
+    }
+
+    /// Finds or adds the answers to an indicator.
+    fn answers_to(&mut self, outcome: &str) -> usize {
+        let known = self.answers.iter().position(|answers| answers.outcome == outcome);
+        known.unwrap_or_else(|| {
+            self.answers.push(Answers::new(outcome));
+            self.answers.len() - 1
+        })
     }
 
     /// The newest table shows no more than an earlier one of the same rows and the same indicator.
@@ -221,13 +239,18 @@ impl Linked {
         }
     }
 
+    /// The number of a client, by the key.
+    fn number(&mut self, key: i64) -> u32 {
+        let next = u32::try_from(self.clients.len()).unwrap_or(u32::MAX);
+        *self.clients.entry(key).or_insert(next)
+    }
+
     /// Finds or adds the grouping of a table's clients.
     fn group(&mut self, members: &Members) -> usize {
         let mut grouping = Grouping::default();
         for (row, (_, clients)) in (0..).zip(&members.rows) {
             for (key, _) in clients {
-                let next = u32::try_from(self.clients.len()).unwrap_or(u32::MAX);
-                grouping.put(*self.clients.entry(*key).or_insert(next), row);
+                grouping.put(self.number(*key), row);
             }
             grouping.sizes.push(clients.len() as u64);
         }
