@@ -33,6 +33,8 @@ pub fn run(typed: &cli::Report, settings: &Settings) -> Result<()> {
         write(contents, earlier, &typed.out)?;
         folder.clone()
     } else {
+        // Before anything is counted.
+        beside(&typed.out)?;
         let asks = typed.questions.as_deref().map_or_else(built_in, Asks::read)?;
         let (store, partition) = query::month(&typed.month, settings)?;
         let releases =
@@ -57,11 +59,7 @@ pub fn of_month(
     earlier: Option<&Path>,
     out: &Path,
 ) -> Result<PathBuf> {
-    let folder = out.with_extension("");
-    if folder == out {
-        return Err(Error::usage(format!("`{}` has no ending", out.display()))
-            .hint("call the page FILE.html; its releases go into the folder FILE"));
-    }
+    let folder = beside(out)?;
     query::write_all(asks, releases, Format::Csv, &folder)?;
     let names = asks.releases.iter().filter_map(|ask| ask.name.clone());
     let paths = names.map(|name| (folder.join(&name).join("table.csv"), name));
@@ -69,6 +67,16 @@ pub fn of_month(
     let quality = period.and_then(|period| quality(store, period));
     let contents = Contents { releases: named(paths, out)?, quality, shapes, ..Contents::default() };
     write(contents, Some(earlier.unwrap_or(&store.releases())), out)?;
+    Ok(folder)
+}
+
+/// The folder of a page's releases, beside it.
+fn beside(page: &Path) -> Result<PathBuf> {
+    let folder = page.with_extension("");
+    if folder == page {
+        return Err(Error::usage(format!("`{}` has no ending", page.display()))
+            .hint("call the page FILE.html; its releases go into the folder FILE"));
+    }
     Ok(folder)
 }
 
