@@ -132,8 +132,7 @@ impl Spill {
             let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
             held.bytes += room.block.bytes();
             held.blocks.push(room.block);
-            // While it is written, more comes in.
-            (held.bytes > self.in_memory / 4 * 3).then(|| std::mem::take(&mut *held))
+            (held.bytes > self.in_memory).then(|| std::mem::take(&mut *held))
         };
         full.map_or(Ok(()), |full| lock(&self.written).write(&full, self.width, &self.folder))
     }
