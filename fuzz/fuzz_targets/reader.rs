@@ -8,7 +8,7 @@
 use libfuzzer_sys::fuzz_target;
 use memchr::memchr_iter;
 use phds_fuzz::check::place::Place;
-use phds_fuzz::check::reader::{Broken, Chunker, Field, Form, Records, Structure, split_header};
+use phds_fuzz::check::reader::{Broken, Chunker, Form, RawField, Records, Structure, Word, split_header};
 use phds_fuzz::encoding::Encoding;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -68,8 +68,14 @@ impl Dialect {
         let mut start = None;
         let mut records = Vec::new();
         let mut structure = Structure::default();
+        // What is hashed.
+        let mut gone_by = Vec::new();
         while let Some(mut chunk) = chunker.next_chunk().expect("a slice can be read") {
             chunk.encoding = self.encoding;
+            if gone_by.is_empty() {
+                gone_by.extend_from_slice(chunker.passed_over());
+            }
+            gone_by.extend_from_slice(&chunk.bytes);
             start.get_or_insert(chunk.first_offset);
             let form = Form { delimiter: self.delimiter, width: self.width, header };
             let both = Records::split(&chunk, form);
@@ -83,6 +89,9 @@ impl Dialect {
                 (*place, Ok(self.values(&both, row)))
             });
             records.extend(rows.chain(both.broken.iter().map(|(place, broken)| (*place, Err(*broken)))));
+        }
+        if start.is_some() {
+            assert_eq!(gone_by, text);
         }
         records.sort_by_key(|(place, _)| *place);
         Reading {
@@ -100,16 +109,19 @@ impl Dialect {
     }
 
     /// Where each row lies, and its fields as they stand there.
-    fn fields<'a>(&self, records: &Records<'a>) -> (Vec<Place>, Vec<Vec<&'a [u8]>>) {
-        let column = |column| {
-            let fields = records.column(column).inspect(|field| {
+    fn fields(&self, records: &Records<'_>) -> (Vec<Place>, Vec<Vec<Vec<u8>>>) {
+        let column = |number| {
+            let column = records.column(number);
+            let field = |(row, field): (usize, RawField<'_>)| {
                 let bytes = field.bytes();
                 let byte = |at: usize| bytes.get(at).copied().unwrap_or(0);
                 let half = |at: usize| u64::from_le_bytes(std::array::from_fn(|next| byte(at + next)));
-                let word = field.word().map(|word| (word.bits, word.length));
-                assert_eq!(word, (bytes.len() <= 16).then(|| ([half(0), half(8)], bytes.len())));
-            });
-            fields.map(Field::bytes).collect()
+                assert_eq!(field.word(), (bytes.len() <= 16).then(|| Word([half(0), half(8)])));
+                assert_ne!(field.word(), Some(Word::NONE));
+                assert_eq!(column.value(field), records.value(row, number));
+                bytes.to_vec()
+            };
+            column.fields().enumerate().map(field).collect()
         };
         (records.places().to_vec(), (0..self.width).map(column).collect())
     }

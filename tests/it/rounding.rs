@@ -105,11 +105,12 @@ fn every_cell_has_a_number_and_the_same_status() {
     assert!(outcome.text().contains("rounded to multiples of 5"), "{}", outcome.text());
     assert!(outcome.text().contains("0 stands for 0 to 4"), "{}", outcome.text());
     // What is rounded is no table of counts any more.
-    for (verb, code) in
-        [("audit out.csv --by sex --count n", 2), ("protect out.csv --by sex --count n --out again.csv", 1)]
-    {
+    for (verb, code, said) in [
+        ("audit out.csv --by sex --count n", 2, "`out.csv` is rounded"),
+        ("protect out.csv --by sex --count n --out again.csv", 1, "the numbers of `out.csv` are rounded"),
+    ] {
         let refused = context.phds(verb).ended(code);
-        assert!(refused.stderr.contains("`out.csv` is rounded"), "{}", refused.stderr);
+        assert!(refused.stderr.contains(said), "{}", refused.stderr);
     }
     context.phds("protect in.csv --by sex --count n --round 10 --out out.csv").done();
     assert!(String::from_utf8(context.read("out.csv")).unwrap().contains("\nTotal,70,"));

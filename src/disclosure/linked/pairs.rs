@@ -6,25 +6,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Linked;
+use super::attacker::Random;
 use crate::disclosure::Policy;
 use crate::disclosure::release::{Cell, Number};
 use crate::disclosure::slices::{Curves, Rows, Sets};
 use crate::query::{Members, RawStep, Slice, Slices, Trait};
 
 const MONTHS: usize = 5;
-
-/// Numbers from a seed: splitmix64 (G. L. Steele and others, OOPSLA 2014).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((z ^ (z >> 31)) % end as u64).unwrap()
-    }
-}
 
 #[derive(Clone, Debug)]
 struct Client {
