@@ -111,7 +111,7 @@ impl Use {
 
     /// Bits of the id by which it is put into a bucket.
     fn hash(&self) -> u64 {
-        u64::try_from(self.id() & u128::from(u64::MAX)).unwrap_or(0)
+        lower(self.id())
     }
 
     /// Into room for an id with which nothing goes, or for one with which something does.
@@ -445,8 +445,7 @@ impl<'a> Across<'a> {
         let id = self.hash(id, records, row)?;
         let mut with = 0;
         for hashes in by {
-            let [low, ..] = halves(self.hash(hashes, records, row)?);
-            with = mixed(with ^ low);
+            with = mixed(with ^ lower(self.hash(hashes, records, row)?));
         }
         Some(Use::new(id, with, records.places()[row].offset))
     }
@@ -519,11 +518,10 @@ fn mixed(number: u64) -> u64 {
     product ^ product >> 32
 }
 
-/// The lower and the upper half of a hash.
+/// The lower half of a hash.
 #[inline]
-fn halves(hash: u128) -> [u64; 2] {
-    let half = |bits: u128| u64::try_from(bits & u128::from(u64::MAX)).unwrap_or(0);
-    [half(hash), half(hash >> 64)]
+fn lower(hash: u128) -> u64 {
+    u64::try_from(hash & u128::from(u64::MAX)).unwrap_or(0)
 }
 
 /// Gives the doses of each client of a bucket, in the order of the file.

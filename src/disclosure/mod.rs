@@ -47,8 +47,8 @@ impl std::fmt::Debug for Control<'_> {
 }
 
 impl<'a> Control<'a> {
-    /// For the staff: the tables of `questions` are held to each other, two at a time, and all together where they
-    /// are small.
+    /// For the staff: the tables of `questions` are held to each other, two at a time, and all together as far
+    /// as a bounded number of steps goes.
     pub fn internal(policy: &'a Policy, questions: &[Question<'_>]) -> Result<Self> {
         let tables =
             questions.iter().map(|question| question.denominators().len() * question.attributions().len().max(1));
