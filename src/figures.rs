@@ -14,11 +14,12 @@ pub fn grouped(number: u64) -> String {
 
 /// Bytes, as people write them: a whole number and a unit, `512MiB`, `2GB`. Units of 1,000 and of 1,024, the `B` may be left out.
 pub fn bytes(text: &str) -> Result<usize, String> {
-    const UNITS: [(&str, usize); 8] = [
+    const UNITS: [(&str, usize); 9] = [
         ("", 1),
         ("K", 1_000),
         ("M", 1_000_000),
         ("G", 1_000_000_000),
+        ("T", 1_000_000_000_000),
         ("KI", 1 << 10),
         ("MI", 1 << 20),
         ("GI", 1 << 30),
@@ -45,6 +46,7 @@ mod tests {
             ("512MiB", Some(512 << 20)),
             ("1 gib", Some(1 << 30)),
             ("2GB", Some(2_000_000_000)),
+            ("1TB", Some(1_000_000_000_000)),
             ("3k", Some(3_000)),
             ("", None),
             ("GiB", None),

@@ -45,6 +45,22 @@ struct Held {
     bytes: usize,
 }
 
+impl Held {
+    /// Takes out what came first, about half of it: a file that is little more than what fits is mostly held to its end.
+    fn first_half(&mut self) -> Vec<Block> {
+        let half = self.bytes / 2;
+        let mut taken = 0;
+        let mut is_first = |block: &Block| {
+            taken += block.bytes();
+            taken <= half
+        };
+        let first = self.blocks.iter().take_while(|block| is_first(block)).count().max(1);
+        let first: Vec<Block> = self.blocks.drain(..first).collect();
+        self.bytes -= first.iter().map(Block::bytes).sum::<usize>();
+        first
+    }
+}
+
 /// Entries by bucket.
 #[derive(Debug)]
 struct Block {
@@ -132,7 +148,7 @@ impl Spill {
             let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
             held.bytes += room.block.bytes();
             held.blocks.push(room.block);
-            (held.bytes > self.in_memory).then(|| std::mem::take(&mut *held))
+            (held.bytes > self.in_memory).then(|| held.first_half())
         };
         full.map_or(Ok(()), |full| lock(&self.written).write(&full, self.width, &self.folder))
     }
@@ -154,8 +170,8 @@ impl Spill {
 }
 
 impl Written {
-    /// Writes what was held, one bucket after another.
-    fn write(&mut self, held: &Held, width: usize, folder: &Path) -> Result<()> {
+    /// Writes blocks, one bucket after another.
+    fn write(&mut self, held: &[Block], width: usize, folder: &Path) -> Result<()> {
         let failed = |error: std::io::Error| Error::io("set rows aside in", folder, &error);
         let file = match &mut self.file {
             Some(file) => file,
@@ -164,7 +180,7 @@ impl Written {
         let mut piece = Vec::new();
         for (bucket, pieces) in self.pieces.iter_mut().enumerate() {
             piece.clear();
-            held.blocks.iter().for_each(|block| piece.extend_from_slice(block.of(bucket, width)));
+            held.iter().for_each(|block| piece.extend_from_slice(block.of(bucket, width)));
             if !piece.is_empty() {
                 file.write_all(&piece).map_err(failed)?;
                 pieces.push((self.bytes, piece.len()));

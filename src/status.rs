@@ -209,7 +209,9 @@ impl Status {
                 _ => {}
             }
             if fetched.is_empty() && loaded.is_none() && is_begun(&store.deliveries(*reporting_period)) {
-                attention.push(format!("the fetch of {reporting_period} has not ended: phds fetch"));
+                attention.push(format!(
+                    "the fetch of {reporting_period} has not ended: phds fetch --period {reporting_period}"
+                ));
             }
         }
         if let Some(came) = self.dictionary_since_load {

@@ -5,7 +5,7 @@
 //! offset when the whole file has been read.
 //!
 //! Ids are compared by 80 bits of a hash: among 100 million of them, two that differ are taken for the same with a
-//! probability of about 1e8² / 2^81 = 4e-9. Rows of one client are compared by 64.
+//! probability of about 1e8² / 2^81 = 4e-9. Rows of one client are compared by 48, and by their CVX codes.
 
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
@@ -17,7 +17,7 @@ use super::findings::{Count, FIRST_PLACES, RuleId};
 use super::place::Place;
 use super::reader::Records;
 use super::ruleset::{Kind, Ruleset};
-use crate::dictionary::{Dictionary, names};
+use crate::dictionary::{Dictionary, Role, names};
 use crate::error::{Error, Result};
 use crate::fetch::Delivery;
 use crate::period::ReportingPeriod;
@@ -27,7 +27,7 @@ use crate::spill::{Size, Spill, each_heap, u64_at};
 /// Bytes of a bucket, about: it is sorted in the second cache.
 const BUCKET: u64 = 1 << 20;
 
-/// One dose as the rules about clients need it.
+/// One dose as the rules about clients need it. Offset and hash of the row have 48 bits.
 #[derive(Clone, Copy, Debug)]
 struct Dose {
     client: u64,
@@ -43,7 +43,9 @@ struct Dose {
 }
 
 impl Dose {
-    const WIDTH: usize = 42;
+    const WIDTH: usize = 36;
+    /// What [`NO_DATE`] becomes in three bytes, in which all days of four-digit years have room.
+    const NO_DAY: i32 = -1 << 23;
 
     /// The day as a number that sorts like it: days before 1970 are negative, so that the sign bit is turned.
     fn by_day(&self) -> u64 {
@@ -52,32 +54,35 @@ impl Dose {
 
     fn bytes(&self) -> [u8; Self::WIDTH] {
         let mut bytes = [0; Self::WIDTH];
-        for (at, number) in [self.client, self.offset, self.row].into_iter().enumerate() {
-            bytes[at * 8..][..8].copy_from_slice(&number.to_le_bytes());
+        bytes[..8].copy_from_slice(&self.client.to_le_bytes());
+        for (at, number) in [self.offset, self.row].into_iter().enumerate() {
+            bytes[8 + at * 6..][..6].copy_from_slice(&number.to_le_bytes()[..6]);
         }
-        for (at, number) in [self.day, self.birth].into_iter().enumerate() {
-            bytes[24 + at * 4..][..4].copy_from_slice(&number.to_le_bytes());
+        for (at, days) in [self.day, self.birth].into_iter().enumerate() {
+            bytes[20 + at * 3..][..3].copy_from_slice(&days.max(Self::NO_DAY).to_le_bytes()[..3]);
         }
         for (at, number) in [self.cvx, self.group, self.sex, self.county, self.ordinal].into_iter().enumerate() {
-            bytes[32 + at * 2..][..2].copy_from_slice(&number.to_le_bytes());
+            bytes[26 + at * 2..][..2].copy_from_slice(&number.to_le_bytes());
         }
         bytes
     }
 
     fn read(bytes: &[u8]) -> Self {
-        let days = |at: usize| i32::from_le_bytes(bytes[at..].first_chunk().copied().unwrap_or_default());
+        // Six bytes of eight, and three of four with the sign: the bytes before them are shifted out.
+        let six = |at: usize| u64_at(bytes, at - 2) >> 16;
+        let days = |at: usize| i32::from_le_bytes(bytes[at - 1..].first_chunk().copied().unwrap_or_default()) >> 8;
         let short = |at: usize| u16::from_le_bytes(bytes[at..].first_chunk().copied().unwrap_or_default());
         Self {
             client: u64_at(bytes, 0),
-            offset: u64_at(bytes, 8),
-            row: u64_at(bytes, 16),
-            day: days(24),
-            birth: days(28),
-            cvx: short(32),
-            group: short(34),
-            sex: short(36),
-            county: short(38),
-            ordinal: short(40),
+            offset: six(8),
+            row: six(14),
+            day: days(20),
+            birth: days(23),
+            cvx: short(26),
+            group: short(28),
+            sex: short(30),
+            county: short(32),
+            ordinal: short(34),
         }
     }
 }
@@ -87,6 +92,7 @@ impl Dose {
 struct Use {
     /// 80 bits of the id's hash, then 48 bits of the offset: ids sort together, and in the order of the file.
     id: u128,
+    /// 44 bits of the hash of what goes with it.
     with: u64,
     rows: u32,
 }
@@ -94,11 +100,15 @@ struct Use {
 impl Use {
     /// Bytes of an id with which nothing goes, in one row.
     const WIDTH_ALONE: usize = 16;
-    const WIDTH: usize = 28;
+    const WIDTH: usize = 24;
     const OFFSET_BITS: u32 = 48;
+    const ROWS_BITS: u32 = 20;
+    /// Rows that one use can stand for.
+    const MOST_ROWS: u32 = (1 << Self::ROWS_BITS) - 1;
 
     fn new(hash: u128, with: u64, offset: u64) -> Self {
-        Self { id: hash >> Self::OFFSET_BITS << Self::OFFSET_BITS | u128::from(offset), with, rows: 1 }
+        let id = hash >> Self::OFFSET_BITS << Self::OFFSET_BITS | u128::from(offset);
+        Self { id, with: with >> Self::ROWS_BITS, rows: 1 }
     }
 
     fn id(&self) -> u128 {
@@ -118,18 +128,17 @@ impl Use {
     fn write(&self, into: &mut [u8]) {
         let (id, more) = into.split_at_mut(Self::WIDTH_ALONE);
         id.copy_from_slice(&self.id.to_le_bytes());
-        if let Some((with, rows)) = more.split_at_mut_checked(8) {
-            with.copy_from_slice(&self.with.to_le_bytes());
-            rows.copy_from_slice(&self.rows.to_le_bytes());
+        if !more.is_empty() {
+            more.copy_from_slice(&(self.with << Self::ROWS_BITS | u64::from(self.rows)).to_le_bytes());
         }
     }
 
     fn read(bytes: &[u8]) -> Self {
-        let is_alone = bytes.len() == Self::WIDTH_ALONE;
+        let last = if bytes.len() == Self::WIDTH_ALONE { 1 } else { u64_at(bytes, 16) };
         Self {
             id: u128::from(u64_at(bytes, 0)) | u128::from(u64_at(bytes, 8)) << 64,
-            with: if is_alone { 0 } else { u64_at(bytes, 16) },
-            rows: if is_alone { 1 } else { u32::from_le_bytes(bytes[24..].first_chunk().copied().unwrap_or_default()) },
+            with: last >> Self::ROWS_BITS,
+            rows: u32::try_from(last & u64::from(Self::MOST_ROWS)).unwrap_or(Self::MOST_ROWS),
         }
     }
 }
@@ -142,9 +151,20 @@ struct IdRule {
     id: (usize, usize),
     /// What must be the same wherever the id is; without any, the id may be there once.
     by: Vec<(usize, usize)>,
+    /// Whether it is that of many rows: of an organization, and not of a person or a shot.
+    is_shared: bool,
 }
 
 impl IdRule {
+    fn new(rule: RuleId, dictionary: &Dictionary, id: (usize, usize), by: Vec<(usize, usize)>) -> Self {
+        Self { rule, id, by, is_shared: dictionary.fields()[id.1].role != Role::Identifier }
+    }
+
+    /// Bytes that a row leaves, about.
+    fn of_a_row(&self) -> usize {
+        if self.is_shared { 1 } else { self.width() }
+    }
+
     fn width(&self) -> usize {
         if self.by.is_empty() { Use::WIDTH_ALONE } else { Use::WIDTH }
     }
@@ -295,17 +315,18 @@ impl<'a> Across<'a> {
                 Kind::ClientDiffers { column } if column == names::BIRTH_DATE => clients.birth = Some(id),
                 Kind::ClientDiffers { column } if column == names::SEX => clients.sex = Some(id),
                 Kind::ClientDiffers { column } if column == names::COUNTY => clients.county = Some(id),
-                Kind::IdAgain { column } => ids.push(IdRule { rule: id, id: place(column), by: Vec::new() }),
+                Kind::IdAgain { column } => ids.push(IdRule::new(id, dictionary, place(column), Vec::new())),
                 Kind::IdDiffers { column, by } => {
-                    ids.push(IdRule { rule: id, id: place(column), by: by.iter().map(|name| place(name)).collect() });
+                    let by = by.iter().map(|name| place(name)).collect();
+                    ids.push(IdRule::new(id, dictionary, place(column), by));
                 }
                 _ => {}
             }
         }
         let at = |name: &str| dictionary.field(name).and_then(|field| dictionary.position(&field.name));
-        let width = Dose::WIDTH + ids.iter().map(IdRule::width).sum::<usize>();
+        let of_a_row = Dose::WIDTH + ids.iter().map(IdRule::of_a_row).sum::<usize>();
         let size = Size { file_bytes: bytes, bucket: BUCKET };
-        let spill = |width_of: usize| Spill::new(folder, width_of, size, memory / width * width_of);
+        let spill = |width, part| Spill::new(folder, width, size, memory / of_a_row * part);
         Ok(Self {
             dictionary,
             clients,
@@ -322,8 +343,8 @@ impl<'a> Across<'a> {
             client: at(names::CLIENT),
             seed: u64::from_le_bytes(random_bytes()?),
             secret: random_bytes()?,
-            doses: spill(Dose::WIDTH),
-            uses: ids.iter().map(|rule| spill(rule.width())).collect(),
+            doses: spill(Dose::WIDTH, Dose::WIDTH),
+            uses: ids.iter().map(|rule| spill(rule.width(), rule.of_a_row())).collect(),
             ids,
         })
     }
@@ -410,7 +431,8 @@ impl<'a> Across<'a> {
         let mut seen = [([0; MOST], usize::MAX); SEEN];
         let Kept { rows, records, .. } = kept;
         let hashes: Vec<_> = std::iter::once(&rule.id).chain(&rule.by).map(|place| self.hashes(kept, *place)).collect();
-        let is_local = !rule.by.is_empty()
+        let is_local = rule.is_shared
+            && !rule.by.is_empty()
             && hashes.len() <= MOST
             && hashes.iter().all(|one| matches!(one, Hashes::Texts(..) | Hashes::Days(_)));
         let mut uses: Vec<Use> = Vec::with_capacity(if is_local { 0 } else { rows.len() });
@@ -423,6 +445,7 @@ impl<'a> Across<'a> {
                 let at = usize::try_from(mixed >> 55).unwrap_or(0) % SEEN;
                 if let Some(last) = uses.get_mut(seen[at].1)
                     && seen[at].0 == here
+                    && last.rows < Use::MOST_ROWS
                 {
                     last.rows += 1;
                     continue;
@@ -621,33 +644,30 @@ impl ClientOutcomes {
         if doses.len() == 1 {
             return;
         }
-        // A row that is there again is that, and not a dose again.
-        let mut again = Vec::new();
-        sort(sorted, doses, |dose| Some(dose.row));
-        for same in sorted.chunk_by(|one, other| one.0 == other.0).filter(|same| same.len() > 1) {
-            again.resize(doses.len(), false);
-            for (_, at) in &same[1..] {
-                self.row_again.failed(doses[*at as usize].offset, 1);
-                again[*at as usize] = true;
-            }
-        }
-        let single: Vec<Dose>;
-        let doses = if again.is_empty() {
-            doses
-        } else {
-            single = doses.iter().zip(again).filter(|(_, again)| !again).map(|(dose, _)| *dose).collect();
-            &single
-        };
-        sort(sorted, doses, |dose| Some(dose.by_day() << 32 | u64::from(dose.cvx) << 16 | u64::from(dose.group)));
-        for same in sorted.chunk_by(|one, other| one.0 == other.0) {
-            let again = same[1..].iter().map(|(_, at)| &doses[*at as usize]);
-            again.filter(|dose| dose.cvx != NO_CODE).for_each(|dose| self.dose_again.failed(dose.offset, 1));
-        }
+        sort(sorted, doses, |_, dose| Some(dose.by_day() << 32 | u64::from(dose.cvx) << 16 | u64::from(dose.group)));
         if doses.len() > most && sorted.chunk_by(|one, other| one.0 >> 16 == other.0 >> 16).count() > most {
             self.many.failed(doses[0].offset, 1);
         }
-        sort(sorted, doses, |dose| {
-            let is_ordered = dose.ordinal != NO_CODE && dose.group != NO_CODE;
+        // A row that is there again is that, and not a dose again.
+        let (mut again, mut rows) = (Vec::new(), Vec::new());
+        for same in sorted.chunk_by(|one, other| one.0 == other.0).filter(|same| same.len() > 1) {
+            rows.clear();
+            rows.extend(same.iter().map(|(_, at)| (doses[*at as usize].row, *at)));
+            rows.sort_unstable();
+            for equal in rows.chunk_by(|one, other| one.0 == other.0) {
+                let first = &doses[equal[0].1 as usize];
+                if equal[0].1 != same[0].1 && first.cvx != NO_CODE {
+                    self.dose_again.failed(first.offset, 1);
+                }
+                for (_, at) in &equal[1..] {
+                    self.row_again.failed(doses[*at as usize].offset, 1);
+                    again.push(*at);
+                }
+            }
+        }
+        again.sort_unstable();
+        sort(sorted, doses, |at, dose| {
+            let is_ordered = dose.ordinal != NO_CODE && dose.group != NO_CODE && again.binary_search(&at).is_err();
             is_ordered.then(|| u64::from(dose.group) << 48 | dose.by_day() << 16 | u64::from(dose.ordinal))
         });
         for group in sorted.chunk_by(|one, other| one.0 >> 48 == other.0 >> 48) {
@@ -663,9 +683,9 @@ impl ClientOutcomes {
 }
 
 /// Sorts doses by a number that those have which are to be looked at, and by their order in the file.
-fn sort(sorted: &mut Vec<(u64, u32)>, doses: &[Dose], by: impl Fn(&Dose) -> Option<u64>) {
+fn sort(sorted: &mut Vec<(u64, u32)>, doses: &[Dose], by: impl Fn(u32, &Dose) -> Option<u64>) {
     sorted.clear();
-    sorted.extend((0..).zip(doses).filter_map(|(at, dose)| Some((by(dose)?, at))));
+    sorted.extend((0..).zip(doses).filter_map(|(at, dose)| Some((by(at, dose)?, at))));
     sorted.sort_unstable();
 }
 

@@ -119,8 +119,8 @@ pub struct Checker<'a> {
     pub previous: Option<&'a report::Document>,
     /// A private folder for what does not fit in memory: hashes, days and codes, in files without a name.
     pub scratch: &'a Path,
-    /// How much of the machine may be used. The result is the same for any number of threads; half of the memory is
-    /// filled with what is set aside.
+    /// How much of the machine may be used. The result is the same for any number of threads; two fifths of the memory
+    /// are filled with what is set aside.
     pub resources: Resources,
 }
 

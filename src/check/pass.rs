@@ -214,7 +214,7 @@ impl<'a> Pass<'a> {
             Kind::UnclosedQuote,
             Kind::RepeatedHeader,
         ];
-        let aside = (checker.scratch, checker.resources.memory / 2);
+        let aside = (checker.scratch, checker.resources.memory / 5 * 2);
         Ok(Self {
             checker,
             rules,

@@ -193,7 +193,8 @@ impl Interview<'_> {
             ("--cert-sha256", is_sftp && typed.cert_sha256.is_some()),
         ];
         if let Some((flag, _)) = foreign.iter().find(|(_, is_typed)| *is_typed) {
-            return Err(Error::usage(format!("`{flag}` means nothing to the protocol `{}`", name_of(protocol))));
+            return Err(Error::usage(format!("`{flag}` means nothing to the protocol `{}`", name_of(protocol)))
+                .hint("leave it out, or name the other `--protocol`"));
         }
         let usual = match self.old_text(ACCOUNT, "tls").as_deref() {
             _ if is_sftp => 22_u16,

@@ -52,7 +52,7 @@ fn in_words(ask: &Ask) -> String {
     let of = if measures.is_empty() { String::new() } else { format!(" of {measures}") };
     let filters = ask.filters.iter().map(|filter| format!(", only {} {}", filter.dimension, filter.values.join("/")));
     let as_of = ask.as_of.map(|day| format!(", as of {day}")).unwrap_or_default();
-    format!("{}{of} by {}{}{as_of}", ask.indicator.name(), ask.by.join(", "), filters.collect::<String>())
+    format!("{}{of} {}{}{as_of}", ask.indicator.name(), ask.by_in_words(), filters.collect::<String>())
 }
 
 /// `phds evidence`
@@ -185,8 +185,8 @@ const NOT_CLAIMED: &str = "
 - Tables by ZIP code, county or month are not de-identified by the safe harbor of 45 CFR 164.514(b)(2). They need the
   determination of an expert, 164.514(b)(1); this file is written to help with it, and is not one.
 - Nothing is claimed against somebody who knows many members of a group, or who holds other lists of the same people.
-- Differences of more than two tables at once are looked for among withheld rows alone: a small group that nobody asked for
-  may follow from several shown tables together.
+- Combinations of the shown numbers of all tables are looked through in one echelon form, and two of its rows at a time: a
+  small count may follow in a more roundabout way.
 - Months are compared by their numbers, for the same filters, and not client by client.
 - What was made of the published tables elsewhere, and internal tables that were passed on, are unknown to the ledger.
 ";

@@ -1,6 +1,6 @@
 //! `phds query`: questions to a loaded month, through disclosure control, into tables.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::cli;
 use crate::convert::Partition;
@@ -89,7 +89,8 @@ fn many(typed: &cli::Query, settings: &Settings) -> Result<()> {
     let Some(out) = &typed.out else {
         return Err(Error::usage("a file of questions needs a folder for the releases").hint("add `--out DIR`"));
     };
-    crate::fs::make_folder(out)?;
+    // What is published is published for good: it must have a place to go to.
+    prepare(&asks, form, out)?;
     let releases = answered.release(&store)?;
     write_all(&asks, &releases, form, out)?;
     let what =
@@ -111,16 +112,29 @@ fn figure_for(indicator: Indicator) -> &'static str {
     }
 }
 
+/// Makes the folder of each release of a file of questions, and gives the paths of their tables.
+///
+/// # Errors
+///
+/// When one of them cannot be there.
+pub fn prepare(asks: &Asks, form: impl Into<Form>, out: &Path) -> Result<Vec<PathBuf>> {
+    let table = format!("table.{}", form.into().format.name());
+    let tables = asks.releases.iter().map(|ask| {
+        let folder = out.join(ask.name.as_deref().unwrap_or_default());
+        crate::fs::make_folder(&folder)?;
+        let table = folder.join(&table);
+        output::place(&table).map(|_| table)
+    });
+    tables.collect()
+}
+
 /// Writes each release of a file of questions into a folder of its own, and describes the set of them.
 pub fn write_all(asks: &Asks, releases: &[Release], form: impl Into<Form>, out: &Path) -> Result<()> {
     let form = form.into();
-    let table = format!("table.{}", form.format.name());
     let mut written = Vec::new();
-    for (ask, release) in asks.releases.iter().zip(releases) {
+    for ((ask, release), table) in asks.releases.iter().zip(releases).zip(prepare(asks, form, out)?) {
         let name = ask.name.as_deref().unwrap_or_default();
-        let folder = out.join(name);
-        crate::fs::make_folder(&folder)?;
-        written.push((name, output::write(release, form, &folder.join(&table))?.document));
+        written.push((name, output::write(release, form, &table)?.document));
     }
     output::package::write(out, &written)
 }
@@ -170,10 +184,7 @@ impl Answered {
         for (release, question) in self.releases.iter().zip(&self.questions) {
             let document = release.document();
             let measure = document.measure_label().map(|label| format!(" of {label}")).unwrap_or_default();
-            let by = match question.by.as_slice() {
-                [] => "of all together".to_owned(),
-                by => format!("by {}", by.join(", ")),
-            };
+            let by = question.by_in_words();
             let withheld = release.cells().iter().filter(|cell| cell.status == Status::Suppressed).count();
             text += &format!(
                 "{}{measure} {by}, {}: {} of {} rows would be shown\n",

@@ -11,7 +11,7 @@ use crate::figure::release::Release;
 use crate::figure::shapes::Shape;
 use crate::fs;
 use crate::knowledge;
-use crate::output::Format;
+use crate::output::{Format, package};
 use crate::page::{self, Contents, Named};
 use crate::period::ReportingPeriod;
 use crate::query::ask::Asks;
@@ -37,8 +37,9 @@ pub fn run(typed: &cli::Report, settings: &Settings) -> Result<()> {
         beside(&typed.out)?;
         let asks = typed.questions.as_deref().map_or_else(built_in, Asks::read)?;
         let (store, partition) = query::month(&typed.month, settings)?;
-        let releases =
-            query::answer(&asks.releases, &store, &partition, settings, Audience::Internal)?.release(&store)?;
+        let answered = query::answer(&asks.releases, &store, &partition, settings, Audience::Internal)?;
+        query::prepare(&asks, Format::Csv, &beside(&typed.out)?)?;
+        let releases = answered.release(&store)?;
         of_month(&asks, &releases, &store, shapes, earlier, &typed.out)?
     };
     terminal::say(&format!("{}, with its releases in {}", typed.out.display(), folder.display()));
@@ -70,12 +71,20 @@ pub fn of_month(
     Ok(folder)
 }
 
-/// The folder of a page's releases, beside it.
+/// The folder of a page's releases, beside it. It may be there, with releases of an earlier page and nothing else: whoever
+/// hands it on hands on all of it.
 fn beside(page: &Path) -> Result<PathBuf> {
+    fs::may_become(page)?;
     let folder = page.with_extension("");
+    let hint = "call the page FILE.html; its releases go into the folder FILE";
     if folder == page {
-        return Err(Error::usage(format!("`{}` has no ending", page.display()))
-            .hint("call the page FILE.html; its releases go into the folder FILE"));
+        return Err(Error::usage(format!("`{}` has no ending", page.display())).hint(hint));
+    }
+    let other = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+    let mut other = other.filter(|entry| !entry.path().is_dir() && entry.file_name() != package::FILE);
+    if let Some(other) = other.next() {
+        let what = format!("`{}` is in the way: it is no release", other.path().display());
+        return Err(Error::usage(what).hint(format!("{hint}: name another page in `--out`")));
     }
     Ok(folder)
 }

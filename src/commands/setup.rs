@@ -1,7 +1,7 @@
 //! `phds completions`, `man`, `schema`: what is needed around the work.
 
 use clap::CommandFactory;
-use schemars::schema_for;
+use schemars::{Schema, schema_for};
 use serde_json::json;
 
 use crate::cli::{self, Cli};
@@ -34,29 +34,30 @@ fn manual_pages(command: &clap::Command, pages: &mut Vec<(String, Vec<u8>)>) -> 
     own.try_for_each(|own| manual_pages(own, pages))
 }
 
+/// The files and answers that have a schema.
+const SCHEMAS: [(&str, fn() -> Schema); 14] = [
+    ("receipt", || schema_for!(fetch::Receipt)),
+    ("report", || schema_for!(check::report::Document)),
+    ("manifest", || schema_for!(convert::manifest::Manifest)),
+    ("release", || schema_for!(disclosure::release::Document)),
+    ("ledger", || schema_for!(disclosure::ledger::Entry)),
+    ("audit", || schema_for!(disclosure::table::Findings)),
+    ("listing", || schema_for!(fetch::mirror::Listing)),
+    ("doctor", || schema_for!(crate::doctor::Examination)),
+    ("status", || schema_for!(crate::status::Status)),
+    ("planted", || schema_for!(synth::Planted)),
+    ("population", || schema_for!(crate::population::Note)),
+    ("measures", || schema_for!(crate::measure::Document)),
+    ("questions", || schema_for!(crate::query::ask::Asks)),
+    ("opportunities", || schema_for!(crate::measure::opportunity::Document)),
+];
+
 /// `phds schema`
 pub fn schema(name: &str) -> Result<()> {
-    let schema = match name {
-        "receipt" => schema_for!(fetch::Receipt),
-        "report" => schema_for!(check::report::Document),
-        "manifest" => schema_for!(convert::manifest::Manifest),
-        "release" => schema_for!(disclosure::release::Document),
-        "listing" => schema_for!(fetch::mirror::Listing),
-        "doctor" => schema_for!(crate::doctor::Examination),
-        "status" => schema_for!(crate::status::Status),
-        "audit" => schema_for!(disclosure::table::Findings),
-        "ledger" => schema_for!(disclosure::ledger::Entry),
-        "planted" => schema_for!(synth::Planted),
-        "population" => schema_for!(crate::population::Note),
-        "measures" => schema_for!(crate::measure::Document),
-        "questions" => schema_for!(crate::query::ask::Asks),
-        "opportunities" => schema_for!(crate::measure::opportunity::Document),
-        _ => {
-            return Err(Error::usage(format!("there is no schema `{name}`")).hint(
-                "receipt, report, manifest, release, ledger, listing, doctor, status, planted, population, measures, questions, \
-                 opportunities",
-            ));
-        }
+    let Some((_, schema)) = SCHEMAS.iter().find(|(other, _)| *other == name) else {
+        let names: Vec<_> = SCHEMAS.iter().map(|(name, _)| *name).collect();
+        return Err(Error::usage(format!("there is no schema `{name}`")).hint(names.join(", ")));
     };
+    let schema = schema();
     super::lookup::print_json(&json!(schema))
 }

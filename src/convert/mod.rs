@@ -61,7 +61,7 @@ impl<'a> Staging<'a> {
         fs::make_folder(&folder)?;
         remove_nameless(&folder)?;
         let work = fs::draft_folder(&folder)?;
-        let aside = Aside::new(dictionary, work.path(), delivery.bytes(), resources.memory / 4)?;
+        let aside = Aside::new(dictionary, work.path(), delivery.bytes(), resources.memory / 5 * 2)?;
         Ok(Self { dictionary, measures, folder, delivery: delivery.id()?, work, aside, resources })
     }
 

@@ -1,5 +1,6 @@
 //! A bucket → its rows of both tables, written as Parquet.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,11 +28,9 @@ use crate::fs::{self, Sha256Writer};
 use crate::history::{Attribution, Distinct, Dose, Evaluator, ORGANIZATIONS};
 use crate::measure::{Measures, age_column};
 
-/// Name of the column that holds a row's client key in both tables.
-const CLIENT_KEY: &str = "client_key";
 /// The columns of `immunizations` that tell whether a row is the first of its client, day and CVX code; and of these and
 /// its vaccine group. Rows that tell of no dose are neither.
-const DOSE: [&str; 2] = ["dose", "group_dose"];
+const DOSES: [&str; 2] = [names::DOSE, names::GROUP_DOSE];
 
 const ZSTD_LEVEL: i32 = 3;
 
@@ -87,7 +86,7 @@ impl<'a> Writer<'a> {
     pub fn new(dictionary: &Dictionary, measures: &'a Measures, aside: &Aside) -> Result<Self> {
         let place = |name: &str| aside.slot(name);
         let plan = |stored_in: StoredIn, derived: Vec<(ArrowField, From)>| -> Result<Plan> {
-            let mut columns = vec![(ArrowField::new(CLIENT_KEY, DataType::Int64, false), From::Key)];
+            let mut columns = vec![(ArrowField::new(names::CLIENT_KEY, DataType::Int64, false), From::Key)];
             for field in dictionary.fields().iter().filter(|field| field.table == Some(stored_in) && field.in_file) {
                 let at = place(&field.name)?;
                 columns.push(match (field.field_type, dictionary.codelist(field)) {
@@ -106,6 +105,9 @@ impl<'a> Writer<'a> {
             }
             columns.extend(derived);
             let (fields, columns): (Vec<_>, Vec<_>) = columns.into_iter().unzip();
+            if fields.iter().map(ArrowField::name).collect::<HashSet<_>>().len() < fields.len() {
+                return Err(Error::internal("two columns of a table have one name"));
+            }
             let schema = Arc::new(Schema::new(fields));
             Ok(Plan { properties: properties(&schema)?, schema, columns })
         };
@@ -140,7 +142,7 @@ impl<'a> Writer<'a> {
             derived.push((ArrowField::new(column, DataType::Date32, true), From::Day(at)));
         }
         let dose = |(at, name): (usize, &&str)| (ArrowField::new(*name, DataType::Boolean, false), From::Dose(at));
-        let immunizations = plan(StoredIn::Immunizations, DOSE.iter().enumerate().map(dose).collect())?;
+        let immunizations = plan(StoredIn::Immunizations, DOSES.iter().enumerate().map(dose).collect())?;
         let organization = immunizations.schema.index_of(names::ORGANIZATION).ok();
         let text = organization.map_or(&DataType::Utf8, |at| immunizations.schema.field(at).data_type());
         for (at, name) in ORGANIZATIONS.iter().enumerate() {
@@ -329,7 +331,7 @@ struct Histories {
     days: Vec<ArrayRef>,
     /// In the order of [`ORGANIZATIONS`].
     organizations: [ArrayRef; 3],
-    /// For every row, in the order of [`DOSE`].
+    /// For every row, in the order of [`DOSES`].
     doses: [ArrayRef; 2],
 }
 
@@ -392,11 +394,11 @@ fn properties(schema: &Schema) -> Result<WriterProperties> {
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(level))
         .set_created_by(concat!("phds ", env!("CARGO_PKG_VERSION")).to_owned())
-        .set_column_dictionary_enabled(ColumnPath::from(CLIENT_KEY), false);
+        .set_column_dictionary_enabled(ColumnPath::from(names::CLIENT_KEY), false);
     for field in schema.fields() {
         // A free text is a dictionary of its own, with wider numbers than a codelist needs.
         let is_text = matches!(field.data_type(), DataType::Dictionary(number, _) if **number == DataType::UInt32);
-        if is_text || field.name() == CLIENT_KEY {
+        if is_text || field.name() == names::CLIENT_KEY {
             let path = ColumnPath::from(field.name().as_str());
             properties = properties.set_column_statistics_enabled(path, EnabledStatistics::None);
         }

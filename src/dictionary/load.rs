@@ -18,23 +18,9 @@ const NAME: &str =
 
 /// Whether a name can be a column: plain, and not one that a table or a release has anyway.
 pub(super) fn is_name(name: &str) -> bool {
-    let taken = [
-        "client_key",
-        "line",
-        "measure",
-        "numerator",
-        "denominator",
-        "rate",
-        "ci_low",
-        "ci_high",
-        "status",
-        "audience",
-    ];
     name.starts_with(|c: char| c.is_ascii_lowercase())
         && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
-        && !taken.contains(&name)
-        && !name.starts_with("met_")
-        && !name.starts_with("reaches_")
+        && !names::is_made(name)
 }
 
 impl Dictionary {

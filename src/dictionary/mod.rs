@@ -51,6 +51,54 @@ pub mod names {
     pub const DISASTER_CONSENT: &str = "disaster_consent";
     /// The day on which consent was given or last confirmed, when the file has it.
     pub const CONSENT_DATE: &str = "consent_date";
+
+    /// The client's key, in both tables.
+    pub const CLIENT_KEY: &str = "client_key";
+    /// Of `immunizations`: whether the row is the first of its client, day and CVX code that tells of a dose.
+    pub const DOSE: &str = "dose";
+    /// Of `immunizations`: whether the row is the first of its client, day, CVX code and vaccine group that tells of a dose.
+    pub const GROUP_DOSE: &str = "group_dose";
+    /// Of `clients`: the day of the first visit.
+    pub const FIRST_VACCINATION: &str = "first_vaccination";
+    /// Of `clients`: the day of the latest visit.
+    pub const LAST_VACCINATION: &str = "last_vaccination";
+
+    /// Whether the program makes a column of this name itself, in the Parquet or in a release: no field and no dimension
+    /// may have it, or a question would read the one for the other.
+    pub fn is_made(name: &str) -> bool {
+        const COLUMNS: [&str; 27] = [
+            CLIENT_KEY,
+            DOSE,
+            GROUP_DOSE,
+            FIRST_VACCINATION,
+            LAST_VACCINATION,
+            "line",
+            "measure",
+            "missing",
+            "attribution",
+            "numerator",
+            "denominator",
+            "persons",
+            "doses",
+            "age_months",
+            "at_risk",
+            "events",
+            "censored",
+            "rate",
+            "ci_low",
+            "ci_high",
+            "crude_rate",
+            "rank",
+            "earlier",
+            "later",
+            "change",
+            "status",
+            "audience",
+        ];
+        /// Of the days of histories, of the organizations of clients, and of the limits of funnels.
+        const PREFIXES: [&str; 6] = ["reaches_", "met_", "could_", "near_", "organization_", "limit_"];
+        COLUMNS.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    }
 }
 
 /// How a value is read.

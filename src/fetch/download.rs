@@ -68,7 +68,8 @@ pub fn download(
     if shelf::is_receipt(name) || part::is_reserved(name) {
         return Err(Error::refused(format!(
             "a file cannot be called `{name}`: names like this are used beside the files"
-        )));
+        ))
+        .hint("fetch it by hand, under another name"));
     }
     let origin = link.run(|source| Ok(source.origin()))?;
     if let Some(there) = find(shelf, &origin, file, reporter)? {
@@ -196,7 +197,8 @@ fn fill(
                     "`{}` comes too slowly: less than {LEAST_BYTES} bytes in {} minutes",
                     file.name,
                     LEAST_TIME.as_secs() / 60
-                )));
+                ))
+                .hint("run it again when the line is better: what has come is kept"));
             }
             marked = (Instant::now(), part.bytes());
         }

@@ -6,17 +6,13 @@
 mod distinct;
 mod organizations;
 
+use crate::dictionary::names;
 use crate::error::{Error, Result};
 use crate::measure::opportunity::Due;
 use crate::measure::{Age, Given, Measures, Requirement, Rule};
 
 pub use distinct::Distinct;
 pub use organizations::{Attribution, COLUMNS as ORGANIZATIONS};
-
-/// The column of `clients` with the day of the first visit.
-pub const FIRST_VACCINATION: &str = "first_vaccination";
-/// The column of `clients` with the day of the latest visit.
-pub const LAST_VACCINATION: &str = "last_vaccination";
 
 /// One row that tells of a dose. (A row may also tell that there was none: see [`crate::measure::Opportunities::doses`].)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -113,7 +109,7 @@ impl Evaluator {
         }
         let codes = sets.first().map_or(0, Vec::len);
         let bits = |cvx: usize| sets.iter().enumerate().fold(0, |bits, (at, set)| bits | u64::from(set[cvx]) << at);
-        let mut columns = vec![FIRST_VACCINATION.to_owned(), LAST_VACCINATION.to_owned()];
+        let mut columns = vec![names::FIRST_VACCINATION.to_owned(), names::LAST_VACCINATION.to_owned()];
         let mut column = |name: String| {
             columns.push(name);
             columns.len() - 1

@@ -13,7 +13,8 @@ use crate::error::Result;
 use crate::fs;
 
 /// The name of the description of a set of releases.
-const FILE: &str = "datapackage.json";
+/// Its name.
+pub const FILE: &str = "datapackage.json";
 
 /// Writes the description of releases in a folder: of each, the name of its own folder, and its description. Those that
 /// are no table of a kind that has types are named as files.

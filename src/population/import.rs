@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::{COUNT, Note, codelist, fingerprint, is_birth_year, is_name};
 use crate::dictionary::{Dictionary, Dimension, FieldType, Level, nearest};
-use crate::encoding::Encoding;
+use crate::encoding::{self, Encoding};
 use crate::error::{Error, Result};
 use crate::figures::grouped;
 use crate::fs;
@@ -124,7 +124,7 @@ impl Import {
             return Err(wrong("is no text in UTF-8 or Windows-1252").hint("save it as CSV in UTF-8"));
         };
         let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&text);
-        let delimiter = delimiter(text);
+        let delimiter = encoding::delimiter(text);
         let mut reader =
             csv::ReaderBuilder::new().flexible(true).delimiter(delimiter).trim(csv::Trim::All).from_reader(text);
         let header = reader.headers().map_err(|_| wrong("has no header that can be read"))?.clone();
@@ -191,13 +191,6 @@ fn prove(request: &Request<'_>) -> Result<()> {
         return Err(Error::usage(format!("`--year` is a year from {} to {}", YEARS.start(), YEARS.end())));
     }
     Ok(())
-}
-
-/// The separator that is most frequent in the first line: a comma, unless another one is.
-fn delimiter(text: &[u8]) -> u8 {
-    let header = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let often = |delimiter: u8| header.split(|byte| *byte == delimiter).count();
-    [b',', b';', b'\t'].into_iter().rev().max_by_key(|delimiter| often(*delimiter)).unwrap_or(b',')
 }
 
 /// Letters and digits in capitals.

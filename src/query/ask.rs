@@ -269,6 +269,14 @@ pub struct Ask {
 }
 
 impl Ask {
+    /// By what the table is, as a part of a sentence.
+    pub fn by_in_words(&self) -> String {
+        match self.by.as_slice() {
+            [] => "of all together".to_owned(),
+            by => format!("by {}", by.join(", ")),
+        }
+    }
+
     /// An indicator, and nothing else chosen.
     pub fn of(indicator: Indicator) -> Self {
         Self {

@@ -263,7 +263,7 @@ impl Question<'_> {
             None => {
                 let by_group = self.axes().any(Axis::is_vaccine_group);
                 conditions.push(Condition::NotAfter(Column::Dose(names::VACCINATION_DATE.to_owned()), self.as_of));
-                let counted = if by_group { "group_dose" } else { "dose" };
+                let counted = if by_group { names::GROUP_DOSE } else { names::DOSE };
                 conditions.push(Condition::True(Column::Dose(counted.to_owned())));
                 let rows = if self.axes().all(Axis::is_of_doses_alone) { Rows::Doses } else { Rows::DosesOfClients };
                 (rows, vec![Count::Rows(Vec::new()), Count::Clients])
@@ -314,7 +314,7 @@ impl Question<'_> {
                 Denominator::Resident => self.resident.as_ref().map(|filter| filter.condition(Attribution::Last)),
                 Denominator::Active(Reverse(years)) => {
                     let since = calendar::born_by(calendar::day(self.as_of), years * 12);
-                    let last = Column::Client("last_vaccination".to_owned());
+                    let last = Column::Client(names::LAST_VACCINATION.to_owned());
                     Some(Condition::NotBefore(last, calendar::date(since + 1)))
                 }
             };

@@ -116,13 +116,13 @@ impl Account {
     pub(super) fn resolve(name: &str, document: &AccountDocument, typed: &Connection, folder: &Path) -> Result<Self> {
         let mut document = document.clone();
         let typed = typed.clone();
-        document.legacy_ssh = document.legacy_ssh.or(typed.legacy_ssh.then_some(true));
+        document.legacy_ssh = typed.legacy_ssh.then_some(true).or(document.legacy_ssh);
         document.host_key = typed.host_key.or(document.host_key);
         document.max_reads = typed.max_reads.or(document.max_reads);
         document.cert_sha256 = typed.cert_sha256.or(document.cert_sha256);
         document.min_age_seconds = typed.min_age.or(document.min_age_seconds);
         if typed.password_command.is_some() {
-            (document.password_file, document.password_keyring) = (None, None);
+            document.take_proof_out();
             document.password_command = typed.password_command;
         }
         // A path that is typed is relative to where it is typed.
@@ -273,6 +273,12 @@ fn connect(server: &Server, proof: &Credential) -> Result<Box<dyn Source>> {
 }
 
 impl AccountDocument {
+    /// Forgets where the proof of who we are comes from.
+    fn take_proof_out(&mut self) {
+        (self.password_file, self.password_command, self.password_keyring) = (None, None, None);
+        (self.key_file, self.key_passphrase_file, self.key_agent, self.agent_key) = (None, None, None, None);
+    }
+
     /// Settings that would be left out silently: a pin that is not looked at is worse than none.
     fn check(&self, name: &str, accept_new_host_key: bool) -> Result<()> {
         // So that no two accounts have one environment variable.
@@ -304,7 +310,7 @@ impl AccountDocument {
                 "ftps",
                 &[
                     ("host_key", self.host_key.is_some()),
-                    ("accept_new_host_key", accept_new_host_key),
+                    ("--accept-new-host-key", accept_new_host_key),
                     ("legacy_ssh", self.legacy_ssh.is_some()),
                     ("max_reads", self.max_reads.is_some()),
                     ("known_hosts", self.known_hosts.is_some()),
@@ -319,7 +325,7 @@ impl AccountDocument {
             return Err(Error::usage(format!(
                 "`{setting}` means nothing to the protocol `{protocol}` of the account `{name}`"
             ))
-            .hint("take it out, or set `protocol` to the other one"));
+            .hint("take it out of the settings or the command, or set `protocol` to the other one"));
         }
         for (setting, is_set, other, is_there) in [
             ("agent_key", self.agent_key.is_some(), "key_agent", self.key_agent == Some(true)),
@@ -381,4 +387,53 @@ fn day(date: toml::value::Datetime) -> Result<NaiveDate> {
     let wrong = || Error::usage("`password_changed` is a day, written 2026-08-31 without quotes");
     let found = date.date.filter(|_| date.time.is_none()).ok_or_else(wrong)?;
     NaiveDate::from_ymd_opt(i32::from(found.year), u32::from(found.month), u32::from(found.day)).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolved(settings: &str, typed: &Connection) -> Account {
+        let document =
+            toml::from_str(&format!("protocol = 'sftp'\nhost = 'h'\nuser = 'u'\nknown_hosts = 'k'\n{settings}"));
+        Account::resolve(MONTHLY, &document.unwrap(), typed, Path::new("folder")).unwrap()
+    }
+
+    #[test]
+    fn what_is_typed_goes_over_what_the_settings_say() {
+        let settings = "legacy_ssh = false\nhost_key = 'SHA256:a'\nmax_reads = 1\nmin_age_seconds = 2";
+        let typed = Connection {
+            legacy_ssh: true,
+            host_key: Some("SHA256:b".to_owned()),
+            max_reads: Some(3),
+            min_age: Some(4),
+            ..Connection::default()
+        };
+        for (typed, expected) in [(Connection::default(), (false, "SHA256:a", 1, 2)), (typed, (true, "SHA256:b", 3, 4))]
+        {
+            let account = resolved(settings, &typed);
+            let Server::Sftp(server) = &account.server else { panic!("an account over SFTP") };
+            let host_key = server.host_key.as_deref().unwrap();
+            assert_eq!((server.legacy_ssh, host_key, server.max_reads, account.min_age.as_secs()), expected);
+        }
+    }
+
+    #[test]
+    fn a_password_command_that_is_typed_stands_for_any_other_proof() {
+        let typed = Connection { password_command: Some("pass".to_owned()), ..Connection::default() };
+        for settings in [
+            "",
+            "password_file = 'p'",
+            "password_command = 'other'",
+            "password_keyring = true",
+            "key_file = 'k'\nkey_passphrase_file = 'p'",
+            "key_agent = true\nagent_key = 'SHA256:a'",
+        ] {
+            let proof = resolved(settings, &typed).proof;
+            assert!(
+                matches!(&proof, ProofSource::Password(SecretSource::Command(command)) if command == "pass"),
+                "{settings}"
+            );
+        }
+    }
 }

@@ -32,6 +32,7 @@ use std::path::{Path, PathBuf};
 pub use faults::{Column, Planted, PlantedFault, Rule, Severity};
 
 use crate::error::{Error, Result};
+use crate::figures;
 use crate::fs::Draft;
 use crate::period::ReportingPeriod;
 use crate::progress::Reporter;
@@ -118,7 +119,8 @@ pub fn write_month(options: &Options, out: &Path, reporter: &dyn Reporter) -> Re
         return Err(Error::usage("the share of faults is a number from 0 to 0.5"));
     }
     if options.clients > MOST_CLIENTS {
-        return Err(Error::usage(format!("a synthetic month has at most {MOST_CLIENTS} clients")));
+        return Err(Error::usage(format!("a synthetic month has at most {} clients", figures::grouped(MOST_CLIENTS)))
+            .hint("make several files"));
     }
     let world = World::new(options)?;
     let population = Population::new(&world, options.seed)?;

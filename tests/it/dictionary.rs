@@ -4,6 +4,8 @@
 use std::collections::BTreeSet;
 
 use chrono::NaiveDate;
+use phds::dictionary::Dictionary;
+use phds::disclosure::release::Kind;
 use regex::Regex;
 use serde_json::{Value, json};
 
@@ -227,4 +229,35 @@ fn the_same_dictionary_gives_the_same_bytes() {
     }
     assert!(bytes("--json") == bytes("--format json") && bytes("") == bytes("--format table"));
     context.phds("dictionary --json --format table-schema").ended(2);
+}
+
+/// A field with the name of such a column would be read in its place, and a question answered with it.
+#[test]
+fn no_field_has_the_name_of_a_column_that_the_program_makes() {
+    let context = TestContext::new();
+    context.load(&Month::of("CLIENT ID\n1"));
+    let dictionary = Dictionary::built_in().unwrap();
+    let mut made: BTreeSet<String> = ["measure", "status", "audience", "missing"].map(str::to_owned).into();
+    for table in ["immunizations", "clients"] {
+        let columns = context.json("store/partitions/2024-12/manifest.json")[table]["columns"].clone();
+        let names = columns.as_array().unwrap().iter().map(|column| column["name"].as_str().unwrap().to_owned());
+        let is_known = |name: &String| {
+            dictionary.field(name).is_some() || dictionary.dimensions().iter().any(|dimension| dimension.id == *name)
+        };
+        made.extend(names.filter(|name| !is_known(name)));
+    }
+    assert!(made.len() > 50 && made.contains("dose") && made.contains("last_vaccination"), "{made:?}");
+    for kind in [Kind::Shares { ranked: true }, Kind::Funnel, Kind::Standardized, Kind::Doses, Kind::Curve] {
+        made.extend(kind.columns().into_iter().map(|column| column.name.to_owned()));
+    }
+    for name in made {
+        context.put(
+            "own.toml",
+            format!(
+                "[[field]]\nname = \"{name}\"\nheader = \"OWN\"\ntype = \"integer\"\ntitle = \"\"\ndescription = \"\"\n"
+            ),
+        );
+        let outcome = context.phds("dictionary --dictionary own.toml").ended(2).text();
+        assert!(outcome.contains("none that the tables of this program use"), "{name}: {outcome}");
+    }
 }

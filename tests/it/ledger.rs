@@ -135,6 +135,23 @@ fn what_is_published_has_a_place_first() {
 }
 
 #[test]
+fn a_file_of_questions_is_published_when_every_table_has_a_place() {
+    let context = loaded();
+    let one = |name: &str, by: &str| {
+        format!("[[release]]\nname = '{name}'\nindicator = 'coverage'\nmeasure = 'nis.mmr1'\nby = ['{by}']\n")
+    };
+    context.put("q.toml", format!("schema_version = 1\n{}{}", one("regions", "region"), one("sexes", "sex")));
+    std::fs::create_dir(context.path("out")).unwrap();
+    context.put("out/sexes", "a file in the way of a folder");
+    let ask = "query q.toml --store store --audience public --out out";
+    context.phds(ask).ended(3);
+    assert!(!context.path("store/ledger/000001.json").exists() && !context.path("store/releases").exists());
+    std::fs::remove_file(context.path("out/sexes")).unwrap();
+    context.phds(ask).done();
+    assert!(context.path("store/ledger/000002.json").exists() && context.path("out/sexes/table.csv").exists());
+}
+
+#[test]
 fn a_table_without_a_row_to_show_is_not_published() {
     let context = loaded();
     // Nobody lives there; and by ZIP code, year and sex, all are few.

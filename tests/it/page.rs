@@ -167,6 +167,7 @@ fn the_same_page_without_a_store() {
 fn what_cannot_be_a_page_is_refused() {
     let context = two_months();
     context.put("empty/x", "");
+    context.put("busy/rejected.csv", "");
     let folder = context.path("both");
     for (name, from) in [("a", "2024-11/headline"), ("b", "2024-12/headline")] {
         for file in ["table.csv", "release.json"] {
@@ -183,6 +184,7 @@ fn what_cannot_be_a_page_is_refused() {
         (2, "--releases both", "the releases are of 2024-11 and of 2024-12"),
         (1, "--releases changed", "SHA-256 differs"),
         (2, "--store store --out page", "`page` has no ending"),
+        (2, "--store store --out busy.html", "busy/rejected.csv` is in the way: it is no release"),
         (2, "--store store --period 2024-10", "2024-10"),
         (2, "--releases 2024-12 --store store", "--store"),
         (2, "--store store --shapes zips.geojson", "--shape-key"),

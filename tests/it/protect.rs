@@ -320,6 +320,16 @@ fn what_no_table_can_be_is_refused_by_its_line_and_nothing_is_written() {
 }
 
 #[test]
+fn semicolons_and_tabs_separate_as_commas_do() {
+    let context = TestContext::new();
+    for text in ["s,n\nF,50\nM,60\n", "s;n\r\nF;50\r\nM;60\r\n", "s\tn\nF\t50\nM\t60\n"] {
+        context.put("in.csv", text);
+        context.phds("protect in.csv --by s --count n --out out.csv").done();
+        assert_eq!(context.read("out.csv"), b"s,n,status\nF,50,shown\nM,60,shown\nTotal,110,shown\n", "{text:?}");
+    }
+}
+
+#[test]
 fn odd_labels_pass_unharmed_and_other_columns_are_left_out() {
     let context = TestContext::new();
     context.put("in.csv", "\u{feff}note,s,n\nx,\"=1+1,\"\"a\"\"\",50\ny,@cmd,60\n");

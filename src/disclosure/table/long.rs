@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::attack::{LARGEST_COUNT, Mark};
 use super::audit::Seen;
 use super::cube::{Cube, Dimension, LEVEL, MOST_CELLS};
+use crate::encoding;
 use crate::error::{Error, Result};
 
 /// Which columns of a file make the table.
@@ -74,7 +75,11 @@ impl Sheet {
     fn read(path: &Path, columns: &Columns) -> Result<Self> {
         let bytes = std::fs::read(path).map_err(|error| Error::named_file("read", path, &error))?;
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
-        let mut reader = csv::ReaderBuilder::new().has_headers(true).from_reader(bytes);
+        if bytes.trim_ascii().is_empty() {
+            return Err(Error::refused(format!("`{}` is empty", path.display()))
+                .hint("a table has a header and a row for each cell"));
+        }
+        let mut reader = csv::ReaderBuilder::new().delimiter(encoding::delimiter(bytes)).from_reader(bytes);
         let header = reader.headers().map_err(|error| unreadable(path, &error))?;
         let header: Vec<String> = header.iter().map(|name| name.trim().to_owned()).collect();
         let column = |name: &String| {
