@@ -127,6 +127,8 @@ pub enum Verb {
     Load(Load),
     /// Write the rejected rows of a loaded month, as they came, into a private file
     Rejects(Rejects),
+    /// Take a month out of the store
+    Remove(Remove),
     /// Take in counts of people, for shares of a population
     #[command(subcommand)]
     Population(Population),
@@ -488,6 +490,20 @@ pub struct Rejects {
     /// The file to write, readable by you alone; it names people
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
+    /// The store [default: `store` of the settings]
+    #[arg(long, value_name = "DIR")]
+    pub store: Option<PathBuf>,
+}
+
+/// `phds remove`
+#[derive(Debug, Args)]
+pub struct Remove {
+    /// The month
+    #[arg(long, value_name = "YYYY-MM")]
+    pub period: ReportingPeriod,
+    /// And its file, as it was received: it cannot be loaded again without it
+    #[arg(long)]
+    pub delivery: bool,
     /// The store [default: `store` of the settings]
     #[arg(long, value_name = "DIR")]
     pub store: Option<PathBuf>,

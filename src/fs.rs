@@ -246,6 +246,23 @@ pub fn remove_drafts(folder: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Removes a file, if it is there.
+pub fn remove_file(path: &Path) -> Result<()> {
+    gone(std::fs::remove_file(path), path)
+}
+
+/// Removes a folder with all that is in it, if it is there.
+pub fn remove_folder(path: &Path) -> Result<()> {
+    gone(std::fs::remove_dir_all(path), path)
+}
+
+fn gone(removed: io::Result<()>, path: &Path) -> Result<()> {
+    match removed {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io("remove", path, &error)),
+        _ => Ok(()),
+    }
+}
+
 /// Lets nobody but the owner into a folder.
 pub fn make_private(path: &Path) -> Result<()> {
     #[cfg(unix)]

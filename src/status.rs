@@ -1,17 +1,18 @@
 //! How the store stands today: which months are here, what is due, what the server will soon remove.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Days, Local, NaiveDate, SubsecRound, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::check::report::Totals;
+use crate::check::report::{Totals, Verdict};
 use crate::convert::manifest::Manifest;
 use crate::error::{Error, Result};
 use crate::fetch::mirror::{LISTING, Listing};
 use crate::fetch::{Receipt, shelf};
 use crate::fs;
 use crate::period::ReportingPeriod;
+use crate::provenance::DeliveryId;
 use crate::store::Store;
 use crate::terminal;
 
@@ -168,18 +169,11 @@ impl Status {
         Ok(status)
     }
 
-    /// The months between the first and the last one of which nothing is here.
-    fn gaps(&self) -> Vec<ReportingPeriod> {
+    /// The months between the first and the last one of which nothing is here: the first and the last of each gap.
+    fn gaps(&self) -> Vec<(ReportingPeriod, ReportingPeriod)> {
         let here: Vec<_> = self.months.iter().map(|month| month.reporting_period).collect();
-        let mut gaps = Vec::new();
-        for pair in here.windows(2) {
-            let mut period = pair[0].next();
-            while period < pair[1] {
-                gaps.push(period);
-                period = period.next();
-            }
-        }
-        gaps
+        let gaps = here.windows(2).map(|pair| (pair[0].next(), pair[1].previous()));
+        gaps.filter(|(first, last)| first <= last).collect()
     }
 
     fn attention(&self, store: &Store) -> Vec<String> {
@@ -191,13 +185,21 @@ impl Status {
                 terminal::count(usize::try_from(*days_late).unwrap_or(0), "day")
             ));
         }
-        for gap in self.gaps() {
-            attention.push(format!("{gap} is not here: phds load --period {gap}, if the account still has it"));
+        for (first, last) in self.gaps() {
+            attention.push(if first == last {
+                format!("{first} is not here: phds load --period {first}, if the account still has it")
+            } else {
+                format!("{first} to {last} are not here: phds load --period {first}, if the account still has it")
+            });
         }
         if let Some(days) = self.newest_file_days.filter(|days| *days > OLD_DAYS) {
             attention.push(format!("the newest file is {days} days old"));
         }
         for Month { reporting_period, fetched, loaded } in &self.months {
+            if let Some(page) = fetched.last().and_then(|file| refusal(store, *reporting_period, &file.sha256)) {
+                attention.push(format!("the file of {reporting_period} was refused: see {}", page.display()));
+                continue;
+            }
             match (fetched.last(), loaded) {
                 (Some(_), None) => attention.push(format!(
                     "{reporting_period} is fetched and not loaded: phds load --period {reporting_period}"
@@ -275,6 +277,23 @@ fn month(store: &Store, period: ReportingPeriod) -> Result<Month> {
         Err(error) => return Err(Error::io("read", &path, &error)),
     };
     Ok(Month { reporting_period: period, fetched, loaded })
+}
+
+/// What is read of a report.
+#[derive(Deserialize)]
+struct Checked {
+    verdict: Verdict,
+    delivery: DeliveryId,
+}
+
+/// The page that says why a file was refused, where it was.
+fn refusal(store: &Store, period: ReportingPeriod, sha256: &str) -> Option<PathBuf> {
+    let reports = store.reports(period);
+    [reports.join("refused"), reports].into_iter().find_map(|folder| {
+        let checked: Checked = serde_json::from_slice(&std::fs::read(folder.join("report.json")).ok()?).ok()?;
+        let is_of_file = checked.verdict == Verdict::Refused && checked.delivery.sha256 == sha256;
+        is_of_file.then(|| folder.join("report.html"))
+    })
 }
 
 /// The month after the newest that is here; without one, the newest that is due by now.

@@ -61,6 +61,10 @@ impl Store {
         let marker = root.join(MARKER);
         let text = match std::fs::read(&marker) {
             Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !root.exists() => {
+                return Err(Error::usage(format!("there is no store `{}`: nothing is loaded yet", root.display()))
+                    .hint("`phds load` makes it with the first month; or name another folder in `--store`"));
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 return Err(Error::usage(format!(
                     "`{}` is not a store of this program: it has no {MARKER}",

@@ -21,10 +21,28 @@ pub fn diagnose(start: &[u8], dictionary: &Dictionary) -> Option<String> {
     if start.starts_with(b"\xff\xfe") || start.starts_with(b"\xfe\xff") {
         return Some("it looks like UTF-16 text: convert it with `iconv -f UTF-16 -t UTF-8`".to_owned());
     }
-    if start.starts_with(b"PK\x03\x04") {
-        return Some("it looks like a ZIP archive or a spreadsheet: unpack it, or save it as CSV".to_owned());
+    let begins = start.trim_ascii_start();
+    let is_page = [&b"<!doctype"[..], b"<html"]
+        .iter()
+        .any(|tag| begins.get(..tag.len()).is_some_and(|begins| begins.eq_ignore_ascii_case(tag)));
+    for (is_it, remedy) in [
+        (
+            start.starts_with(b"PK\x03\x04"),
+            "it looks like a ZIP archive or a spreadsheet: unpack it, or ask for the CSV",
+        ),
+        (start.starts_with(b"\x1f\x8b"), "it looks like a gzip archive: unpack it with `gunzip`"),
+        (start.starts_with(b"%PDF"), "it looks like a PDF: ask for the CSV"),
+        (is_page, "it looks like a web page, perhaps one that asks for a login: fetch the file itself"),
+    ] {
+        if is_it {
+            return Some(remedy.to_owned());
+        }
     }
-    if start.contains(&0) {
+    let nuls = start.iter().filter(|byte| **byte == 0).count();
+    if nuls * 3 > start.len() {
+        return Some("it looks like UTF-16 text: convert it with `iconv -f UTF-16LE -t UTF-8`".to_owned());
+    }
+    if nuls > 0 {
         return Some("it holds NUL bytes and is no text".to_owned());
     }
     let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);

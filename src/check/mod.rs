@@ -204,6 +204,7 @@ impl Checker<'_> {
                 Some(at) if order.contains(&at) => doubled.push(self.dictionary.fields()[at].header.clone()),
                 Some(at) => order.push(at),
                 // The text of an unknown header is not repeated: a file without a header has a person there.
+                None if name.trim_ascii().is_empty() => unknown.push(format!("column {}, without a header", place + 1)),
                 None => unknown.push(format!("column {}", place + 1)),
             }
         }

@@ -238,7 +238,8 @@ impl Document {
             Severity::Reject => 1,
             Severity::Review => 2,
         };
-        failed.sort_by_key(|rule| (damage(rule.severity), std::cmp::Reverse(rule.failed)));
+        // What is wrong with the file as a whole stands before what is wrong with some of its rows.
+        failed.sort_by_key(|rule| (damage(rule.severity), rule.checked > 1, std::cmp::Reverse(rule.failed)));
         failed
     }
 }
@@ -293,7 +294,8 @@ impl Report {
                 reason += &format!(": {}", abridged(&rule.columns));
             } else if let Some(line) = rule.first_lines.first() {
                 reason += &format!(": line {line}");
-            } else if self.document.totals.rejected > 0 {
+            } else if share(self.document.totals.rejected, self.document.totals.read) > self.document.max_rejected_share
+            {
                 reason += &self.most_rejecting();
             }
             reason

@@ -30,6 +30,7 @@ enum Bound {
     StateCounty { state: usize, county: usize, home: u16 },
     VaccineGroup { cvx: usize, group: usize, groups: Vec<Vec<u16>> },
     CodeIs { column: usize, bad: Vec<bool>, unless: Option<DisasterItem> },
+    RoundedClientId { client: usize },
     CodeDate { column: usize, in_use: Vec<(i32, i32)> },
     CodeAge { column: usize, ages: Vec<(i32, i32)>, grace: i32, up_to: i32 },
     DisasterWindow { item: DisasterItem },
@@ -168,6 +169,7 @@ fn bind(kind: &Kind, rules: &Ruleset, dictionary: &Dictionary, period: Reporting
             let bad = codelist(column).map(|codelist| set.of(codelist)).unwrap_or_default();
             Bound::CodeIs { column: at(column), bad, unless: *unless_item }
         }
+        Kind::RoundedClientId => Bound::RoundedClientId { client: at(names::CLIENT) },
         Kind::CodeDate { column, in_use_from, in_use_to, set } => {
             let Some(codelist) = codelist(column) else { return Ok(None) };
             let in_use = (0..).zip(set.of(codelist)).map(|(position, is_in)| {
@@ -354,6 +356,12 @@ impl RowRules {
                     Some(!is_bad || (unless.is_some() && items.get(row) == *unless))
                 });
             }
+            Bound::RoundedClientId { client } => {
+                let Values::Texts(clients) = &columns[*client] else { return };
+                let rounded: Vec<bool> =
+                    clients.different.iter().map(|id| is_rounded(id.unwrap_or_default().as_bytes())).collect();
+                findings.check_rows(rule, |row| rounded.get(clients.ids[row] as usize).map(|rounded| !rounded));
+            }
             Bound::CodeDate { column, in_use } => {
                 let codes = columns[*column].codes();
                 findings.check_rows(rule, |row| {
@@ -485,6 +493,19 @@ fn ages_that_fit(said: i32, age: Age, days: i32, period_end: CivilDay) -> u8 {
         age.birth.whole_months_to(period_end) == said,
     ];
     (0..).zip(fits).map(|(bit, fits)| u8::from(fits) << bit).sum()
+}
+
+/// Whether a number stands in scientific notation as spreadsheets write it: 7.17364E+11.
+fn is_rounded(id: &[u8]) -> bool {
+    let is_number = |text: &[u8]| !text.is_empty() && text.iter().all(u8::is_ascii_digit);
+    let Some(plus) = memchr::memchr(b'+', id) else { return false };
+    let (mantissa, exponent) = (&id[..plus], &id[plus + 1..]);
+    let Some((b'E' | b'e', mantissa)) = mantissa.split_last() else { return false };
+    let (whole, digits) = match mantissa.iter().position(|byte| matches!(byte, b'.' | b',')) {
+        Some(point) => (&mantissa[..point], &mantissa[point + 1..]),
+        None => (mantissa, &b"0"[..]),
+    };
+    is_number(whole) && is_number(digits) && is_number(exponent)
 }
 
 /// The day of a row that has one.

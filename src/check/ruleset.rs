@@ -195,6 +195,7 @@ pub enum Kind {
         set: CodeSet,
         unless_item: Option<DisasterItem>,
     },
+    RoundedClientId,
     CodeDate {
         column: String,
         in_use_from: Option<String>,
@@ -713,7 +714,7 @@ impl Ruleset {
             ],
             Kind::ConsentActive { .. } => vec![names::CONSENT_DATE],
             Kind::ConsentRecorded => vec![names::CONSENT_TYPE],
-            Kind::RowAgain | Kind::ManyDoses { .. } => vec![names::CLIENT],
+            Kind::RoundedClientId | Kind::RowAgain | Kind::ManyDoses { .. } => vec![names::CLIENT],
             Kind::DoseAgain => vec![names::CLIENT, names::CVX, names::VACCINE_GROUP, names::VACCINATION_DATE],
             Kind::IdDiffers { column, by } => by.iter().chain([column]).map(String::as_str).collect(),
             Kind::ClientDiffers { column } => vec![names::CLIENT, column],

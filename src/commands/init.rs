@@ -48,7 +48,7 @@ pub fn init(typed: &cli::Init, reporter: &dyn Reporter) -> Result<()> {
         terminal::say("Enter takes what stands in [brackets], - takes none. Nothing is written before the end.\n");
     }
     let has_account = interview.account(&typed.account)?;
-    interview.department(typed, has_account)?;
+    interview.department(typed)?;
     let schedule = interview.schedule(typed.schedule)?;
     let text = filled(&before, &interview.settings, &name)?;
 
@@ -62,7 +62,7 @@ pub fn init(typed: &cli::Init, reporter: &dyn Reporter) -> Result<()> {
     if has_account {
         terminal::say(&format!("`{name}` is written"));
     } else {
-        terminal::say(&format!("`{name}` is written: fill in the source and the store"));
+        terminal::say(&format!("`{name}` is written: fill in the account"));
     }
     if let Some(schedule) = schedule {
         interview.put_on_schedule(schedule, &settings)?;
@@ -393,13 +393,10 @@ impl Interview<'_> {
     }
 
     /// Store, dictionary and jurisdiction.
-    fn department(&mut self, typed: &cli::Init, has_account: bool) -> Result<()> {
-        let old = self.old_text("", "store");
-        let default = old.clone().unwrap_or_else(|| "store".to_owned());
+    fn department(&mut self, typed: &cli::Init) -> Result<()> {
+        let default = self.old_text("", "store").unwrap_or_else(|| "store".to_owned());
         let store = self.path(typed.store.as_deref(), "Folder of the store, on an encrypted volume", &default)?;
-        if has_account || self.asks || typed.store.is_some() || old.is_some() {
-            self.set("", "store", store);
-        }
+        self.set("", "store", store);
         let default = self.old_text("dictionary", "file").unwrap_or_default();
         let file = self.path(typed.dictionary.as_deref(), "Dictionary file of your own", &default)?;
         let folder = self.file.parent().unwrap_or(Path::new(""));

@@ -60,6 +60,10 @@ pub fn load(typed: &cli::Load, settings: &Settings, reporter: &dyn Reporter) -> 
     let root = settings.store(typed.store.as_deref())?;
     let today = Local::now().date_naive();
     let period = typed.period.unwrap_or_else(|| ReportingPeriod::of(today).previous());
+    if period > ReportingPeriod::of(today) {
+        return Err(Error::usage(format!("{period} has not begun: there is no file of it yet"))
+            .hint("`--period` is the month that the file describes"));
+    }
     if typed.due && Store::open(&root).is_ok_and(|store| store.loaded().contains(&period)) {
         reporter.noted(&format!("{period} is loaded already"));
         return Ok(());
@@ -69,6 +73,9 @@ pub fn load(typed: &cli::Load, settings: &Settings, reporter: &dyn Reporter) -> 
             .hint("leave out either the file or the options of the connection"));
     }
     let wanted = if let Some(path) = &typed.file {
+        if let Some(other) = named_month(path).filter(|other| *other != period) {
+            reporter.warned(&format!("by its name, `{}` is the file of {other}, and not of {period}", path.display()));
+        }
         Wanted::File(path, LocalSource::of_file(path)?.1)
     } else {
         let account = settings.account(&typed.connection)?;
@@ -140,6 +147,14 @@ pub fn into_store(
     let checker = checker(settings, previous.as_ref(), &reports, resources);
     let report = checker.check(delivery, &staging, &mut rejected, reporter)?;
     let is_loaded = store.loaded().contains(&delivery.period());
+    if let Some(other) = loaded_as(store, &report.document().delivery.sha256, delivery.period()) {
+        staging.abandon();
+        return Err(Error::refused(format!("the same file, byte for byte, is loaded as the month {other}")).hint(
+            format!(
+                "compare its name with `--period`; `phds remove --period {other}` takes out what was loaded by mistake"
+            ),
+        ));
+    }
     let partition = if let Ok(accepted) = report.clone().accept() {
         Some(staging.commit(&accepted, reporter)?)
     } else {
@@ -149,6 +164,25 @@ pub fn into_store(
     let folder = if partition.is_none() && is_loaded { reports.join("refused") } else { reports };
     publish_report(&folder, &report, previous.as_ref(), rejected)?;
     Ok(Loaded { report, partition, folder })
+}
+
+/// Another month that was loaded from the same file.
+fn loaded_as(store: &Store, sha256: &str, period: ReportingPeriod) -> Option<ReportingPeriod> {
+    let is_same = |month: Partition| month.manifest().delivery.sha256 == sha256;
+    let mut others = store.loaded().into_iter().filter(|other| *other != period);
+    others.find(|other| Partition::open(store, *other).is_ok_and(is_same))
+}
+
+/// The month in the name of a file, where it is written 2024-12 or 2024_12, alone and without a day.
+fn named_month(path: &Path) -> Option<ReportingPeriod> {
+    let name = path.file_stem()?.to_str()?.replace('_', "-");
+    let mut months = (0..name.len()).filter_map(|at| {
+        let month: ReportingPeriod = name.get(at..at + 7)?.parse().ok()?;
+        let is_apart = |beside: Option<char>| beside.is_none_or(|c| !c.is_ascii_digit());
+        let rest = name[at + 7..].trim_start_matches('-');
+        (is_apart(name[..at].chars().next_back()) && is_apart(rest.chars().next())).then_some(month)
+    });
+    months.next().filter(|_| months.next().is_none())
 }
 
 pub(super) const REJECTED: &str = "rejected.csv";

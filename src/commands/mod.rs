@@ -16,6 +16,7 @@ mod population;
 mod protect;
 mod query;
 mod rejects;
+mod remove;
 mod report;
 mod setup;
 mod status;
@@ -42,6 +43,7 @@ pub fn run(cli: &Cli) -> Result<()> {
         Verb::Check(typed) => load::check(typed, &settings()?, reporter),
         Verb::Load(typed) => load::load(typed, &settings()?, reporter),
         Verb::Rejects(typed) => rejects::run(typed, &settings()?),
+        Verb::Remove(typed) => remove::run(typed, &settings()?),
         Verb::Population(typed) => population::run(typed, &settings()?, reporter),
         Verb::Query(typed) => query::run(typed, &settings()?),
         Verb::Plot(typed) => plot::run(typed),

@@ -21,6 +21,7 @@ use crate::fetch::Delivery;
 use crate::fs::{self, DraftFolder};
 use crate::measure::Measures;
 use crate::parallel::{self, Resources};
+use crate::period::ReportingPeriod;
 use crate::progress::Reporter;
 use crate::provenance::{DeliveryId, Edition, Tool};
 use crate::secret::random_bytes;
@@ -158,6 +159,20 @@ fn remove_nameless(folder: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Takes the tables of a month out of the store, when those who read it are done; the caller holds the store's lock.
+/// Nothing is done where there are none.
+pub fn remove(store: &Store, period: ReportingPeriod) -> Result<()> {
+    let folder = store.partition(period);
+    if !folder.is_dir() {
+        return Ok(());
+    }
+    let lock = manifest::lock(&folder)?;
+    lock.lock().map_err(|error| Error::io("lock", &folder, &error))?;
+    // Without its manifest, the month is not loaded any more.
+    fs::remove_file(&folder.join("manifest.json"))?;
+    fs::remove_folder(&folder)
 }
 
 /// Where a file lies before it is in place.

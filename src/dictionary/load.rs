@@ -38,7 +38,8 @@ impl Dictionary {
             over.remove("dimension").map(|value| ("dimension".to_owned(), value)).into_iter().collect();
         knowledge::overlay(&mut base, over, "name");
         knowledge::overlay(&mut base, dimensions, "id");
-        let merged = Self::build(base, path.parent())?;
+        let merged = Self::build(base, path.parent());
+        let merged = merged.map_err(|error| error.within(&format!("`{}`", path.display())))?;
         merged.prove_identifiers(&Self::built_in()?)?;
         Ok(merged)
     }

@@ -260,7 +260,7 @@ fn find(shelf: &Shelf, origin: &Origin, file: &RemoteFile, reporter: &dyn Report
     for (path, receipt) in shelf.find(origin, file) {
         let sha256 = verify(&path, file.size, reporter)?;
         if sha256 == receipt.delivery.sha256 {
-            reporter.finished(&format!("`{}` is already here, as the server has it", path.display()));
+            reporter.finished(&format!("`{}` is already here, the same as at its source", path.display()));
             return Ok(Some(Downloaded { path, bytes: file.size, sha256, news: News::Nothing }));
         }
         reporter.warned(&format!("`{}` is not what was fetched: it is fetched again", path.display()));

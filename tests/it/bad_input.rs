@@ -172,6 +172,29 @@ fn a_binary_file() {
 }
 
 #[test]
+fn a_file_of_another_kind_is_told_by_its_first_bytes() {
+    let utf_16: Vec<u8> = "CLIENT ID,SEX CODE\n".bytes().flat_map(|byte| [byte, 0]).collect();
+    for (bytes, said) in [
+        (&b"PK\x03\x04 and so on\n"[..], "it looks like a ZIP archive"),
+        (b"\x1f\x8b\x08 and so on\n", "unpack it with `gunzip`"),
+        (b"%PDF-1.7\n", "it looks like a PDF"),
+        (b"\n <!DOCTYPE html>\n<title>Log in</title>\n", "it looks like a web page"),
+        (b"<HTML>\n", "it looks like a web page"),
+        (&utf_16, "it looks like UTF-16 text"),
+        (b"CLIENT ID\0\n", "it holds NUL bytes"),
+    ] {
+        let outcome = refused(bytes);
+        assert!(outcome.contains(said), "{said}: {outcome}");
+    }
+}
+
+#[test]
+fn a_column_without_a_header() {
+    let month = String::from_utf8(month("CLIENT ID\n1")).unwrap().replace('\n', ",\n");
+    assert!(refused(month.as_bytes()).contains("column 27, without a header"));
+}
+
+#[test]
 fn a_folder_in_place_of_a_file() {
     let context = TestContext::new();
     context.put("months/2024.csv", "");

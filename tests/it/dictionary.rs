@@ -237,6 +237,7 @@ fn no_field_has_the_name_of_a_column_that_the_program_makes() {
     let context = TestContext::new();
     context.load(&Month::of("CLIENT ID\n1"));
     let dictionary = Dictionary::built_in().unwrap();
+    context.put("phds.toml", "[dictionary]\nfile = 'own.toml'\n");
     let mut made: BTreeSet<String> = ["measure", "status", "audience", "missing"].map(str::to_owned).into();
     for table in ["immunizations", "clients"] {
         let columns = context.json("store/partitions/2024-12/manifest.json")[table]["columns"].clone();
@@ -257,7 +258,7 @@ fn no_field_has_the_name_of_a_column_that_the_program_makes() {
                 "[[field]]\nname = \"{name}\"\nheader = \"OWN\"\ntype = \"integer\"\ntitle = \"\"\ndescription = \"\"\n"
             ),
         );
-        let outcome = context.phds("dictionary --dictionary own.toml").ended(2).text();
+        let outcome = context.phds("dictionary --config phds.toml").ended(2).stderr;
         assert!(outcome.contains("none that the tables of this program use"), "{name}: {outcome}");
     }
 }

@@ -119,7 +119,7 @@ fn a_second_run_finds_the_same_content() {
     place.context.phds("fetch").done();
     let outcome = place.context.phds("fetch").done();
     assert_eq!(outcome.text(), "store/deliveries/2024-12/phds_2024_12.CSV\n");
-    assert!(outcome.stderr.contains("is already here, as the server has it"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("is already here, the same as at its source"), "{}", outcome.stderr);
     assert_eq!(place.delivered("2024-12"), ["phds_2024_12.CSV", "receipt.json"]);
 }
 

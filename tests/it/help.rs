@@ -7,7 +7,7 @@ use phds::fetch::local::LocalSource;
 use phds::fetch::{Link, Retry, mirror};
 use phds::progress::Silent;
 
-const VERBS: [&str; 25] = [
+const VERBS: [&str; 26] = [
     "demo",
     "init",
     "doctor",
@@ -17,6 +17,7 @@ const VERBS: [&str; 25] = [
     "check",
     "load",
     "rejects",
+    "remove",
     "population",
     "query",
     "plot",

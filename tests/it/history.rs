@@ -37,12 +37,43 @@ fn a_month_is_compared_with_the_report_of_the_last() {
         against("times\n100", "clients | VACCINATION DATE\n50 a | 2022-07-01\n50 a | 2022-07-02"),
         "PHDS-H02 50 clients, 100 in 2024-11"
     );
-    assert_eq!(against("times\n100", "times\n100"), "PHDS-H03 it is the file of 2024-11");
     assert_eq!(against("times\n100", "times | SEX CODE\n94 | F\n6 | Q"), "");
     assert_eq!(
         against("times\n100", "times | SEX CODE | STATE CODE | PROVIDER STATE\n50 | F | TX | TX\n50 | Q | ZZ | ZZ"),
         "PHDS-H04 PHDS-F06 25.0 % after 0.0 %"
     );
+}
+
+#[test]
+fn a_file_is_of_one_month() {
+    let context = TestContext::new();
+    context.put("phds.toml", "store = \"store\"");
+    context.put("2024-11.csv", Month::of("times\n100").bytes());
+    let outcome = context.phds("load 2024-11.csv --period 2024-11").done();
+    assert!(!outcome.stderr.contains("by its name"), "{}", outcome.stderr);
+    context.phds("check 2024-11.csv --period 2024-12 --report out").done();
+    assert_eq!(of_the_past(&context.json("out/report.json")), "PHDS-H03 it is the file of 2024-11");
+    // An earlier month and a later one.
+    for period in ["2024-10", "2024-12"] {
+        let outcome = context.phds(&format!("load 2024-11.csv --period {period}")).ended(1);
+        for said in [
+            format!("`2024-11.csv` is the file of 2024-11, and not of {period}"),
+            "the same file, byte for byte, is loaded as the month 2024-11".to_owned(),
+            "`phds remove --period 2024-11`".to_owned(),
+        ] {
+            assert!(outcome.stderr.contains(&said), "{said}: {}", outcome.stderr);
+        }
+        assert!(!context.path(&format!("store/partitions/{period}/manifest.json")).exists());
+    }
+    // Loaded by mistake, and taken out again.
+    context.phds("remove --period 2024-11").done();
+    context.phds("load 2024-11.csv --period 2024-12").done();
+    // A name may have a day, or two months, and then says nothing of the kind.
+    for name in ["PHDS_20250113", "2025-01-13", "2024-11_to_2024-12", "202411", "12024-11"] {
+        context.put(&format!("{name}.csv"), Month::of("times\n100").bytes());
+        let outcome = context.phds(&format!("load {name}.csv --period 2024-12")).done();
+        assert!(!outcome.stderr.contains("by its name"), "{name}: {}", outcome.stderr);
+    }
 }
 
 #[test]

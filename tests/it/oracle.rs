@@ -108,6 +108,7 @@ fn put_together(month: &str) -> String {
             10 => with(row, "PROVIDER CITY", "AUS\"TIN"),
             11 => with(row, "PROVIDER CITY", "AUS\rTIN"),
             12 => String::new(),
+            13 => with(row, "CLIENT ID", "7.17364E+11"),
             _ => continue,
         };
         text.push_str(&format!("{row}\r\n{again}\r\n"));

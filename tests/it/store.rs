@@ -179,3 +179,38 @@ fn a_load_goes_on_when_nobody_can_read_its_messages() {
     assert!(status.success());
     answer(&context);
 }
+
+#[test]
+fn a_month_is_taken_out_of_the_store() {
+    let context = TestContext::new();
+    context.load(&month("03"));
+    answer(&context);
+    let of_month = || {
+        let of = |folder: &str| context.path(&format!("store/{folder}/{PERIOD}")).exists();
+        ["partitions", "reports", "deliveries"].map(of)
+    };
+    let ledger = context.read("store/ledger/000001.json");
+    let outcome = context.phds(&format!("remove --store store --period {PERIOD}")).done();
+    assert!(outcome.stderr.contains("its file stays in"), "{}", outcome.stderr);
+    assert_eq!(of_month(), [false, false, true]);
+    context.phds(ASK).ended(2);
+    // What is there can be loaded again, and goes when it is asked for.
+    context.load(&month("03"));
+    answer(&context);
+    context.phds(&format!("remove --store store --period {PERIOD} --delivery")).done();
+    assert_eq!(of_month(), [false; 3]);
+    assert_eq!(context.read("store/ledger/000001.json"), ledger);
+    for more in ["", " --delivery"] {
+        let outcome = context.phds(&format!("remove --store store --period {PERIOD}{more}")).ended(2);
+        assert!(outcome.stderr.contains("there is nothing of 2024-12"), "{}", outcome.stderr);
+    }
+}
+
+#[test]
+fn a_month_that_has_not_begun_has_no_file() {
+    let context = TestContext::new();
+    context.put("month.csv", month("03").bytes());
+    let outcome = context.phds("load month.csv --store store --period 2199-12").ended(2);
+    assert!(outcome.stderr.contains("2199-12 has not begun"), "{}", outcome.stderr);
+    assert!(!context.path("store").exists());
+}

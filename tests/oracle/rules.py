@@ -47,7 +47,7 @@ LEAST_AGREEMENT = 0.95
 SHAPE = ["PHDS-S06", "PHDS-S07", "PHDS-S08", "PHDS-S10", "PHDS-S11", "PHDS-S12"]
 FIELD_REJECTS = ["PHDS-F01", "PHDS-F03", "PHDS-F04", "PHDS-F05"]
 FIELD_REVIEWS = ["PHDS-F02", "PHDS-F06", "PHDS-F07", "PHDS-F08", "PHDS-F09"]
-ROW_REJECTS = ["PHDS-R01", "PHDS-R02", "PHDS-R04", "PHDS-D01", "PHDS-D04"]
+ROW_REJECTS = ["PHDS-R01", "PHDS-R02", "PHDS-R04", "PHDS-R18", "PHDS-D01", "PHDS-D04"]
 ROW_REVIEWS = ["PHDS-R03", "PHDS-R05", "PHDS-R07", "PHDS-R08", "PHDS-R09", "PHDS-R10",
                "PHDS-R11", "PHDS-R12", "PHDS-R13", "PHDS-R14", "PHDS-R15", "PHDS-R16",
                "PHDS-R17", "PHDS-D02", "PHDS-D03", "PHDS-D05"]
@@ -389,6 +389,8 @@ def check_row(row, period_end, due, knowledge, add):
     is_therapeutic = group in knowledge.therapeutics
     no_product = code in (NOT_ADMINISTERED, UNKNOWN_VACCINE)
 
+    if re.fullmatch(r"[0-9]+([.,][0-9]+)?[Ee]\+[0-9]+", row["client_id"] or ""):
+        add("PHDS-R18")
     if born and born < FIRST_BIRTH:
         add("PHDS-R04")
     if born and day:

@@ -49,7 +49,7 @@ CREATE OR REPLACE TEMP TABLE rules AS
 SELECT 'PHDS-' || unnest(codes) AS rule, severity
 FROM (VALUES
     ('refuse', ['P01']),
-    ('reject', ['S06', 'S07', 'S08', 'S10', 'S12', 'F01', 'F03', 'F04', 'F05', 'R01', 'R02', 'R04', 'D01', 'D04',
+    ('reject', ['S06', 'S07', 'S08', 'S10', 'S12', 'F01', 'F03', 'F04', 'F05', 'R01', 'R02', 'R04', 'R18', 'D01', 'D04',
                 'C01', 'C02', 'C03', 'C04']),
     ('review', ['F02', 'F06', 'F07', 'F08', 'F09', 'R03', 'R05', 'R07', 'R08', 'R09', 'R10', 'R11', 'R12', 'R13',
                 'R14', 'R15', 'R16', 'R17', 'X01', 'X02', 'X03', 'X04', 'X05', 'X06', 'X07', 'X08', 'X09', 'X10',
@@ -337,6 +337,10 @@ SELECT 'PHDS-R03', line, vaccinated > getvariable('period_end') AND vaccinated <
 -- PHDS-R04 Birth before 1890
 UNION ALL
 SELECT 'PHDS-R04', line, born < DATE '1890-01-01' FROM rows
+
+-- PHDS-R18 Client id that a spreadsheet has rounded
+UNION ALL
+SELECT 'PHDS-R18', line, regexp_full_match(client, '[0-9]+([.,][0-9]+)?[Ee][+][0-9]+') FROM rows
 
 -- PHDS-R05 Vaccination before the first inclusion year
 UNION ALL
