@@ -14,6 +14,10 @@ pub enum DateFormat {
     Us,
     /// `20241231`
     Compact,
+    /// `1/5/2024`: month and day with one digit or two
+    UsShort,
+    /// `31-DEC-2024`, `31Dec2024`: English names of months
+    DayMonth,
 }
 
 impl DateFormat {
@@ -23,6 +27,8 @@ impl DateFormat {
             Self::Iso => "2024-12-31",
             Self::Us => "12/31/2024",
             Self::Compact => "20241231",
+            Self::UsShort => "12/31/2024, 1/5/2024",
+            Self::DayMonth => "31-DEC-2024",
         }
     }
 }
@@ -100,6 +106,8 @@ pub fn parse(value: &[u8], format: DateFormat) -> Option<i32> {
         DateFormat::Iso => (*b"0000-00-", 10),
         DateFormat::Us => (*b"00/00/00", 10),
         DateFormat::Compact => (*b"00000000", 8),
+        DateFormat::UsShort => return us_short(value),
+        DateFormat::DayMonth => return day_month(value),
     };
     let (first, rest) = value.split_first_chunk()?;
     if value.len() != length {
@@ -118,9 +126,38 @@ pub fn parse(value: &[u8], format: DateFormat) -> Option<i32> {
     let (year, month, day) = match (format, first) {
         (DateFormat::Iso, [y1, y2, y3, y4, _, m1, m2, _]) => ([[y1, y2], [y3, y4]], [m1, m2], last),
         (DateFormat::Us, [m1, m2, _, d1, d2, _, y1, y2]) => ([[y1, y2], last], [m1, m2], [d1, d2]),
-        (DateFormat::Compact, [y1, y2, y3, y4, m1, m2, d1, d2]) => ([[y1, y2], [y3, y4]], [m1, m2], [d1, d2]),
+        (_, [y1, y2, y3, y4, m1, m2, d1, d2]) => ([[y1, y2], [y3, y4]], [m1, m2], [d1, d2]),
     };
     from_civil(two(year[0]) * 100 + two(year[1]), two(month), two(day))
+}
+
+/// A number of so many digits.
+fn number(digits: &[u8], lengths: std::ops::RangeInclusive<usize>) -> Option<i32> {
+    let is_number = lengths.contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit);
+    is_number.then(|| digits.iter().fold(0, |number, digit| number * 10 + i32::from(digit - b'0')))
+}
+
+fn us_short(value: &[u8]) -> Option<i32> {
+    let mut parts = value.split(|byte| *byte == b'/');
+    let [month, day, year] = [parts.next()?, parts.next()?, parts.next()?];
+    if parts.next().is_some() {
+        return None;
+    }
+    from_civil(number(year, 4..=4)?, number(month, 1..=2)?, number(day, 1..=2)?)
+}
+
+fn day_month(value: &[u8]) -> Option<i32> {
+    const MONTHS: [&[u8; 3]; 12] =
+        [b"JAN", b"FEB", b"MAR", b"APR", b"MAY", b"JUN", b"JUL", b"AUG", b"SEP", b"OCT", b"NOV", b"DEC"];
+    let (day, rest) = value.split_at(value.iter().position(u8::is_ascii_alphabetic)?);
+    let (name, year) = rest.split_first_chunk::<3>()?;
+    let (day, year) = match (day.strip_suffix(b"-"), year.strip_prefix(b"-")) {
+        (Some(day), Some(year)) => (day, year),
+        (None, None) => (day, year),
+        _ => return None,
+    };
+    let month = (1..).zip(MONTHS).find(|(_, month)| name.eq_ignore_ascii_case(*month))?.0;
+    from_civil(number(year, 4..=4)?, month, number(day, 1..=2)?)
 }
 
 /// The digits of eight bytes that are digits where the template has `0`, and the same as the template elsewhere.
@@ -231,6 +268,26 @@ mod tests {
                 DateFormat::Compact,
                 ["20240229", "19700101", "00010101"],
                 ["20230229", "2024022", "202402290", "2024-229", "20241301", "20240230", "20240200", "+0240229", ""],
+            ),
+            (
+                DateFormat::UsShort,
+                ["2/29/2024", "01/1/1970", "1/01/0001"],
+                ["2/29/2023", "2/29/24", "2/29", "2/29/2024/", "13/1/2024", "0/1/2024", "002/9/2024", "2-29-2024", ""],
+            ),
+            (
+                DateFormat::DayMonth,
+                ["29-FEB-2024", "01jan1970", "1-Jan-0001"],
+                [
+                    "29-FEB-2023",
+                    "29-FEB-24",
+                    "29FEB-2024",
+                    "29-FEB2024",
+                    "29-02-2024",
+                    "FEB2024",
+                    "29-FEVR-2024",
+                    "-FEB-2024",
+                    "",
+                ],
             ),
         ] {
             assert_eq!(good.map(|text| parse(text.as_bytes(), format)), [Some(19_782), Some(0), Some(-719_162)]);

@@ -114,6 +114,12 @@ impl Error {
         self
     }
 
+    /// A file of a month in the store that is not what a load has written.
+    pub fn damaged(path: &Path) -> Self {
+        Self::environment(format!("`{}` is missing, damaged, or from another version", path.display()))
+            .hint("load the month again")
+    }
+
     /// Adds to what happened.
     #[must_use]
     pub fn also(mut self, text: &str) -> Self {

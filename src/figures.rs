@@ -12,6 +12,15 @@ pub fn grouped(number: u64) -> String {
     })
 }
 
+/// The first of some names, and how many more there are.
+pub fn abridged(names: &[String], most: usize) -> String {
+    let named = names.iter().take(most).cloned().collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(most) {
+        0 => named,
+        more => format!("{named} and {more} more"),
+    }
+}
+
 /// Bytes, as people write them: a whole number and a unit, `512MiB`, `2GB`. Units of 1,000 and of 1,024, the `B` may be left out.
 pub fn bytes(text: &str) -> Result<usize, String> {
     const UNITS: [(&str, usize); 9] = [

@@ -2,6 +2,7 @@
 //! cannot see it.
 
 use crate::figures::grouped;
+use crate::statistics::part_of;
 
 /// A chart's own width and height, in its own units; the page scales it.
 const WIDTH: f64 = 720.0;
@@ -18,7 +19,7 @@ pub fn parts(id: &str, title: &str, parts: &[(&str, u64)]) -> String {
     let mut left: f64 = 0.0;
     let mut drawn = String::new();
     for (class, rows) in parts.iter().filter(|(_, rows)| *rows > 0) {
-        let width = (ratio(*rows, whole) * WIDTH).max(HAIR);
+        let width = (part_of(*rows, whole) * WIDTH).max(HAIR);
         let from = left.min(WIDTH - width);
         drawn += &format!("<rect class=\"{class}\" x=\"{from:.1}\" y=\"0\" width=\"{width:.1}\" height=\"22\"/>");
         left = from + width;
@@ -34,7 +35,7 @@ pub fn months(id: &str, title: &str, now: &[(i32, Option<u64>)], before: &[(i32,
     let Some((first, last)) = range else { return String::new() };
     let most = nice(all().filter_map(|(_, rows)| *rows).max().unwrap_or(1));
     let x = |month: i32| LEFT + (WIDTH - LEFT) * f64::from(month - first) / f64::from((last - first).max(1));
-    let y = |rows: u64| TOP + (HEIGHT - TOP - BOTTOM) * (1.0 - ratio(rows, most));
+    let y = |rows: u64| TOP + (HEIGHT - TOP - BOTTOM) * (1.0 - part_of(rows, most));
     let mut drawn = String::new();
     for rows in [0, most / 2, most] {
         drawn += &format!(
@@ -98,10 +99,6 @@ fn nice(most: u64) -> u64 {
 }
 
 /// A share for drawing, 0 to 1.
-#[expect(clippy::cast_precision_loss, reason = "for a drawing")]
-fn ratio(part: u64, whole: u64) -> f64 {
-    part as f64 / whole.max(1) as f64
-}
 
 #[cfg(test)]
 mod tests {

@@ -1,10 +1,13 @@
 //! `report.html`: the report as one page for people. It needs no network and no script, and holds what `report.json` holds.
 
+use quick_xml::escape::escape;
+
 use super::chart;
 use super::quality::{Column, OrganizationRows};
 use super::report::{Document, Outcome, RuleOutcome, Verdict};
 use crate::dictionary::names;
 use crate::figures::grouped;
+use crate::statistics::part_of;
 
 /// Light by default, dark where the reader's system is, black on white on paper.
 const STYLE: &str = include_str!("page.css");
@@ -29,7 +32,7 @@ pub fn html(document: &Document, previous: Option<&Document>) -> String {
          <p class=\"small\">{file}, {bytes} bytes, SHA-256 {sha}…</p>\n\
          <p class=\"verdict {class}\">{verdict}</p>\n",
         period = document.reporting_period,
-        file = escaped(&document.delivery.file_name),
+        file = escape(&document.delivery.file_name),
         bytes = grouped(document.delivery.bytes),
         sha = document.delivery.sha256.get(..12).unwrap_or_default(),
     );
@@ -48,10 +51,10 @@ pub fn html(document: &Document, previous: Option<&Document>) -> String {
          whoever holds the delivery to a row. Of columns and organizations no count of 1 to {} is told, nor one that \
          would tell it: there is a – instead.</p></footer>\n</body>\n</html>\n",
         document.tool.version,
-        escaped(&document.dictionary.id),
-        escaped(&document.dictionary.version),
+        escape(&document.dictionary.id),
+        escape(&document.dictionary.version),
         document.dictionary.fingerprint,
-        escaped(&document.rules_edition.version),
+        escape(&document.rules_edition.version),
         document.rules_edition.fingerprint,
         document.run.map_or_else(String::new, |run| {
             let memory = run.peak_memory_bytes.map_or_else(String::new, |bytes| {
@@ -117,13 +120,18 @@ fn findings(document: &Document, previous: Option<&Document>) -> String {
     text += "<th>Found\n";
     for rule in failed {
         let lines = rule.first_lines.iter().take(2).map(u64::to_string).collect::<Vec<_>>().join(", ");
-        let remarks: Vec<String> =
-            rule.note.iter().chain(&rule.policy).chain(&rule.reason).map(|remark| escaped(remark)).collect();
+        let remarks: Vec<String> = rule
+            .note
+            .iter()
+            .chain(&rule.policy)
+            .chain(&rule.reason)
+            .map(|remark| escape(remark).into_owned())
+            .collect();
         let word = rule.severity.word();
         text += &format!(
             "<tr><td><span class=\"does {word}\">{word}</span><td><strong>{}</strong> {}",
             rule.code,
-            escaped(&rule.title),
+            escape(&rule.title),
         );
         if !remarks.is_empty() {
             text += &format!("<br><span class=\"small\">{}</span>", remarks.join("; "));
@@ -142,9 +150,9 @@ fn findings(document: &Document, previous: Option<&Document>) -> String {
         if previous.is_some() {
             text += &format!("<td class=\"n\">{}", then.map(share).unwrap_or_default());
         }
-        text += &format!("<td class=\"share\">{}{}", grouped(rule.failed), bar(word, ratio(rule.failed, most)));
+        text += &format!("<td class=\"share\">{}{}", grouped(rule.failed), bar(word, part_of(rule.failed, most)));
         if let Some(then) = then {
-            text += &bar("before", ratio(then.failed, most));
+            text += &bar("before", part_of(then.failed, most));
         }
         text += "\n";
     }
@@ -208,10 +216,10 @@ fn columns(document: &Document) -> String {
         let share = |part: Option<u64>, class: &str| {
             part.map_or_else(
                 || "–".to_owned(),
-                |part| format!("{}{}", percent(part, rows), bar(class, ratio(part, rows))),
+                |part| format!("{}{}", percent(part, rows), bar(class, part_of(part, rows))),
             )
         };
-        text += &format!("<tr><th scope=\"row\">{}", escaped(&column.header));
+        text += &format!("<tr><th scope=\"row\">{}", escape(&column.header));
         if column.present.is_none() {
             text += "<td colspan=\"4\" class=\"small\">identifies a person or a record: not read\n";
             continue;
@@ -226,7 +234,7 @@ fn columns(document: &Document) -> String {
             let about = if distinct.relative_error.is_some() { "about " } else { "" };
             format!("{about}{}", grouped(distinct.count))
         });
-        let shapes = column.shapes.iter().take(3).map(|shape| format!("<code>{}</code>", escaped(&shape.shape)));
+        let shapes = column.shapes.iter().take(3).map(|shape| format!("<code>{}</code>", escape(&shape.shape)));
         let years = column.first_year.zip(column.last_year).map(|(first, last)| format!("from {first} to {last}"));
         let forms: Vec<String> = shapes.chain(years).collect();
         let unfit = share(column.unfit, "unfit");
@@ -242,21 +250,21 @@ fn codes(document: &Document, previous: Option<&Document>) -> String {
         let before = previous.and_then(|previous| previous.columns.iter().find(|other| other.name == column.name));
         let fit = |column: &Column| column.present.unwrap_or(0).saturating_sub(column.unfit.unwrap_or(0));
         let most = column.codes.iter().filter_map(|code| code.rows).max().unwrap_or(0);
-        text += &format!("<details><summary>{}: ", escaped(&column.header));
-        let first = column.codes.iter().take(3).map(|code| escaped(code.label.as_ref().unwrap_or(&code.code)));
+        text += &format!("<details><summary>{}: ", escape(&column.header));
+        let first = column.codes.iter().take(3).map(|code| escape(code.label.as_ref().unwrap_or(&code.code)));
         text += &first.collect::<Vec<_>>().join(", ");
         text += if column.codes.len() > 3 { ", …" } else { "" };
         text += "</summary><table><tr><th>Code<th class=\"n\">Rows<th>Share";
         text += if before.is_some() { "<th class=\"n\">Last month\n" } else { "\n" };
         for code in column.codes.iter().take(CODES) {
-            let label = code.label.as_ref().map(|label| format!(" {}", escaped(label))).unwrap_or_default();
+            let label = code.label.as_ref().map(|label| format!(" {}", escape(label))).unwrap_or_default();
             text += &format!(
                 "<tr><td>{}{label}<td class=\"n\">{}<td class=\"share\">",
-                escaped(&code.code),
+                escape(&code.code),
                 or_dash(code.rows)
             );
             if let Some(rows) = code.rows {
-                text += &format!("{}{}", percent(rows, fit(column)), bar("now", ratio(rows, most)));
+                text += &format!("{}{}", percent(rows, fit(column)), bar("now", part_of(rows, most)));
             }
             if let Some(before) = before {
                 let then = before.codes.iter().find(|other| other.code == code.code).and_then(|code| code.rows);
@@ -280,7 +288,7 @@ fn organizations(document: &Document) -> String {
     let quality = &document.organizations;
     let mut text = "<h2>Quality by organization</h2>\n".to_owned();
     if let Some(reason) = &quality.reason {
-        return format!("{text}<p>Not told: {}.</p>\n", escaped(reason));
+        return format!("{text}<p>Not told: {}.</p>\n", escape(reason));
     }
     if quality.organizations == 0 {
         return format!("{text}<p>No row names an organization.</p>\n");
@@ -296,15 +304,15 @@ fn organizations(document: &Document) -> String {
     let head = "<table><tr><th>Organization<th class=\"n\">Rows<th>Rejected<th>Complete<th>On the 1st or 15th\n";
     let row = |one: &OrganizationRows| {
         let name = match &one.id {
-            Some(id) => escaped(id),
+            Some(id) => escape(id).into_owned(),
             None => format!("{} others", grouped(one.organizations)),
         };
         let share = |part: u64, whole: u64, class: &str, full: f64, is_bad: &dyn Fn(f64) -> bool| {
-            let share = ratio(part, whole);
+            let share = part_of(part, whole);
             let mark = if is_bad(share) { " ▲" } else { "" };
             format!("{}{mark}{}", percent(part, whole), bar(class, share / full))
         };
-        let all_rejected = ratio(document.totals.rejected, document.totals.read);
+        let all_rejected = part_of(document.totals.rejected, document.totals.read);
         let heaped = one.heaped.map_or_else(
             || "–".to_owned(),
             |heaped| share(heaped, one.dated, "heaped", 0.5, &|share| share > HEAPED_BY_CHANCE * 2.0),
@@ -340,8 +348,8 @@ fn not_told(document: &Document) -> String {
     let not_checkable: Vec<_> = document.rules.iter().filter(|rule| rule.outcome == Outcome::NotCheckable).collect();
     text += &format!(" {} could not be checked.</p>\n<ul>\n", not_checkable.len());
     for rule in not_checkable {
-        let reason = escaped(rule.reason.as_deref().unwrap_or_default());
-        text += &format!("<li>{}: {} <span class=\"small\">({reason})</span></li>\n", rule.code, escaped(&rule.title));
+        let reason = escape(rule.reason.as_deref().unwrap_or_default());
+        text += &format!("<li>{}: {} <span class=\"small\">({reason})</span></li>\n", rule.code, escape(&rule.title));
     }
     text + "</ul>\n"
 }
@@ -373,17 +381,8 @@ fn difference(now: u64, before: u64) -> String {
 
 /// A share with two digits that tells 0 from nearly 0.
 fn percent(part: u64, whole: u64) -> String {
-    let share = ratio(part, whole) * 100.0;
+    let share = part_of(part, whole) * 100.0;
     if part > 0 && share < 0.01 { "< 0.01 %".to_owned() } else { format!("{share:.2} %") }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "shown with two digits")]
-fn ratio(part: u64, whole: u64) -> f64 {
-    part as f64 / whole.max(1) as f64
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 #[cfg(test)]
@@ -401,7 +400,6 @@ mod tests {
             [(5, 5), (110, 100), (90, 100), (3, 0)].map(|(now, before)| difference(now, before)),
             ["0", "+10 (+10.00 %)", "−10 (−10.00 %)", "+3"]
         );
-        assert_eq!(escaped("<a href=\"x\">&"), "&lt;a href=&quot;x&quot;&gt;&amp;");
         assert_eq!(counted("2024-12").map(chart::named).as_deref(), Some("2024-12"));
     }
 }

@@ -14,7 +14,6 @@ use super::reader::{Broken, Chunk, Chunker, Form, Records, Structure};
 use super::rejected::RejectedList;
 use super::report;
 use super::rows::RowRules;
-use super::ruleset::Kind;
 use super::{Checker, ClientKeys, Rows};
 use crate::calendar;
 use crate::dictionary::{Dictionary, names};
@@ -206,21 +205,13 @@ impl<'a> Pass<'a> {
         sum: &'a Sum,
     ) -> Result<Self> {
         let (ruleset, dictionary, period) = (checker.rules, checker.dictionary, delivery.period());
-        let shapes = [
-            Kind::FieldCount,
-            Kind::NotText,
-            Kind::StrayQuote,
-            Kind::ControlCharacter,
-            Kind::UnclosedQuote,
-            Kind::RepeatedHeader,
-        ];
         let aside = (checker.scratch, checker.resources.memory / 5 * 2);
         Ok(Self {
             checker,
             rules,
             plan,
             row_rules: RowRules::new(ruleset, dictionary, period)?,
-            broken: shapes.iter().map(|kind| ruleset.position(kind)).collect::<Result<_>>()?,
+            broken: Broken::ALL.iter().map(|broken| ruleset.position(&broken.kind())).collect::<Result<_>>()?,
             rejecting: rejecting(ruleset),
             keys: ClientKeys::new()?,
             across: Across::new(ruleset, dictionary, period, &order, aside, delivery.bytes())?,
@@ -336,8 +327,7 @@ impl<'a> Pass<'a> {
             findings.checked(*rule, None, read);
         }
         for (place, broken) in &records.broken {
-            let rule = Broken::ALL.iter().position(|other| other == broken).unwrap_or_default();
-            findings.broken(*place, self.broken[rule]);
+            findings.broken(*place, self.broken[*broken as usize]);
         }
         let mut rejected: Vec<Place> = records.broken.iter().map(|(place, _)| *place).collect();
         let places = records.places().iter().zip(findings.rejected());

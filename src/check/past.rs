@@ -3,7 +3,8 @@
 use super::quality::Column;
 use super::report::{Document, Outcome, RuleOutcome};
 use super::ruleset::{Kind, Ruleset, Total};
-use crate::figures::grouped;
+use crate::figures::{abridged, grouped};
+use crate::statistics::{part_of, real};
 
 /// Findings of one rule that its note names.
 const NAMED: usize = 8;
@@ -40,7 +41,7 @@ pub fn compare(document: &mut Document, rules: &Ruleset, previous: Option<&Docum
         let outcome = &mut document.rules[at];
         outcome.checked = u64::from(reason.is_none());
         outcome.failed = u64::from(!findings.is_empty());
-        outcome.note = (!findings.is_empty()).then(|| abridged(&findings));
+        outcome.note = (!findings.is_empty()).then(|| abridged(&findings, NAMED));
         outcome.reason = reason;
         outcome.outcome = match outcome {
             RuleOutcome { reason: Some(_), .. } => Outcome::NotCheckable,
@@ -50,26 +51,18 @@ pub fn compare(document: &mut Document, rules: &Ruleset, previous: Option<&Docum
     }
 }
 
-fn abridged(findings: &[String]) -> String {
-    let named = findings.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
-    match findings.len().saturating_sub(NAMED) {
-        0 => named,
-        more => format!("{named} and {more} more"),
-    }
-}
-
 fn changed(document: &Document, previous: &Document, of: Total, by: f64) -> Vec<String> {
     let (what, before, now) = match of {
         Total::Rows => ("rows", previous.totals.read, document.totals.read),
         Total::Clients => ("clients", previous.clients, document.clients),
     };
-    let is_far = share(before.abs_diff(now), before) > by;
+    let is_far = part_of(before.abs_diff(now), before) > by;
     is_far.then(|| format!("{now} {what}, {before} in {}", previous.reporting_period)).into_iter().collect()
 }
 
 /// The rules of rows whose share of failures has moved by more than so much.
 fn shares_changed(rules: &[RuleOutcome], previous: &Document, by: f64) -> Vec<String> {
-    let of = |rule: &RuleOutcome| share(rule.failed, rule.checked);
+    let of = |rule: &RuleOutcome| part_of(rule.failed, rule.checked);
     rules
         .iter()
         .filter(|rule| rule.checked > 1)
@@ -106,7 +99,7 @@ fn codes_moved(document: &Document, previous: &Document, by: f64, least_rows: u6
         for code in &column.codes {
             let same = before.codes.iter().find(|same| same.code == code.code);
             let Some((now, then)) = code.rows.zip(same.and_then(|same| same.rows)) else { continue };
-            let shares = [share(now, fit(column)), share(then, fit(before))];
+            let shares = [part_of(now, fit(column)), part_of(then, fit(before))];
             if now.max(then) >= least_rows && moved(shares, by) {
                 found.push(format!(
                     "{} {:.2} % after {:.2} %",
@@ -152,7 +145,7 @@ fn organizations_moved(document: &Document, previous: &Document, by: f64, least_
         .filter_map(|before| {
             let (id, then) = (before.id.as_ref()?, Some(before.rows).filter(|rows| *rows >= least_rows)?);
             let rows = now.listed.iter().find(|same| same.id.as_ref() == Some(id)).map(|same| same.rows);
-            let is_far = moved([as_float(rows.unwrap_or(unlisted)), as_float(then)], by);
+            let is_far = moved([real(rows.unwrap_or(unlisted)), real(then)], by);
             let now = match rows {
                 Some(rows) => grouped(rows),
                 None if unlisted == 0 => "no".to_owned(),
@@ -181,15 +174,6 @@ fn columns_changed(now: &[Column], before: &[Column]) -> Vec<String> {
         found.push("the order of the columns is another".to_owned());
     }
     found
-}
-
-fn share(part: u64, whole: u64) -> f64 {
-    as_float(part) / as_float(whole.max(1))
-}
-
-#[expect(clippy::cast_precision_loss, reason = "for a share, compared with a policy of two digits")]
-fn as_float(number: u64) -> f64 {
-    number as f64
 }
 
 #[cfg(test)]

@@ -17,8 +17,10 @@ use crate::dictionary::{Dictionary, Presence, Role};
 use crate::encoding::Encoding;
 use crate::error::{Error, Result};
 use crate::fetch::Delivery;
+use crate::figures::abridged;
 use crate::period::ReportingPeriod;
 use crate::provenance::{DeliveryId, Edition, Tool};
+use crate::statistics::part_of;
 
 /// How a rule came out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -291,10 +293,11 @@ impl Report {
         let reasons = refusing.iter().map(|rule| {
             let mut reason = format!("{} {}", rule.code, in_a_sentence(&rule.title));
             if !rule.columns.is_empty() {
-                reason += &format!(": {}", abridged(&rule.columns));
+                reason += &format!(": {}", abridged(&rule.columns, 6));
             } else if let Some(line) = rule.first_lines.first() {
                 reason += &format!(": line {line}");
-            } else if share(self.document.totals.rejected, self.document.totals.read) > self.document.max_rejected_share
+            } else if part_of(self.document.totals.rejected, self.document.totals.read)
+                > self.document.max_rejected_share
             {
                 reason += &self.most_rejecting();
             }
@@ -325,14 +328,6 @@ fn in_a_sentence(title: &str) -> String {
         (Some(first), Some(second)) if second.is_lowercase() => first.to_lowercase().chain(characters).collect(),
         _ => title.to_owned(),
     }
-}
-
-/// The first names of a list, and how many more there are.
-fn abridged(names: &[String]) -> String {
-    const NAMED: usize = 6;
-    let more = names.len().saturating_sub(NAMED);
-    let named = names.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
-    if more == 0 { named } else { format!("{named} and {more} more") }
 }
 
 /// Builds a report while the file is read.
@@ -531,7 +526,7 @@ impl<'a> Builder<'a> {
         if !self.is_refused() {
             if self.totals.read == 0 {
                 self.file_broke(Kind::NoRows, Vec::new());
-            } else if share(self.totals.rejected, self.totals.read) > max_rejected_share {
+            } else if part_of(self.totals.rejected, self.totals.read) > max_rejected_share {
                 self.file_broke(Kind::RejectedShare, Vec::new());
             }
         }
@@ -582,7 +577,7 @@ impl<'a> Builder<'a> {
         let (count, mut first, best) = self.counted(id, None);
         (outcome.checked, outcome.failed) = (count.checked, count.failed);
         if let (Kind::AgeInMonths { agreement }, Some(best)) = (&rule.kind, best) {
-            if share(count.failed, count.checked) > 1.0 - agreement {
+            if part_of(count.failed, count.checked) > 1.0 - agreement {
                 outcome.reason = Some("the rows follow no meaning of the column that is known".to_owned());
                 (outcome.checked, outcome.failed, first) = (0, 0, Vec::new());
             } else {
@@ -660,7 +655,7 @@ impl<'a> Builder<'a> {
             outcome.reason.get_or_insert_with(|| "the settings name no responsible entity".to_owned());
             return;
         };
-        let share = share(others, named + others);
+        let share = part_of(others, named + others);
         outcome.checked = 1;
         outcome.failed = u64::from(share > most);
         if share > most {
@@ -680,9 +675,4 @@ impl<'a> Builder<'a> {
             (self.counts[slot], self.first[slot].clone(), None)
         }
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a share, compared with a policy of two digits")]
-fn share(part: u64, whole: u64) -> f64 {
-    part as f64 / whole.max(1) as f64
 }

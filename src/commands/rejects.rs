@@ -60,20 +60,15 @@ fn read_report(path: &Path, typed: &cli::Rejects) -> Result<Document> {
         }
         Err(error) => return Err(Error::io("read", path, &error)),
     };
-    serde_json::from_slice(&text).map_err(|_| damaged(path))
+    serde_json::from_slice(&text).map_err(|_| Error::damaged(path))
 }
 
 /// First byte and length of each rejected record, in the order of the file. A record is listed once for each rule.
 fn read_places(path: &Path) -> Result<BTreeMap<u64, u64>> {
-    let mut reader = csv::Reader::from_path(path).map_err(|_| damaged(path))?;
+    let mut reader = csv::Reader::from_path(path).map_err(|_| Error::damaged(path))?;
     let places = reader.records().map(|row| {
         let row = row.ok()?;
         Some((row.get(1)?.parse().ok()?, row.get(2)?.parse().ok()?))
     });
-    places.collect::<Option<_>>().ok_or_else(|| damaged(path))
-}
-
-fn damaged(path: &Path) -> Error {
-    Error::environment(format!("`{}` is missing, damaged, or from another version", path.display()))
-        .hint("load the month again")
+    places.collect::<Option<_>>().ok_or_else(|| Error::damaged(path))
 }

@@ -163,7 +163,7 @@ impl Partition {
             }
         })?;
         if partition.manifest.reporting_period != period {
-            return Err(damaged(&folder.join("manifest.json")));
+            return Err(Error::damaged(&folder.join("manifest.json")));
         }
         Ok(Self { _reading: reading, ..partition })
     }
@@ -175,9 +175,9 @@ impl Partition {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(Error::io("read", &path, &error)),
         };
-        let manifest: Manifest = serde_json::from_slice(&text).map_err(|_| damaged(&path))?;
+        let manifest: Manifest = serde_json::from_slice(&text).map_err(|_| Error::damaged(&path))?;
         if !manifest.holds_together() {
-            return Err(damaged(&path));
+            return Err(Error::damaged(&path));
         }
         Ok(Some(Self::new(folder, manifest)))
     }
@@ -200,14 +200,9 @@ impl Partition {
                 let path = folder.join(&file.path);
                 match fs::sha256_of_file(&path) {
                     Ok((bytes, sha256)) if bytes == file.bytes && sha256 == file.sha256 => Ok(path),
-                    _ => Err(damaged(&path)),
+                    _ => Err(Error::damaged(&path)),
                 }
             })
             .collect()
     }
-}
-
-fn damaged(path: &Path) -> Error {
-    Error::environment(format!("`{}` is missing, damaged, or from another version", path.display()))
-        .hint("load the month again")
 }

@@ -228,8 +228,9 @@ fn is_portable(pattern: &str) -> bool {
 fn strptime(format: DateFormat) -> &'static str {
     match format {
         DateFormat::Iso => "%Y-%m-%d",
-        DateFormat::Us => "%m/%d/%Y",
+        DateFormat::Us | DateFormat::UsShort => "%m/%d/%Y",
         DateFormat::Compact => "%Y%m%d",
+        DateFormat::DayMonth => "%d-%b-%Y",
     }
 }
 
@@ -239,6 +240,8 @@ fn date_form(format: DateFormat) -> &'static str {
         DateFormat::Iso => "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])",
         DateFormat::Us => "(0[1-9]|1[0-2])/(0[1-9]|[12][0-9]|3[01])/[0-9]{4}",
         DateFormat::Compact => "[0-9]{4}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])",
+        DateFormat::UsShort => "(0?[1-9]|1[0-2])/(0?[1-9]|[12][0-9]|3[01])/[0-9]{4}",
+        DateFormat::DayMonth => "(0?[1-9]|[12][0-9]|3[01])-?[A-Za-z]{3}-?[0-9]{4}",
     }
 }
 

@@ -41,6 +41,11 @@ pub fn ratio(numerator: u64, denominator: u64) -> f64 {
     real(numerator.min(denominator)) / real(denominator)
 }
 
+/// A part of a whole; a whole of 0 counts as 1.
+pub fn part_of(part: u64, whole: u64) -> f64 {
+    real(part) / real(whole.max(1))
+}
+
 #[cfg(test)]
 mod tests {
     /// A table of R's answers: the header, and each row by it. `NA` is no number.

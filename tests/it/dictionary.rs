@@ -255,7 +255,7 @@ fn no_field_has_the_name_of_a_column_that_the_program_makes() {
         context.put(
             "own.toml",
             format!(
-                "[[field]]\nname = \"{name}\"\nheader = \"OWN\"\ntype = \"integer\"\ntitle = \"\"\ndescription = \"\"\n"
+                "[[field]]\nname = \"{name}\"\nheader = \"OWN\"\ntype = \"integer\"\nrole = \"attribute\"\npresence = \"optional\"\ntitle = \"\"\ndescription = \"\"\n"
             ),
         );
         let outcome = context.phds("dictionary --config phds.toml").ended(2).stderr;

@@ -60,7 +60,9 @@ fn a_spreadsheet_finds_no_formula_in_a_csv_and_readers_find_the_label() {
 #[test]
 fn a_comparison_has_words_for_titles_and_no_formulas() {
     let context = odd_names();
-    context.phds("load month.csv --period 2025-01 --store store").done();
+    // Another file, by a line without anything.
+    context.put("later.csv", [context.read("month.csv"), b"\n".to_vec()].concat());
+    context.phds("load later.csv --period 2025-01 --store store").done();
     for period in ["2024-12", "2025-01"] {
         context.put(&format!("{period}/.keep"), "");
         context.phds(&format!("{ASK} --period {period} --format csv --out {period}/t.csv")).done();

@@ -251,7 +251,8 @@ mod tests {
             ("MM/DD/YYYY", Some(vec![DateFormat::Us])),
             ("yyyymmdd", Some(vec![DateFormat::Compact])),
             ("YYYY-MM-DD or YYYYMMDD", Some(vec![DateFormat::Iso, DateFormat::Compact])),
-            ("DD-MON-YYYY", None),
+            ("DD-MON-YYYY", Some(vec![DateFormat::DayMonth])),
+            ("DD.MM.YYYY", None),
             ("YYYYMMDD, DDMMYYYY", None),
             ("", None),
         ] {
