@@ -41,6 +41,7 @@ mod import;
 mod init;
 /// No name, id, street or birth date of a month gets out of the files that may hold it.
 mod leak;
+/// What is published is noted for good; the evidence for the privacy officer.
 mod ledger;
 /// Every measure at its boundaries, by hand and against a second evaluator.
 mod measures;
