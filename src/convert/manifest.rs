@@ -98,7 +98,8 @@ pub struct Manifest {
     pub first_inclusion_year: i32,
     /// Rows of the file.
     pub totals: Totals,
-    /// One row for each accepted row; those of a client stand together, by day. Several may tell of one dose, so rows are no count of doses.
+    /// One row for each accepted row; those of a client stand together, by day. Several may tell of one dose,
+    /// so rows are no count of doses.
     pub immunizations: TableFiles,
     /// One row a client.
     pub clients: TableFiles,
