@@ -123,3 +123,15 @@ fn the_glossary_is_in_order_with_a_blank_line_between_two_entries() {
     let out_of_order: Vec<_> = terms.windows(2).filter(|pair| pair[0] >= pair[1]).collect();
     assert!(terms.len() > 100 && out_of_order.is_empty(), "{out_of_order:#?}");
 }
+
+#[test]
+fn the_picture_of_the_store_has_all_that_lies_at_its_top() {
+    let text = read(&Path::new(ROOT).join("ARCHITECTURE.md"));
+    let place = Regex::new(r#"root\.join\("([\w.-]+)"\)"#).unwrap();
+    let store = read(&Path::new(ROOT).join("src/store.rs"));
+    let places: Vec<_> = place.captures_iter(&store).map(|found| found[1].to_owned()).collect();
+    assert!(places.contains(&"mirror".to_owned()), "the control");
+    for place in places {
+        assert!(text.contains(&format!("\n  {place}")), "ARCHITECTURE.md draws a store without {place}");
+    }
+}
