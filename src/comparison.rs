@@ -16,7 +16,7 @@ pub struct Change {
     /// The labels of the group.
     #[serde(skip)]
     pub labels: Vec<String>,
-    /// Rate (0 to 1) or count of the earlier month; none where it is withheld or not there.
+    /// Rate (0.9 is 90 %) or count of the earlier month; none where it is withheld or not there.
     pub earlier: Option<f64>,
     /// The same of the later month.
     pub later: Option<f64>,

@@ -5,7 +5,8 @@
 //! ```
 //!
 //! Each arrow is a room of this crate, each type has few makers, and holding one is the proof that its stage went well:
-//! `ARCHITECTURE.md` tells what it proves. A record never leaves the rooms before [`disclosure`].
+//! `ARCHITECTURE.md` tells what it proves. A record never leaves the rooms before [`disclosure`], but
+//! for the rejected ones that the steward asks for (`phds rejects`).
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests write their own small files"))]
 

@@ -1,17 +1,5 @@
 //! The store: one folder with everything that is kept of the months.
-//!
-//! ```text
-//! store/
-//!   phds-store.json                             says that this folder is a store
-//!   deliveries/2026-11/<name>.csv, receipt.json
-//!   partitions/2026-11/immunizations/part-*.parquet, clients/part-*.parquet, manifest.json
-//!   reports/2026-11/report.json, rejected.csv
-//!   releases/<id>/table.csv, release.json
-//!   ledger/000001.json, ledger-head.json        what has been released, and to whom
-//!   dictionaries/<name>, receipt.json           the state's data dictionaries, as they came
-//!   populations/<name>.json, <name>.<fingerprint>.csv   counts of people to take shares of
-//!   mirror/<account>/<folder>/<name>, receipts  copies of what the server will remove
-//! ```
+//! `ARCHITECTURE.md` draws what is in it.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

@@ -16,7 +16,7 @@
 # %% [markdown]
 # # A month, from its releases
 #
-# This notebook reads the releases that [`monthly.toml`](../monthly.toml) asks for, and draws each of them:
+# This notebook reads the releases that `notebooks/monthly.toml` asks for, and draws each of them:
 #
 # ```sh
 # phds query notebooks/monthly.toml --store STORE --period 2024-12 --out RELEASES/2024-12

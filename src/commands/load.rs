@@ -105,7 +105,7 @@ pub fn load(typed: &cli::Load, settings: &Settings, reporter: &dyn Reporter) -> 
     };
     let manifest = partition.manifest();
     terminal::say(&format!(
-        "\n{} clients and {} immunizations are loaded. Ask for coverage:\n  phds query coverage --store {} --period {} --measure nis.mmr1 --by county",
+        "\n{} clients and {} rows of immunizations are loaded. Ask for coverage:\n  phds query coverage --store {} --period {} --measure nis.mmr1 --by county",
         manifest.clients.rows,
         manifest.immunizations.rows,
         terminal::shell_word(&store.root().display().to_string()),

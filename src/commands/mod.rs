@@ -1,4 +1,4 @@
-//! One short function a verb: resolve, call the stages, print.
+//! The verbs: each resolves what was typed, calls the rooms and prints.
 
 mod audit;
 mod compare;

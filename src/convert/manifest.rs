@@ -16,7 +16,7 @@ use crate::store::Store;
 /// The two tables of a month.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Table {
-    /// One row a dose and vaccine group.
+    /// One row for each accepted row of the delivery; several may tell of one dose.
     Immunizations,
     /// One row a client.
     Clients,
@@ -98,7 +98,8 @@ pub struct Manifest {
     pub first_inclusion_year: i32,
     /// Rows of the file.
     pub totals: Totals,
-    /// One row a dose and vaccine group, sorted by client and day.
+    /// One row for each accepted row; those of a client stand together, by day. Several may tell of one dose,
+    /// so rows are no count of doses.
     pub immunizations: TableFiles,
     /// One row a client.
     pub clients: TableFiles,

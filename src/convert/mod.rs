@@ -129,7 +129,7 @@ impl<'a> Staging<'a> {
         };
         let partition = publish(&folder, &work, manifest)?;
         let manifest = partition.manifest();
-        reporter.finished(&format!("{} clients, {} immunizations", manifest.clients.rows, manifest.immunizations.rows));
+        reporter.finished(&format!("{} clients, {} rows", manifest.clients.rows, manifest.immunizations.rows));
         Ok(partition)
     }
 }

@@ -158,7 +158,7 @@ pub enum Unlisted {
 pub enum StoredIn {
     /// One row a client.
     Clients,
-    /// One row a dose and vaccine group.
+    /// One row for each accepted row of the delivery; several may tell of one dose.
     Immunizations,
 }
 
@@ -438,7 +438,7 @@ impl Dictionary {
             || self.document.missing_values.iter().any(|missing| missing.as_bytes().eq_ignore_ascii_case(value))
     }
 
-    /// The position of the field that a header names; letters and digits count, case and punctuation do not.
+    /// The position of the field that a header names. Case, blanks, `_`, `-` and `/` do not count.
     pub fn match_header(&self, header: &str) -> Option<usize> {
         let wanted = header_key(header);
         self.document.fields.iter().position(|field| {

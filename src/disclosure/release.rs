@@ -58,7 +58,7 @@ impl Status {
 pub enum Number {
     /// Clients, doses, months or a rank.
     Count(u64),
-    /// A share, 0 to 1.
+    /// A share: 0 to 1, or more where a population has fewer people than the file has clients.
     Share(f64),
 }
 
@@ -86,7 +86,7 @@ pub enum Kind {
 pub enum Unit {
     /// A whole number.
     Count,
-    /// A share, 0 to 1.
+    /// A share: 0 to 1, or more where a population has fewer people than the file has clients.
     Share,
 }
 

@@ -136,7 +136,7 @@ pub struct NumberColumn {
     pub name: String,
     /// A few words.
     pub title: String,
-    /// `count`, or `share` for a number of 0 to 1.
+    /// `count`, or `share`: 0.9 is 90 %.
     pub unit: String,
 }
 
@@ -183,7 +183,7 @@ pub struct Value {
     pub numerator: Option<u64>,
     /// A count.
     pub denominator: Option<u64>,
-    /// 0 to 1.
+    /// 0 to 1; of a population it may be more.
     pub rate: Option<f64>,
     /// Around the rate.
     pub interval: Option<(f64, f64)>,

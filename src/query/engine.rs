@@ -46,12 +46,12 @@ impl std::fmt::Debug for Membership {
     }
 }
 
-/// An aggregate plan in, integer counts out.
+/// Carries out plans over the files of one month: integer counts out, and for the audit, which clients they are of.
 pub trait Engine {
     /// Counts rows of one month. Groups come in no particular order.
     fn aggregate(&mut self, plan: &AggregatePlan) -> Result<Vec<Group>>;
 
-    /// Lists the clients of the rows that a plan counts.
+    /// Lists the clients of the rows that a plan counts, by their keys.
     fn members(&mut self, plan: &AggregatePlan) -> Result<Membership>;
 
     /// Reads what the listings of all these plans need, at once.

@@ -1,6 +1,6 @@
 //! The walls between the rooms, read from the sources, and the types that show nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use phds::convert::Partition;
@@ -13,32 +13,23 @@ use regex::Regex;
 
 use crate::support::{Month, TestContext, sources};
 
-/// The stages in the order in which data flows: each may use the ones before it. A client's history is evaluated while
-/// the month is converted, so `history` stands before `convert`.
-const STAGES: [&str; 10] =
-    ["fetch", "check", "history", "convert", "query", "disclosure", "output", "figure", "comparison", "page"];
+/// Modules in the order of a table of ARCHITECTURE.md, each with what the last column of its row names.
+type Modules = Vec<(String, BTreeSet<String>)>;
 
-/// What every stage may use: what is known, the store's places, populations, and small things.
-const SHARED: [&str; 18] = [
-    "calendar",
-    "encoding",
-    "dictionary",
-    "error",
-    "figures",
-    "fs",
-    "knowledge",
-    "measure",
-    "parallel",
-    "period",
-    "population",
-    "progress",
-    "provenance",
-    "secret",
-    "spill",
-    "statistics",
-    "store",
-    "volume",
-];
+/// The tables of ARCHITECTURE.md: the rooms and what each imports, what all share, the program.
+fn tables() -> [Modules; 3] {
+    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("ARCHITECTURE.md")).unwrap();
+    let section = text.split("\n## ").find(|section| section.starts_with("The rooms")).unwrap();
+    let name = Regex::new(r"`(\w+)(/|\.rs)?`").unwrap();
+    let names = |cell: &str| name.captures_iter(cell).map(|found| found[1].to_owned()).collect::<BTreeSet<_>>();
+    let row = |line: &str| {
+        let cells: Vec<_> = line.trim_matches('|').split('|').collect();
+        let imports = names(cells.last().unwrap());
+        names(cells[0]).into_iter().map(move |module| (module, imports.clone())).collect::<Modules>()
+    };
+    let rows = |table: &str| table.lines().filter(|line| line.starts_with("| `")).flat_map(row).collect();
+    section.split("\n| ---").skip(1).map(rows).collect::<Vec<_>>().try_into().unwrap()
+}
 
 /// Room → the code of its files, without comments and without tests.
 fn rooms() -> BTreeMap<String, Vec<(String, String)>> {
@@ -86,48 +77,54 @@ fn named(name: &str, code: &str) -> Vec<String> {
     rooms
 }
 
-/// Every use of a room by another one, as `file uses room`, for which `is_allowed` says no.
-fn forbidden(rooms: &[&str], is_allowed: impl Fn(&str, &str) -> bool) -> Vec<String> {
-    let sources = self::rooms();
-    let mut found = Vec::new();
-    for room in rooms {
-        let files = sources.get(*room).unwrap_or_else(|| panic!("there is no room {room}"));
-        for (file, code) in files {
-            for used in named(file, code) {
-                if sources.contains_key(&used) && used != *room && !is_allowed(room, &used) {
-                    found.push(format!("{file} uses {used}"));
-                }
-            }
-        }
-    }
-    found
-}
-
-#[test]
-fn a_stage_uses_only_the_stages_before_it_and_what_all_share() {
-    let place = |room: &str| STAGES.iter().position(|stage| *stage == room);
-    let found = forbidden(&STAGES, |room, used| {
-        SHARED.contains(&used) || place(used).is_some_and(|used| used < place(room).unwrap())
-    });
-    assert!(found.is_empty(), "{found:#?}");
-}
-
-#[test]
-fn what_all_share_uses_no_stage() {
-    let found = forbidden(&SHARED, |_, used| SHARED.contains(&used));
-    assert!(found.is_empty(), "{found:#?}");
-}
-
-#[test]
-fn nothing_but_the_program_uses_the_program() {
-    // The demo's server and the synthetic months are made for the program, and do not know of it.
-    let found = forbidden(&["demo", "synth"], |_, used| SHARED.contains(&used));
-    assert!(found.is_empty(), "{found:#?}");
-    let clap = Regex::new(r"clap(_\w+)?::\w+").unwrap();
+/// The other modules that one uses.
+fn used(module: &str) -> BTreeSet<String> {
     let sources = rooms();
-    for room in STAGES.iter().chain(&SHARED) {
-        for (file, code) in &sources[*room] {
-            let allowed = |used: &str| ["figure", "output", "query"].contains(room) && used == "clap::ValueEnum";
+    let files = sources.get(module).unwrap_or_else(|| panic!("there is no module {module}"));
+    let named = files.iter().flat_map(|(file, code)| named(file, code));
+    named.filter(|used| used != module && sources.contains_key(used)).collect()
+}
+
+#[test]
+fn every_module_is_in_one_of_the_tables() {
+    let mut listed: Vec<_> = tables().into_iter().flatten().map(|(module, _)| module).collect();
+    listed.sort();
+    let modules: Vec<_> = rooms().into_keys().filter(|module| !["lib", "main"].contains(&module.as_str())).collect();
+    assert_eq!(listed, modules);
+}
+
+#[test]
+fn a_room_uses_the_rooms_that_its_row_names_and_what_all_share() {
+    let [rooms, shared, _] = tables();
+    let shared: BTreeSet<_> = shared.into_iter().map(|(module, _)| module).collect();
+    let mut above = BTreeSet::new();
+    for (room, imports) in rooms {
+        let found: BTreeSet<_> = used(&room).difference(&shared).cloned().collect();
+        assert_eq!(found, imports, "what {room} imports, and what ARCHITECTURE.md says");
+        assert!(imports.is_subset(&above), "{room} imports a room that stands below it");
+        above.insert(room);
+    }
+}
+
+#[test]
+fn what_all_share_uses_no_room_and_neither_do_invented_months() {
+    let [_, shared, _] = tables();
+    let shared: BTreeSet<_> = shared.into_iter().map(|(module, _)| module).collect();
+    // The demo's server and the synthetic months are made for the program, and do not know of it.
+    for module in shared.iter().map(String::as_str).chain(["demo", "synth"]) {
+        let found = used(module);
+        assert!(found.is_subset(&shared), "{module} uses {found:?}");
+    }
+}
+
+#[test]
+fn nothing_but_the_program_reads_what_was_typed() {
+    let clap = Regex::new(r"clap(_\w+)?::\w+").unwrap();
+    let (sources, [rooms, shared, _]) = (rooms(), tables());
+    for (room, _) in rooms.iter().chain(&shared) {
+        for (file, code) in &sources[room] {
+            let allowed =
+                |used: &str| ["figure", "output", "query"].contains(&room.as_str()) && used == "clap::ValueEnum";
             assert!(clap.find_iter(code).all(|found| allowed(found.as_str())), "{file} uses clap");
         }
     }

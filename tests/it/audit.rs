@@ -167,7 +167,7 @@ fn one_suppressed_count_in_a_line_is_exact_and_few_values_are_narrow() {
 }
 
 #[test]
-fn linked_tables_tell_more_than_each() {
+fn tables_with_common_cells_tell_more_than_each() {
     let context = TestContext::new();
     context.put("age.csv", "zip,age,n\n1,young,\n1,old,\n1,Total,50\n2,young,20\n2,old,25\n2,Total,45\n");
     context.put("sex.csv", "sex,zip,n\nF,1,20\nM,1,30\nF,2,20\nM,2,25\n");

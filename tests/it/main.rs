@@ -5,7 +5,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests write their own small files")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
-/// The walls between the rooms of `src` stand, read from their sources.
+/// The walls between the rooms of `src` stand where ARCHITECTURE.md draws them, read from the sources.
 mod architecture;
 /// An attacker who tries every table, and shares no code with the program.
 mod attacker;
@@ -21,6 +21,8 @@ mod compare;
 mod demo;
 /// The dictionary as other tools read it, held to a month as the check is.
 mod dictionary;
+/// What the documents say of the repository: paths, links, names, and the order of the glossary.
+mod documents;
 /// A file comes whole or not at all, whatever the line, the server, the disk and the user do.
 mod download;
 /// `phds fetch` and `phds load` bring a month from a server and only read there.
@@ -39,6 +41,7 @@ mod import;
 mod init;
 /// No name, id, street or birth date of a month gets out of the files that may hold it.
 mod leak;
+/// What is published is noted for good; the evidence for the privacy officer.
 mod ledger;
 /// Every measure at its boundaries, by hand and against a second evaluator.
 mod measures;

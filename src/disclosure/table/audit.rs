@@ -1,7 +1,7 @@
 //! What an attacker learns of each suppressed cell of a table: the values that it may still have.
 //!
-//! One or two dimensions are a network, where max-flow gives both ends exactly. More dimensions, and tables that are
-//! linked, are one system of sums, whose ends the simplex method finds in exact fractions and branching in whole
+//! One or two dimensions are a network, where max-flow gives both ends exactly. More dimensions, and tables
+//! with common cells, are one system of sums, whose ends the simplex method finds in exact fractions and branching in whole
 //! numbers. In large systems it finds tables for all cells at once, and looks for the ends of those only that no table
 //! proves safe. What could not be found out to the end counts as not safe.
 

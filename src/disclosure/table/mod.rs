@@ -3,7 +3,7 @@
 //!
 //! A [`Cube`] is the shape of a table with all its margins. [`protect`] chooses a pattern for its counts and proves it;
 //! [`round()`] gives multiples of a base that still add up, for tables in which every cell must have a number. [`audit()`]
-//! takes what is published, of one table or of several that are linked, and finds the values that every suppressed cell
+//! takes what is published, of one table or of several with common cells, and finds the values that every suppressed cell
 //! may still have.
 
 mod attack;
