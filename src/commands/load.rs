@@ -61,8 +61,7 @@ pub fn load(typed: &cli::Load, settings: &Settings, reporter: &dyn Reporter) -> 
     let today = Local::now().date_naive();
     let period = typed.period.unwrap_or_else(|| ReportingPeriod::of(today).previous());
     if period > ReportingPeriod::of(today) {
-        return Err(Error::usage(format!("{period} has not begun: there is no file of it yet"))
-            .hint("`--period` is the month that the file describes"));
+        reporter.warned(&format!("{period} has not begun: is it the month that the file describes?"));
     }
     if typed.due && Store::open(&root).is_ok_and(|store| store.loaded().contains(&period)) {
         reporter.noted(&format!("{period} is loaded already"));

@@ -56,8 +56,10 @@ fn store_of(months: &[&str]) -> TestContext {
     context
 }
 
+/// The later month is another file, by a line without anything: the same one is not loaded twice.
 fn deliver(context: &TestContext, text: &str, period: &str) {
-    context.put("month.csv", month(text).bytes());
+    let line = if period == PERIOD { "" } else { "\n" };
+    context.put("month.csv", [month(text).bytes(), line.as_bytes()].concat());
     context.phds(&format!("load month.csv --period {period} --store store")).done();
 }
 

@@ -180,16 +180,16 @@ fn a_file_is_late_from_the_day_after_the_second_monday() {
 fn months_that_were_left_out_and_a_new_dictionary_need_attention() {
     let context = TestContext::new();
     context.load(&Month::of("CLIENT ID\n1"));
-    context.put("month.csv", Month::of("VACCINATION DATE\n2024-07-01").bytes());
-    for period in ["2024-09", "2025-01"] {
+    for (period, vaccination) in [("2024-09", "2024-07-01"), ("2025-01", "2024-07-02")] {
+        context.put("month.csv", Month::of(&format!("VACCINATION DATE\n{vaccination}")).bytes());
         context.phds(&format!("load month.csv --period {period} --store store")).done();
     }
     let attention = || {
         let store = Store::open(&context.path("store")).unwrap();
         Status::of(&store, Vec::new(), day("2025-02-01")).unwrap().attention
     };
-    let gap = |month| format!("{month} is not here: phds load --period {month}, if the account still has it");
-    assert_eq!(attention(), ["2024-10", "2024-11"].map(gap));
+    let gap = "2024-10 to 2024-11 are not here: phds load --period 2024-10, if the account still has it";
+    assert_eq!(attention(), [gap]);
 
     let shelf = |name: &str| {
         let file = context.put(&format!("from/{name}"), name);

@@ -207,10 +207,11 @@ fn a_month_is_taken_out_of_the_store() {
 }
 
 #[test]
-fn a_month_that_has_not_begun_has_no_file() {
+fn a_month_that_has_not_begun_is_a_slip_perhaps() {
     let context = TestContext::new();
     context.put("month.csv", month("03").bytes());
-    let outcome = context.phds("load month.csv --store store --period 2199-12").ended(2);
-    assert!(outcome.stderr.contains("2199-12 has not begun"), "{}", outcome.stderr);
-    assert!(!context.path("store").exists());
+    for (period, is_told) in [(PERIOD, false), ("2199-12", true)] {
+        let outcome = context.phds(&format!("load month.csv --store {period} --period {period}")).done();
+        assert_eq!(outcome.stderr.contains(&format!("{period} has not begun")), is_told, "{}", outcome.stderr);
+    }
 }

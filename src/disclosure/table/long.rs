@@ -76,7 +76,7 @@ impl Sheet {
         let bytes = std::fs::read(path).map_err(|error| Error::named_file("read", path, &error))?;
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
         if bytes.trim_ascii().is_empty() {
-            return Err(Error::refused(format!("`{}` is empty", path.display()))
+            return Err(Error::usage(format!("`{}` is empty", path.display()))
                 .hint("a table has a header and a row for each cell"));
         }
         let mut reader = csv::ReaderBuilder::new().delimiter(encoding::delimiter(bytes)).from_reader(bytes);
