@@ -103,6 +103,13 @@ impl Dictionary {
     }
 
     fn prove(&self) -> Result<()> {
+        self.prove_fields()?;
+        self.prove_needed_fields()?;
+        self.prove_dimensions()
+    }
+
+    /// Every field has a name and headers of its own, and what its type and role need.
+    fn prove_fields(&self) -> Result<()> {
         let mut seen = HashSet::new();
         let mut headers = HashSet::new();
         for field in self.fields() {
@@ -130,6 +137,11 @@ impl Dictionary {
                 _ => {}
             }
         }
+        Ok(())
+    }
+
+    /// The fields without which there is no client and no dose are as the program reads them.
+    fn prove_needed_fields(&self) -> Result<()> {
         for (name, field_type, table, presence) in [
             (names::CLIENT, FieldType::Text, None, Some(Presence::Required)),
             (names::BIRTH_DATE, FieldType::Date, Some(StoredIn::Clients), Some(Presence::Required)),
@@ -151,6 +163,11 @@ impl Dictionary {
                 .hint("its header, aliases, formats, codelist, title and description may differ, and nothing else"));
             }
         }
+        Ok(())
+    }
+
+    /// Every dimension has an id of its own, and a stored field of which its level can be told.
+    fn prove_dimensions(&self) -> Result<()> {
         let mut ids = HashSet::new();
         for dimension in self.dimensions() {
             let wrong = |what: &str| Err(Error::usage(format!("dictionary dimension `{}`: {what}", dimension.id)));
