@@ -48,6 +48,12 @@ Examples:
   phds query coverage --measure nis.mmr1 --by county --format csv --bom --out mmr.csv      for Excel
   phds query coverage --measure nis.mmr1 --by county --format latex --out mmr.tex";
 
+const KNOW_EXAMPLES: &str = "\
+Examples:
+  phds ledger know coverage --measure nis.mmr1 --by county --period 2024-12 --source \"State dashboard, February 2025\"
+
+Its numbers are taken from the month that is loaded; they stay in the ledger, and none is printed.";
+
 const PLOT_EXAMPLES: &str = "\
 Examples:
   phds plot releases/by_county --kind map --out map.svg
@@ -387,13 +393,65 @@ pub struct Status {
 
 /// `phds ledger`
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct LedgerArgs {
+    /// What to do in place of printing.
+    #[command(subcommand)]
+    pub action: Option<LedgerAction>,
     /// The store [default: `store` of the settings]
     #[arg(long, value_name = "DIR")]
     pub store: Option<PathBuf>,
     /// As JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// What can be done with the ledger.
+#[derive(Debug, Subcommand)]
+pub enum LedgerAction {
+    /// Note a table that others have published: whatever is published from now on is held to it
+    #[command(after_help = KNOW_EXAMPLES)]
+    Know(Know),
+}
+
+/// `phds ledger know`
+#[derive(Debug, Args)]
+pub struct Know {
+    /// What the table tells, as `phds query` names it
+    #[arg(value_name = "INDICATOR", value_parser = parse_indicator)]
+    pub indicator: Indicator,
+    /// The measure, such as nis.mmr1; `phds measures` lists them
+    #[arg(long, value_name = "ID")]
+    pub measure: Option<String>,
+    /// For dropout: the later measure
+    #[arg(long, value_name = "ID")]
+    pub to: Option<String>,
+    /// Dimensions of the table [default: none, all together in one row]
+    #[arg(long, value_name = "DIM,…", value_delimiter = ',')]
+    pub by: Vec<String>,
+    /// Only clients with one of these values; may be given for several dimensions
+    #[arg(long = "where", value_name = "DIM=VALUE[,VALUE…]", value_parser = parse_where)]
+    pub filters: Vec<Where>,
+    /// The last day that counts, the last of some month [default: the last day of the reporting period]
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = parse_day)]
+    pub as_of: Option<NaiveDate>,
+    /// Where it was published, in words
+    #[arg(long, value_name = "TEXT")]
+    pub source: String,
+    /// Which month.
+    #[command(flatten)]
+    pub month: Month,
+}
+
+impl Know {
+    /// The table as a question.
+    pub fn ask(&self) -> Ask {
+        let mut ask = Ask::of(self.indicator);
+        (ask.measure, ask.to, ask.as_of) = (self.measure.clone(), self.to.clone(), self.as_of);
+        ask.by.clone_from(&self.by);
+        ask.filters.clone_from(&self.filters);
+        ask
+    }
 }
 
 /// `phds evidence`
@@ -1067,6 +1125,12 @@ fn parse_levels(text: &str) -> Result<Levels, Error> {
         return Err(Error::usage("write FINE:COARSE, for example zip:county, or zip:county:region"));
     }
     Ok(levels)
+}
+
+fn parse_indicator(text: &str) -> Result<Indicator, Error> {
+    let names = Indicator::ALL.map(Indicator::name);
+    let wrong = || Error::usage(format!("one of {}", names.join(", ")));
+    Indicator::ALL.into_iter().find(|indicator| indicator.name() == text).ok_or_else(wrong)
 }
 
 fn parse_where(text: &str) -> Result<Where, Error> {

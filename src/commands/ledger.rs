@@ -1,4 +1,4 @@
-//! `phds ledger` and `phds evidence`: what has been released, and how it is protected.
+//! `phds ledger` and `phds evidence`: what has been released, what is known from elsewhere, and how it is protected.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -9,12 +9,13 @@ use super::query;
 use crate::cli;
 use crate::convert::Partition;
 use crate::disclosure::ledger::{Entry, Ledger};
-use crate::disclosure::{Audience, Policy};
-use crate::error::Result;
+use crate::disclosure::{Audience, Control, Known, Policy};
+use crate::error::{Error, Result};
 use crate::period::ReportingPeriod;
 use crate::provenance::Tool;
 use crate::query::ask::Ask;
 use crate::query::engine::DuckDb;
+use crate::query::{Context, Question};
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::{fs, terminal};
@@ -24,9 +25,7 @@ pub fn ledger(typed: &cli::LedgerArgs, settings: &Settings) -> Result<()> {
     let store = Store::open(&settings.store(typed.store.as_deref())?)?;
     let ledger = Ledger::open(&store)?;
     if typed.json {
-        // Counts are for the audit alone.
-        let entries =
-            ledger.entries().iter().map(|entry| Entry { rows: Vec::new(), totals: Vec::new(), ..entry.clone() });
+        let entries = ledger.entries().iter().map(Entry::without_counts);
         return super::lookup::print_json(&json!(entries.collect::<Vec<_>>()));
     }
     let heads = ["", "month", "for", "release", "what"].map(str::to_owned);
@@ -34,16 +33,84 @@ pub fn ledger(typed: &cli::LedgerArgs, settings: &Settings) -> Result<()> {
         [
             entry.number.to_string(),
             entry.reporting_period.to_string(),
-            entry.audience.word().to_owned(),
+            if entry.is_known() { "known" } else { entry.audience.word() }.to_owned(),
             entry.release_id.clone(),
-            in_words(&entry.question),
+            match &entry.source {
+                Some(source) => format!("{}; {source}", in_words(&entry.question)),
+                None => in_words(&entry.question),
+            },
         ]
     });
     let mut text = terminal::columns(std::iter::once(heads).chain(rows));
-    let count = ledger.entries().len();
-    let public = ledger.entries().iter().filter(|entry| entry.audience == Audience::Public).count();
-    let _ = writeln!(text, "{}, {public} of them public; the chain is whole", terminal::count(count, "release"));
+    let known = ledger.entries().iter().filter(|entry| entry.is_known()).count();
+    let public = ledger.entries().iter().filter(|entry| entry.is_published()).count();
+    let elsewhere = match known {
+        0 => String::new(),
+        known => format!(", and {} known from elsewhere", terminal::count(known, "table")),
+    };
+    let releases = terminal::count(ledger.entries().len() - known, "release");
+    let _ = writeln!(text, "{releases}, {public} of them public{elsewhere}; the chain is whole");
     terminal::print_data(terminal::printable(&text).as_bytes())
+}
+
+/// `phds ledger know`
+pub fn know(typed: &cli::Know, settings: &Settings) -> Result<()> {
+    let (store, partition) = query::month(&typed.month, settings)?;
+    let context = query::context(&store, &partition, settings);
+    let question = Question::bind(&typed.ask(), context)?;
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut engine = DuckDb::new(&partition, threads);
+    let mut ledger = Ledger::open(&store)?;
+    let known = Known::of(question.count(&mut engine)?, &question, &typed.source, &settings.policy)?;
+    let is_new = ledger.note(&known)?;
+    terminal::say(&format!(
+        "{} in {} {}: table {}",
+        in_words(&typed.ask()),
+        partition.manifest().reporting_period,
+        if is_new { "is noted as known to everybody" } else { "was noted as known before" },
+        known.id()
+    ));
+    let told = terminal::busy("auditing", || told_beside(&ledger, &known, context, &mut engine, settings))?;
+    if told.is_empty() {
+        return Ok(());
+    }
+    let each = told.iter().map(|(release, follows)| format!("release {release} ({follows})"));
+    Err(Error::refused(format!(
+        "it is noted; but what was published before tells of few clients beside it: {}",
+        each.collect::<Vec<_>>().join(", ")
+    ))
+    .hint(
+        "a release cannot be taken back: take it down where it stands, tell the privacy officer, and do not publish its \
+         numbers again",
+    ))
+}
+
+/// Releases that tell of few beside the tables that are known from elsewhere, and what would follow.
+fn told_beside(
+    ledger: &Ledger,
+    known: &Known,
+    context: Context<'_>,
+    engine: &mut DuckDb<'_>,
+    settings: &Settings,
+) -> Result<Vec<(String, &'static str)>> {
+    let manifest = context.partition.manifest();
+    let is_here = |entry: &Entry| entry.is_of(manifest.reporting_period, &manifest.delivery.sha256);
+    let (mut control, mut told) = (Control::public(&settings.policy, Vec::new())?, Vec::new());
+    // What is known first: a release is then looked at as if it were to be published now.
+    let (elsewhere, releases): (Vec<&Entry>, Vec<&Entry>) =
+        ledger.entries().iter().filter(|entry| entry.audience == Audience::Public).partition(|entry| entry.is_known());
+    for entry in elsewhere.into_iter().filter(|entry| is_here(entry)) {
+        control.published(entry, &Question::bind(&entry.question, context)?, engine)?;
+    }
+    for entry in releases {
+        let follows = if is_here(entry) {
+            control.beside(entry, &Question::bind(&entry.question, context)?, engine)?
+        } else {
+            control.since(entry, known).into_iter().collect()
+        };
+        told.extend(follows.into_iter().map(|follows| (entry.release_id.clone(), follows)));
+    }
+    Ok(told)
 }
 
 /// A question in a line.
@@ -59,7 +126,8 @@ fn in_words(ask: &Ask) -> String {
 pub fn evidence(typed: &cli::Evidence, settings: &Settings) -> Result<()> {
     let store = Store::open(&settings.store(typed.store.as_deref())?)?;
     let ledger = Ledger::open(&store)?;
-    let published: Vec<&Entry> = ledger.entries().iter().filter(|entry| entry.audience == Audience::Public).collect();
+    let published: Vec<&Entry> = ledger.entries().iter().filter(|entry| entry.is_published()).collect();
+    let known: Vec<&Entry> = ledger.entries().iter().filter(|entry| entry.is_known()).collect();
     let mut months: BTreeMap<ReportingPeriod, Vec<&Entry>> = BTreeMap::new();
     for entry in &published {
         months.entry(entry.reporting_period).or_default().push(entry);
@@ -68,7 +136,7 @@ pub fn evidence(typed: &cli::Evidence, settings: &Settings) -> Result<()> {
     let _ = write!(
         text,
         "\n## What was published\n\n{} in the ledger, {} of them public. The chain of entries is whole.\n\n",
-        terminal::count(ledger.entries().len(), "release"),
+        terminal::count(ledger.entries().len() - known.len(), "release"),
         published.len()
     );
     if published.is_empty() {
@@ -88,6 +156,7 @@ pub fn evidence(typed: &cli::Evidence, settings: &Settings) -> Result<()> {
             entry.rows.len()
         );
     }
+    text += &known_from_elsewhere(&known);
     for (period, entries) in months {
         let _ = write!(text, "\n## The audit of {period}\n\n");
         text += &audit(&store, &ledger, period, &entries, settings)?;
@@ -101,6 +170,28 @@ pub fn evidence(typed: &cli::Evidence, settings: &Settings) -> Result<()> {
         }
         None => terminal::print_data(text.as_bytes()),
     }
+}
+
+/// What others have published, as the department has noted it.
+fn known_from_elsewhere(known: &[&Entry]) -> String {
+    let mut text = "\n## What is known from elsewhere\n\n".to_owned();
+    if known.is_empty() {
+        return text + "No table of others was noted.\n";
+    }
+    text += "Everybody is taken to know all numbers of these tables. What was published after they were noted is held to them.\n\n";
+    text += "| entry | month | table | what | where it was published |\n| ---: | --- | --- | --- | --- |\n";
+    for entry in known {
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {} | {} |",
+            entry.number,
+            entry.reporting_period,
+            entry.release_id,
+            in_words(&entry.question),
+            entry.source.as_deref().unwrap_or_default().replace(['|', '\n', '\r'], " "),
+        );
+    }
+    text
 }
 
 fn rules(policy: &Policy) -> String {
@@ -117,6 +208,7 @@ fn rules(policy: &Policy) -> String {
          - Differences count: what a row has more than the rows inside of it, in this table or in any published one of the\n  \
            same month, is nobody or {k} and more. So is what a row has more or less than when it was published of another month,\n  \
            and what two indicators differ by, when one needs the other.\n\
+         - Of several months, a withheld number stays as wide for somebody who knows that counts do not fall.\n\
          - All clients together are taken to be known, from this program or from elsewhere.\n",
         tool = tool.name + " " + &tool.version,
         version = edition.version,
@@ -152,7 +244,8 @@ fn audit(
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let mut engine = DuckDb::new(&partition, threads);
     let context = query::context(store, &partition, settings);
-    let widths = query::published(ledger, context, &mut engine, settings)?.widths();
+    let mut control = query::published(ledger, context, &mut engine, settings)?;
+    let (widths, helpless) = (control.widths(), control.known_too_well());
     let mut text = format!(
         "The counts of {of_file} of {} published tables are those of the month in the store. {} withheld.\n",
         entries.len(),
@@ -168,6 +261,10 @@ fn audit(
             let range = if to == u64::MAX { format!("{from} and more") } else { format!("{from} to {to}") };
             let _ = writeln!(text, "| {range} | {rows} |");
         }
+    }
+    if helpless > 0 {
+        let rows = terminal::count(helpless, "withheld row");
+        let _ = writeln!(text, "\nOf {rows}, the tables that are known from elsewhere alone tell too much.");
     }
     Ok(text)
 }
@@ -188,5 +285,6 @@ const NOT_CLAIMED: &str = "
 - Combinations of the shown numbers of all tables are looked through in one echelon form, and two of its rows at a time: a
   small count may follow in a more roundabout way.
 - Months are compared by their numbers, for the same filters, and not client by client.
-- What was made of the published tables elsewhere, and internal tables that were passed on, are unknown to the ledger.
+- What was made of the published tables elsewhere, internal tables that were passed on, and tables of others that nobody noted
+  are unknown to the ledger.
 ";

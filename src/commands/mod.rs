@@ -51,7 +51,10 @@ pub fn run(cli: &Cli) -> Result<()> {
         Verb::Compare(typed) => compare::run(typed),
         Verb::Protect(typed) => protect::run(typed, &settings()?),
         Verb::Audit(typed) => audit::run(typed, &settings()?),
-        Verb::Ledger(typed) => ledger::ledger(typed, &settings()?),
+        Verb::Ledger(typed) => match &typed.action {
+            Some(crate::cli::LedgerAction::Know(typed)) => ledger::know(typed, &settings()?),
+            None => ledger::ledger(typed, &settings()?),
+        },
         Verb::Evidence(typed) => ledger::evidence(typed, &settings()?),
         Verb::Measures(typed) => lookup::measures(typed, &settings()?),
         Verb::Dimensions(typed) => lookup::dimensions(typed, &settings()?),

@@ -263,7 +263,7 @@ pub fn published<'a>(
     let mut control = Control::public(&settings.policy, other)?;
     let questions = same.iter().map(|entry| {
         Question::bind(&entry.question, context)
-            .map_err(|error| error.within(&format!("the published release {}", entry.release_id)))
+            .map_err(|error| error.within(&format!("the table {} of the ledger", entry.release_id)))
     });
     let questions = questions.collect::<Result<Vec<_>>>()?;
     Question::read_ahead(&questions, engine)?;

@@ -1,27 +1,30 @@
-//! What has been released: an append-only chain of entries in the store.
+//! What has been released, and what is known from elsewhere: an append-only chain of entries in the store.
 //!
 //! Every entry is a file, `ledger/000001.json`, that is never changed; each has the SHA-256 of the one before, and
 //! `ledger-head.json` that of the last. So a changed, lost or added entry is noticed, and stops releases. Entries of
-//! published tables have their counts and which rows are withheld: they are to be guarded like the partitions.
+//! published tables have their counts, also those that are withheld: they are to be guarded like the partitions.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::release::{Audience, Cell, Document, Number, Release};
+use super::known::Known;
+use super::release::{Audience, Cell, Document, Kept, Number, Release};
 use crate::error::{Error, Result};
 use crate::fs;
 use crate::knowledge::Fingerprint;
 use crate::period::ReportingPeriod;
 use crate::provenance::{Edition, Tool};
 use crate::query::ask::Ask;
+use crate::query::{Members, RawShare, numerator};
 use crate::store::Store;
 
 /// What stands for the SHA-256 before the first entry.
 const BEGINNING: &str = "";
 
-/// A release that left the program.
+/// A release that left the program, or a table that others have published.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Entry {
     /// 1.
@@ -36,6 +39,9 @@ pub struct Entry {
     pub audience: Audience,
     /// Its id.
     pub release_id: String,
+    /// Of a table that is known from elsewhere and no release: where it was published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
     /// The month.
     #[schemars(with = "String")]
     pub reporting_period: ReportingPeriod,
@@ -52,6 +58,9 @@ pub struct Entry {
     /// The rows of a published table; of other releases, nothing is kept.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rows: Vec<Row>,
+    /// The counts of those of its rows that are withheld: what other months may not tell.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub withheld: Vec<Row>,
     /// All rows of a published table together, by denominator where there are several.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub totals: Vec<Row>,
@@ -83,23 +92,83 @@ impl Row {
         };
         Self { labels: cell.labels.clone(), numerator: counts.map(|(n, _)| n), denominator: counts.map(|(_, d)| d) }
     }
+
+    /// The counts of the rows that are withheld.
+    pub(super) fn withheld(cells: &[Cell], shares: &BTreeMap<Vec<String>, RawShare>) -> Vec<Self> {
+        let rows = cells.iter().filter(|cell| Self::of(cell).counts().is_none());
+        let counts = rows.filter_map(|cell| Some((&cell.labels, shares.get(&cell.labels)?)));
+        let row = |(labels, share): (&Vec<String>, &RawShare)| Self {
+            labels: labels.clone(),
+            numerator: Some(share.numerator),
+            denominator: Some(share.denominator),
+        };
+        counts.map(row).collect()
+    }
+
+    /// Numerator and denominator, where they are there.
+    pub(super) fn counts(&self) -> Option<(u64, u64)> {
+        self.numerator.zip(self.denominator)
+    }
 }
 
 impl Entry {
+    /// The same without counts, which are for the audit alone.
+    #[must_use]
+    pub fn without_counts(&self) -> Self {
+        Self { rows: Vec::new(), withheld: Vec::new(), totals: Vec::new(), ..self.clone() }
+    }
+
+    /// Whether others have published it, and not this program.
+    pub fn is_known(&self) -> bool {
+        self.source.is_some()
+    }
+
+    /// Whether it is a release to everybody.
+    pub fn is_published(&self) -> bool {
+        self.audience == Audience::Public && !self.is_known()
+    }
+
+    /// Whether both are of the same month, from the same file.
+    pub(super) fn is_of_the_file_of(&self, other: &Self) -> bool {
+        self.is_of(other.reporting_period, &other.delivery_sha256)
+    }
+
+    /// Whether it is of this month, from a file with this SHA-256.
+    pub fn is_of(&self, period: ReportingPeriod, delivery: &str) -> bool {
+        (self.reporting_period, self.delivery_sha256.as_str()) == (period, delivery)
+    }
+
     /// The month of the store says something else than when the table was published.
-    pub(super) fn disagrees(&self) -> Error {
+    fn disagrees(&self) -> Error {
         Error::refused(format!(
-            "the month {} gives other counts than when release {} was published",
-            self.reporting_period, self.release_id
+            "the month {} gives other counts than when {} {} was {}",
+            self.reporting_period,
+            if self.is_known() { "table" } else { "release" },
+            self.release_id,
+            if self.is_known() { "noted as known" } else { "published" },
         ))
         .hint("load the month from the file of that time, with the dictionary and measures of that time")
+    }
+
+    /// Which rows of a table are shown, in the order of those that the month has; the month must say the same.
+    pub(super) fn shown(&self, part: &Members) -> Result<Vec<bool>> {
+        let rows: BTreeMap<&[String], &Row> = self.rows.iter().map(|row| (row.labels.as_slice(), row)).collect();
+        let shown = part.rows.iter().map(|(labels, clients)| {
+            let row = rows.get(labels.as_slice()).ok_or_else(|| self.disagrees())?;
+            if row.numerator.is_some_and(|kept| kept != numerator(clients)) {
+                return Err(self.disagrees());
+            }
+            Ok(row.numerator.is_some())
+        });
+        shown.collect()
     }
 
     /// The entry of a release, not yet in any ledger.
     fn of(release: &Release, question: Ask) -> Self {
         let document: &Document = release.document();
         let measures = document.measure.iter().chain(&document.from_measure).map(|note| note.fingerprint.clone());
-        let rows = if document.audience == Audience::Public { release.rows().to_vec() } else { Vec::new() };
+        let is_public = document.audience == Audience::Public;
+        let Kept { rows, withheld, totals } = if is_public { release.kept().clone() } else { Kept::default() };
         Self {
             schema_version: 1,
             number: 0,
@@ -107,6 +176,7 @@ impl Entry {
             tool: Tool::this(),
             audience: document.audience,
             release_id: document.release_id.clone(),
+            source: None,
             reporting_period: document.reporting_period,
             delivery_sha256: document.delivery.sha256.clone(),
             question,
@@ -118,7 +188,8 @@ impl Entry {
             },
             k: document.disclosure.k,
             rows,
-            totals: if document.audience == Audience::Public { release.totals().to_vec() } else { Vec::new() },
+            withheld,
+            totals,
         }
     }
 }
@@ -238,25 +309,35 @@ impl Ledger {
     /// Adds releases, each with its question. One that was published already, with the same rows, is not added again.
     pub fn append(&mut self, releases: &[(&Release, Ask)]) -> Result<()> {
         for (release, question) in releases {
-            let mut entry = Entry::of(release, question.clone());
-            let is_known = |known: &Entry| (known.audience, &known.release_id) == (entry.audience, &entry.release_id);
-            if self.entries.iter().any(is_known) {
-                continue;
-            }
-            entry.number = self.head.entries + 1;
-            entry.previous_sha256.clone_from(&self.head.sha256);
-            if !self.head_path.exists() {
-                fs::write_json(&self.head_path, &self.head)?;
-            }
-            let path = self.path(entry.number);
-            fs::write_json(&path, &entry)?;
-            let (_, sha256) = fs::sha256_of_file(&path)?;
-            let head = Head { entries: entry.number, sha256 };
-            fs::write_json(&self.head_path, &head)?;
-            self.head = head;
-            self.entries.push(entry);
+            self.add(Entry::of(release, question.clone()))?;
         }
         Ok(())
+    }
+
+    /// Notes a table that is known from elsewhere, and tells whether that is new.
+    pub fn note(&mut self, known: &Known) -> Result<bool> {
+        self.add(known.0.clone())
+    }
+
+    /// Adds an entry, unless it is there.
+    fn add(&mut self, mut entry: Entry) -> Result<bool> {
+        let is_there = |other: &Entry| (other.audience, &other.release_id) == (entry.audience, &entry.release_id);
+        if self.entries.iter().any(is_there) {
+            return Ok(false);
+        }
+        entry.number = self.head.entries + 1;
+        entry.previous_sha256.clone_from(&self.head.sha256);
+        if !self.head_path.exists() {
+            fs::write_json(&self.head_path, &self.head)?;
+        }
+        let path = self.path(entry.number);
+        fs::write_json(&path, &entry)?;
+        let (_, sha256) = fs::sha256_of_file(&path)?;
+        let head = Head { entries: entry.number, sha256 };
+        fs::write_json(&self.head_path, &head)?;
+        self.head = head;
+        self.entries.push(entry);
+        Ok(true)
     }
 }
 

@@ -4,6 +4,8 @@
 //! ranks and curves are computed from what is left, never before.
 
 mod adjust;
+mod growth;
+mod known;
 pub mod ledger;
 mod linked;
 mod policy;
@@ -16,6 +18,7 @@ mod treat;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use known::Known;
 pub use policy::Policy;
 pub use release::{Audience, Cell, Release, Status};
 
@@ -25,8 +28,9 @@ use crate::query::ask::Attribution;
 use crate::query::engine::Engine;
 use crate::query::{Members, Question, RawCounts, RawShare, RawTable, Slice, numerator};
 use ledger::{Entry, Row};
-use linked::{Gives, Linked, Reason};
-use release::{BesideNote, Document, Kind};
+use linked::{Follows, Gives, Linked, Reason};
+use release::{BesideNote, Document, Kept, Kind};
+use series::Series;
 use treat::Beside;
 
 /// Disclosure control for the releases of one run, and for what was published before.
@@ -38,6 +42,8 @@ pub struct Control<'a> {
     links: bool,
     /// What was published of other months, or of this month from another file.
     earlier: Vec<Entry>,
+    /// What was published of this month and file.
+    same: Vec<Entry>,
 }
 
 impl std::fmt::Debug for Control<'_> {
@@ -58,6 +64,7 @@ impl<'a> Control<'a> {
             linked: Linked::new(policy.rule(None)?, false).at_once(),
             links: tables.sum::<usize>() > 1,
             earlier: Vec::new(),
+            same: Vec::new(),
         })
     }
 
@@ -70,30 +77,55 @@ impl<'a> Control<'a> {
             linked: Linked::new(policy.rule(None)?, true).where_alike_counts(!policy.publishes_alike()),
             links: true,
             earlier,
+            same: Vec::new(),
         })
     }
 
-    /// Takes in what was published of this month before, from the question and what the ledger says of its rows. The month
-    /// must still say the same.
+    /// Takes in what was published of this month before, here or elsewhere, from the question and what the ledger says of its
+    /// rows. The month must still say the same.
     pub fn published(&mut self, entry: &Entry, question: &Question<'_>, engine: &mut dyn Engine) -> Result<()> {
-        let rows: BTreeMap<&[String], &Row> = entry.rows.iter().map(|row| (row.labels.as_slice(), row)).collect();
         for part in question.members(engine)? {
-            let shown = part.rows.iter().map(|(labels, clients)| {
-                let row = rows.get(labels.as_slice()).ok_or_else(|| entry.disagrees())?;
-                if row.numerator.is_some_and(|kept| kept != numerator(clients)) {
-                    return Err(entry.disagrees());
-                }
-                Ok(row.numerator.is_some())
-            });
-            let shown = shown.collect::<Result<Vec<_>>>()?;
-            self.linked.add(&entry.release_id, &question.outcome(), &part, shown);
+            let shown = entry.shown(&part)?;
+            if entry.is_known() {
+                self.linked.add_known(&entry.release_id, &question.outcome(), &part);
+            } else {
+                self.linked.add(&entry.release_id, &question.outcome(), &part, shown);
+            }
         }
+        self.same.push(entry.clone());
         Ok(())
+    }
+
+    /// Takes in a release of this month, and says in sentences what follows from it beside what was taken in before, and would
+    /// not have been published so.
+    pub fn beside(
+        &mut self,
+        entry: &Entry,
+        question: &Question<'_>,
+        engine: &mut dyn Engine,
+    ) -> Result<BTreeSet<&'static str>> {
+        let mut follows = BTreeSet::new();
+        for part in question.members(engine)? {
+            let shown = entry.shown(&part)?;
+            let rules = self.linked.add_and_look(&entry.release_id, &question.outcome(), &part, shown);
+            follows.extend(rules.into_iter().map(Follows::sentence));
+        }
+        Ok(follows)
+    }
+
+    /// The same of a release of another month, beside a table that is known of this one.
+    pub fn since(&self, entry: &Entry, known: &Known) -> Option<&'static str> {
+        series::has_changed_by_few(&known.0, entry, self.policy).then(|| Follows::Change.sentence())
     }
 
     /// How many values each withheld numerator could have, at least, of everything that was taken in.
     pub fn widths(&self) -> Vec<u64> {
         self.linked.widths()
+    }
+
+    /// Of how many withheld rows tables that are known from elsewhere tell too much by themselves.
+    pub fn known_too_well(&mut self) -> usize {
+        self.linked.known_too_well()
     }
 
     /// Treats every row of a table and makes the release of it.
@@ -113,7 +145,7 @@ impl<'a> Control<'a> {
         let RawTable { mut columns, counts } = raw;
         let mut funnel = None;
         let beside;
-        let (mut rows, mut totals) = (Vec::new(), Vec::new());
+        let mut kept = Kept::default();
         let (kind, mut cells) = match counts {
             RawCounts::Shares(shares) => {
                 let ranked = question.attributions().len() > 1;
@@ -125,8 +157,11 @@ impl<'a> Control<'a> {
                 let total = adjust::total(&shares);
                 let mut cells = treat::shares(shares.clone(), &within, policy);
                 beside = self.hold(&mut cells, &shares, question, engine)?;
-                rows = cells.iter().map(Row::of).collect();
-                totals = series::totals(&question.normalized(), &shares);
+                kept = Kept {
+                    rows: cells.iter().map(Row::of).collect(),
+                    withheld: Row::withheld(&cells, &shares),
+                    totals: series::totals(&question.normalized(), &shares),
+                };
                 if ranked {
                     treat::rank(&mut cells);
                 }
@@ -174,7 +209,7 @@ impl<'a> Control<'a> {
         for note in document.disclosure.beside.iter_mut().filter(|note| note.release_id.is_empty()) {
             note.release_id.clone_from(&id);
         }
-        Ok(Release::new(document, kind, cells, rows, totals))
+        Ok(Release::new(document, kind, cells, kept))
     }
 
     /// Withholds the rows of a table of shares from which something would follow, and says for whose sake.
@@ -190,9 +225,13 @@ impl<'a> Control<'a> {
             return Ok(reasons);
         }
         let had_any = cells.iter().any(|cell| cell.values().is_some());
-        if self.audience == Audience::Public {
+        let series = match self.audience {
+            Audience::Public => Some(Series::of(question, shares, &self.earlier, &self.same, self.policy)?),
+            Audience::Internal => None,
+        };
+        if let Some(series) = &series {
             publish::withhold_alike(cells, shares, self.policy);
-            reasons.extend(series::withhold_small_changes(cells, shares, question, &self.earlier, self.policy));
+            reasons.extend(series.withhold_small_changes(cells));
         }
         let place: BTreeMap<Vec<String>, usize> =
             cells.iter().enumerate().map(|(at, cell)| (cell.labels.clone(), at)).collect();
@@ -200,12 +239,20 @@ impl<'a> Control<'a> {
             let places: Vec<Option<usize>> = part.rows.iter().map(|(labels, _)| place.get(labels).copied()).collect();
             Self::agree(&part, shares)?;
             let shown = places.iter().map(|at| at.is_some_and(|at| cells[at].status != Status::Suppressed)).collect();
-            let (shown, why) = self.linked.admit("", &question.outcome(), &part, shown);
-            reasons.extend(why);
-            for (at, _) in places.iter().zip(shown).filter(|(_, shown)| !shown) {
-                if let Some(cell) = at.map(|at| &mut cells[at]) {
-                    cell.withhold();
+            let (mut shown, mut why) = self.linked.admit("", &question.outcome(), &part, shown);
+            loop {
+                reasons.append(&mut why);
+                let withheld = places.iter().zip(&shown).filter(|(_, shown)| !**shown).filter_map(|(at, _)| *at);
+                withheld.for_each(|at| cells[at].withhold());
+                // What was withheld now may be told by other months, and the other way round.
+                let Some(series) = &series else { break };
+                let hide = series.to_withhold(cells, &places, &self.linked.sizes_known());
+                if hide.is_empty() {
+                    break;
                 }
+                let rows: Vec<usize> = hide.iter().map(|(row, _)| *row).collect();
+                reasons.extend(hide.into_iter().map(|(_, reason)| reason));
+                (shown, why) = self.linked.withhold(&rows);
             }
         }
         if question.attributions().contains(&Attribution::Any) {

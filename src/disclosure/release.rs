@@ -795,23 +795,28 @@ pub struct Release {
     document: Document,
     kind: Kind,
     cells: Vec<Cell>,
-    rows: Vec<Row>,
-    totals: Vec<Row>,
+    kept: Kept,
+}
+
+/// The counts of a table of shares, for the ledger alone.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Kept {
+    /// Those that are shown, or that shown rates are made of.
+    pub rows: Vec<Row>,
+    /// Those of withheld rows.
+    pub withheld: Vec<Row>,
+    /// All rows together, shown or not.
+    pub totals: Vec<Row>,
 }
 
 impl Release {
-    pub(super) fn new(document: Document, kind: Kind, cells: Vec<Cell>, rows: Vec<Row>, totals: Vec<Row>) -> Self {
-        Self { document, kind, cells, rows, totals }
+    pub(super) fn new(document: Document, kind: Kind, cells: Vec<Cell>, kept: Kept) -> Self {
+        Self { document, kind, cells, kept }
     }
 
-    /// All rows together, shown or not: for the ledger alone.
-    pub(super) fn totals(&self) -> &[Row] {
-        &self.totals
-    }
-
-    /// The counts that are shown, or that shown rates are made of.
-    pub(super) fn rows(&self) -> &[Row] {
-        &self.rows
+    /// For the ledger.
+    pub(super) fn kept(&self) -> &Kept {
+        &self.kept
     }
 
     /// The content of `release.json`, without a table file.

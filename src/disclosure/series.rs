@@ -4,13 +4,16 @@
 //! numerator, complement or denominator differs from a published one by 1 to k - 1 is withheld: that difference would be a
 //! count of few. So is a row, when those that are not shown both times have changed by few together. The earlier number stands,
 //! and the row is renewed when it has changed by k or more, or not at all. A month has the tables that the others have, and no
-//! others, because changes between different tables are not compared.
+//! others, because changes between different tables are not compared. Nor may one month bound too closely what another one
+//! withholds, when counts do not fall ([`super::growth`]). Tables that others have published are compared like our own.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::growth::{History, Past};
 use super::ledger::{Entry, Row};
 use super::linked::{Follows, Reason};
 use super::release::{Cell, Status};
+use super::table::Rule;
 use super::{Policy, treat};
 use crate::error::{Error, Result};
 use crate::period::ReportingPeriod;
@@ -33,7 +36,8 @@ struct Sum {
 pub(super) fn is_continued(question: &Question<'_>, earlier: &[Entry]) -> Result<()> {
     let asked = question.normalized();
     let mut files: BTreeMap<(ReportingPeriod, &str), bool> = BTreeMap::new();
-    for entry in earlier {
+    // What others have published, nobody here can go on with.
+    for entry in earlier.iter().filter(|entry| entry.is_published()) {
         let is_same = is_comparable(&entry.question, &asked);
         *files.entry((entry.reporting_period, &entry.delivery_sha256)).or_default() |= is_same;
     }
@@ -58,75 +62,265 @@ pub(super) fn totals(asked: &Ask, shares: &BTreeMap<Vec<String>, RawShare>) -> V
     sums(asked, &[], rows).into_iter().map(row).collect()
 }
 
-/// Withholds rows that have changed by few since another month was published, by themselves or together with others.
-pub(super) fn withhold_small_changes(
-    cells: &mut [Cell],
-    shares: &BTreeMap<Vec<String>, RawShare>,
-    question: &Question<'_>,
-    earlier: &[Entry],
-    policy: &Policy,
-) -> BTreeSet<Reason> {
-    let mut reasons = BTreeSet::new();
-    let asked = question.normalized();
-    for entry in earlier.iter().filter(|entry| is_comparable(&entry.question, &asked)) {
-        let shared: Vec<&String> = asked.by.iter().filter(|id| entry.question.by.contains(id)).collect();
-        let rows = entry.rows.iter().map(|row| (row.labels.as_slice(), row.numerator.zip(row.denominator)));
-        let before = sums(&entry.question, &shared, rows);
-        while let Some(row) = small_change(cells, shares, &asked, &shared, &before, entry, policy) {
-            cells[row].withhold();
-            reasons.insert(Reason { release: entry.release_id.clone(), rule: Follows::Change });
-        }
-    }
-    reasons
+/// A table, and the same table of other months.
+pub(super) struct Series<'a> {
+    asked: Ask,
+    period: ReportingPeriod,
+    shares: &'a BTreeMap<Vec<String>, RawShare>,
+    /// The same table of other months.
+    earlier: Vec<&'a Entry>,
+    /// All that was published of other months, and of this one.
+    others: &'a [Entry],
+    same: &'a [Entry],
+    policy: &'a Policy,
+    rule: Rule,
 }
 
-/// The smallest shown row that tells of a change by few: its own, or that of all rows which are not shown both times.
-fn small_change(
-    cells: &[Cell],
-    shares: &BTreeMap<Vec<String>, RawShare>,
-    asked: &Ask,
-    shared: &[&String],
-    before: &BTreeMap<Vec<String>, Sum>,
-    entry: &Entry,
-    policy: &Policy,
-) -> Option<usize> {
-    let is_small = |a: u64, b: u64| !treat::may_be_seen(a.abs_diff(b), policy);
-    let changed = |(n, d): Pair, (m, e): Pair| {
-        is_small(n, m) || is_small(d, e) || is_small(d.saturating_sub(n), e.saturating_sub(m))
-    };
-    let size = |row: &usize| (shares.get(&cells[*row].labels).map(|share| share.denominator), *row);
-    let shown = |cell: &Cell| {
-        let share = shares.get(&cell.labels).filter(|_| cell.status != Status::Suppressed);
-        share.map(|share| (share.numerator, share.denominator))
-    };
-    let now = sums(asked, shared, cells.iter().map(|cell| (cell.labels.as_slice(), shown(cell))));
-    let of_one = now.iter().find_map(|(labels, sum)| {
-        let (now, before) = sum.numbers.zip(before.get(labels)?.numbers)?;
-        changed(now, before).then(|| sum.rows.iter().copied().min_by_key(size)).flatten()
-    });
-    if of_one.is_some() {
-        return of_one;
+/// The counts of a table by the shared labels.
+#[derive(Default)]
+struct Month<'a> {
+    /// Of the ledger; nothing for the new table.
+    entry: Option<&'a Entry>,
+    counts: BTreeMap<Vec<String>, Pair>,
+    shown: BTreeSet<Vec<String>>,
+    /// Rows whose denominator another table shows.
+    sized: BTreeSet<Vec<String>>,
+}
+
+impl<'a> Series<'a> {
+    pub(super) fn of(
+        question: &Question<'_>,
+        shares: &'a BTreeMap<Vec<String>, RawShare>,
+        others: &'a [Entry],
+        same: &'a [Entry],
+        policy: &'a Policy,
+    ) -> Result<Self> {
+        let asked = question.normalized();
+        let earlier = others.iter().filter(|entry| is_comparable(&entry.question, &asked)).collect();
+        Ok(Self {
+            asked,
+            period: question.partition().manifest().reporting_period,
+            shares,
+            earlier,
+            others,
+            same,
+            policy,
+            rule: policy.rule(None)?,
+        })
     }
-    // What is not shown both times, together: all rows less those that are.
-    let less = |(n, d): Pair, (m, e): Pair| (n.saturating_sub(m), d.saturating_sub(e));
-    totals(asked, shares).into_iter().find_map(|total| {
-        let then = entry.totals.iter().find(|row| row.labels == total.labels)?;
-        let (mut rest_now, mut rest_then) =
-            (total.numerator.zip(total.denominator)?, then.numerator.zip(then.denominator)?);
-        let mut rows = Vec::new();
-        for (labels, sum) in now.iter().filter(|(labels, _)| labels.last() == total.labels.last()) {
-            if let Some((now, before)) = sum.numbers.zip(before.get(labels).and_then(|sum| sum.numbers)) {
-                (rest_now, rest_then) = (less(rest_now, now), less(rest_then, before));
-                rows.extend(sum.rows.iter().copied());
+
+    /// Withholds rows that have changed by few since another month was published, by themselves or together with others.
+    pub(super) fn withhold_small_changes(&self, cells: &mut [Cell]) -> BTreeSet<Reason> {
+        let mut reasons = BTreeSet::new();
+        while let Some((row, reason)) = self.small_change(cells) {
+            cells[row].withhold();
+            reasons.insert(reason);
+        }
+        reasons
+    }
+
+    /// Rows of a part of the table to withhold, of which the cell of each is at `places`: one that has changed by few, or else
+    /// those from which withheld rows of any month follow. `sized` are those whose denominator earlier tables of this month tell.
+    pub(super) fn to_withhold(&self, cells: &[Cell], places: &[Option<usize>], sized: &[bool]) -> Vec<(usize, Reason)> {
+        let row_of = |cell: usize| places.iter().position(|place| *place == Some(cell));
+        if let Some((cell, reason)) = self.small_change(cells) {
+            return row_of(cell).map(|row| (row, reason)).into_iter().collect();
+        }
+        let sized: BTreeSet<usize> =
+            places.iter().zip(sized).filter(|(_, sized)| **sized).filter_map(|(at, _)| *at).collect();
+        let one = places.iter().flatten().next();
+        let of_growth = one.map(|one| self.growth(cells, &sized, *one)).unwrap_or_default();
+        of_growth.into_iter().filter_map(|(cell, reason)| Some((row_of(cell)?, reason))).collect()
+    }
+
+    /// Cells to withhold, so that counts that do not fall tell nothing of what is withheld in any month; of the denominator
+    /// of the cell `one`.
+    fn growth(&self, cells: &[Cell], sized: &BTreeSet<usize>, one: usize) -> Vec<(usize, Reason)> {
+        let shared: Vec<&String> = self.asked.by.iter().collect();
+        let keys: Vec<Vec<String>> = cells.iter().map(|cell| key(&self.asked, &shared, &cell.labels)).collect();
+        let denominator = keys[one].last();
+        let is_wanted = |key: &Vec<String>| key.last() == denominator;
+
+        let mut newest = Month::default();
+        for (at, (cell, key)) in cells.iter().zip(&keys).enumerate().filter(|(_, (_, key))| is_wanted(key)) {
+            let Some(share) = self.shares.get(&cell.labels) else { continue };
+            newest.counts.insert(key.clone(), (share.numerator, share.denominator));
+            if cell.status != Status::Suppressed {
+                newest.shown.insert(key.clone());
+            }
+            if sized.contains(&at) {
+                newest.sized.insert(key.clone());
             }
         }
-        changed(rest_now, rest_then).then(|| rows.into_iter().min_by_key(size)).flatten()
+        // What was told of this table before, here or elsewhere, cannot be taken back.
+        let mut fixed = BTreeSet::new();
+        let is_again = |ask: &Ask| is_comparable(ask, &self.asked) && ask.as_of == self.asked.as_of;
+        for entry in self.same.iter().filter(|entry| is_again(&entry.question)) {
+            let shown = entry.rows.iter().filter(|row| row.counts().is_some());
+            fixed.extend(shown.map(|row| key(&entry.question, &shared, &row.labels)).filter(is_wanted));
+        }
+        newest.shown.extend(fixed.iter().cloned());
+
+        // Counts of the same clients grow with the day until which they are counted, and with what has come in since.
+        let mut months: Vec<Month<'_>> = Vec::new();
+        for entry in &self.earlier {
+            let Some(month) = self.month(entry, &shared, is_wanted) else { continue };
+            let is_same =
+                |other: &Entry| other.is_of_the_file_of(entry) && other.question.as_of == entry.question.as_of;
+            match months.iter_mut().find(|other| other.entry.is_some_and(is_same)) {
+                // The same table of the same file, published and known from elsewhere.
+                Some(other) => other.shown.extend(month.shown),
+                None => months.push(month),
+            }
+        }
+        if months.is_empty() {
+            return Vec::new();
+        }
+        months.push(newest);
+        months.sort_by_key(|month| match month.entry {
+            Some(entry) => (entry.question.as_of, entry.reporting_period, entry.number),
+            None => (self.asked.as_of, self.period, u64::MAX),
+        });
+        let at = months.iter().position(|month| month.entry.is_none()).unwrap_or_default();
+        let rows: BTreeSet<&Vec<String>> = months.iter().flat_map(|month| month.counts.keys()).collect();
+        let past = |key: &&Vec<String>| {
+            // A row that is not there has nobody, and everybody sees it.
+            let counts: Vec<Pair> =
+                months.iter().map(|month| month.counts.get(*key).copied().unwrap_or_default()).collect();
+            let shown = |month: &Month<'_>| month.shown.contains(*key) || !month.counts.contains_key(*key);
+            let shown = months.iter().map(shown).collect();
+            let sized = months.iter().map(|month| month.sized.contains(*key)).collect();
+            Past::new(&counts, shown, sized)
+        };
+        let of_people = denominator.is_some_and(|name| name.starts_with("population:"));
+        let pasts = rows.iter().map(past).collect();
+        let fixed = rows.iter().map(|key| fixed.contains(*key)).collect();
+        let mut history = History::new(self.rule, of_people, pasts, at, fixed);
+        let rows: Vec<&Vec<String>> = rows.into_iter().collect();
+        let found = history.give_way().into_iter().filter_map(|(row, month)| {
+            let cell = keys.iter().position(|key| key == rows[row])?;
+            let release = months[month].entry.map(|entry| entry.release_id.clone()).unwrap_or_default();
+            Some((cell, Reason { release, rule: Follows::Growth }))
+        });
+        found.collect()
+    }
+
+    /// The counts of an earlier table, also those that are withheld; nothing where the ledger does not have them.
+    fn month<'e>(
+        &self,
+        entry: &'e Entry,
+        shared: &[&String],
+        is_wanted: impl Fn(&Vec<String>) -> bool,
+    ) -> Option<Month<'e>> {
+        let of = |rows: &[Row], ask: &Ask| -> BTreeMap<Vec<String>, Pair> {
+            let rows = rows.iter().map(|row| (row.labels.as_slice(), row.counts()));
+            let sums = sums(ask, shared, rows).into_iter().filter(|(key, _)| is_wanted(key));
+            sums.filter_map(|(key, sum)| Some((key, sum.numbers?))).collect()
+        };
+        let shown = of(&entry.rows, &entry.question);
+        let mut counts = of(&entry.withheld, &entry.question);
+        if entry.withheld.len() < entry.rows.iter().filter(|row| row.counts().is_none()).count() {
+            return None;
+        }
+        let mut month = Month { entry: Some(entry), ..Month::default() };
+        month.shown = shown.keys().cloned().collect();
+        counts.extend(shown);
+        for other in self.others.iter().filter(|other| other.is_of_the_file_of(entry)) {
+            let is_alike = by(&other.question) == by(&entry.question)
+                && (&other.question.filters, &other.question.denominators)
+                    == (&entry.question.filters, &entry.question.denominators);
+            if is_alike && !std::ptr::eq(other, entry) {
+                let sizes = of(&other.rows, &other.question);
+                let same =
+                    sizes.into_iter().filter(|(key, (_, size))| counts.get(key).is_some_and(|(_, own)| own == size));
+                month.sized.extend(same.map(|(key, _)| key));
+            }
+        }
+        month.counts = counts;
+        Some(month)
+    }
+
+    /// The smallest shown row that tells of a change by few since some month.
+    fn small_change(&self, cells: &[Cell]) -> Option<(usize, Reason)> {
+        self.earlier.iter().find_map(|entry| {
+            let shared: Vec<&String> = self.asked.by.iter().filter(|id| entry.question.by.contains(id)).collect();
+            let rows = entry.rows.iter().map(|row| (row.labels.as_slice(), row.counts()));
+            let before = sums(&entry.question, &shared, rows);
+            let row = self.small_change_since(cells, &shared, &before, entry)?;
+            Some((row, Reason { release: entry.release_id.clone(), rule: Follows::Change }))
+        })
+    }
+
+    /// The same since one: the change of the row itself, or that of all rows which are not shown both times.
+    fn small_change_since(
+        &self,
+        cells: &[Cell],
+        shared: &[&String],
+        before: &BTreeMap<Vec<String>, Sum>,
+        entry: &Entry,
+    ) -> Option<usize> {
+        let (asked, shares) = (&self.asked, self.shares);
+        let changed = |now: Pair, then: Pair| is_few(now, then, self.policy);
+        let size = |row: &usize| (shares.get(&cells[*row].labels).map(|share| share.denominator), *row);
+        let shown = |cell: &Cell| {
+            let share = shares.get(&cell.labels).filter(|_| cell.status != Status::Suppressed);
+            share.map(|share| (share.numerator, share.denominator))
+        };
+        let now = sums(asked, shared, cells.iter().map(|cell| (cell.labels.as_slice(), shown(cell))));
+        let of_one = now.iter().find_map(|(labels, sum)| {
+            let (now, before) = sum.numbers.zip(before.get(labels)?.numbers)?;
+            changed(now, before).then(|| sum.rows.iter().copied().min_by_key(size)).flatten()
+        });
+        if of_one.is_some() {
+            return of_one;
+        }
+        // What is not shown both times, together: all rows less those that are.
+        let less = |(n, d): Pair, (m, e): Pair| (n.saturating_sub(m), d.saturating_sub(e));
+        totals(asked, shares).into_iter().find_map(|total| {
+            let then = entry.totals.iter().find(|row| row.labels == total.labels)?;
+            let (mut rest_now, mut rest_then) = (total.counts()?, then.counts()?);
+            let mut rows = Vec::new();
+            for (labels, sum) in now.iter().filter(|(labels, _)| labels.last() == total.labels.last()) {
+                if let Some((now, before)) = sum.numbers.zip(before.get(labels).and_then(|sum| sum.numbers)) {
+                    (rest_now, rest_then) = (less(rest_now, now), less(rest_then, before));
+                    rows.extend(sum.rows.iter().copied());
+                }
+            }
+            changed(rest_now, rest_then).then(|| rows.into_iter().min_by_key(size)).flatten()
+        })
+    }
+}
+
+/// Whether a row that a release of another month shows has changed by few since, or until, everybody knew it.
+pub(super) fn has_changed_by_few(known: &Entry, release: &Entry, policy: &Policy) -> bool {
+    if !is_comparable(&known.question, &release.question) {
+        return false;
+    }
+    let shared: Vec<&String> = known.question.by.iter().collect();
+    let of = |entry: &Entry| {
+        let rows = entry.rows.iter().map(|row| (row.labels.as_slice(), row.counts()));
+        sums(&entry.question, &shared, rows)
+    };
+    let (now, then) = (of(known), of(release));
+    now.iter().any(|(key, sum)| {
+        let both = sum.numbers.zip(then.get(key).and_then(|sum| sum.numbers));
+        both.is_some_and(|(now, then)| is_few(now, then, policy))
     })
+}
+
+/// Whether numerator, denominator or complement differ by few.
+fn is_few((n, d): Pair, (m, e): Pair, policy: &Policy) -> bool {
+    let is_small = |a: u64, b: u64| !treat::may_be_seen(a.abs_diff(b), policy);
+    is_small(n, m) || is_small(d, e) || is_small(d.saturating_sub(n), e.saturating_sub(m))
+}
+
+/// The dimensions of a table, in an order of their own.
+fn by(ask: &Ask) -> BTreeSet<&String> {
+    ask.by.iter().collect()
 }
 
 /// Whether two questions are the same, months and the order of dimensions aside.
 fn is_comparable(a: &Ask, b: &Ask) -> bool {
-    let by = |ask: &Ask| ask.by.iter().cloned().collect::<BTreeSet<_>>();
     (a.indicator, &a.measure, &a.to, a.attribution) == (b.indicator, &b.measure, &b.to, b.attribution)
         && (&a.filters, &a.denominators, by(a)) == (&b.filters, &b.denominators, by(b))
 }
@@ -139,16 +333,21 @@ fn sums<'a>(
 ) -> BTreeMap<Vec<String>, Sum> {
     let mut sums: BTreeMap<Vec<String>, Sum> = BTreeMap::new();
     for (at, (labels, numbers)) in rows.enumerate() {
-        let place = |id: &&String| ask.by.iter().position(|by| by == *id);
-        let mut key: Vec<String> = shared.iter().filter_map(|id| labels.get(place(id)?).cloned()).collect();
-        key.extend(match ask.denominators.as_slice() {
-            [one] => Some(one.clone()),
-            _ => labels.last().cloned(),
-        });
-        let sum = sums.entry(key).or_default();
+        let sum = sums.entry(key(ask, shared, labels)).or_default();
         sum.numbers =
             if sum.rows.is_empty() { numbers } else { sum.numbers.zip(numbers).map(|((n, d), (m, e))| (n + m, d + e)) };
         sum.rows.push(at);
     }
     sums
+}
+
+/// What a row says of the shared dimensions, and its denominator.
+fn key(ask: &Ask, shared: &[&String], labels: &[String]) -> Vec<String> {
+    let place = |id: &&String| ask.by.iter().position(|by| by == *id);
+    let key = shared.iter().filter_map(|id| labels.get(place(id)?).cloned());
+    key.chain(match ask.denominators.as_slice() {
+        [one] => Some(one.clone()),
+        _ => labels.last().cloned(),
+    })
+    .collect()
 }

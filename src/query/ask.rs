@@ -37,6 +37,20 @@ pub enum Indicator {
 }
 
 impl Indicator {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::Coverage,
+        Self::Late,
+        Self::OnTime,
+        Self::Dropout,
+        Self::Potential,
+        Self::Missed,
+        Self::OneVisit,
+        Self::Missing,
+        Self::Curve,
+        Self::Doses,
+    ];
+
     /// The name on the command line and in files.
     pub fn name(self) -> &'static str {
         match self {

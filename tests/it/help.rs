@@ -63,8 +63,8 @@ fn help_texts() {
     settings.set_omit_expression(true);
     settings.bind(|| {
         insta::assert_snapshot!("help", context.phds("--help").done().text());
-        for verb in VERBS.iter().chain(&["query coverage", "dictionary import", "population import", "population list"])
-        {
+        let actions = ["query coverage", "dictionary import", "population import", "population list", "ledger know"];
+        for verb in VERBS.iter().chain(&actions) {
             let help = context.phds(&format!("{verb} --help")).done().text();
             insta::assert_snapshot!(format!("help_{}", verb.replace(' ', "_")), help);
         }

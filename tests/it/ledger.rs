@@ -14,7 +14,7 @@ fn loaded() -> TestContext {
 }
 
 /// Rows of a table by their status.
-fn rows(table: &str, status: &str) -> usize {
+fn rows_of(table: &str, status: &str) -> usize {
     table.lines().filter(|line| line.contains(&format!(",{status},"))).count()
 }
 
@@ -35,7 +35,7 @@ fn what_is_tried_is_not_noted_and_what_is_published_is_noted_once() {
     assert_eq!(audiences, ["public", "internal"]);
     assert!(listed[0].get("rows").is_none(), "counts are for the audit alone");
     let kept = context.json("store/ledger/000001.json");
-    assert_eq!(kept["rows"].as_array().unwrap().len(), rows(&first, "shown") + rows(&first, "suppressed"));
+    assert_eq!(kept["rows"].as_array().unwrap().len(), rows_of(&first, "shown") + rows_of(&first, "suppressed"));
 }
 
 #[test]
@@ -53,7 +53,7 @@ fn the_public_sees_neither_groups_of_one_kind_nor_organizations_nor_what_is_not_
     }
     assert!(!context.path("store/ledger/000001.json").exists());
     let table = context.publish(&format!("{ASK} --by county")).done().text();
-    assert_eq!(rows(&table, "zero"), 0);
+    assert_eq!(rows_of(&table, "zero"), 0);
     for line in table.lines().skip(1).filter(|line| !line.contains(",suppressed,")) {
         let fields: Vec<_> = line.rsplit(',').collect();
         assert_ne!(fields[6], fields[5], "everybody is counted: {line}");
@@ -192,4 +192,78 @@ fn what_has_changed_by_few_is_not_published_anew() {
         }
     }
     assert!(withheld > 0);
+}
+
+const KNOW: &str = "ledger know coverage --store store --measure nis.mmr1";
+
+#[test]
+fn a_table_of_others_is_noted_once_with_its_source_and_no_number_is_told() {
+    let context = loaded();
+    context.phds(&format!("{KNOW} --by county")).ended(2);
+    context.run(&["ledger", "know", "coverage", "--measure", "nis.mmr1", "--store", "store", "--source", " "]).ended(2);
+    let source = "State dashboard, of 2025-02 | page 3";
+    let words = format!("{KNOW} --by county --source");
+    let words: Vec<&str> = words.split_whitespace().chain([source]).collect();
+    let first = context.run(&words).done();
+    let again = context.run(&words).done();
+    assert!(first.stderr.contains("coverage of nis.mmr1 by county") && first.stdout.is_empty(), "{}", first.stderr);
+    assert!(again.stderr.contains("was noted as known before"), "{}", again.stderr);
+    assert!(!context.path("store/ledger/000002.json").exists() && !context.path("store/releases").exists());
+
+    // All of its numbers are in the ledger, and nowhere else.
+    let kept = context.json("store/ledger/000001.json");
+    let rows = kept["rows"].as_array().unwrap();
+    assert!(rows.iter().any(|row| row["denominator"].as_u64().is_some_and(|clients| (1..11).contains(&clients))));
+    let listed = context.phds("ledger --store store").done().text();
+    assert!(listed.contains(" known ") && listed.contains(source), "{listed}");
+    assert!(listed.contains("0 releases, 0 of them public, and 1 table known from elsewhere"), "{listed}");
+    let json: Value = serde_json::from_slice(&context.phds("ledger --store store --json").done().stdout).unwrap();
+    assert_eq!(json[0]["source"], source);
+    assert!(json[0].get("rows").is_none() && json[0].get("totals").is_none());
+    let evidence = context.phds("evidence --store store").done().text();
+    assert!(evidence.contains("Nothing was published."));
+    assert!(evidence.contains("| State dashboard, of 2025-02   page 3 |"), "{evidence}");
+    let largest = rows.iter().filter_map(|row| row["denominator"].as_u64()).max().unwrap().to_string();
+    for text in [&first.stderr, &listed, &evidence] {
+        assert!(!text.contains(&format!(" {largest} ")), "{text}");
+    }
+}
+
+#[test]
+fn what_cannot_be_known_is_not_noted() {
+    let context = loaded();
+    for (words, code, said) in [
+        ("coverage --measure nis.nothing --by county", 2, "nis.nothing"),
+        ("coverage --measure nis.mmr1 --by county --period 2019-01", 2, "2019-01"),
+        ("guess --measure nis.mmr1", 2, "one of coverage"),
+        ("doses --by county", 1, "no release can be held to such a table"),
+        ("curve --measure nis.mmr1 --by county", 1, "no release can be held to such a table"),
+        ("coverage --measure nis.mmr1 --where zip=99999", 1, "nobody is in this table"),
+    ] {
+        let outcome = context.phds(&format!("ledger know {words} --store store --source State")).ended(code);
+        assert!(outcome.stderr.contains(said), "{words}: {}", outcome.stderr);
+    }
+    assert!(!context.path("store/ledger/000001.json").exists());
+}
+
+#[test]
+fn a_table_of_others_is_an_entry_that_can_be_lost() {
+    let context = loaded();
+    context.publish(&format!("{ASK} --by region")).done();
+    // Nothing follows from the same numbers.
+    context.phds(&format!("{KNOW} --by region --source State")).done();
+    assert_eq!(context.json("store/ledger/000002.json")["source"], "State");
+    std::fs::remove_file(context.path("store/ledger/000002.json")).unwrap();
+    for words in [format!("{KNOW} --by sex --source State"), format!("{ASK} --by sex --audience public --dry-run")] {
+        assert!(context.phds(&words).ended(1).stderr.contains("ledger"));
+    }
+}
+
+#[test]
+fn a_series_does_not_go_on_with_tables_of_others() {
+    let context = loaded();
+    context.phds(&format!("{KNOW} --by sex --source State")).done();
+    context.phds("load month.csv --period 2025-01 --store store").done();
+    let table = context.publish(&format!("{ASK} --by region --period 2025-01")).done().text();
+    assert!(rows_of(&table, "shown") > 0);
 }

@@ -9,7 +9,7 @@
 mod architecture;
 /// An attacker who tries every table, and shares no code with the program.
 mod attacker;
-/// Twenty-four ways to learn of few clients from what the program gives out: none may work, and those that do are ignored.
+/// Twenty-four ways to learn of few clients from what the program gives out: none may work.
 mod attacks;
 /// `phds audit`: what can be computed of suppressed counts, against the attacker who tries every table.
 mod audit;

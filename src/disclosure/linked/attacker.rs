@@ -14,10 +14,10 @@ use crate::disclosure::table::Rule;
 use crate::query::{Members, Trait};
 
 /// Numbers from a seed: splitmix64 (G. L. Steele and others, OOPSLA 2014).
-pub(super) struct Random(pub u64);
+pub(in crate::disclosure) struct Random(pub u64);
 
 impl Random {
-    pub(super) fn below(&mut self, end: usize) -> usize {
+    pub(in crate::disclosure) fn below(&mut self, end: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

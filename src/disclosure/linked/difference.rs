@@ -19,6 +19,18 @@ struct Counts {
     yes: u64,
 }
 
+/// Which rows of the newest table were told before, and are now.
+struct Told {
+    before: Vec<bool>,
+    now: Vec<bool>,
+}
+
+impl Told {
+    fn anew(&self, row: usize) -> bool {
+        self.now[row] && !self.before[row]
+    }
+}
+
 impl Linked {
     /// Rows of the newest table that tell of few by subtraction, with the reason of each.
     pub(super) fn differences(&mut self) -> Vec<(usize, Reason)> {
@@ -59,14 +71,16 @@ impl Linked {
                 }
             }
         }
+        // What is shown of the same numbers, also by other tables.
+        let told = Told { before: self.told(new, earlier.len()), now: self.told(new, self.tables.len()) };
         for other in earlier.iter().filter(|table| table.answers == new.answers) {
-            self.numerators(new, other, &mut hide);
+            self.numerators((new, &told), (other, &self.told(other, earlier.len())), &mut hide);
         }
         if self.totals_are_known {
-            self.total(new, &mut hide);
+            self.total(new, &told, &mut hide);
         }
         for other in earlier.iter().filter(|table| table.grouping == new.grouping && table.answers != new.answers) {
-            self.indicators(new, other, &mut hide);
+            self.indicators((new, &told), other, &mut hide);
         }
         hide
     }
@@ -90,21 +104,26 @@ impl Linked {
     }
 
     /// Differences of two tables of the same indicator.
-    fn numerators(&self, new: &Table, other: &Table, hide: &mut Vec<(usize, Reason)>) {
+    fn numerators(
+        &self,
+        (new, told): (&Table, &Told),
+        (other, shown): (&Table, &[bool]),
+        hide: &mut Vec<(usize, Reason)>,
+    ) {
         let (a, b) = (&self.groupings[new.grouping], &self.groupings[other.grouping]);
         let of_people = new.of_people || other.of_people;
         let reason = || Reason { release: other.release.clone(), rule: Follows::Difference };
-        let inside = rows_inside(self.around(other.grouping, new.grouping), b.sizes.len(), &new.shown);
-        for container in (0..b.sizes.len()).filter(|row| other.shown[*row]) {
+        let inside = rows_inside(self.around(other.grouping, new.grouping), b.sizes.len(), &told.now);
+        for container in (0..b.sizes.len()).filter(|row| shown[*row]) {
             let inside = &inside[container];
             let parts = inside.iter().map(|row| self.counts(new, *row));
             if self.tells(self.counts(other, container), parts, of_people) {
-                let smallest = inside.iter().min_by_key(|row| a.sizes[**row]);
+                let smallest = inside.iter().filter(|row| told.anew(**row)).min_by_key(|row| a.sizes[**row]);
                 hide.extend(smallest.map(|row| (*row, reason())));
             }
         }
-        let inside = rows_inside(self.around(new.grouping, other.grouping), a.sizes.len(), &other.shown);
-        for container in (0..a.sizes.len()).filter(|row| new.shown[*row]) {
+        let inside = rows_inside(self.around(new.grouping, other.grouping), a.sizes.len(), shown);
+        for container in (0..a.sizes.len()).filter(|row| told.anew(*row)) {
             let inside = &inside[container];
             let parts = inside.iter().map(|row| self.counts(other, *row));
             if !inside.is_empty() && self.tells(self.counts(new, container), parts, of_people) {
@@ -114,27 +133,35 @@ impl Linked {
     }
 
     /// All clients of the new table less its shown rows.
-    fn total(&self, new: &Table, hide: &mut Vec<(usize, Reason)>) {
+    fn total(&self, new: &Table, told: &Told, hide: &mut Vec<(usize, Reason)>) {
         let rows = 0..new.shown.len();
         let whole = rows
             .clone()
             .map(|row| self.counts(new, row))
             .fold(Counts::default(), |sum, row| Counts { clients: sum.clients + row.clients, yes: sum.yes + row.yes });
-        let shown: Vec<_> = rows.filter(|row| new.shown[*row]).collect();
-        if self.tells(whole, shown.iter().map(|row| self.counts(new, *row)), new.of_people) {
-            let smallest = shown.into_iter().min_by_key(|row| self.counts(new, *row).clients);
+        let shown = rows.clone().filter(|row| told.now[*row]);
+        if self.tells(whole, shown.map(|row| self.counts(new, row)), new.of_people) {
+            let smallest = rows.filter(|row| told.anew(*row)).min_by_key(|row| self.counts(new, *row).clients);
             let reason = Reason { release: new.release.clone(), rule: Follows::Difference };
             hide.extend(smallest.map(|row| (row, reason)));
         }
     }
 
+    /// Which rows of a table are shown by it or by another one of the same rows and the same indicator, of those up to `until`.
+    fn told(&self, like: &Table, until: usize) -> Vec<bool> {
+        let is_same = |table: &&Table| {
+            (table.grouping, table.answers, table.of_people) == (like.grouping, like.answers, like.of_people)
+        };
+        self.rows_in(like.grouping, self.tables[..until].iter().filter(is_same))
+    }
+
     /// Differences of two indicators of the same clients, where one says something about the other.
-    fn indicators(&self, new: &Table, other: &Table, hide: &mut Vec<(usize, Reason)>) {
+    fn indicators(&self, (new, told): (&Table, &Told), other: &Table, hide: &mut Vec<(usize, Reason)>) {
         let few = self.comparisons.few.get(&(new.grouping, new.answers, other.answers));
         let Some(few) = few.filter(|_| self.are_compared(new, other)) else { return };
         let reason = || Reason { release: other.release.clone(), rule: Follows::Indicators };
-        let rows = few.iter().zip(new.shown.iter().zip(&other.shown)).enumerate();
-        let few = rows.filter(|(_, (few, (new, other)))| **few && **new && **other);
+        let rows = few.iter().zip(&other.shown).enumerate();
+        let few = rows.filter(|(row, (few, other))| **few && **other && told.anew(*row));
         hide.extend(few.map(|(row, _)| (row, reason())));
     }
 

@@ -118,13 +118,22 @@ impl Span {
         Self(self.0.min(other.0), self.1.zip(other.1).map(|(a, b)| a.max(b)))
     }
 
+    /// Whether it has all values of another.
+    fn has(self, other: Self) -> bool {
+        self.0 <= other.0 && self.1.is_none_or(|most| other.1.is_some_and(|other| other <= most))
+    }
+
     /// How many values these are.
     pub(super) fn values(self) -> u64 {
         self.1.map_or(u64::MAX, |most| most.saturating_sub(self.0) + 1)
     }
 }
 
+/// By table and row, what numbers could be that are known too well from tables known from elsewhere.
+pub(super) type Helpless = BTreeMap<(usize, usize), Spans>;
+
 /// What the numbers of a withheld row could be.
+#[derive(Clone, Copy)]
 pub(super) struct Spans {
     size: u64,
     yes: u64,
@@ -135,6 +144,19 @@ pub(super) struct Spans {
     complement: Span,
     /// How many values of the numerator go with the rows that are withheld.
     alike: u64,
+}
+
+impl Spans {
+    /// Whether nothing is known better than it was, as far as a policy of `w` values asks.
+    fn has(&self, then: &Self, w: u64) -> bool {
+        // A size that is known now was known then.
+        let sizes = match (self.clients, then.clients) {
+            (Some(now), Some(then)) => now.has(then),
+            (None, None) => self.alike >= then.alike.min(w),
+            _ => false,
+        };
+        sizes && self.numerator.has(then.numerator) && self.complement.has(then.complement)
+    }
 }
 
 /// Clients by their sort, and by the row of a table in which they are.
@@ -244,6 +266,7 @@ const WITHHELD: u32 = NONE - 1;
 impl Linked {
     /// Rows of the newest table to withhold, so that withheld numbers are wide enough.
     pub(super) fn narrow(&mut self) -> Vec<(usize, Reason)> {
+        self.look_up_helpless();
         let mut routes = std::mem::take(&mut self.routes);
         let hide = self.too_narrow(&mut routes);
         self.routes = routes;
@@ -259,13 +282,49 @@ impl Linked {
         let touched = |outcome: usize| told_anew || outcome == new || self.are_tied(outcome, new);
         self.each_with_withheld_rows(touched, |at, answers, places| {
             let routes = routes.entry(self.tables[at].grouping).or_default();
-            let rows = self.rows_too_narrow(at, answers, places, routes);
-            for row in self.to_withhold(at, rows) {
+            let mut rows = self.rows_too_narrow(at, answers, places, routes);
+            rows.retain(|(row, spans)| {
+                self.helpless.1.get(&(at, *row)).is_none_or(|then| !spans.has(then, self.rule.w))
+            });
+            for row in self.to_withhold(at, rows.into_iter().map(|(row, _)| row).collect()) {
                 let release = self.tables[at].release.clone();
                 hide.entry(row).or_insert(Reason { release, rule: Follows::Withheld });
             }
         });
         hide.into_iter().collect()
+    }
+
+    /// How many withheld rows are known too well from elsewhere alone.
+    pub(in super::super) fn known_too_well(&mut self) -> usize {
+        self.look_up_helpless();
+        self.helpless.1.keys().filter(|(table, row)| !self.tables[*table].shown[*row]).count()
+    }
+
+    /// Finds what is known too well when releases show nothing, and only tables known from elsewhere do.
+    fn look_up_helpless(&mut self) {
+        if self.helpless.0 == self.tables.len() || self.tables.iter().all(|table| !table.is_known) {
+            return;
+        }
+        let released = |table: &&mut Table| !table.is_known;
+        let nothing = |table: &mut Table| {
+            let rows = table.shown.len();
+            std::mem::replace(&mut table.shown, vec![false; rows])
+        };
+        let shown: Vec<Vec<bool>> = self.tables.iter_mut().filter(released).map(nothing).collect();
+        let mut helpless = Helpless::new();
+        let mut routes: BTreeMap<usize, Routes> = BTreeMap::new();
+        self.each_with_withheld_rows(
+            |_| true,
+            |at, answers, places| {
+                let routes = routes.entry(self.tables[at].grouping).or_default();
+                let rows = self.rows_too_narrow(at, answers, places, routes);
+                helpless.extend(rows.into_iter().map(|(row, spans)| ((at, row), spans)));
+            },
+        );
+        for (table, shown) in self.tables.iter_mut().filter(released).zip(shown) {
+            table.shown = shown;
+        }
+        self.helpless = (self.tables.len(), helpless);
     }
 
     /// How many values the numerators of all withheld rows could have, at least.
@@ -405,8 +464,8 @@ impl Linked {
         spans.collect()
     }
 
-    /// Withheld rows of a table whose numbers are too well known.
-    fn rows_too_narrow(&self, at: usize, answers: &Sorts, places: &Sorts, routes: &mut Routes) -> Vec<usize> {
+    /// Withheld rows of a table whose numbers are too well known, and what these could be.
+    fn rows_too_narrow(&self, at: usize, answers: &Sorts, places: &Sorts, routes: &mut Routes) -> Vec<(usize, Spans)> {
         let of_people = self.tables[at].of_people;
         let is_small = |number: u64| self.rule.is_small(number);
         let is_wide = |span: Span, number: u64| {
@@ -418,16 +477,19 @@ impl Linked {
             let complement_is_wide = of_people || is_wide(spans.complement, spans.size - spans.yes);
             size_is_wide && complement_is_wide && is_wide(spans.numerator, spans.yes)
         };
-        let narrow = self.spans(at, answers, places).into_iter().filter(|(row, spans)| {
+        let narrow = self.spans(at, answers, places).into_iter().filter_map(|(row, mut spans)| {
             if spans.clients.is_some() {
-                return !is_enough(spans) && !is_enough(&self.with_moves(at, *row, spans, routes));
+                if !is_enough(&spans) {
+                    spans = self.with_moves(at, row, &spans, routes);
+                }
+                return (!is_enough(&spans)).then_some((row, spans));
             }
             // Whoever knows the rule knows that a withheld row of known size is small in its numerator or its complement, or
             // is withheld for the sake of one that is.
             let is_small = is_small(spans.yes) || (!of_people && is_small(spans.size - spans.yes));
-            !is_enough(spans) || (is_small && spans.alike < self.rule.w)
+            (!is_enough(&spans) || (is_small && spans.alike < self.rule.w)).then_some((row, spans))
         });
-        narrow.map(|(row, _)| row).collect()
+        narrow.collect()
     }
 
     /// What the numbers of a row of unknown size could be when single traits of clients may be others.

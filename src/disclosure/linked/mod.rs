@@ -17,7 +17,7 @@
 //! nothing. The order matters and is that of the questions.
 
 #[cfg(test)]
-mod attacker;
+pub(super) mod attacker;
 mod difference;
 mod exchange;
 mod grouping;
@@ -34,6 +34,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::table::Rule;
 use crate::query::{Members, numerator};
 use difference::Comparisons;
+use exchange::Helpless;
 use grouping::{Answers, Grouping, Numbers};
 use moves::Routes;
 use slices::Cut;
@@ -61,6 +62,8 @@ pub(super) struct Linked {
     comparisons: Comparisons,
     /// By the grouping that is looked at.
     routes: BTreeMap<usize, Routes>,
+    /// What is known too well without any release, and how many tables there were when this was looked up.
+    helpless: (usize, Helpless),
 }
 
 /// Rows of the newest table to withhold, by one of the rules.
@@ -76,6 +79,8 @@ struct Table {
     of_people: bool,
     /// Whether its rows are the classes of a layer of a [`Cut`], of whom nobody is counted.
     is_layer: bool,
+    /// Whether everybody knows all of its rows from elsewhere, also those of few.
+    is_known: bool,
     numerators: Vec<u64>,
     shown: Vec<bool>,
 }
@@ -100,6 +105,8 @@ pub(super) enum Follows {
     Withheld,
     /// A number has changed by few clients since it was published of another month.
     Change,
+    /// A withheld number is known too well from another month, where counts do not fall.
+    Growth,
 }
 
 impl Follows {
@@ -110,6 +117,7 @@ impl Follows {
             Self::Indicators => "the difference of two indicators would be few clients",
             Self::Withheld => "a withheld number would be known too well",
             Self::Change => "the change since then would be few clients",
+            Self::Growth => "a withheld number would be known too well, because counts do not fall",
         }
     }
 }
@@ -131,6 +139,7 @@ impl Linked {
             kinds: Kinds::default(),
             comparisons: Comparisons::default(),
             routes: BTreeMap::new(),
+            helpless: <_>::default(),
         }
     }
 
@@ -157,6 +166,27 @@ impl Linked {
     ) -> (Vec<bool>, BTreeSet<Reason>) {
         self.add(release, outcome, members, shown);
         self.repeat();
+        self.settle()
+    }
+
+    /// Takes further rows of the newest table away, and gives the same anew.
+    pub(super) fn withhold(&mut self, rows: &[usize]) -> (Vec<bool>, BTreeSet<Reason>) {
+        if let Some(table) = self.tables.last_mut() {
+            for row in rows {
+                table.shown[*row] = false;
+            }
+        }
+        self.settle()
+    }
+
+    /// Of which rows of the newest table everybody knows the size without it.
+    pub(super) fn sizes_known(&self) -> Vec<bool> {
+        let newest = self.tables.last().map(|table| table.grouping);
+        newest.map(|grouping| self.size_is_shown(grouping, self.tables.len() - 1)).unwrap_or_default()
+    }
+
+    /// Withholds rows of the newest table until nothing follows that should not.
+    fn settle(&mut self) -> (Vec<bool>, BTreeSet<Reason>) {
         let mut reasons = BTreeSet::new();
         loop {
             // The cheap ones first: the others find less when these have done their part.
@@ -190,6 +220,27 @@ impl Linked {
         }
     }
 
+    /// Takes in a table that everybody knows from elsewhere. What follows from such tables alone cannot be helped.
+    pub(super) fn add_known(&mut self, release: &str, outcome: &str, members: &Members) {
+        self.add(release, outcome, members, vec![true; members.rows.len()]);
+        if let Some(table) = self.tables.last_mut() {
+            table.is_known = true;
+        }
+    }
+
+    /// Takes in a table as it was released, and says what follows from it beside all earlier ones that should not.
+    pub(super) fn add_and_look(
+        &mut self,
+        release: &str,
+        outcome: &str,
+        members: &Members,
+        shown: Vec<bool>,
+    ) -> BTreeSet<Follows> {
+        self.add(release, outcome, members, shown);
+        let steps: [Step; 3] = [Self::differences, Self::sums, Self::narrow];
+        steps.iter().flat_map(|step| step(self)).map(|(_, reason)| reason.rule).collect()
+    }
+
     /// Takes in a table as it was released.
     pub(super) fn add(&mut self, release: &str, outcome: &str, members: &Members, shown: Vec<bool>) {
         let grouping = self.group(members);
@@ -214,6 +265,7 @@ impl Linked {
             answers,
             of_people: members.of_people,
             is_layer: false,
+            is_known: false,
             numerators: members.rows.iter().map(|(_, clients)| numerator(clients)).collect(),
             shown,
         });
@@ -234,7 +286,7 @@ impl Linked {
         let is_same = |table: &&Table| {
             (table.grouping, table.answers, table.of_people) == (new.grouping, new.answers, new.of_people)
         };
-        if let Some(table) = earlier.iter().find(is_same) {
+        for table in earlier.iter().filter(is_same) {
             new.shown.iter_mut().zip(&table.shown).for_each(|(new, earlier)| *new &= earlier);
         }
     }

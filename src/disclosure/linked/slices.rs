@@ -327,6 +327,7 @@ impl Linked {
             answers,
             of_people: false,
             is_layer: true,
+            is_known: false,
             numerators,
             shown,
         });

@@ -10,6 +10,7 @@
 //! combination in fractions is one there, too.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 use super::grouping::{Grouping, NONE, Numbers};
 use super::{Follows, Linked, Reason, Table};
@@ -198,6 +199,20 @@ fn factor(combination: &[(u32, u64)], number: usize) -> u64 {
     combination.binary_search_by_key(&number, |(at, _)| *at as usize).map_or(0, |at| combination[at].1)
 }
 
+/// Looks at what follows, and at each two together: a number that follows need not be in the echelon form itself.
+fn each(follows: &Echelon, mut look: impl FnMut(&[u64])) {
+    follows.0.iter().for_each(|(_, row)| look(row));
+    if follows.0.len() <= PAIRS {
+        for (at, (_, a)) in follows.0.iter().enumerate() {
+            for (_, b) in &follows.0[..at] {
+                for sum in [plus, minus, |a, b| minus(b, a)] {
+                    look(&a.iter().zip(b).map(|(a, b)| sum(*a, *b)).collect::<Vec<_>>());
+                }
+            }
+        }
+    }
+}
+
 /// Clients by their kind, as far as the tables before the newest tell: clients of one kind are in the same shown rows, and
 /// counted in the same ones.
 #[derive(Default)]
@@ -304,33 +319,33 @@ impl Linked {
 
     /// Rows of the newest table that are in a sum over few clients.
     fn few(&self, follows: &Echelon, kinds: &[u64], known: &Known) -> Vec<(usize, Reason)> {
-        let mut hide = Vec::new();
-        let Some(newest) = self.tables.last() else { return hide };
-        let mut look = |row: &[u64]| {
-            let (says, made_of) = row.split_at(kinds.len());
-            if says.iter().any(|entry| *entry > 1) {
-                return;
-            }
-            let clients: u64 = says.iter().zip(kinds).map(|(entry, clients)| entry * clients).sum();
-            if self.rule.is_small(clients) {
-                let rows = made_of.iter().zip(&known.of_newest).filter(|(part, _)| **part != 0);
-                let rows = rows.filter_map(|(_, of_newest)| *of_newest);
-                let size = |row: &usize| (self.groupings[newest.grouping].sizes[*row], *row);
-                let release = newest.release.clone();
-                hide.extend(rows.min_by_key(size).map(|row| (row, Reason { release, rule: Follows::Difference })));
-            }
+        let Some(newest) = self.tables.last() else { return Vec::new() };
+        let is_few = |says: &[u64]| {
+            says.iter().all(|entry| *entry <= 1)
+                && self.rule.is_small(says.iter().zip(kinds).map(|(entry, clients)| entry * clients).sum())
         };
-        follows.0.iter().for_each(|(_, row)| look(row));
-        // A number that follows need not be in the echelon form itself.
-        if follows.0.len() <= PAIRS {
-            for (at, (_, a)) in follows.0.iter().enumerate() {
-                for (_, b) in &follows.0[..at] {
-                    for sum in [plus, minus, |a, b| minus(b, a)] {
-                        look(&a.iter().zip(b).map(|(a, b)| sum(*a, *b)).collect::<Vec<_>>());
-                    }
+        let smallest = |made_of: &[u64]| {
+            let rows = made_of.iter().zip(&known.of_newest).filter(|(part, _)| **part != 0);
+            let rows = rows.filter_map(|(_, of_newest)| *of_newest);
+            rows.min_by_key(|row| (self.groupings[newest.grouping].sizes[*row], *row))
+        };
+        let (mut hide, mut helpless) = (Vec::new(), BTreeSet::new());
+        if self.tables.iter().any(|table| table.is_known) {
+            // What tables that are known from elsewhere tell of few, a new one tells again.
+            each(follows, |row| {
+                let (says, made_of) = row.split_at(kinds.len());
+                if is_few(says) && smallest(made_of).is_none() {
+                    helpless.insert(says.to_vec());
                 }
-            }
+            });
         }
+        each(follows, |row| {
+            let (says, made_of) = row.split_at(kinds.len());
+            if is_few(says) && !helpless.contains(says) {
+                let reason = |row| (row, Reason { release: newest.release.clone(), rule: Follows::Difference });
+                hide.extend(smallest(made_of).map(reason));
+            }
+        });
         hide
     }
 

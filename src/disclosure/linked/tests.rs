@@ -160,3 +160,69 @@ fn the_same_rows_are_withheld_when_asked_again() {
     let first = admit(&mut linked, "a", "x", &by_county(&people));
     assert_eq!(admit(&mut linked, "b", "x", &by_county(&people)).0, first.0);
 }
+
+/// Counties by sex; in Hays, 3 of 60 are boys.
+fn three_boys() -> Vec<Client> {
+    people(&[("Bell", "F", 40, 20, 0), ("Bell", "M", 40, 20, 0), ("Hays", "F", 57, 30, 0), ("Hays", "M", 3, 1, 0)])
+}
+
+fn by_county_and_sex(people: &[Client]) -> Members {
+    table(people, |_| true, |client| vec![client.county, client.sex], |client| client.first)
+}
+
+#[test]
+fn a_table_that_is_known_from_elsewhere_is_held_to() {
+    // Without it, the girls of Hays can be shown: nobody knows how many clients Hays has.
+    let people = three_boys();
+    let cross = by_county_and_sex(&people);
+    let mut linked = Linked::new(RULE, false);
+    assert_eq!(admit(&mut linked, "cross", "x", &cross).0, "Bell/F Bell/M Hays/F");
+    let mut linked = Linked::new(RULE, false);
+    linked.add_known("known", "x", &by_county(&people));
+    assert_eq!(admit(&mut linked, "cross", "x", &cross), ("Bell/F Bell/M".to_owned(), vec![Follows::Difference]));
+}
+
+#[test]
+fn what_is_known_from_elsewhere_alone_is_no_fault_of_a_new_table() {
+    // Everybody knows that 3 clients of Hays are boys. A new table does not show them, and shows all others.
+    let people = three_boys();
+    let cross = by_county_and_sex(&people);
+    for totals in [false, true] {
+        let mut linked = Linked::new(RULE, totals);
+        linked.add_known("known", "x", &cross);
+        assert_eq!(admit(&mut linked, "again", "x", &cross), ("Bell/F Bell/M Hays/F".to_owned(), vec![]));
+        assert_eq!(admit(&mut linked, "county", "x", &by_county(&people)), ("Bell Hays".to_owned(), vec![]));
+        assert_eq!(linked.known_too_well(), 1);
+    }
+}
+
+#[test]
+fn what_is_known_from_elsewhere_gives_no_leave_for_more() {
+    // The clients of Ward are known, 4 of Loving with them; who of them has the second series is not, and stays unknown.
+    let people = people(&[
+        ("Bell", "F", 40, 20, 10),
+        ("Hays", "F", 30, 15, 8),
+        ("Ward", "F", 60, 30, 20),
+        ("Loving", "F", 4, 2, 1),
+    ]);
+    let second = table(&people, |_| true, |client| vec![client.county], |client| client.second);
+    let mut linked = Linked::new(RULE, true);
+    linked.add_known("known", "x", &by_county(&people));
+    assert_eq!(admit(&mut linked, "second", "y", &second).0, "Bell Ward");
+}
+
+#[test]
+fn a_release_is_looked_at_beside_what_is_known_since() {
+    let people = three_boys();
+    let cross = by_county_and_sex(&people);
+    let mut linked = Linked::new(RULE, false);
+    let (shown, _) = linked.admit("cross", "x", &cross, alone(&cross));
+    for (known, tells) in [(true, true), (false, false)] {
+        let mut linked = Linked::new(RULE, false);
+        if known {
+            linked.add_known("known", "x", &by_county(&people));
+        }
+        let found = linked.add_and_look("cross", "x", &cross, shown.clone());
+        assert_eq!(found.contains(&Follows::Difference), tells, "{found:?}");
+    }
+}
