@@ -13,7 +13,6 @@ use crate::disclosure::{Audience, Policy};
 use crate::error::Result;
 use crate::period::ReportingPeriod;
 use crate::provenance::Tool;
-use crate::query::ask::Ask;
 use crate::query::engine::DuckDb;
 use crate::settings::Settings;
 use crate::store::Store;
@@ -36,7 +35,7 @@ pub fn ledger(typed: &cli::LedgerArgs, settings: &Settings) -> Result<()> {
             entry.reporting_period.to_string(),
             entry.audience.word().to_owned(),
             entry.release_id.clone(),
-            in_words(&entry.question),
+            in_words(entry),
         ]
     });
     let mut text = terminal::columns(std::iter::once(heads).chain(rows));
@@ -46,13 +45,17 @@ pub fn ledger(typed: &cli::LedgerArgs, settings: &Settings) -> Result<()> {
     terminal::print_data(terminal::printable(&text).as_bytes())
 }
 
-/// A question in a line.
-fn in_words(ask: &Ask) -> String {
+/// The question of a release in a line.
+fn in_words(entry: &Entry) -> String {
+    let ask = &entry.question;
     let measures = ask.measure.iter().chain(&ask.to).cloned().collect::<Vec<_>>().join(" to ");
     let of = if measures.is_empty() { String::new() } else { format!(" of {measures}") };
     let filters = ask.filters.iter().map(|filter| format!(", only {} {}", filter.dimension, filter.values.join("/")));
     let as_of = ask.as_of.map(|day| format!(", as of {day}")).unwrap_or_default();
-    format!("{}{of} by {}{}{as_of}", ask.indicator.name(), ask.by.join(", "), filters.collect::<String>())
+    let finest = entry.coarsened_from.first();
+    let coarsened = finest.map(|note| format!(", coarsened from {}", note.dimensions.join(", "))).unwrap_or_default();
+    let (name, filters) = (ask.indicator.name(), filters.collect::<String>());
+    format!("{name}{of} by {}{filters}{as_of}{coarsened}", ask.by.join(", "))
 }
 
 /// `phds evidence`
@@ -84,7 +87,7 @@ pub fn evidence(typed: &cli::Evidence, settings: &Settings) -> Result<()> {
             entry.number,
             entry.reporting_period,
             entry.release_id,
-            in_words(&entry.question),
+            in_words(entry),
             entry.rows.len()
         );
     }
@@ -117,6 +120,8 @@ fn rules(policy: &Policy) -> String {
          - Differences count: what a row has more than the rows inside of it, in this table or in any published one of the\n  \
            same month, is nobody or {k} and more. So is what a row has more or less than when it was published of another month,\n  \
            and what two indicators differ by, when one needs the other.\n\
+         - A question with `--coarsen` is answered by a coarser table where less than {coarsen:.0} % of the clients would be in\n  \
+           shown rows, and that is told. {reason_of_coarsen}\n\
          - All clients together are taken to be known, from this program or from elsewhere.\n",
         tool = tool.name + " " + &tool.version,
         version = edition.version,
@@ -128,6 +133,8 @@ fn rules(policy: &Policy) -> String {
         reason_of_w = policy.reason_of_w(),
         alike = shown(policy.publishes_alike()),
         reason_of_alike = policy.reason_of_alike(),
+        coarsen = policy.coarsen_below() * 100.0,
+        reason_of_coarsen = policy.reason_of_coarsen_below(),
         organizations = shown(policy.publishes_organizations()),
         reason_of_organizations = policy.reason_of_organizations(),
     )

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::release::{Audience, Cell, Document, Number, Release};
+use super::release::{Audience, Cell, Document, FinerNote, Number, Release};
 use crate::error::{Error, Result};
 use crate::fs;
 use crate::knowledge::Fingerprint;
@@ -43,6 +43,9 @@ pub struct Entry {
     pub delivery_sha256: String,
     /// The question, with everything that was left open filled in.
     pub question: Ask,
+    /// Finer tables that were asked for before this one, of which too little could be shown.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub coarsened_from: Vec<FinerNote>,
     /// The measures that it names.
     pub measures: Vec<Fingerprint>,
     /// The policy by which it was treated.
@@ -110,6 +113,7 @@ impl Entry {
             reporting_period: document.reporting_period,
             delivery_sha256: document.delivery.sha256.clone(),
             question,
+            coarsened_from: document.coarsened_from.clone(),
             measures: measures.collect(),
             policy: Edition {
                 id: "disclosure".to_owned(),

@@ -4,6 +4,7 @@
 //! ranks and curves are computed from what is left, never before.
 
 mod adjust;
+mod coarsen;
 pub mod ledger;
 mod linked;
 mod policy;
@@ -24,9 +25,10 @@ use crate::error::{Error, Result};
 use crate::query::ask::Attribution;
 use crate::query::engine::Engine;
 use crate::query::{Members, Question, RawCounts, RawShare, RawTable, Slice, numerator};
+use coarsen::{Coarsened, TooLittle};
 use ledger::{Entry, Row};
 use linked::{Gives, Linked, Reason};
-use release::{BesideNote, Document, Kind};
+use release::{BesideNote, Document, FinerNote, Kind};
 use treat::Beside;
 
 /// Disclosure control for the releases of one run, and for what was published before.
@@ -38,6 +40,8 @@ pub struct Control<'a> {
     links: bool,
     /// What was published of other months, or of this month from another file.
     earlier: Vec<Entry>,
+    /// What was published of this month in place of finer tables.
+    coarsened: Vec<Coarsened>,
 }
 
 impl std::fmt::Debug for Control<'_> {
@@ -58,6 +62,7 @@ impl<'a> Control<'a> {
             linked: Linked::new(policy.rule(None)?, false).at_once(),
             links: tables.sum::<usize>() > 1,
             earlier: Vec::new(),
+            coarsened: Vec::new(),
         })
     }
 
@@ -70,6 +75,7 @@ impl<'a> Control<'a> {
             linked: Linked::new(policy.rule(None)?, true).where_alike_counts(!policy.publishes_alike()),
             links: true,
             earlier,
+            coarsened: Vec::new(),
         })
     }
 
@@ -88,6 +94,7 @@ impl<'a> Control<'a> {
             let shown = shown.collect::<Result<Vec<_>>>()?;
             self.linked.add(&entry.release_id, &question.outcome(), &part, shown);
         }
+        self.coarsened.extend(Coarsened::of(entry));
         Ok(())
     }
 
@@ -105,10 +112,27 @@ impl<'a> Control<'a> {
     ///
     /// For everybody: what cannot be audited together with the rest, or of which nothing could be shown.
     pub fn protect(&mut self, raw: RawTable, question: &Question<'_>, engine: &mut dyn Engine) -> Result<Release> {
-        let policy = self.policy;
         if self.audience == Audience::Public {
-            publish::may_be_published(question, policy)?;
-            series::is_continued(question, &self.earlier)?;
+            publish::may_be_published(question, self.policy)?;
+        }
+        self.admit(raw, question, Vec::new(), 0.0, engine)?.map_err(|few| few.error)
+    }
+
+    /// The same in place of finer tables. For the public, at least this share of the clients must be in shown rows, and one row
+    /// must be shown.
+    fn admit(
+        &mut self,
+        raw: RawTable,
+        question: &Question<'_>,
+        finer: Vec<FinerNote>,
+        least: f64,
+        engine: &mut dyn Engine,
+    ) -> Result<Result<Release, TooLittle>> {
+        let policy = self.policy;
+        if self.audience == Audience::Public
+            && let Err(few) = series::is_continued(question, &self.earlier)
+        {
+            return Ok(Err(few));
         }
         let RawTable { mut columns, counts } = raw;
         let mut funnel = None;
@@ -124,7 +148,11 @@ impl<'a> Control<'a> {
                 };
                 let total = adjust::total(&shares);
                 let mut cells = treat::shares(shares.clone(), &within, policy);
+                let had_any = cells.iter().any(|cell| cell.values().is_some());
                 beside = self.hold(&mut cells, &shares, question, engine)?;
+                if self.audience == Audience::Public && coarsen::is_too_little(&cells, &shares, least) {
+                    return Ok(Err(TooLittle::of(&cells, had_any, least, notes(&beside))));
+                }
                 rows = cells.iter().map(Row::of).collect();
                 totals = series::totals(&question.normalized(), &shares);
                 if ranked {
@@ -163,6 +191,8 @@ impl<'a> Control<'a> {
         cells.sort_by_cached_key(|cell| question.place(&cell.labels));
         let mut document = Document::of(question, &columns, policy, self.audience, kind);
         document.funnel = funnel;
+        document.caveats.extend(coarsen::caveat(&finer));
+        document.coarsened_from = finer;
         if kind == Kind::Curve {
             document.curves = adjust::ages(&cells);
         }
@@ -174,7 +204,7 @@ impl<'a> Control<'a> {
         for note in document.disclosure.beside.iter_mut().filter(|note| note.release_id.is_empty()) {
             note.release_id.clone_from(&id);
         }
-        Ok(Release::new(document, kind, cells, rows, totals))
+        Ok(Ok(Release::new(document, kind, cells, rows, totals)))
     }
 
     /// Withholds the rows of a table of shares from which something would follow, and says for whose sake.
@@ -189,7 +219,6 @@ impl<'a> Control<'a> {
         if !self.links {
             return Ok(reasons);
         }
-        let had_any = cells.iter().any(|cell| cell.values().is_some());
         if self.audience == Audience::Public {
             publish::withhold_alike(cells, shares, self.policy);
             reasons.extend(series::withhold_small_changes(cells, shares, question, &self.earlier, self.policy));
@@ -213,9 +242,6 @@ impl<'a> Control<'a> {
                 .iter()
                 .map(|(labels, share)| (labels.clone(), [share.numerator, share.clients - share.numerator]));
             reasons.extend(self.hold_slices(&mut slices::Rows::of(cells, counts), question, engine)?);
-        }
-        if self.audience == Audience::Public && cells.iter().all(|cell| cell.values().is_none()) {
-            return Err(if had_any { publish::nothing_is_left(&notes(&reasons)) } else { publish::nothing_to_show() });
         }
         Ok(reasons)
     }

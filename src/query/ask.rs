@@ -127,6 +127,11 @@ impl AttributionChoice {
     }
 }
 
+/// Which table has these dimensions, in words.
+pub fn by_in_words(by: &[String]) -> String {
+    if by.is_empty() { "of all together".to_owned() } else { format!("by {}", by.join(", ")) }
+}
+
 /// What the rates are shares of.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Denominator {
@@ -266,6 +271,9 @@ pub struct Ask {
     /// Limits for organizations that differ by chance alone.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub funnel: bool,
+    /// For the public: a coarser table in place of one of which too little could be shown.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub coarsen: bool,
 }
 
 impl Ask {
@@ -283,6 +291,7 @@ impl Ask {
             attribution: None,
             standardize: None,
             funnel: false,
+            coarsen: false,
         }
     }
 }

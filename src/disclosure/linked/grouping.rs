@@ -156,6 +156,7 @@ impl Grouping {
 }
 
 /// What one indicator says of each client.
+#[derive(Clone)]
 pub(super) struct Answers {
     /// The indicator and its measures.
     pub outcome: String,

@@ -30,6 +30,7 @@ mod sums;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::table::Rule;
 use crate::query::{Members, numerator};
@@ -41,6 +42,7 @@ pub(super) use slices::{Gives, Number};
 use sums::Kinds;
 
 /// Tables that were admitted, and the clients in them.
+#[derive(Clone)]
 pub(super) struct Linked {
     rule: Rule,
     /// Whether all clients together are known, from this program or from elsewhere.
@@ -50,7 +52,8 @@ pub(super) struct Linked {
     /// Whether an answer is wanted at once.
     at_once: bool,
     clients: Numbers<i64, u32>,
-    groupings: Vec<Grouping>,
+    /// Shared by copies: they are large, and do not change.
+    groupings: Vec<Arc<Grouping>>,
     answers: Vec<Answers>,
     tables: Vec<Table>,
     /// Tables that are not of shares of groups.
@@ -67,6 +70,7 @@ pub(super) struct Linked {
 type Step = fn(&mut Linked) -> Vec<(usize, Reason)>;
 
 /// A table of shares of one denominator and one rule of attribution.
+#[derive(Clone)]
 struct Table {
     /// Of which release it is.
     release: String,
@@ -260,7 +264,7 @@ impl Linked {
         grouping.label(labels.collect());
         let known = self.groupings.iter().position(|known| known.is_same(&grouping));
         known.unwrap_or_else(|| {
-            self.groupings.push(grouping);
+            self.groupings.push(Arc::new(grouping));
             self.groupings.len() - 1
         })
     }

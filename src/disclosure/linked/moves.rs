@@ -21,7 +21,7 @@ pub(super) struct Moved {
 }
 
 /// What is looked up again and again beside one grouping, and depends on the clients of the tables alone.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Routes {
     /// For each grouping: where clients of one row come to with the traits of a family, by its number among those of the
     /// grouping that is looked at, of clients of another row.
