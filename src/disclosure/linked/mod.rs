@@ -64,6 +64,8 @@ pub(super) struct Linked {
     comparisons: Comparisons,
     /// By the grouping that is looked at.
     routes: BTreeMap<usize, Routes>,
+    /// How often rows of the newest table were withheld for the sake of others that were too well known.
+    rounds: u32,
 }
 
 /// Rows of the newest table to withhold, by one of the rules.
@@ -135,6 +137,7 @@ impl Linked {
             kinds: Kinds::default(),
             comparisons: Comparisons::default(),
             routes: BTreeMap::new(),
+            rounds: 0,
         }
     }
 
@@ -161,6 +164,7 @@ impl Linked {
     ) -> (Vec<bool>, BTreeSet<Reason>) {
         self.add(release, outcome, members, shown);
         self.repeat();
+        self.rounds = 0;
         let mut reasons = BTreeSet::new();
         loop {
             // The cheap ones first: the others find less when these have done their part.
@@ -260,8 +264,8 @@ impl Linked {
         }
         grouping.by.clone_from(&members.by);
         grouping.chosen_by.clone_from(&members.chosen_by);
-        let labels = members.rows.iter().map(|(labels, _)| labels[..members.by.len().min(labels.len())].to_vec());
-        grouping.label(labels.collect());
+        let labels: Vec<_> = members.rows.iter().map(|(labels, _)| labels.clone()).collect();
+        grouping.label(&labels);
         let known = self.groupings.iter().position(|known| known.is_same(&grouping));
         known.unwrap_or_else(|| {
             self.groupings.push(Arc::new(grouping));
