@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::release::{Audience, Cell, Document, FinerNote, Number, Release};
+use super::release::{Audience, BesideNote, Cell, Document, FinerNote, Number, Release};
 use crate::error::{Error, Result};
 use crate::fs;
 use crate::knowledge::Fingerprint;
@@ -46,6 +46,9 @@ pub struct Entry {
     /// Finer tables that were asked for before this one, of which too little could be shown.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub coarsened_from: Vec<FinerNote>,
+    /// Releases for whose sake rows of a published table are withheld: it says so again when it is asked for again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub beside: Vec<BesideNote>,
     /// The measures that it names.
     pub measures: Vec<Fingerprint>,
     /// The policy by which it was treated.
@@ -102,7 +105,8 @@ impl Entry {
     fn of(release: &Release, question: Ask) -> Self {
         let document: &Document = release.document();
         let measures = document.measure.iter().chain(&document.from_measure).map(|note| note.fingerprint.clone());
-        let rows = if document.audience == Audience::Public { release.rows().to_vec() } else { Vec::new() };
+        let is_public = document.audience == Audience::Public;
+        let rows = if is_public { release.rows().to_vec() } else { Vec::new() };
         Self {
             schema_version: 1,
             number: 0,
@@ -114,6 +118,7 @@ impl Entry {
             delivery_sha256: document.delivery.sha256.clone(),
             question,
             coarsened_from: document.coarsened_from.clone(),
+            beside: if is_public { document.disclosure.beside.clone() } else { Vec::new() },
             measures: measures.collect(),
             policy: Edition {
                 id: "disclosure".to_owned(),
@@ -122,7 +127,7 @@ impl Entry {
             },
             k: document.disclosure.k,
             rows,
-            totals: if document.audience == Audience::Public { release.totals().to_vec() } else { Vec::new() },
+            totals: if is_public { release.totals().to_vec() } else { Vec::new() },
         }
     }
 }

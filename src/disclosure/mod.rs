@@ -22,7 +22,7 @@ pub use release::{Audience, Cell, Release, Status};
 
 use crate::dictionary::Level;
 use crate::error::{Error, Result};
-use crate::query::ask::Attribution;
+use crate::query::ask::{Ask, Attribution};
 use crate::query::engine::Engine;
 use crate::query::{Members, Question, RawCounts, RawShare, RawTable, Slice, numerator};
 use coarsen::{Coarsened, TooLittle};
@@ -42,6 +42,8 @@ pub struct Control<'a> {
     earlier: Vec<Entry>,
     /// What was published of this month in place of finer tables.
     coarsened: Vec<Coarsened>,
+    /// The questions that were published of this month, with what was noted beside each; nothing for the table itself.
+    beside: Vec<(Ask, Vec<BesideNote>)>,
 }
 
 impl std::fmt::Debug for Control<'_> {
@@ -63,6 +65,7 @@ impl<'a> Control<'a> {
             links: tables.sum::<usize>() > 1,
             earlier: Vec::new(),
             coarsened: Vec::new(),
+            beside: Vec::new(),
         })
     }
 
@@ -76,6 +79,7 @@ impl<'a> Control<'a> {
             links: true,
             earlier,
             coarsened: Vec::new(),
+            beside: Vec::new(),
         })
     }
 
@@ -95,6 +99,9 @@ impl<'a> Control<'a> {
             self.linked.add(&entry.release_id, &question.outcome(), &part, shown);
         }
         self.coarsened.extend(Coarsened::of(entry));
+        let mut beside = entry.beside.clone();
+        beside.iter_mut().filter(|note| note.release_id == entry.release_id).for_each(|note| note.release_id.clear());
+        self.beside.push((entry.question.clone(), beside));
         Ok(())
     }
 
@@ -196,7 +203,9 @@ impl<'a> Control<'a> {
         if kind == Kind::Curve {
             document.curves = adjust::ages(&cells);
         }
-        document.disclosure.beside = notes(&beside);
+        let asked = question.normalized();
+        let known = self.beside.iter().find(|(known, notes)| *known == asked && !notes.is_empty());
+        document.disclosure.beside = known.map_or_else(|| notes(&beside), |(_, notes)| notes.clone());
         document.release_id = document.identify(&cells);
         // Until now the table had no name of its own.
         let id = document.release_id.clone();

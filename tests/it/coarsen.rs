@@ -164,6 +164,25 @@ fn a_coarsened_table_that_is_repeated_is_the_same() {
     assert_eq!(ledger(&context).len(), 2);
 }
 
+/// Comal is small, and Travis goes with it: the description says so each time.
+#[test]
+fn what_stands_beside_a_table_is_told_again() {
+    let context = store_of(&["
+        clients | CLIENT COUNTY | mmr
+        40 a    | Bell          | yes
+        40 b    | Bell          | no
+        30 c    | Hays          | yes
+        30 d    | Hays          | no
+        20 e    | Travis        | yes
+        20 f    | Travis        | no
+        5 g     | Comal         | yes
+        2 h     | Comal         | no"]);
+    let first = published(&context, BY_COUNTY, "first");
+    assert_eq!(first.1["disclosure"]["beside"][0]["release_id"], first.1["release_id"]);
+    assert_eq!(published(&context, BY_COUNTY, "again"), first);
+    assert_eq!(ledger(&context).len(), 1);
+}
+
 #[test]
 fn one_dimension_gives_way_after_the_other() {
     let way = |by: &str| {
