@@ -692,7 +692,7 @@ impl Question {
                 ask.measure = Some(typed.measure.clone());
                 ask.denominators.clone_from(&typed.denominators);
                 ask.standardize.clone_from(&typed.standardize);
-                ask.funnel = typed.funnel;
+                (ask.funnel, ask.coarsen) = (typed.funnel, typed.coarsen);
             }
             Self::Missing(typed) | Self::Curve(typed) => ask.measure = Some(typed.measure.clone()),
             Self::Doses(_) => {}
@@ -760,6 +760,9 @@ pub struct Share {
     /// With `--by organization`: limits between which organizations lie that differ by chance alone
     #[arg(long)]
     pub funnel: bool,
+    /// For the public: where too little of the table could be shown, publish the next coarser one
+    #[arg(long)]
+    pub coarsen: bool,
     /// The table.
     #[command(flatten)]
     pub table: Table,

@@ -13,7 +13,7 @@ use crate::disclosure::{Audience, Control, Known, Policy};
 use crate::error::{Error, Result};
 use crate::period::ReportingPeriod;
 use crate::provenance::Tool;
-use crate::query::ask::Ask;
+use crate::query::ask::by_in_words;
 use crate::query::engine::DuckDb;
 use crate::query::{Context, Question};
 use crate::settings::Settings;
@@ -36,8 +36,8 @@ pub fn ledger(typed: &cli::LedgerArgs, settings: &Settings) -> Result<()> {
             if entry.is_known() { "known" } else { entry.audience.word() }.to_owned(),
             entry.release_id.clone(),
             match &entry.source {
-                Some(source) => format!("{}; {source}", in_words(&entry.question)),
-                None => in_words(&entry.question),
+                Some(source) => format!("{}; {source}", in_words(entry)),
+                None => in_words(entry),
             },
         ]
     });
@@ -65,7 +65,7 @@ pub fn know(typed: &cli::Know, settings: &Settings) -> Result<()> {
     let is_new = ledger.note(&known)?;
     terminal::say(&format!(
         "{} in {} {}: table {}",
-        in_words(&typed.ask()),
+        in_words(known.entry()),
         partition.manifest().reporting_period,
         if is_new { "is noted as known to everybody" } else { "was noted as known before" },
         known.id()
@@ -113,13 +113,17 @@ fn told_beside(
     Ok(told)
 }
 
-/// A question in a line.
-fn in_words(ask: &Ask) -> String {
+/// The question of a release in a line.
+fn in_words(entry: &Entry) -> String {
+    let ask = &entry.question;
     let measures = ask.measure.iter().chain(&ask.to).cloned().collect::<Vec<_>>().join(" to ");
     let of = if measures.is_empty() { String::new() } else { format!(" of {measures}") };
     let filters = ask.filters.iter().map(|filter| format!(", only {} {}", filter.dimension, filter.values.join("/")));
     let as_of = ask.as_of.map(|day| format!(", as of {day}")).unwrap_or_default();
-    format!("{}{of} {}{}{as_of}", ask.indicator.name(), ask.by_in_words(), filters.collect::<String>())
+    let finest = entry.coarsened_from.first();
+    let coarsened = finest.map(|note| format!(", coarsened from {}", note.dimensions.join(", "))).unwrap_or_default();
+    let (name, filters) = (ask.indicator.name(), filters.collect::<String>());
+    format!("{name}{of} {}{filters}{as_of}{coarsened}", by_in_words(&ask.by))
 }
 
 /// `phds evidence`
@@ -152,7 +156,7 @@ pub fn evidence(typed: &cli::Evidence, settings: &Settings) -> Result<()> {
             entry.number,
             entry.reporting_period,
             entry.release_id,
-            in_words(&entry.question),
+            in_words(entry),
             entry.rows.len()
         );
     }
@@ -187,7 +191,7 @@ fn known_from_elsewhere(known: &[&Entry]) -> String {
             entry.number,
             entry.reporting_period,
             entry.release_id,
-            in_words(&entry.question),
+            in_words(entry),
             entry.source.as_deref().unwrap_or_default().replace(['|', '\n', '\r'], " "),
         );
     }
@@ -209,6 +213,8 @@ fn rules(policy: &Policy) -> String {
            same month, is nobody or {k} and more. So is what a row has more or less than when it was published of another month,\n  \
            and what two indicators differ by, when one needs the other.\n\
          - Of several months, a withheld number stays as wide for somebody who knows that counts do not fall.\n\
+         - A question with `--coarsen` is answered by a coarser table where less than {coarsen:.0} % of the clients would be in\n  \
+           shown rows, and that is told. {reason_of_coarsen}\n\
          - All clients together are taken to be known, from this program or from elsewhere.\n",
         tool = tool.name + " " + &tool.version,
         version = edition.version,
@@ -220,6 +226,8 @@ fn rules(policy: &Policy) -> String {
         reason_of_w = policy.reason_of_w(),
         alike = shown(policy.publishes_alike()),
         reason_of_alike = policy.reason_of_alike(),
+        coarsen = policy.coarsen_below() * 100.0,
+        reason_of_coarsen = policy.reason_of_coarsen_below(),
         organizations = shown(policy.publishes_organizations()),
         reason_of_organizations = policy.reason_of_organizations(),
     )

@@ -161,8 +161,12 @@ pub fn dimensions(typed: &cli::Listing, settings: &Settings) -> Result<()> {
     {
         text += &format!("{about}\n");
         for dimension in dimensions.iter().filter(|dimension| of(dimension) == what) {
-            let within = dimension.within.as_ref().map(|within| format!(" (within {within})")).unwrap_or_default();
-            text += &format!("  {:<17}  {}{within}\n", dimension.id, dimension.title);
+            let coarser = match (&dimension.within, &dimension.coarser) {
+                (Some(within), _) => format!(" (within {within})"),
+                (None, Some(coarser)) => format!(" (coarser: {coarser})"),
+                (None, None) => String::new(),
+            };
+            text += &format!("  {:<17}  {}{coarser}\n", dimension.id, dimension.title);
         }
     }
     terminal::print_data(text.as_bytes())

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use crate::cli;
 use crate::convert::Partition;
 use crate::disclosure::ledger::Ledger;
+use crate::disclosure::release::FinerNote;
 use crate::disclosure::{Audience, Control, Release, Status};
 use crate::error::{Error, Result};
 use crate::output::{self, Form, Format};
-use crate::query::ask::{Ask, Asks, Indicator};
+use crate::query::ask::{Ask, Asks, Indicator, by_in_words};
 use crate::query::engine::DuckDb;
 use crate::query::{Context, Question};
 use crate::settings::Settings;
@@ -61,6 +62,7 @@ fn one(question: &cli::Question, settings: &Settings) -> Result<()> {
         match &table.out {
             Some(path) => {
                 let written = output::write(release, form, path)?;
+                say_what_was_coarsened(release, None);
                 terminal::say(&format!("{} and {}", path.display(), written.description.display()));
                 let kind = figure_for(written.document.indicator);
                 // One row is no picture of bars.
@@ -93,6 +95,9 @@ fn many(typed: &cli::Query, settings: &Settings) -> Result<()> {
     prepare(&asks, form, out)?;
     let releases = answered.release(&store)?;
     write_all(&asks, &releases, form, out)?;
+    for (ask, release) in asks.releases.iter().zip(&releases) {
+        say_what_was_coarsened(release, ask.name.as_deref());
+    }
     let what =
         if let [_] = releases.as_slice() { "1 release".to_owned() } else { format!("{} releases", releases.len()) };
     terminal::say(&format!("{what} in {}", out.display()));
@@ -101,6 +106,18 @@ fn many(typed: &cli::Query, settings: &Settings) -> Result<()> {
         terminal::next(["plot", &folder.to_string_lossy(), "--kind", figure_for(ask.indicator)]);
     }
     Ok(())
+}
+
+/// Tells that a table is not the one that was asked for.
+fn say_what_was_coarsened(release: &Release, name: Option<&str>) {
+    let document = release.document();
+    if document.coarsened_from.is_empty() {
+        return;
+    }
+    let name = name.map(|name| format!("`{name}` is ")).unwrap_or_default();
+    let ids: Vec<_> = document.dimensions.iter().map(|dimension| dimension.id.clone()).collect();
+    let finer: Vec<_> = document.coarsened_from.iter().map(FinerNote::sentence).collect();
+    terminal::say(&format!("{name}coarsened: {} ({})", by_in_words(&ids), finer.join("; ")));
 }
 
 /// The figure that every answer to a question has.
@@ -184,7 +201,7 @@ impl Answered {
         for (release, question) in self.releases.iter().zip(&self.questions) {
             let document = release.document();
             let measure = document.measure_label().map(|label| format!(" of {label}")).unwrap_or_default();
-            let by = question.by_in_words();
+            let by = by_in_words(&question.by);
             let withheld = release.cells().iter().filter(|cell| cell.status == Status::Suppressed).count();
             text += &format!(
                 "{}{measure} {by}, {}: {} of {} rows would be shown\n",
@@ -193,6 +210,9 @@ impl Answered {
                 release.cells().len() - withheld,
                 release.cells().len(),
             );
+            for note in &document.coarsened_from {
+                text += &format!("  coarsened; {}\n", note.sentence());
+            }
             for note in &document.disclosure.beside {
                 let of = if note.release_id == document.release_id { "this table" } else { &note.release_id };
                 text += &format!("  rows are withheld because {} ({of})\n", note.otherwise);
@@ -215,26 +235,41 @@ pub fn answer(
         Some(name) => error.within(&format!("release `{name}`")),
         None => error,
     };
-    let questions = asks.iter().map(|ask| Question::bind(ask, context).map_err(|error| named(ask, error)));
+    // Each with the coarser ones that may be published in its place.
+    let questions = asks.iter().map(|ask| {
+        match (ask.coarsen, audience) {
+            (false, _) => Question::bind(ask, context).map(|question| vec![question]),
+            (true, Audience::Public) => Question::with_coarser(ask, context),
+            (true, Audience::Internal) => Err(Error::usage("`--coarsen` is for tables for the public")
+                .hint("add `--audience public`, or leave it away: the staff see what is small in a table")),
+        }
+        .map_err(|error| named(ask, error))
+    });
     let questions = questions.collect::<Result<Vec<_>>>()?;
+    let asked: Vec<Question<'_>> = questions.iter().filter_map(|levels| levels.first().cloned()).collect();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let mut engine = DuckDb::new(partition, threads);
     let (mut control, ledger) = match audience {
-        Audience::Internal => (Control::internal(&settings.policy, &questions)?, None),
+        Audience::Internal => (Control::internal(&settings.policy, &asked)?, None),
         Audience::Public => {
             let ledger = Ledger::open(store)?;
             (published(&ledger, context, &mut engine, settings)?, Some(ledger))
         }
     };
     if questions.len() > 1 || audience == Audience::Public {
-        Question::read_ahead(&questions, &mut engine)?;
+        Question::read_ahead(&asked, &mut engine)?;
     }
-    let releases = asks.iter().zip(&questions).map(|(ask, question)| {
-        let raw = question.count(&mut engine)?;
-        control.protect(raw, question, &mut engine).map_err(|error| named(ask, error))
+    let answers = asks.iter().zip(&questions).zip(&asked).map(|((ask, levels), question)| {
+        let (release, at) = if ask.coarsen {
+            control.protect_coarsened(levels, &mut engine).map_err(|error| named(ask, error))?
+        } else {
+            let raw = question.count(&mut engine)?;
+            (control.protect(raw, question, &mut engine).map_err(|error| named(ask, error))?, 0)
+        };
+        Ok((release, levels[at].normalized()))
     });
-    let releases = releases.collect::<Result<_>>()?;
-    Ok(Answered { questions: questions.iter().map(Question::normalized).collect(), releases, ledger })
+    let (releases, questions) = answers.collect::<Result<Vec<_>>>()?.into_iter().unzip();
+    Ok(Answered { questions, releases, ledger })
 }
 
 /// What questions to a month are bound to.

@@ -6,7 +6,9 @@ use std::path::Path;
 use regex::bytes::Regex;
 use toml::Table;
 
-use super::{Codelist, Dictionary, Document, Field, FieldType, Level, Presence, Role, StoredIn, header_key, names};
+use super::{
+    Codelist, Dictionary, Dimension, Document, Field, FieldType, Level, Presence, Role, StoredIn, header_key, names,
+};
 use crate::error::{Error, Result};
 use crate::knowledge::{self, Fingerprint};
 
@@ -213,13 +215,28 @@ impl Dictionary {
             if dimension.level != Level::Value && self.position(&dimension.id).is_some() {
                 return wrong("a derived dimension may not have the name of a field");
             }
-            if let Some(within) = &dimension.within
-                && (within == &dimension.id || !self.dimensions().iter().any(|other| other.id == *within))
-            {
-                return wrong("`within` names no other dimension");
-            }
+            self.prove_what_is_coarser(dimension).or_else(wrong)?;
         }
         Ok(())
+    }
+
+    /// What is coarser than a dimension is another one, and leads to an end.
+    fn prove_what_is_coarser(&self, dimension: &Dimension) -> Result<(), &'static str> {
+        if dimension.within.is_some() && dimension.coarser.is_some() {
+            return Err("it has `within`, which is what is coarser; leave `coarser` away");
+        }
+        let mut coarser = dimension.coarser();
+        // No way is longer than there are dimensions, unless it leads back.
+        for _ in self.dimensions() {
+            let Some(id) = coarser else { return Ok(()) };
+            let next = self.dimensions().iter().find(|other| other.id == id);
+            coarser = next.ok_or("`within` or `coarser` names no dimension")?.coarser();
+        }
+        if coarser.is_some() {
+            Err("`within` or `coarser` leads back to it, and so to nothing coarser")
+        } else {
+            Ok(())
+        }
     }
 }
 

@@ -290,8 +290,18 @@ pub struct Dimension {
     /// The coarser dimension that this one nests in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub within: Option<String>,
+    /// The coarser dimension to ask in its place, where it nests in none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coarser: Option<String>,
     /// A few words.
     pub title: String,
+}
+
+impl Dimension {
+    /// The next coarser dimension.
+    pub fn coarser(&self) -> Option<&str> {
+        self.within.as_deref().or(self.coarser.as_deref())
+    }
 }
 
 /// How the file is written.

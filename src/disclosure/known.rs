@@ -69,7 +69,14 @@ impl Known {
             withheld: Vec::new(),
             totals: series::totals(&asked, &shares),
             question: asked,
+            coarsened_from: Vec::new(),
+            beside: Vec::new(),
         }))
+    }
+
+    /// Its entry, not yet in any ledger.
+    pub fn entry(&self) -> &Entry {
+        &self.0
     }
 
     /// The id by which audits name it.

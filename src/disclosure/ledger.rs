@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::known::Known;
-use super::release::{Audience, Cell, Document, Kept, Number, Release};
+use super::release::{Audience, BesideNote, Cell, Document, FinerNote, Kept, Number, Release};
 use crate::error::{Error, Result};
 use crate::fs;
 use crate::knowledge::Fingerprint;
@@ -49,6 +49,12 @@ pub struct Entry {
     pub delivery_sha256: String,
     /// The question, with everything that was left open filled in.
     pub question: Ask,
+    /// Finer tables that were asked for before this one, of which too little could be shown.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub coarsened_from: Vec<FinerNote>,
+    /// Releases for whose sake rows of a published table are withheld: it says so again when it is asked for again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub beside: Vec<BesideNote>,
     /// The measures that it names.
     pub measures: Vec<Fingerprint>,
     /// The policy by which it was treated.
@@ -180,6 +186,8 @@ impl Entry {
             reporting_period: document.reporting_period,
             delivery_sha256: document.delivery.sha256.clone(),
             question,
+            coarsened_from: document.coarsened_from.clone(),
+            beside: if is_public { document.disclosure.beside.clone() } else { Vec::new() },
             measures: measures.collect(),
             policy: Edition {
                 id: "disclosure".to_owned(),

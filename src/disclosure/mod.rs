@@ -4,6 +4,7 @@
 //! ranks and curves are computed from what is left, never before.
 
 mod adjust;
+mod coarsen;
 mod growth;
 mod known;
 pub mod ledger;
@@ -24,12 +25,13 @@ pub use release::{Audience, Cell, Release, Status};
 
 use crate::dictionary::Level;
 use crate::error::{Error, Result};
-use crate::query::ask::Attribution;
+use crate::query::ask::{Ask, Attribution};
 use crate::query::engine::Engine;
 use crate::query::{Members, Question, RawCounts, RawShare, RawTable, Slice, numerator};
+use coarsen::{Coarsened, TooLittle};
 use ledger::{Entry, Row};
 use linked::{Follows, Gives, Linked, Reason};
-use release::{BesideNote, Document, Kept, Kind};
+use release::{BesideNote, Document, FinerNote, Kept, Kind};
 use series::Series;
 use treat::Beside;
 
@@ -44,6 +46,10 @@ pub struct Control<'a> {
     earlier: Vec<Entry>,
     /// What was published of this month and file.
     same: Vec<Entry>,
+    /// What was published of this month in place of finer tables.
+    coarsened: Vec<Coarsened>,
+    /// The questions that were published of this month, with what was noted beside each; nothing for the table itself.
+    beside: Vec<(Ask, Vec<BesideNote>)>,
 }
 
 impl std::fmt::Debug for Control<'_> {
@@ -65,6 +71,8 @@ impl<'a> Control<'a> {
             links: tables.sum::<usize>() > 1,
             earlier: Vec::new(),
             same: Vec::new(),
+            coarsened: Vec::new(),
+            beside: Vec::new(),
         })
     }
 
@@ -78,6 +86,8 @@ impl<'a> Control<'a> {
             links: true,
             earlier,
             same: Vec::new(),
+            coarsened: Vec::new(),
+            beside: Vec::new(),
         })
     }
 
@@ -93,6 +103,13 @@ impl<'a> Control<'a> {
             }
         }
         self.same.push(entry.clone());
+        if entry.is_known() {
+            return Ok(());
+        }
+        self.coarsened.extend(Coarsened::of(entry));
+        let mut beside = entry.beside.clone();
+        beside.iter_mut().filter(|note| note.release_id == entry.release_id).for_each(|note| note.release_id.clear());
+        self.beside.push((entry.question.clone(), beside));
         Ok(())
     }
 
@@ -137,10 +154,27 @@ impl<'a> Control<'a> {
     ///
     /// For everybody: what cannot be audited together with the rest, or of which nothing could be shown.
     pub fn protect(&mut self, raw: RawTable, question: &Question<'_>, engine: &mut dyn Engine) -> Result<Release> {
-        let policy = self.policy;
         if self.audience == Audience::Public {
-            publish::may_be_published(question, policy)?;
-            series::is_continued(question, &self.earlier)?;
+            publish::may_be_published(question, self.policy)?;
+        }
+        self.admit(raw, question, Vec::new(), 0.0, engine)?.map_err(|few| few.error)
+    }
+
+    /// The same in place of finer tables. For the public, at least this share of the clients must be in shown rows, and one row
+    /// must be shown.
+    fn admit(
+        &mut self,
+        raw: RawTable,
+        question: &Question<'_>,
+        finer: Vec<FinerNote>,
+        least: f64,
+        engine: &mut dyn Engine,
+    ) -> Result<Result<Release, TooLittle>> {
+        let policy = self.policy;
+        if self.audience == Audience::Public
+            && let Err(few) = series::is_continued(question, &self.earlier)
+        {
+            return Ok(Err(few));
         }
         let RawTable { mut columns, counts } = raw;
         let mut funnel = None;
@@ -156,7 +190,11 @@ impl<'a> Control<'a> {
                 };
                 let total = adjust::total(&shares);
                 let mut cells = treat::shares(shares.clone(), &within, policy);
+                let had_any = cells.iter().any(|cell| cell.values().is_some());
                 beside = self.hold(&mut cells, &shares, question, engine)?;
+                if self.audience == Audience::Public && coarsen::is_too_little(&cells, &shares, least) {
+                    return Ok(Err(TooLittle::of(&cells, had_any, least, notes(&beside))));
+                }
                 kept = Kept {
                     rows: cells.iter().map(Row::of).collect(),
                     withheld: Row::withheld(&cells, &shares),
@@ -198,10 +236,14 @@ impl<'a> Control<'a> {
         cells.sort_by_cached_key(|cell| question.place(&cell.labels));
         let mut document = Document::of(question, &columns, policy, self.audience, kind);
         document.funnel = funnel;
+        document.caveats.extend(coarsen::caveat(&finer));
+        document.coarsened_from = finer;
         if kind == Kind::Curve {
             document.curves = adjust::ages(&cells);
         }
-        document.disclosure.beside = notes(&beside);
+        let asked = question.normalized();
+        let known = self.beside.iter().find(|(known, notes)| *known == asked && !notes.is_empty());
+        document.disclosure.beside = known.map_or_else(|| notes(&beside), |(_, notes)| notes.clone());
         document.release_id = document.identify(&cells);
         // Until now the table had no name of its own.
         let id = document.release_id.clone();
@@ -209,7 +251,7 @@ impl<'a> Control<'a> {
         for note in document.disclosure.beside.iter_mut().filter(|note| note.release_id.is_empty()) {
             note.release_id.clone_from(&id);
         }
-        Ok(Release::new(document, kind, cells, kept))
+        Ok(Ok(Release::new(document, kind, cells, kept)))
     }
 
     /// Withholds the rows of a table of shares from which something would follow, and says for whose sake.
@@ -224,7 +266,6 @@ impl<'a> Control<'a> {
         if !self.links {
             return Ok(reasons);
         }
-        let had_any = cells.iter().any(|cell| cell.values().is_some());
         let series = match self.audience {
             Audience::Public => Some(Series::of(question, shares, &self.earlier, &self.same, self.policy)?),
             Audience::Internal => None,
@@ -260,9 +301,6 @@ impl<'a> Control<'a> {
                 .iter()
                 .map(|(labels, share)| (labels.clone(), [share.numerator, share.clients - share.numerator]));
             reasons.extend(self.hold_slices(&mut slices::Rows::of(cells, counts), question, engine)?);
-        }
-        if self.audience == Audience::Public && cells.iter().all(|cell| cell.values().is_none()) {
-            return Err(if had_any { publish::nothing_is_left(&notes(&reasons)) } else { publish::nothing_to_show() });
         }
         Ok(reasons)
     }

@@ -28,6 +28,8 @@ struct Document {
     reason_of_alike: String,
     publishes_organizations: bool,
     reason_of_organizations: String,
+    coarsen_below: f64,
+    reason_of_coarsen_below: String,
     confidence: f64,
 }
 
@@ -56,10 +58,18 @@ impl Policy {
         if document.w < LEAST_VALUES {
             return wrong("w is below 3, its floor");
         }
-        let reasons =
-            [&document.reason, &document.reason_of_w, &document.reason_of_alike, &document.reason_of_organizations];
+        let reasons = [
+            &document.reason,
+            &document.reason_of_w,
+            &document.reason_of_alike,
+            &document.reason_of_organizations,
+            &document.reason_of_coarsen_below,
+        ];
         if reasons.iter().any(|reason| reason.trim().is_empty()) {
             return wrong("every value needs a reason");
+        }
+        if !(0.0..=1.0).contains(&document.coarsen_below) {
+            return wrong("coarsen_below is a share of clients from 0 to 1, for example 0.5");
         }
         if !(0.5..1.0).contains(&document.confidence) {
             return wrong("confidence is a level from 0.5 to below 1, for example 0.95");
@@ -122,6 +132,16 @@ impl Policy {
         &self.document.reason_of_organizations
     }
 
+    /// The share of clients in shown rows, 0 to 1, below which a coarser table is tried where one may be.
+    pub fn coarsen_below(&self) -> f64 {
+        self.document.coarsen_below
+    }
+
+    /// Why it is what it is.
+    pub fn reason_of_coarsen_below(&self) -> &str {
+        &self.document.reason_of_coarsen_below
+    }
+
     /// The confidence level of intervals, 0 to 1.
     pub fn confidence(&self) -> f64 {
         self.document.confidence
@@ -147,7 +167,7 @@ mod tests {
             Policy::parse(
                 "x",
                 &format!(
-                    "schema_version = 1\nversion = '1'\nk = {k}\nreason = '{reason}'\nw = 3\nreason_of_w = 'x'\npublishes_alike = false\nreason_of_alike = 'x'\npublishes_organizations = false\nreason_of_organizations = 'x'\nconfidence = 0.95\n"
+                    "schema_version = 1\nversion = '1'\nk = {k}\nreason = '{reason}'\nw = 3\nreason_of_w = 'x'\npublishes_alike = false\nreason_of_alike = 'x'\npublishes_organizations = false\nreason_of_organizations = 'x'\ncoarsen_below = 0.5\nreason_of_coarsen_below = 'x'\nconfidence = 0.95\n"
                 ),
             )
         };

@@ -61,24 +61,33 @@ pub(super) fn withhold_alike(cells: &mut [Cell], shares: &BTreeMap<Vec<String>, 
 
 /// A table of which nothing can be shown any more.
 pub(super) fn nothing_is_left(beside: &[BesideNote]) -> Error {
-    let because: Vec<_> = beside.iter().filter(|note| !note.release_id.is_empty()).collect();
-    let error = match because.as_slice() {
-        [] => Error::refused(
-            "no row of this table can be published: with its total, its shown rows would tell small counts",
-        ),
-        notes => {
-            let each = notes.iter().map(|note| format!("{} (release {})", note.otherwise, note.release_id));
-            let each: Vec<_> = each.take(3).collect();
-            Error::refused(format!("no row of this table can be published: {}", each.join("; ")))
-        }
+    let why = match of_others(beside) {
+        why if why.is_empty() => "with its total, its shown rows would tell small counts".to_owned(),
+        why => why,
     };
-    error.hint(WIDER)
+    Error::refused(format!("no row of this table can be published: {why}")).hint(WIDER)
 }
 
 /// A table of which no row can be shown even by itself: small counts alone, or nobody.
 pub(super) fn nothing_to_show() -> Error {
     Error::refused("no row of this table can be published: its rows are of small counts, or there is nobody in it")
         .hint(WIDER)
+}
+
+/// A table that could be shown in part, with too few of its clients.
+pub(super) fn too_little(beside: &[BesideNote]) -> Error {
+    let why = match of_others(beside) {
+        why if why.is_empty() => "with the other rows, small counts would be told".to_owned(),
+        why => why,
+    };
+    Error::refused(format!("rows with too few of the clients of this table can be published: {why}")).hint(WIDER)
+}
+
+/// For the sake of which other releases rows are withheld; the first three.
+fn of_others(beside: &[BesideNote]) -> String {
+    let others = beside.iter().filter(|note| !note.release_id.is_empty()).take(3);
+    let each = others.map(|note| format!("{} (release {})", note.otherwise, note.release_id));
+    each.collect::<Vec<_>>().join("; ")
 }
 
 const WIDER: &str = "ask with fewer dimensions, wider ones (region, birth_year), or without the filter";

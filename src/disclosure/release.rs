@@ -12,7 +12,7 @@ use crate::knowledge::Fingerprint;
 use crate::measure::Measures;
 use crate::period::ReportingPeriod;
 use crate::provenance::{DeliveryId, Edition, Tool};
-use crate::query::ask::{Attribution, Denominator, Indicator};
+use crate::query::ask::{Attribution, Denominator, Indicator, by_in_words};
 use crate::query::{People, Question};
 use crate::statistics;
 
@@ -375,6 +375,26 @@ pub struct BesideNote {
     pub otherwise: String,
 }
 
+/// A finer table of the same question, of which too little could be shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct FinerNote {
+    /// The ids of its dimensions.
+    pub dimensions: Vec<String>,
+    /// Why it was not published.
+    pub because: String,
+    /// Releases for whose sake rows of it would have been withheld, with what would have followed otherwise.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub beside: Vec<BesideNote>,
+}
+
+impl FinerNote {
+    /// In a sentence.
+    pub fn sentence(&self) -> String {
+        let beside = self.beside.iter().map(|note| format!(", {} (release {})", note.otherwise, note.release_id));
+        format!("{}: {}{}", by_in_words(&self.dimensions), self.because, beside.collect::<String>())
+    }
+}
+
 /// What a word of the column `status` means, and its codes in the cross-domain code lists of SDMX. All suppressed rows have
 /// the same: why one is, is not told.
 #[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
@@ -469,6 +489,9 @@ pub struct Document {
     pub attributions: Vec<AttributionNote>,
     /// What the rows are told apart by: the first of the label columns.
     pub dimensions: Vec<DimensionNote>,
+    /// Finer tables that were asked for before this one, the finest first, where it was asked with `--coarsen`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub coarsened_from: Vec<FinerNote>,
     /// The columns of labels, which come first. Behind them is `measure`, except for doses.
     pub labels: Vec<String>,
     /// The columns of numbers, which come next. Behind them are `status` and `audience`.
@@ -555,6 +578,7 @@ impl Document {
                 .filter(|(at, _)| question.standardized() != Some(*at))
                 .map(|(_, dimension)| DimensionNote::of(dimension))
                 .collect(),
+            coarsened_from: Vec::new(),
             labels: labels.to_vec(),
             numbers: kind
                 .columns()

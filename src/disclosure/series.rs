@@ -9,6 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::coarsen::TooLittle;
 use super::growth::{History, Past};
 use super::ledger::{Entry, Row};
 use super::linked::{Follows, Reason};
@@ -33,7 +34,7 @@ struct Sum {
 
 /// Whether a question may be published of this month: where others have been published, it is one that was published of
 /// each of them. Numbers of different questions to different months cannot be compared one by one.
-pub(super) fn is_continued(question: &Question<'_>, earlier: &[Entry]) -> Result<()> {
+pub(super) fn is_continued(question: &Question<'_>, earlier: &[Entry]) -> Result<(), TooLittle> {
     let asked = question.normalized();
     let mut files: BTreeMap<(ReportingPeriod, &str), bool> = BTreeMap::new();
     // What others have published, nobody here can go on with.
@@ -43,12 +44,13 @@ pub(super) fn is_continued(question: &Question<'_>, earlier: &[Entry]) -> Result
     }
     match files.into_iter().find(|(_, is_there)| !is_there) {
         None => Ok(()),
-        Some(((period, _), _)) => Err(Error::refused(format!(
-            "other tables were published of {period}, and not this one: what has changed since could not be compared"
-        ))
-        .hint(
-            "publish the same tables as then; another one can be begun only where no other month has been published",
-        )),
+        Some(((period, _), _)) => {
+            let because = format!("other tables were published of {period}, and not this one");
+            let error = Error::refused(format!("{because}: what has changed since could not be compared")).hint(
+                "publish the same tables as then; another one can be begun only where no other month has been published",
+            );
+            Err(TooLittle { error, because, beside: Vec::new() })
+        }
     }
 }
 
@@ -320,7 +322,7 @@ fn by(ask: &Ask) -> BTreeSet<&String> {
 }
 
 /// Whether two questions are the same, months and the order of dimensions aside.
-fn is_comparable(a: &Ask, b: &Ask) -> bool {
+pub(super) fn is_comparable(a: &Ask, b: &Ask) -> bool {
     (a.indicator, &a.measure, &a.to, a.attribution) == (b.indicator, &b.measure, &b.to, b.attribution)
         && (&a.filters, &a.denominators, by(a)) == (&b.filters, &b.denominators, by(b))
 }

@@ -141,6 +141,11 @@ impl AttributionChoice {
     }
 }
 
+/// Which table has these dimensions, in words.
+pub fn by_in_words(by: &[String]) -> String {
+    if by.is_empty() { "of all together".to_owned() } else { format!("by {}", by.join(", ")) }
+}
+
 /// What the rates are shares of.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Denominator {
@@ -280,17 +285,12 @@ pub struct Ask {
     /// Limits for organizations that differ by chance alone.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub funnel: bool,
+    /// For the public: a coarser table in place of one of which too little could be shown.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub coarsen: bool,
 }
 
 impl Ask {
-    /// By what the table is, as a part of a sentence.
-    pub fn by_in_words(&self) -> String {
-        match self.by.as_slice() {
-            [] => "of all together".to_owned(),
-            by => format!("by {}", by.join(", ")),
-        }
-    }
-
     /// An indicator, and nothing else chosen.
     pub fn of(indicator: Indicator) -> Self {
         Self {
@@ -305,6 +305,7 @@ impl Ask {
             attribution: None,
             standardize: None,
             funnel: false,
+            coarsen: false,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Dimensions: what a table is grouped and filtered by, from what is typed to what is stored, and back to labels.
 
+use std::collections::BTreeSet;
+
 use super::UNKNOWN;
 use super::ask::Attribution;
 use super::plan::{Column, Condition, Expression, Value};
@@ -47,6 +49,22 @@ impl<'a> Axis<'a> {
     /// Whether it takes the parts of a combination vaccine apart.
     pub fn is_vaccine_group(&self) -> bool {
         self.field.name == names::VACCINE_GROUP
+    }
+
+    /// How many labels there can be, as far as the dictionary and the years of birth tell, and not the clients.
+    pub fn labels_at_most(&self, years_of_birth: usize) -> usize {
+        match (self.dimension.level, self.codelist) {
+            (Level::Value, Some(codelist)) => codelist.codes().len(),
+            (Level::Parent, Some(codelist)) => {
+                let column = self.dimension.parent.as_deref().unwrap_or_default();
+                let values = (0_u16..).take(codelist.codes().len()).map(|at| codelist.value(at, column));
+                values.collect::<BTreeSet<_>>().len()
+            }
+            (Level::Year, _) => years_of_birth,
+            (Level::Quarter, _) => 4 * years_of_birth,
+            // No list has them.
+            _ => usize::MAX,
+        }
     }
 
     /// What a row has of it.

@@ -354,6 +354,11 @@ impl<'a> Question<'a> {
             return Err(Error::usage(format!("`{}` has no rates to standardize or to limit", self.indicator.name()))
                 .hint("leave `--standardize` and `--funnel` away"));
         }
+        if ask.coarsen && (!of_shares || ask.standardize.is_some() || ask.funnel) {
+            return Err(Error::usage("`--coarsen` is for plain shares of clients").hint(
+                "leave `--coarsen` away, or ask coverage, late, on-time, dropout, potential, missed or one-visit",
+            ));
+        }
         let one_rule = self.attributions.len() == 1 && self.denominators.len() == 1;
         if let Some(id) = &ask.standardize {
             let wrong = |what: &str, hint: &str| Err(Error::usage(what).hint(hint));

@@ -3,6 +3,7 @@
 pub mod ask;
 mod axis;
 mod bind;
+mod coarser;
 mod count;
 pub mod engine;
 mod listing;

@@ -48,7 +48,7 @@ fn month(table: &str) -> Month {
 }
 
 /// A store with months, the first of which is [`PERIOD`] and the second [`NEXT`].
-fn store_of(months: &[&str]) -> TestContext {
+pub fn store_of(months: &[&str]) -> TestContext {
     let context = TestContext::new();
     for (text, period) in months.iter().zip([PERIOD, NEXT]) {
         deliver(&context, text, period);
@@ -57,14 +57,14 @@ fn store_of(months: &[&str]) -> TestContext {
 }
 
 /// The later month is another file, by a line without anything: the same one is not loaded twice.
-fn deliver(context: &TestContext, text: &str, period: &str) {
+pub fn deliver(context: &TestContext, text: &str, period: &str) {
     let line = if period == PERIOD { "" } else { "\n" };
     context.put("month.csv", [month(text).bytes(), line.as_bytes()].concat());
     context.phds(&format!("load month.csv --period {period} --store store")).done();
 }
 
 /// Asks in the words of the command line; `2025-01: …` of that month.
-fn query(context: &TestContext, ask: &str, further: &str) -> Outcome {
+pub fn query(context: &TestContext, ask: &str, further: &str) -> Outcome {
     let (period, words) = ask.split_once(": ").unwrap_or((PERIOD, ask));
     let words = format!("query {words} --period {period} --store store --format csv");
     // What is published has a file, and its table is looked at here like one that is printed.
@@ -72,9 +72,9 @@ fn query(context: &TestContext, ask: &str, further: &str) -> Outcome {
 }
 
 /// What a table shows: for each row, its labels with `/` between, and its counts; none where it is withheld.
-type Shown = BTreeMap<String, Option<BTreeMap<String, u64>>>;
+pub type Shown = BTreeMap<String, Option<BTreeMap<String, u64>>>;
 
-fn shown(csv: &[u8]) -> Shown {
+pub fn shown(csv: &[u8]) -> Shown {
     let mut rows = csv_rows(csv);
     let columns = rows.remove(0);
     let is_count =
@@ -93,7 +93,7 @@ fn shown(csv: &[u8]) -> Shown {
 
 /// What is published of a question: a table, or a refusal that tells nothing.
 #[track_caller]
-fn publish(context: &TestContext, ask: &str) -> Option<Shown> {
+pub fn publish(context: &TestContext, ask: &str) -> Option<Shown> {
     let outcome = query(context, ask, "--audience public");
     if outcome.code == Some(0) {
         let table = shown(&outcome.stdout);
@@ -110,7 +110,7 @@ fn publish(context: &TestContext, ask: &str) -> Option<Shown> {
 
 /// Exit code 1, nothing printed as data, a rule is named and no number but those of the policy and of releases.
 #[track_caller]
-fn is_refusal(outcome: &Outcome) {
+pub fn is_refusal(outcome: &Outcome) {
     assert_eq!((outcome.code, outcome.text().as_str()), (Some(1), ""), "{}\n{}", outcome.command, outcome.stderr);
     let known = Regex::new(r"[0-9a-f]{16}|\d{4}-\d\d|\d{6}\.json|`ask-\d`").unwrap();
     let rest = known.replace_all(&outcome.stderr, "");

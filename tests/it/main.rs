@@ -15,6 +15,8 @@ mod attacks;
 mod audit;
 /// Every bad input ends with the right exit code and a message that helps, and leaves nothing half-written.
 mod bad_input;
+/// `--coarsen`: a coarser table in place of one of which too little could be shown.
+mod coarsen;
 /// `phds compare`: two months by their releases.
 mod compare;
 /// `phds demo` does the whole road in one folder.

@@ -140,6 +140,10 @@ fn a_dictionary_of_the_department_keeps_what_the_program_stands_on() {
         dimension("status"),
         dimension("Service-Area"),
         dimension("reaches_24_months"),
+        dimension("decade") + "coarser = \"decade\"",
+        dimension("decade") + "coarser = \"century\"",
+        dimension("decade") + "coarser = \"sex\"\nwithin = \"sex\"",
+        dimension("decade") + "within = \"birth_year\"\n[[dimension]]\nid = \"birth_year\"\ncoarser = \"decade\"",
     ] {
         let context = TestContext::new();
         context.put("own.toml", &text);

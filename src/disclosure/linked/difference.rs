@@ -4,7 +4,7 @@ use super::grouping::{NONE, Numbers};
 use super::{Follows, Linked, Reason, Table};
 
 /// What is looked up again for each row that is withheld, and depends on the clients of the tables alone.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Comparisons {
     /// For two groupings, which rows of the first have the rows of the second ([`super::grouping::Grouping::around`]).
     around: Numbers<(usize, usize), Vec<u32>>,

@@ -260,6 +260,15 @@ impl Crowd {
 /// So many clients are looked at before more are, for a row to withhold.
 const AT_ONCE: u64 = 50_000;
 
+/// So many times as few rows of a table are withheld as may do; then twice as many from one time to the next. A table that
+/// needs more is mostly one of which nothing will be left, and each time all withheld rows are proved anew.
+const PATIENCE: u32 = 8;
+
+/// How many rows are withheld at least, when some were so many times before.
+fn at_least(rounds: u32) -> usize {
+    1_usize.checked_shl(rounds.saturating_sub(PATIENCE)).unwrap_or(usize::MAX)
+}
+
 /// The mark of a row that is withheld.
 const WITHHELD: u32 = NONE - 1;
 
@@ -268,9 +277,25 @@ impl Linked {
     pub(super) fn narrow(&mut self) -> Vec<(usize, Reason)> {
         self.look_up_helpless();
         let mut routes = std::mem::take(&mut self.routes);
-        let hide = self.too_narrow(&mut routes);
+        let mut hide = self.too_narrow(&mut routes);
         self.routes = routes;
+        if let Some((_, reason)) = hide.first().cloned() {
+            self.rounds += 1;
+            let more = at_least(self.rounds).saturating_sub(hide.len());
+            let others = self.shown_by_size().into_iter().filter(|row| !hide.iter().any(|(hidden, _)| hidden == row));
+            let others: Vec<_> = others.take(more).collect();
+            hide.extend(others.into_iter().map(|row| (row, reason.clone())));
+        }
         hide
+    }
+
+    /// The shown rows of the newest table, the smallest first.
+    fn shown_by_size(&self) -> Vec<usize> {
+        let Some(new) = self.tables.last() else { return Vec::new() };
+        let sizes = &self.groupings[new.grouping].sizes;
+        let mut shown: Vec<usize> = (0..new.shown.len()).filter(|row| new.shown[*row]).collect();
+        shown.sort_by_key(|row| (sizes[*row], *row));
+        shown
     }
 
     fn too_narrow(&self, routes: &mut BTreeMap<usize, Routes>) -> Vec<(usize, Reason)> {
@@ -563,8 +588,7 @@ impl Linked {
         let Some((new, newest)) = self.tables.last().map(|table| (table, self.tables.len() - 1)) else { return found };
         let rows = &self.groupings[new.grouping];
         let grouping = &self.groupings[self.tables[at].grouping];
-        let mut shown: Vec<usize> = (0..new.shown.len()).filter(|row| new.shown[*row]).collect();
-        shown.sort_by_key(|row| (rows.sizes[*row], *row));
+        let shown = self.shown_by_size();
         let order: Numbers<u32, usize> = shown.iter().filter_map(|row| u32::try_from(*row).ok()).zip(0..).collect();
         let mut waiting: Vec<Vec<u32>> = Vec::new();
         for row in narrow {
@@ -612,5 +636,19 @@ impl Linked {
             found.extend(shown.first());
         }
         found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PATIENCE, at_least};
+
+    #[test]
+    fn a_table_that_needs_many_rounds_gives_way_faster() {
+        assert!((1..=PATIENCE).all(|rounds| at_least(rounds) == 1));
+        assert_eq!([9, 10, 11].map(at_least), [2, 4, 8]);
+        // A thousand rows have gone after 18 rounds.
+        assert!((1..=18).map(at_least).sum::<usize>() > 1000);
+        assert_eq!(at_least(u32::MAX), usize::MAX);
     }
 }

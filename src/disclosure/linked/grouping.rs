@@ -1,6 +1,6 @@
 //! Which client is in which row, and what is said of whom.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::query::Trait;
@@ -57,12 +57,21 @@ pub(super) struct Grouping {
     pub by: Vec<Trait>,
     /// What its clients were chosen by.
     pub chosen_by: Vec<Trait>,
-    /// The labels of each row.
-    labels: Vec<Vec<String>>,
-    /// The same by numbers: equal ones of one dimension have the same.
-    codes: Vec<Vec<usize>>,
-    /// The row of each combination of labels.
-    rows: HashMap<Vec<String>, u32>,
+    /// The families of traits that decide in which row a client is, or whether in any.
+    families: Vec<Family>,
+}
+
+/// What a family of traits decides in a grouping.
+struct Family {
+    name: String,
+    /// Whether clients were chosen by it.
+    is_chosen: bool,
+    /// The labels of each row that are of the family, as a number: equal ones have the same.
+    own: Vec<u32>,
+    /// The other labels of each row.
+    rest: Vec<u32>,
+    /// The row of the other labels and those of the family.
+    rows: Numbers<(u32, u32), u32>,
 }
 
 impl Grouping {
@@ -96,35 +105,41 @@ impl Grouping {
         rows.flat_map(|(members, _)| members).copied().collect()
     }
 
-    /// Names the rows.
-    pub(super) fn label(&mut self, labels: Vec<Vec<String>>) {
-        self.rows = labels.iter().cloned().zip(0..).collect();
-        let mut known: Vec<HashMap<&String, usize>> = Vec::new();
-        let codes = labels.iter().map(|labels| {
-            known.resize_with(known.len().max(labels.len()), HashMap::new);
-            let codes = labels.iter().zip(&mut known).map(|(label, known)| {
-                let next = known.len();
-                *known.entry(label).or_insert(next)
-            });
-            codes.collect()
+    /// Notes what the labels of each row tell of its clients.
+    pub(super) fn label(&mut self, labels: &[Vec<String>]) {
+        let told = || self.by.iter().chain(&self.chosen_by).filter_map(|told| told.family.as_ref());
+        let names: BTreeSet<&String> = told().collect();
+        let families = names.into_iter().map(|name| {
+            let is_of = |told: &Trait| told.family.as_ref() == Some(name);
+            let number = |of_family: bool| -> Vec<u32> {
+                let mut known: HashMap<Vec<&String>, u32> = HashMap::new();
+                let each = labels.iter().map(|labels| {
+                    let part = self.by.iter().zip(labels).filter(|(told, _)| is_of(told) == of_family);
+                    let next = u32::try_from(known.len()).unwrap_or(NONE);
+                    *known.entry(part.map(|(_, label)| label).collect()).or_insert(next)
+                });
+                each.collect()
+            };
+            let (own, rest) = (number(true), number(false));
+            let rows = rest.iter().copied().zip(own.iter().copied()).zip(0..).collect();
+            Family { name: name.clone(), is_chosen: self.chosen_by.iter().any(is_of), own, rest, rows }
         });
-        self.codes = codes.collect();
-        self.labels = labels;
+        self.families = families.collect();
     }
 
-    /// What a row is told apart by.
-    pub(super) fn labels(&self, row: u32) -> &[String] {
-        &self.labels[row as usize]
+    /// Its family of a name, if that decides anything.
+    fn family(&self, name: &str) -> Option<&Family> {
+        self.families.iter().find(|family| family.name == name)
     }
 
-    /// The same as numbers.
-    pub(super) fn codes(&self, row: u32) -> &[usize] {
-        &self.codes[row as usize]
+    /// Whether two rows differ in nothing but traits of a family.
+    pub(super) fn differs_in(&self, a: u32, b: u32, family: &str) -> bool {
+        self.family(family).is_some_and(|family| family.rest[a as usize] == family.rest[b as usize])
     }
 
-    /// The row with these labels.
-    pub(super) fn find(&self, labels: &[String]) -> Option<u32> {
-        self.rows.get(labels).copied()
+    /// Where clients of each row come to with traits of a family.
+    pub(super) fn traits(&self, family: &str) -> Traits<'_> {
+        Traits(self.family(family))
     }
 
     /// Whether two tables have the same clients in the same rows. The last client of both is in a row.
@@ -155,7 +170,24 @@ impl Grouping {
     }
 }
 
+/// What a family of traits decides in a grouping, if anything.
+#[derive(Clone, Copy)]
+pub(super) struct Traits<'a>(Option<&'a Family>);
+
+impl Traits<'_> {
+    /// The row in which clients of a row would be with the traits of those of another one.
+    pub(super) fn row_with(self, row: u32, other: u32) -> Option<u32> {
+        let Some(family) = self.0.filter(|_| row != other) else { return Some(row) };
+        if row == NONE || other == NONE {
+            // Whether the client would be in the table is known only when nothing but this family decides it.
+            return (!family.is_chosen && row == NONE).then_some(NONE);
+        }
+        family.rows.get(&(family.rest[row as usize], family.own[other as usize])).copied()
+    }
+}
+
 /// What one indicator says of each client.
+#[derive(Clone)]
 pub(super) struct Answers {
     /// The indicator and its measures.
     pub outcome: String,

@@ -30,6 +30,7 @@ mod sums;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::table::Rule;
 use crate::query::{Members, numerator};
@@ -42,6 +43,7 @@ pub(super) use slices::{Gives, Number};
 use sums::Kinds;
 
 /// Tables that were admitted, and the clients in them.
+#[derive(Clone)]
 pub(super) struct Linked {
     rule: Rule,
     /// Whether all clients together are known, from this program or from elsewhere.
@@ -51,7 +53,8 @@ pub(super) struct Linked {
     /// Whether an answer is wanted at once.
     at_once: bool,
     clients: Numbers<i64, u32>,
-    groupings: Vec<Grouping>,
+    /// Shared by copies: they are large, and do not change.
+    groupings: Vec<Arc<Grouping>>,
     answers: Vec<Answers>,
     tables: Vec<Table>,
     /// Tables that are not of shares of groups.
@@ -64,12 +67,15 @@ pub(super) struct Linked {
     routes: BTreeMap<usize, Routes>,
     /// What is known too well without any release, and how many tables there were when this was looked up.
     helpless: (usize, Helpless),
+    /// How often rows of the newest table were withheld for the sake of others that were too well known.
+    rounds: u32,
 }
 
 /// Rows of the newest table to withhold, by one of the rules.
 type Step = fn(&mut Linked) -> Vec<(usize, Reason)>;
 
 /// A table of shares of one denominator and one rule of attribution.
+#[derive(Clone)]
 struct Table {
     /// Of which release it is.
     release: String,
@@ -140,6 +146,7 @@ impl Linked {
             comparisons: Comparisons::default(),
             routes: BTreeMap::new(),
             helpless: <_>::default(),
+            rounds: 0,
         }
     }
 
@@ -166,6 +173,7 @@ impl Linked {
     ) -> (Vec<bool>, BTreeSet<Reason>) {
         self.add(release, outcome, members, shown);
         self.repeat();
+        self.rounds = 0;
         self.settle()
     }
 
@@ -308,11 +316,11 @@ impl Linked {
         }
         grouping.by.clone_from(&members.by);
         grouping.chosen_by.clone_from(&members.chosen_by);
-        let labels = members.rows.iter().map(|(labels, _)| labels[..members.by.len().min(labels.len())].to_vec());
-        grouping.label(labels.collect());
+        let labels: Vec<_> = members.rows.iter().map(|(labels, _)| labels.clone()).collect();
+        grouping.label(&labels);
         let known = self.groupings.iter().position(|known| known.is_same(&grouping));
         known.unwrap_or_else(|| {
-            self.groupings.push(grouping);
+            self.groupings.push(Arc::new(grouping));
             self.groupings.len() - 1
         })
     }

@@ -11,6 +11,7 @@
 //! which each client is once; only classes of one layer are added up.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::grouping::{Answers, Grouping, NONE};
 use super::{Follows, Linked, Reason, Table};
@@ -81,6 +82,7 @@ trait Told {
 }
 
 /// A table that was admitted, and the clients of each of its slices.
+#[derive(Clone)]
 pub(super) struct Cut {
     /// Of which release it is.
     pub release: String,
@@ -319,7 +321,7 @@ impl Linked {
         grouping.sizes = places.iter().map(|place| cut.groups[place.group].sizes[place.class]).collect();
         let shown = grouping.sizes.iter().map(|size| *size > 0).collect();
         let numerators = vec![0; places.len()];
-        self.groupings.push(grouping);
+        self.groupings.push(Arc::new(grouping));
         let answers = self.answers_to("");
         self.tables.push(Table {
             release: String::new(),

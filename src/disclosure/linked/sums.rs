@@ -215,7 +215,7 @@ fn each(follows: &Echelon, mut look: impl FnMut(&[u64])) {
 
 /// Clients by their kind, as far as the tables before the newest tell: clients of one kind are in the same shown rows, and
 /// counted in the same ones.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Kinds {
     of: Vec<u32>,
     /// So many tables have told.
