@@ -48,7 +48,7 @@ impl Program {
 fn whoever_runs_the_program_on_every_small_table_is_left_with_enough_values() {
     let rule = Rule { k: 5, w: 3 };
     let (mut tried, mut unproved, mut refused, mut cells) = (0, 0, 0, 0);
-    for (sizes, seeds) in [(&[3][..], 1_500), (&[4], 500), (&[2, 2], 200)] {
+    for (sizes, seeds) in [(&[3][..], 1_500), (&[4], 80), (&[2, 2], 60)] {
         let mut program = Program::new(sizes, rule);
         for seed in 0..seeds {
             let counts = Random::new(seed + 800_000).table(sizes, 40);
@@ -83,7 +83,7 @@ fn whoever_runs_the_program_on_every_small_table_is_left_with_enough_values() {
         }
     }
     println!("{tried} tables, {unproved} of them with too many others; {cells} suppressed counts; {refused} refused");
-    assert!(tried > 1_200 && unproved * 10 < tried && refused < 20, "{tried}, {unproved}, {refused}");
+    assert!(tried > 1_000 && unproved < 5 && refused < 5, "{tried}, {unproved}, {refused}");
 }
 
 /// Somebody who exchanges 1 or 2 persons between suppressed counts at the corners of a rectangle, one table after the

@@ -5,12 +5,12 @@
 //! privacy preserving data publishing, VLDB 2007). A pattern stands only where he, too, is left with w values of every
 //! suppressed count. Where he is not, more is suppressed, for all tables with that pattern, and so on.
 //!
-//! Which of two it is must not depend on the table itself, or he would learn from that. So it depends on a *family*: the
+//! Which of two it is must not depend on the table itself, or he would learn from that. So it depends on a *class*: the
 //! tables between the same bounds that elementary changes lead to from one another. It is the same from whichever of its
 //! tables it is found. Each of them that comes to a pattern finds the same values there, and so comes to the same end:
 //! they are all left to him.
 //!
-//! Families are bounded in two ways. By the sizes of the counts: there, those tables are kept for which the pattern was
+//! Classes are bounded in two ways. By the sizes of the counts: there, those tables are kept for which the pattern was
 //! chosen first. By what is shown alone: there, also those that came to it from another one.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,8 +23,8 @@ use super::network::Network;
 use super::pattern::{Choice, choose, prove};
 use crate::error::{Error, Result};
 
-/// Cells of all tables of a family together; the tables of a larger family are not tried.
-const MOST_TRIED: usize = 10_000;
+/// Cells of all tables of a class together; the tables of a larger class are not tried.
+const MOST_TRIED: usize = 60_000;
 
 /// Which cells are suppressed, and that it is enough.
 #[derive(Clone, Debug)]
@@ -78,7 +78,7 @@ fn suppressed(marks: &[Mark]) -> Suppressed {
     marks.iter().map(|mark| *mark != Mark::Shown).collect()
 }
 
-/// What the tables of a family leave of each suppressed count.
+/// What the tables of a class leave of each suppressed count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
     /// w values or more.
@@ -200,13 +200,14 @@ impl Program<'_> {
     /// Bounds by what is shown.
     fn same_shown(&self, table: &[u64], pattern: &Suppressed) -> Vec<Bounds> {
         let shown = || (0..self.cube.len()).filter(|cell| !pattern[*cell]);
-        let most = shown().map(|cell| table[cell]).max().unwrap_or(0).max(4 * self.rule.k);
+        // As far as values that are wanted are likely to be.
+        let most = shown().map(|cell| table[cell]).max().unwrap_or(0) + 2 * self.rule.k;
         let bounds =
             |cell: usize| if pattern[cell] { Bounds { low: 0, high: most } } else { Bounds::exactly(table[cell]) };
         (0..self.cube.len()).map(bounds).collect()
     }
 
-    /// What is left by those tables of a family that are `kept`.
+    /// What is left by those tables of a class that are `kept`.
     fn judge_between(
         &mut self,
         table: &[u64],
@@ -214,12 +215,12 @@ impl Program<'_> {
         bounds: &[Bounds],
         kept: impl Fn(&mut Self, &[u64], &Suppressed) -> Result<bool>,
     ) -> Result<Verdict> {
-        let Some(family) = self.family(table, pattern, bounds) else { return Ok(Verdict::TooMany) };
+        let Some(class) = self.class(table, pattern, bounds) else { return Ok(Verdict::TooMany) };
         let hidden: Vec<usize> = (0..pattern.len()).filter(|cell| pattern[*cell]).collect();
         let mut values = vec![BTreeSet::new(); hidden.len()];
         let w = self.rule.w;
         let enough = |values: &BTreeSet<u64>| values.len() as u64 >= w;
-        for other in &family {
+        for other in &class {
             // A table that has nothing new where something is wanted need not be tried.
             let is_wanted =
                 |(values, cell): (&BTreeSet<u64>, &usize)| !enough(values) && !values.contains(&other[*cell]);
@@ -240,19 +241,19 @@ impl Program<'_> {
 
     /// The tables between bounds that elementary changes of suppressed counts lead to, the nearest first; nothing where
     /// they are too many, or where the table is not between the bounds itself.
-    fn family(&self, table: &[u64], pattern: &Suppressed, bounds: &[Bounds]) -> Option<Vec<Vec<u64>>> {
+    fn class(&self, table: &[u64], pattern: &Suppressed, bounds: &[Bounds]) -> Option<Vec<Vec<u64>>> {
         let is_between = |cell: usize, count: u64| (bounds[cell].low..=bounds[cell].high).contains(&count);
         if !table.iter().enumerate().all(|(cell, count)| is_between(cell, *count)) {
             return None;
         }
         let changes = self.changes(pattern);
-        let mut family = vec![table.to_vec()];
+        let mut class = vec![table.to_vec()];
         let mut known = BTreeSet::from([table.to_vec()]);
         let mut at = 0;
-        while at < family.len() {
+        while at < class.len() {
             for change in &changes {
                 for is_forward in [true, false] {
-                    let mut other = family[at].clone();
+                    let mut other = class[at].clone();
                     let is_possible = change.iter().all(|(cell, up)| {
                         let count =
                             if *up == is_forward { other[*cell].checked_add(1) } else { other[*cell].checked_sub(1) };
@@ -262,16 +263,16 @@ impl Program<'_> {
                         })
                     });
                     if is_possible && known.insert(other.clone()) {
-                        family.push(other);
+                        class.push(other);
                     }
                 }
             }
-            if family.len() * self.cube.len() > MOST_TRIED {
+            if class.len() * self.cube.len() > MOST_TRIED {
                 return None;
             }
             at += 1;
         }
-        Some(family)
+        Some(class)
     }
 
     /// For each suppressed count the change of the fewest suppressed cells by which it grows. They depend on the pattern
