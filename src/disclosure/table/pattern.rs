@@ -47,8 +47,16 @@ pub(super) fn choose(cube: &Cube, counts: &[u64], rule: Rule, end: Instant) -> R
     let counts_alike: Vec<u64> =
         (0..cube.len()).map(|cell| rule.typical(counts[cell], search.marks[cell] == Mark::Primary)).collect();
     let mut typical = Search::new(cube, &counts_alike, rule, end);
-    let first = (0..cube.len()).filter(|cell| typical.is_counted(*cell) && !typical.below_small[*cell]).collect();
-    typical.secure_all(first)?;
+    // They do not add up, and so there are no sums to solve.
+    typical.has_simplex = false;
+    let mut queue: VecDeque<usize> =
+        (0..cube.len()).filter(|cell| typical.is_counted(*cell) && !typical.below_small[*cell]).collect();
+    while let Some(cell) = queue.pop_front() {
+        for attacker in Attacker::ALL {
+            // What is not reached here is left to the true counts.
+            typical.secure(cell, attacker, &mut queue)?;
+        }
+    }
     for (cell, mark) in typical.marks.iter().enumerate() {
         search.set(cell, *mark);
     }
@@ -109,8 +117,8 @@ struct Search<'a> {
     /// Whether one of a cell's totals is 1 to k - 1.
     below_small: Vec<bool>,
     moves: Box<dyn Moves>,
-    /// Whether the moves are all that there are.
-    is_network: bool,
+    /// Whether the simplex method may look for what the moves do not reach; those of a network are all that there are.
+    has_simplex: bool,
     walk: Walk,
     /// Cell and attacker → what proves that he cannot tell it.
     proofs: Vec<[Proof; 2]>,
@@ -122,9 +130,9 @@ impl<'a> Search<'a> {
         for (cell, is_below) in below_small.iter_mut().enumerate() {
             *is_below = cube.with_totals(cell)[1..].iter().any(|total| rule.is_small(counts[*total]));
         }
-        let (moves, is_network): (Box<dyn Moves>, bool) = match Network::of(cube) {
-            Some(network) => (Box::new(network), true),
-            None => (Box::new(Boxes::of(cube)), false),
+        let (moves, has_simplex): (Box<dyn Moves>, bool) = match Network::of(cube) {
+            Some(network) => (Box::new(network), false),
+            None => (Box::new(Boxes::of(cube)), true),
         };
         let mut search = Self {
             cube,
@@ -133,7 +141,7 @@ impl<'a> Search<'a> {
             marks: vec![Mark::Shown; cube.len()],
             below_small,
             moves,
-            is_network,
+            has_simplex,
             walk: Walk::new(counts.to_vec(), end),
             proofs: vec![<[Proof; 2]>::default(); cube.len()],
         };
@@ -194,7 +202,7 @@ impl<'a> Search<'a> {
     /// The same by the simplex method, which finds more than boxes and transfers. A network has been searched to the end.
     fn reach_exactly(&self, cell: usize, attacker: Attacker, need: Need) -> Option<Reach> {
         let count = self.counts[cell];
-        if self.is_network {
+        if !self.has_simplex {
             return None;
         }
         let bounds = |cell: usize| match self.marks[cell] {
