@@ -91,8 +91,14 @@ fn told(table: &Counts, pattern: &Pattern, rule: Rule) -> String {
     text + &format!(
         "audited: every suppressed count, against {} other tables with the same shown counts and sums\n  \
          by who knows that counts are not negative: from {w} fewer (or 0) to {k} or more, where it is below {k}\n  \
-         by who also knows k, the rule and which cells are primary: at least {w} values\n",
+         by who also knows k, the rule and which cells are primary: at least {w} values\n  \
+         by who runs this program on every table that could be behind it: {choice}\n",
         grouped(pattern.proofs as u64),
+        choice = if pattern.is_choice_proved {
+            format!("at least {} values", rule.w)
+        } else {
+            "not proved, the tables are too many to be tried (`--round` leaves enough)".to_owned()
+        },
         w = rule.w,
         k = rule.k
     )

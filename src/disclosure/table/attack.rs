@@ -9,6 +9,9 @@ pub const UNBOUNDED: u64 = u64::MAX >> 3;
 /// No count may be larger: sums of them stay exact everywhere.
 pub const LARGEST_COUNT: u64 = 1_000_000_000_000;
 
+/// How many times as large as the one before each size of counts is.
+const SIZE: u64 = 3;
+
 /// What the values of a cell lie between, for somebody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
@@ -68,6 +71,26 @@ impl Rule {
     /// Whether a count is 1 to k - 1.
     pub fn is_small(self, count: u64) -> bool {
         (1..self.k).contains(&count)
+    }
+
+    /// The counts of the same size as one of k or more: from k times a power of [`SIZE`] to the next.
+    pub(super) fn alike(self, count: u64) -> Bounds {
+        let low = std::iter::successors(Some(self.k), |low| Some(low * SIZE)).take_while(|low| *low <= count).last();
+        let low = low.unwrap_or(self.k);
+        Bounds { low, high: low * SIZE - 1 }
+    }
+
+    /// A count that stands for all of its size: the middle of them. All primary cells are alike, and so are zeros that
+    /// are none.
+    pub(super) fn typical(self, count: u64, is_primary: bool) -> u64 {
+        match count {
+            _ if is_primary => self.k.div_ceil(2),
+            0 => 0,
+            count => {
+                let Bounds { low, high } = self.alike(count);
+                u64::midpoint(low, high)
+            }
+        }
     }
 }
 
@@ -142,6 +165,20 @@ mod tests {
             assert_eq!((need.up, need.down, need.others), (up, down, 2), "{count}");
             assert_eq!(Need::of(Attacker::RuleAware, count, rule), Need { up: 0, down: 0, others: 2 });
         }
+    }
+
+    #[test]
+    fn counts_of_one_size_are_alike() {
+        let rule = Rule { k: 11, w: 3 };
+        for (count, low, high, typical) in [(11, 11, 32, 21), (32, 11, 32, 21), (33, 33, 98, 65), (500, 297, 890, 593)]
+        {
+            assert_eq!(rule.alike(count), Bounds { low, high }, "{count}");
+            assert_eq!(rule.typical(count, false), typical, "{count}");
+        }
+        assert_eq!(
+            [(1, true), (10, true), (0, true), (0, false)].map(|(count, is)| rule.typical(count, is)),
+            [6, 6, 6, 0]
+        );
     }
 
     #[test]

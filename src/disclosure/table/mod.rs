@@ -8,6 +8,7 @@
 
 mod attack;
 mod audit;
+mod choice;
 mod cube;
 mod findings;
 mod long;
@@ -22,8 +23,9 @@ mod walk;
 
 pub use attack::{Attacker, Bounds, LARGEST_COUNT, Mark, Rule, UNBOUNDED};
 pub use audit::{Ends, Finding, Interval, Seen, Verdict, audit};
+pub use choice::{Pattern, protect};
 pub use cube::{Cube, Dimension};
 pub use findings::{Cell, Findings, Tally};
 pub use long::{Columns, Counts, Published};
-pub use pattern::{Pattern, price, protect};
+pub use pattern::price;
 pub use rounding::{least_base, round};

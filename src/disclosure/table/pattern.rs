@@ -1,17 +1,22 @@
 //! Which cells of a table are suppressed.
 //!
 //! Primary cells are 1 to k - 1, or 0 below a total of 1 to k - 1: a zero there would tell where the few persons are
-//! not. Other zeros are shown and never suppressed. Then every suppressed cell is tried: from the true table, is there
-//! another with the same shown cells in which it is so much larger, or smaller? Where there is none, the cells of the
-//! cheapest change are suppressed too, and tried in their turn. Those that turn out to be needed by nobody are shown
-//! again, the dearest first. So each suppressed cell has tables in whole numbers that prove that it cannot be told.
+//! not. Other zeros are shown and never suppressed. Then every suppressed cell is tried: is there another table with the
+//! same shown cells in which it is so much larger, or smaller? Where there is none, the cells of the cheapest change are
+//! suppressed too, and tried in their turn.
+//!
+//! What is chosen must tell little of what it hides. So it is chosen for *typical* counts first: each count stands for
+//! all of its size, so that tables whose counts are of the same sizes are treated alike. Then every suppressed cell is
+//! tried from the true counts, and more is suppressed where that is not enough. So each has tables in whole numbers that
+//! prove that it cannot be told. Nothing is shown again because it turns out not to be needed: that would depend on the
+//! counts that are hidden.
 //!
 //! The price of a suppressed cell is 1 + ⌊√n⌋, between the number of cells lost and the number of persons.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Instant;
 
-use super::attack::{Attacker, Bounds, LARGEST_COUNT, Mark, Need, Rule};
+use super::attack::{Attacker, Bounds, Mark, Need, Rule};
 use super::cube::Cube;
 use super::moves::{Boxes, Moves};
 use super::network::Network;
@@ -19,9 +24,9 @@ use super::system::System;
 use super::walk::{Change, Walk, follow};
 use crate::error::{Error, Result};
 
-/// Which cells are suppressed, and that it is enough.
+/// Which cells are suppressed, and that it is enough for whoever knows the rule.
 #[derive(Clone, Debug)]
-pub struct Pattern {
+pub(super) struct Choice {
     /// Cell → what it is.
     pub marks: Vec<Mark>,
     /// Other tables, in whole numbers, that prove that the suppressed cells cannot be told.
@@ -33,20 +38,55 @@ pub fn price(count: u64) -> u64 {
     1 + count.isqrt()
 }
 
-/// Suppresses what has to be suppressed in a table with all its margins.
+/// Suppresses what has to be suppressed in a table with all its margins that adds up.
 ///
-/// `counts` are persons, one for each cell of `cube`, and must add up. Refuses where even suppressing everything leaves
-/// a cell that can be told, or where `end` comes first.
-pub fn protect(cube: &Cube, counts: &[u64], rule: Rule, end: Instant) -> Result<Pattern> {
-    let adds_up = |(total, at)| cube.parts(total, at).map(|part| counts[part]).sum::<u64>() == counts[total];
-    if counts.len() != cube.len() || counts.iter().any(|count| *count > LARGEST_COUNT) || !cube.lines().all(adds_up) {
-        return Err(Error::internal("a table was to be protected that does not add up"));
-    }
+/// `counts` are persons, one for each cell of `cube`. Refuses where even suppressing everything leaves a cell that can be
+/// told, or where `end` comes first.
+pub(super) fn choose(cube: &Cube, counts: &[u64], rule: Rule, end: Instant) -> Result<Choice> {
     let mut search = Search::new(cube, counts, rule, end);
+    let counts_alike: Vec<u64> =
+        (0..cube.len()).map(|cell| rule.typical(counts[cell], search.marks[cell] == Mark::Primary)).collect();
+    let mut typical = Search::new(cube, &counts_alike, rule, end);
+    // They do not add up, and so there are no sums to solve.
+    typical.has_simplex = false;
+    let mut queue: VecDeque<usize> =
+        (0..cube.len()).filter(|cell| typical.is_counted(*cell) && !typical.below_small[*cell]).collect();
+    while let Some(cell) = queue.pop_front() {
+        for attacker in Attacker::ALL {
+            // What is not reached here is left to the true counts.
+            typical.secure(cell, attacker, &mut queue)?;
+        }
+    }
+    for (cell, mark) in typical.marks.iter().enumerate() {
+        search.set(cell, *mark);
+    }
     search.complete()?;
-    search.thin()?;
-    let proofs = search.check()?;
-    Ok(Pattern { marks: search.marks, proofs })
+    search.end()
+}
+
+/// Proves a pattern that was not chosen for the table; nothing where it is not enough.
+pub(super) fn prove(
+    cube: &Cube,
+    counts: &[u64],
+    rule: Rule,
+    suppressed: &[bool],
+    end: Instant,
+) -> Result<Option<Choice>> {
+    let mut search = Search::new(cube, counts, rule, end);
+    for (cell, is_suppressed) in suppressed.iter().enumerate() {
+        match (is_suppressed, search.marks[cell]) {
+            (true, Mark::Shown) => search.set(cell, Mark::Secondary),
+            (false, Mark::Primary) => search.set(cell, Mark::Shown),
+            _ => {}
+        }
+    }
+    for cell in (0..cube.len()).filter(|cell| suppressed[*cell]) {
+        for attacker in Attacker::ALL {
+            let Some(proof) = search.reach(cell, attacker, ALWAYS_EXACT)?.proof else { return Ok(None) };
+            search.proofs[cell][attacker as usize] = proof;
+        }
+    }
+    search.end().map(Some)
 }
 
 /// Up to so many unknown cells, all that boxes and transfers do not reach is looked for by the simplex method.
@@ -77,8 +117,8 @@ struct Search<'a> {
     /// Whether one of a cell's totals is 1 to k - 1.
     below_small: Vec<bool>,
     moves: Box<dyn Moves>,
-    /// Whether the moves are all that there are.
-    is_network: bool,
+    /// Whether the simplex method may look for what the moves do not reach; those of a network are all that there are.
+    has_simplex: bool,
     walk: Walk,
     /// Cell and attacker → what proves that he cannot tell it.
     proofs: Vec<[Proof; 2]>,
@@ -90,9 +130,9 @@ impl<'a> Search<'a> {
         for (cell, is_below) in below_small.iter_mut().enumerate() {
             *is_below = cube.with_totals(cell)[1..].iter().any(|total| rule.is_small(counts[*total]));
         }
-        let (moves, is_network): (Box<dyn Moves>, bool) = match Network::of(cube) {
-            Some(network) => (Box::new(network), true),
-            None => (Box::new(Boxes::of(cube)), false),
+        let (moves, has_simplex): (Box<dyn Moves>, bool) = match Network::of(cube) {
+            Some(network) => (Box::new(network), false),
+            None => (Box::new(Boxes::of(cube)), true),
         };
         let mut search = Self {
             cube,
@@ -101,7 +141,7 @@ impl<'a> Search<'a> {
             marks: vec![Mark::Shown; cube.len()],
             below_small,
             moves,
-            is_network,
+            has_simplex,
             walk: Walk::new(counts.to_vec(), end),
             proofs: vec![<[Proof; 2]>::default(); cube.len()],
         };
@@ -162,7 +202,7 @@ impl<'a> Search<'a> {
     /// The same by the simplex method, which finds more than boxes and transfers. A network has been searched to the end.
     fn reach_exactly(&self, cell: usize, attacker: Attacker, need: Need) -> Option<Reach> {
         let count = self.counts[cell];
-        if self.is_network {
+        if !self.has_simplex {
             return None;
         }
         let bounds = |cell: usize| match self.marks[cell] {
@@ -328,45 +368,9 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Shows again what nobody needs, the dearest first.
-    fn thin(&mut self) -> Result<()> {
-        let mut users: Vec<BTreeSet<(usize, usize)>> = vec![BTreeSet::new(); self.cube.len()];
-        for (cell, proofs) in self.proofs.iter().enumerate() {
-            for (attacker, proof) in proofs.iter().enumerate() {
-                for other in touched(proof) {
-                    users[other].insert((cell, attacker));
-                }
-            }
-        }
-        let mut secondary: Vec<usize> =
-            (0..self.cube.len()).filter(|cell| self.marks[*cell] == Mark::Secondary).collect();
-        secondary.sort_by_key(|cell| (std::cmp::Reverse(self.counts[*cell]), *cell));
-        for cell in secondary {
-            self.set(cell, Mark::Shown);
-            let mut found = Vec::new();
-            let mut is_needed = false;
-            for (user, attacker) in users[cell].clone() {
-                let proof = &self.proofs[user][attacker];
-                if self.marks[user] != Mark::Shown && touched(proof).any(|other| other == cell) {
-                    let Some(proof) = self.reach(user, Attacker::ALL[attacker], ALWAYS_EXACT)?.proof else {
-                        is_needed = true;
-                        break;
-                    };
-                    found.push((user, attacker, proof));
-                }
-            }
-            if is_needed {
-                self.set(cell, Mark::Secondary);
-                continue;
-            }
-            for (user, attacker, proof) in found {
-                for other in touched(&proof) {
-                    users[other].insert((user, attacker));
-                }
-                self.proofs[user][attacker] = proof;
-            }
-        }
-        Ok(())
+    fn end(self) -> Result<Choice> {
+        let proofs = self.check()?;
+        Ok(Choice { marks: self.marks, proofs })
     }
 
     /// Follows every proof once more, apart from the search that found it, and gives the number of tables in them.
