@@ -73,13 +73,15 @@ pub enum Mark {
     Band,
     /// A line in a class of the style sheet.
     Line(&'static str),
+    /// A point of a period that is not whole.
+    Ring,
 }
 
 /// A class, what it colours, and its colour on white paper and on a dark screen.
 ///
 /// A class stands for itself and not for a custom property, because Office, LibreOffice, librsvg and resvg know no
 /// `var()` and would draw such a figure in black.
-const COLOURS: [(&str, &str, &str, &str); 23] = [
+const COLOURS: [(&str, &str, &str, &str); 27] = [
     ("ink", "fill", "#1a1a1a", "#ececec"),
     ("soft", "fill", "#595959", "#a8a8a8"),
     ("paper", "fill", "#ffffff", "#16181b"),
@@ -87,15 +89,19 @@ const COLOURS: [(&str, &str, &str, &str); 23] = [
     ("mark", "fill", "#2166ac", "#7fb2e5"),
     ("band", "fill", "#2166ac", "#7fb2e5"),
     ("c1", "fill", "#d0e1f2", "#1b3a5f"),
-    ("c2", "fill", "#9ecae1", "#265a91"),
-    ("c3", "fill", "#62a8d3", "#4a8fcb"),
-    ("c4", "fill", "#2474b7", "#8abfe8"),
-    ("c5", "fill", "#08427e", "#d3e8fa"),
+    ("c2", "fill", "#86bcdb", "#2c629a"),
+    ("c3", "fill", "#6faed6", "#3671aa"),
+    ("c4", "fill", "#4c92c8", "#4a8fcb"),
+    ("c5", "fill", "#2876b8", "#74addd"),
+    ("c6", "fill", "#1f69aa", "#87bce7"),
+    ("c7", "fill", "#08427e", "#d3e8fa"),
     ("on1", "fill", "#1a1a1a", "#ffffff"),
     ("on2", "fill", "#1a1a1a", "#ffffff"),
-    ("on3", "fill", "#1a1a1a", "#101214"),
-    ("on4", "fill", "#ffffff", "#101214"),
+    ("on3", "fill", "#1a1a1a", "#ffffff"),
+    ("on4", "fill", "#1a1a1a", "#101214"),
     ("on5", "fill", "#ffffff", "#101214"),
+    ("on6", "fill", "#ffffff", "#101214"),
+    ("on7", "fill", "#ffffff", "#101214"),
     ("grid", "stroke", "#dcdcdc", "#33383e"),
     ("axis", "stroke", "#8c8c8c", "#7a8087"),
     ("line", "stroke", "#2166ac", "#7fb2e5"),
@@ -152,11 +158,11 @@ impl Frame {
         y += drawing.height + 12.0;
         body.push(svg::line((0.0, y), (INNER, y)).class("grid"));
         y += 4.0;
-        let remarks = drawing.remarks.iter().map(|remark| (remark, "soft scale"));
-        for (note, class) in remarks.chain(self.notes.iter().map(|note| (note, "soft"))) {
-            let lines = NOTE.wrapped(note, INNER, 9);
-            body.extend(paragraph(&lines, NOTE, 0.0, y + 12.0, 13.0, class));
-            y += rows(lines.len(), 13.0) + 3.0;
+        // One paragraph each: a line for each sentence would take a third of a slide.
+        for (notes, class) in [(&drawing.remarks, "soft scale"), (&self.notes, "soft")] {
+            let lines = NOTE.wrapped(&notes.join(" "), INNER, 30);
+            body.extend(paragraph(&lines, NOTE, 0.0, y + 12.0, 12.5, class));
+            y += rows(lines.len(), 12.5) + if lines.is_empty() { 0.0 } else { 3.0 };
         }
         self.page(body, y + MARGIN, &drawing.reading).render()
     }
@@ -223,6 +229,10 @@ impl Frame {
                 Mark::Band => field().class("band"),
                 Mark::Interval => svg::line(middle.0, middle.1).class("firm"),
                 Mark::Line(class) => svg::line(middle.0, middle.1).class(class),
+                Mark::Ring => svg::group()
+                    .with(svg::line(middle.0, middle.1).class("line outer"))
+                    .with(svg::circle((x + FIELD / 2.0, y + 7.0), 4.0).class("mark"))
+                    .with(svg::circle((x + FIELD / 2.0, y + 7.0), 2.2).class("paper")),
             };
             legend.add(mark);
             legend.add(LEGEND.at(x + FIELD + 6.0, y + 11.0, "ink scale", &text));

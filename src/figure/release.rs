@@ -9,6 +9,7 @@ pub use crate::disclosure::Status;
 use crate::error::{Error, Result};
 use crate::fs;
 use crate::output::label;
+use crate::period::ReportingPeriod;
 
 /// What of `release.json` goes around a figure.
 #[derive(Clone, Debug, Deserialize)]
@@ -103,8 +104,9 @@ pub struct Cohort {
     pub description: String,
     /// The last day that counts, `YYYY-MM-DD`.
     pub as_of: String,
+    /// The first day of birth, `YYYY-MM-DD`.
+    pub born_from: String,
     /// The last day of birth, `YYYY-MM-DD`.
-    #[serde(default)]
     pub born_to: String,
 }
 
@@ -343,6 +345,30 @@ impl Release {
         Some(whole)
     }
 
+    /// Where the cohort begins or ends within a year, quarter, month or season: `to 2023-06-30`. None where the period is whole,
+    /// or the column has none.
+    pub fn cut(&self, column: &str, label: &str) -> Option<String> {
+        let (first, last) = days(column, label)?;
+        let cohort = &self.description.cohort;
+        let (from, to) = match column {
+            BIRTH_YEAR | BIRTH_QUARTER => (&cohort.born_from, &cohort.born_to),
+            // When the doses of a file begin is not in its description.
+            _ => (&String::new(), &cohort.as_of),
+        };
+        let from = (*from > first).then(|| format!("from {from}"));
+        let to = (*to < last).then(|| format!("to {to}"));
+        let cut: Vec<String> = from.into_iter().chain(to).collect();
+        (!cut.is_empty()).then(|| cut.join(" "))
+    }
+
+    /// The label of a row, with what is cut off a period: `2023 (to 06-30)`.
+    pub fn label(&self, row: usize, column: &str) -> String {
+        let label = self.table.cell(row, column).unwrap_or_default();
+        let year = label.split('-').next().unwrap_or_default();
+        self.cut(column, label)
+            .map_or_else(|| label.to_owned(), |cut| format!("{label} ({})", cut.replace(&format!("{year}-"), "")))
+    }
+
     /// A number of a row; none where the cell or the column is missing.
     pub fn number<T: std::str::FromStr>(&self, row: usize, column: &str) -> Result<Option<T>> {
         let cell = self.table.cell(row, column).filter(|cell| !cell.is_empty());
@@ -394,6 +420,35 @@ impl Table {
     /// A cell by its row, counted from 0, and the name of its column.
     pub fn cell(&self, row: usize, column: &str) -> Option<&str> {
         self.rows.get(row)?.get(self.column(column)?).map(String::as_str)
+    }
+}
+
+/// The columns of periods that a cohort may cut off.
+const BIRTH_YEAR: &str = "birth_year";
+const BIRTH_QUARTER: &str = "birth_quarter";
+const VACCINATION_YEAR: &str = "vaccination_year";
+const VACCINATION_MONTH: &str = "vaccination_month";
+const SEASON: &str = "season";
+
+/// The first and the last day of the period that a label of a column names, `YYYY-MM-DD`.
+fn days(column: &str, label: &str) -> Option<(String, String)> {
+    const QUARTERS: [(&str, &str, &str); 4] =
+        [("Q1", "01-01", "03-31"), ("Q2", "04-01", "06-30"), ("Q3", "07-01", "09-30"), ("Q4", "10-01", "12-31")];
+    let (year, rest) = label.split_once('-').unwrap_or((label, ""));
+    let number: i32 = year.parse().ok()?;
+    match (column, rest) {
+        (BIRTH_YEAR | VACCINATION_YEAR, "") => Some((format!("{year}-01-01"), format!("{year}-12-31"))),
+        (BIRTH_QUARTER, rest) => {
+            let (_, first, last) = QUARTERS.into_iter().find(|(quarter, ..)| *quarter == rest)?;
+            Some((format!("{year}-{first}"), format!("{year}-{last}")))
+        }
+        (VACCINATION_MONTH, _) => {
+            let month: ReportingPeriod = label.parse().ok()?;
+            Some((month.first_day().to_string(), month.last_day().to_string()))
+        }
+        // From July to June.
+        (SEASON, _) => Some((format!("{year}-07-01"), format!("{}-06-30", number + 1))),
+        _ => None,
     }
 }
 
