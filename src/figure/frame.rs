@@ -156,8 +156,10 @@ impl Frame {
         }
         body.push(drawn);
         y += drawing.height + 12.0;
-        body.push(svg::line((0.0, y), (INNER, y)).class("grid"));
-        y += 4.0;
+        if !(drawing.remarks.is_empty() && self.notes.is_empty()) {
+            body.push(svg::line((0.0, y), (INNER, y)).class("grid"));
+            y += 4.0;
+        }
         // One paragraph each: a line for each sentence would take a third of a slide.
         for (notes, class) in [(&drawing.remarks, "soft scale"), (&self.notes, "soft")] {
             let lines = NOTE.wrapped(&notes.join(" "), INNER, 30);
@@ -268,4 +270,50 @@ fn paragraph(lines: &[String], face: Face, x: f64, y: f64, apart: f64, class: &s
 #[expect(clippy::cast_precision_loss, reason = "rows of a figure")]
 pub fn rows(count: usize, height: f64) -> f64 {
     count as f64 * height
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::map::{CHOICES, STEPS};
+    use super::*;
+
+    /// Red, green and blue of a class on paper, or on a dark screen; 0 to 1, linear (IEC 61966-2-1).
+    fn colour(class: &str, is_dark: bool) -> [f64; 3] {
+        let row = COLOURS.iter().find(|row| row.0 == class).unwrap();
+        let text = if is_dark { row.3 } else { row.2 };
+        [1, 3, 5].map(|at| {
+            let share = f64::from(u8::from_str_radix(&text[at..at + 2], 16).unwrap()) / 255.0;
+            if share <= 0.04045 { share / 12.92 } else { ((share + 0.055) / 1.055).powf(2.4) }
+        })
+    }
+
+    /// Relative luminance (WCAG 2.2).
+    fn luminance([red, green, blue]: [f64; 3]) -> f64 {
+        0.2126 * red + 0.7152 * green + 0.0722 * blue
+    }
+
+    #[test]
+    fn classes_of_any_number_are_equally_far_apart_in_lightness() {
+        for is_dark in [false, true] {
+            // L* of CIE 1976; every colour here is lighter than its straight part.
+            let lightness = |step: &usize| 116.0 * luminance(colour(STEPS[*step].0, is_dark)).cbrt() - 16.0;
+            for classes in CHOICES.iter().filter(|classes| classes.len() > 2) {
+                let steps: Vec<f64> = classes.windows(2).map(|two| lightness(&two[1]) - lightness(&two[0])).collect();
+                let mean = steps.iter().sum::<f64>() / f64::from(u32::try_from(steps.len()).unwrap());
+                assert!(mean.abs() > 12.0, "{classes:?}: {steps:?}");
+                assert!(steps.iter().all(|step| (step - mean).abs() < 1.0), "{classes:?}: {steps:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn words_on_a_class_can_be_read() {
+        for is_dark in [false, true] {
+            for (field, words) in STEPS {
+                let [one, other] = [field, words].map(|class| luminance(colour(class, is_dark)) + 0.05);
+                // WCAG 2.2, 1.4.3.
+                assert!(one.max(other) / one.min(other) >= 4.5, "{field}");
+            }
+        }
+    }
 }

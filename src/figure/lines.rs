@@ -339,9 +339,10 @@ impl Panel<'_> {
                 continue;
             }
             free = x + half + 6.0;
-            // Above the interval, or below it where there is no room above, or the line comes from there.
-            let high = self.y.place(self.unit.highest(point.value).unwrap_or(amount));
-            let low = self.y.place(self.unit.lowest(point.value).unwrap_or(amount));
+            // Above the interval, or below it where there is no room above, or the line comes from there. A point alone has no
+            // band.
+            let end = |end: Option<f64>| end.filter(|_| !is_alone(point)).map_or(place.1, |end| self.y.place(end));
+            let (low, high) = (end(self.unit.lowest(point.value)), end(self.unit.highest(point.value)));
             let from_above = is_last && at > 0 && self.level(&told[at - 1]) < high - 8.0;
             let below = if low + 15.0 < self.height { low + 15.0 } else { place.1 + 17.0 };
             let y = if high > 14.0 && !from_above { high - 6.0 } else { below };

@@ -20,7 +20,7 @@ pub mod svg;
 pub mod upset;
 pub mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::{Error, Result};
 use crate::figures::grouped;
@@ -472,11 +472,13 @@ fn bars(release: &Release, groups: &Groups, frame: &Frame) -> Result<Drawing> {
     let mut labels = (0..release.table.len()).filter_map(|row| release.table.cell(row, &last.id));
     let has_order = last.id == AGE_AT_DOSE || labels.all(|label| is_unknown(label) || time(&last.id, label).is_some());
     if let ([only], false) = (drawn.as_mut_slice(), has_order) {
-        // By rate, because one looks for the ends; without a rate, and without a name, at the end. Names as people sort them.
+        // By rate, because one looks for the ends; unreliable, without a rate, and without a name, at the end. Names as people
+        // sort them.
         let amount = |bar: &bar::Bar| unit.amount(bar.value).unwrap_or(-1.0);
         only.bars.sort_by_cached_key(|bar| bar.label.to_lowercase());
         only.bars.sort_by(|a, b| amount(b).total_cmp(&amount(a)));
-        only.bars.sort_by_key(|bar| is_unknown(&bar.label));
+        let is_unreliable = |bar: &bar::Bar| bar.value.status == Status::Unreliable;
+        only.bars.sort_by_key(|bar| (is_unknown(&bar.label), amount(bar) < 0.0, is_unreliable(bar)));
     }
     let all: usize = drawn.iter().map(|group| group.bars.len()).sum();
     let has_number = |bar: &bar::Bar| unit.amount(bar.value).is_some();
@@ -493,7 +495,8 @@ fn bars(release: &Release, groups: &Groups, frame: &Frame) -> Result<Drawing> {
         drawing.left_out = all - told;
         let (left_out, all) = (grouped(drawing.left_out as u64), grouped(all as u64));
         let why = without_number(&values, unit);
-        drawing.legend.push(Entry { mark: Mark::Hatched, text: format!("not drawn: {left_out} of {all} rows, {why}") });
+        let text = format!("not drawn, and not zero: {left_out} of {all} rows, {why}");
+        drawing.legend.push(Entry { mark: Mark::Hatched, text });
         drawing
     };
     drawing.remarks.extend(survivors(release));
@@ -566,24 +569,24 @@ fn trend(release: &Release, groups: &Groups, frame: &Frame) -> Result<Drawing> {
     let others: Vec<Column> = groups.varying.iter().filter(|column| column.id != over.id).cloned().collect();
     let mut series: Vec<lines::Series> = Vec::new();
     let mut ticks: Vec<(f64, String)> = Vec::new();
-    let mut cuts: Vec<String> = Vec::new();
+    let mut cuts: BTreeSet<String> = BTreeSet::new();
     for (row, value) in values {
         let Some(x) = time(&over.id, &label(row, over)) else { continue };
         let name = label(row, over);
-        let cut = release.cut(&over.id, &name);
+        let cut = release.cut(row, &over.id);
         push(
             &mut series,
             &Groups::label(release, row, &others),
             lines::Point { x, value, at_risk: None, is_cut: cut.is_some() },
         );
+        cuts.extend(cut.map(|cut| format!("{name} only {cut}")));
         if ticks.iter().all(|(tick, _)| (tick - x).abs() > 1e-9) {
-            cuts.extend(cut.map(|cut| format!("{name} only {cut}")));
             ticks.push((x, name));
         }
     }
     ticks.sort_by(|a, b| a.0.total_cmp(&b.0));
-    cuts.sort();
-    let axis = lines::Axis { ticks, title: over.title.clone(), apart: 1.0, stepped: false, cut: cuts };
+    let axis =
+        lines::Axis { ticks, title: over.title.clone(), apart: 1.0, stepped: false, cut: cuts.into_iter().collect() };
     panels(frame, series, &axis, unit)
 }
 

@@ -311,8 +311,8 @@ impl Release {
         Self { table: Table { header: self.table.header.clone(), rows }, ..self.clone() }
     }
 
-    /// The rows of several releases of one form, each with its measure in a column `vaccine`: what a page shows side by
-    /// side. Its description is that of the first, with everybody's denominators and caveats and without a measure.
+    /// The rows of several releases of one form, each with its measure in a column `vaccine`, and with the days of birth of its
+    /// own cohort: what a page shows side by side. Its description is that of the first, with everybody's denominators and caveats and without a measure.
     /// None where there is no release, or where their columns differ.
     pub fn side_by_side(releases: &[&Self]) -> Option<Self> {
         const VACCINE: &str = "vaccine";
@@ -321,14 +321,18 @@ impl Release {
             description: Description { measure: None, ..first.description.clone() },
             table: Table { header: Vec::new(), rows: Vec::new() },
         };
-        whole.table.header = [VACCINE.to_owned()].into_iter().chain(first.table.header.iter().cloned()).collect();
+        let names =
+            |own: &[String]| [VACCINE, BORN_FROM, BORN_TO].map(str::to_owned).into_iter().chain(own.to_vec()).collect();
+        whole.table.header = names(&first.table.header);
         for release in releases {
             if release.table.header != first.table.header {
                 return None;
             }
             let title = release.description.measure.as_ref()?.title.clone();
             let rows = release.table.rows.iter();
-            whole.table.rows.extend(rows.map(|row| [&title].into_iter().chain(row).cloned().collect::<Vec<_>>()));
+            let cohort = &release.description.cohort;
+            let own = [&title, &cohort.born_from, &cohort.born_to];
+            whole.table.rows.extend(rows.map(|row| own.into_iter().chain(row).cloned().collect::<Vec<_>>()));
             let description = &mut whole.description;
             for denominator in &release.description.denominators {
                 if description.denominators.iter().all(|known| known.description != denominator.description) {
@@ -345,28 +349,31 @@ impl Release {
         Some(whole)
     }
 
-    /// Where the cohort begins or ends within a year, quarter, month or season: `to 2023-06-30`. None where the period is whole,
-    /// or the column has none.
-    pub fn cut(&self, column: &str, label: &str) -> Option<String> {
-        let (first, last) = days(column, label)?;
+    /// Where the cohort of a row begins or ends within the year, quarter, month or season that a column names:
+    /// `to 2023-06-30`. None where the period is whole, or the column has none.
+    pub fn cut(&self, row: usize, column: &str) -> Option<String> {
+        let (first, last) = days(column, self.table.cell(row, column)?)?;
         let cohort = &self.description.cohort;
+        let born = |end: &str, of_all: &'_ str| self.table.cell(row, end).unwrap_or(of_all).to_owned();
         let (from, to) = match column {
-            BIRTH_YEAR | BIRTH_QUARTER => (&cohort.born_from, &cohort.born_to),
+            BIRTH_YEAR | BIRTH_QUARTER => (born(BORN_FROM, &cohort.born_from), born(BORN_TO, &cohort.born_to)),
             // When the doses of a file begin is not in its description.
-            _ => (&String::new(), &cohort.as_of),
+            _ => (String::new(), cohort.as_of.clone()),
         };
-        let from = (*from > first).then(|| format!("from {from}"));
-        let to = (*to < last).then(|| format!("to {to}"));
+        let from = (from > first).then(|| format!("from {from}"));
+        let to = (to < last).then(|| format!("to {to}"));
         let cut: Vec<String> = from.into_iter().chain(to).collect();
         (!cut.is_empty()).then(|| cut.join(" "))
     }
 
-    /// The label of a row, with what is cut off a period: `2023 (to 06-30)`.
+    /// The label of a row, with what is cut off its period: `2023 (to 06-30)`.
     pub fn label(&self, row: usize, column: &str) -> String {
         let label = self.table.cell(row, column).unwrap_or_default();
         let year = label.split('-').next().unwrap_or_default();
-        self.cut(column, label)
-            .map_or_else(|| label.to_owned(), |cut| format!("{label} ({})", cut.replace(&format!("{year}-"), "")))
+        match self.cut(row, column) {
+            Some(cut) => format!("{label} ({})", cut.replace(&format!("{year}-"), "")),
+            None => label.to_owned(),
+        }
     }
 
     /// A number of a row; none where the cell or the column is missing.
@@ -422,6 +429,10 @@ impl Table {
         self.rows.get(row)?.get(self.column(column)?).map(String::as_str)
     }
 }
+
+/// The columns of days of birth, where rows have cohorts of their own.
+const BORN_FROM: &str = "born_from";
+const BORN_TO: &str = "born_to";
 
 /// The columns of periods that a cohort may cut off.
 const BIRTH_YEAR: &str = "birth_year";

@@ -177,7 +177,7 @@ fn newest(named: &Named) -> Option<String> {
     let release = &named.release;
     let years = (0..release.table.len()).filter_map(|row| {
         let year = release.table.cell(row, "birth_year")?;
-        let is_whole = release.cut("birth_year", year).is_none();
+        let is_whole = release.cut(row, "birth_year").is_none();
         let is_told = release.value(row).is_ok_and(|value| value.rate.is_some());
         (is_whole && is_told && year.bytes().all(|byte| byte.is_ascii_digit())).then(|| year.to_owned())
     });
