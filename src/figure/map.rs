@@ -43,14 +43,13 @@ struct Drawn<'a> {
     rings: Vec<Vec<(f64, f64)>>,
 }
 
-/// Draws a map of the places that have a value, whatever it tells, with their neighbours around them.
-pub fn draw(frame: &Frame, places: &[Place<'_>]) -> Drawing {
-    let points = |places: &[&Place<'_>]| {
-        places.iter().flat_map(|place| place.shape.rings.iter().flatten().copied()).collect::<Vec<_>>()
-    };
-    let asked: Vec<&Place<'_>> = places.iter().filter(|place| place.value.is_some()).collect();
-    let (mut low, mut high) = bounds(points(&asked).into_iter());
-    let (all_low, all_high) = bounds(points(&places.iter().collect::<Vec<_>>()).into_iter());
+/// The shapes on paper of the places that have a value, with their neighbours around them, and the height of all.
+fn on_paper<'a>(places: &'a [Place<'a>]) -> (Vec<Drawn<'a>>, f64) {
+    let points = || places.iter().flat_map(|place| place.shape.rings.iter().flatten().copied());
+    let asked = places.iter().filter(|place| place.value.is_some());
+    let asked = asked.flat_map(|place| place.shape.rings.iter().flatten().copied());
+    let (mut low, mut high) = bounds(asked);
+    let (all_low, all_high) = bounds(points());
     // A single place is not blown up to the size of a state, and neighbours show where it lies. Where little is left around
     // what is asked, all is shown.
     let area = |low: (f64, f64), high: (f64, f64)| (high.0 - low.0) * (high.1 - low.1);
@@ -79,12 +78,12 @@ pub fn draw(frame: &Frame, places: &[Place<'_>]) -> Drawing {
     let (from, to) = if is_part {
         bounds(corners.into_iter().map(|corner| albers.place(corner)))
     } else {
-        bounds(points(&places.iter().collect::<Vec<_>>()).into_iter().map(|point| albers.place(point)))
+        bounds(points().map(|point| albers.place(point)))
     };
     let scale = (INNER / (to.0 - from.0)).min(HEIGHT / (to.1 - from.1));
     let height = (to.1 - from.1) * scale;
     let shift = (INNER - (to.0 - from.0) * scale) / 2.0;
-    let on_paper = |point: &(f64, f64)| {
+    let place = |point: &(f64, f64)| {
         let (x, y) = albers.place(*point);
         ((x - from.0) * scale + shift, (y - from.1) * scale)
     };
@@ -92,15 +91,23 @@ pub fn draw(frame: &Frame, places: &[Place<'_>]) -> Drawing {
         let (low, high) = bounds(rings.iter().flatten().copied());
         high.0 >= 0.0 && low.0 <= INNER && high.1 >= 0.0 && low.1 <= height
     };
-    let drawn = places.iter().map(|place| Drawn {
-        place,
-        rings: place.shape.rings.iter().map(|ring| ring.iter().map(on_paper).collect()).collect(),
+    let drawn = places.iter().map(|one| Drawn {
+        place: one,
+        rings: one.shape.rings.iter().map(|ring| ring.iter().map(place).collect()).collect(),
     });
-    let drawn: Vec<Drawn<'_>> = drawn.filter(|drawn| is_near(&drawn.rings)).collect();
+    (drawn.filter(|drawn| is_near(&drawn.rings)).collect(), height)
+}
 
-    let is_reliable = |value: &Value| value.status != Status::Unreliable;
-    let told = asked.iter().filter_map(|place| place.value).filter(is_reliable);
-    let limits = classes(told.filter_map(|value| Unit::Share.amount(value)));
+fn is_reliable(value: &Value) -> bool {
+    value.status != Status::Unreliable
+}
+
+/// Draws a map of the places that have a value, whatever it tells, with their neighbours around them.
+pub fn draw(frame: &Frame, places: &[Place<'_>]) -> Drawing {
+    let (drawn, height) = on_paper(places);
+    let values: Vec<Value> = places.iter().filter_map(|place| place.value).collect();
+    let told = values.iter().filter(|value| is_reliable(value)).filter_map(|value| Unit::Share.amount(*value));
+    let limits = classes(told);
     let steps = CHOICES.get(limits.len().saturating_sub(1)).copied().unwrap_or_default();
     let step = |share: f64| steps.get(class_of(share, &limits)).map_or(MIDDLE, |at| STEPS[*at]);
 
@@ -130,7 +137,7 @@ pub fn draw(frame: &Frame, places: &[Place<'_>]) -> Drawing {
             None => withheld.add(frame.hatched(area).class("hatch thin")),
         }
         let class = amount.filter(|_| is_reliable(&value)).map_or("ink edge halo", |share| step(share).1);
-        let words = written(one, class, amount, asked.len() <= NAMED);
+        let words = written(one, class, amount, values.len() <= NAMED);
         has_bare |= amount.is_some() && words.len() == 1;
         for node in words {
             names.add(node);
@@ -142,17 +149,8 @@ pub fn draw(frame: &Frame, places: &[Place<'_>]) -> Drawing {
         .zip(steps)
         .map(|(bounds, step)| Entry { mark: Mark::Field(STEPS[*step].0), text: class_words(bounds[0], bounds[1]) })
         .collect();
-    let values: Vec<Value> = asked.iter().filter_map(|place| place.value).collect();
     legend.extend(super::withheld_legend(&values, Unit::Share));
-    let is_around = drawn.iter().any(|one| one.place.value.is_none());
-    let is_empty = values.iter().any(|value| value.status == Status::NotApplicable);
-    let grey = match (is_around, is_empty) {
-        (true, true) => Some("no clients, or not in the table"),
-        (true, false) => Some("not in the table"),
-        (false, true) => Some("no clients"),
-        (false, false) => None,
-    };
-    legend.extend(grey.map(|text| Entry { mark: Mark::Field("tint"), text: text.to_owned() }));
+    legend.extend(grey(&drawn, &values));
     let mut remarks = Vec::new();
     if limits.len() > 2 {
         remarks.push(
@@ -170,6 +168,19 @@ pub fn draw(frame: &Frame, places: &[Place<'_>]) -> Drawing {
         .with(hollow);
     let nodes = vec![Node::new("defs").with(edge), land, names];
     Drawing { nodes, height, legend, remarks, ..Drawing::default() }
+}
+
+/// What is grey.
+fn grey(drawn: &[Drawn<'_>], values: &[Value]) -> Option<Entry> {
+    let is_around = drawn.iter().any(|one| one.place.value.is_none());
+    let is_empty = values.iter().any(|value| value.status == Status::NotApplicable);
+    let text = match (is_around, is_empty) {
+        (true, true) => "no clients, or not in the table",
+        (true, false) => "not in the table",
+        (false, true) => "no clients",
+        (false, false) => return None,
+    };
+    Some(Entry { mark: Mark::Field("tint"), text: text.to_owned() })
 }
 
 fn class_words(from: u32, to: u32) -> String {

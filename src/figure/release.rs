@@ -312,8 +312,8 @@ impl Release {
     }
 
     /// The rows of several releases of one form, each with its measure in a column `vaccine`, and with the days of birth of its
-    /// own cohort: what a page shows side by side. Its description is that of the first, with everybody's denominators and caveats and without a measure.
-    /// None where there is no release, or where their columns differ.
+    /// own cohort: what a page shows side by side. Its description is that of the first, with everybody's denominators and
+    /// caveats and without a measure. None where there is no release, or where their columns differ.
     pub fn side_by_side(releases: &[&Self]) -> Option<Self> {
         const VACCINE: &str = "vaccine";
         let first = *releases.first()?;
@@ -321,9 +321,8 @@ impl Release {
             description: Description { measure: None, ..first.description.clone() },
             table: Table { header: Vec::new(), rows: Vec::new() },
         };
-        let names =
-            |own: &[String]| [VACCINE, BORN_FROM, BORN_TO].map(str::to_owned).into_iter().chain(own.to_vec()).collect();
-        whole.table.header = names(&first.table.header);
+        let own = [VACCINE, BORN_FROM, BORN_TO].map(str::to_owned);
+        whole.table.header = own.into_iter().chain(first.table.header.iter().cloned()).collect();
         for release in releases {
             if release.table.header != first.table.header {
                 return None;
@@ -354,7 +353,7 @@ impl Release {
     pub fn cut(&self, row: usize, column: &str) -> Option<String> {
         let (first, last) = days(column, self.table.cell(row, column)?)?;
         let cohort = &self.description.cohort;
-        let born = |end: &str, of_all: &'_ str| self.table.cell(row, end).unwrap_or(of_all).to_owned();
+        let born = |end: &str, of_all: &str| self.table.cell(row, end).unwrap_or(of_all).to_owned();
         let (from, to) = match column {
             BIRTH_YEAR | BIRTH_QUARTER => (born(BORN_FROM, &cohort.born_from), born(BORN_TO, &cohort.born_to)),
             // When the doses of a file begin is not in its description.

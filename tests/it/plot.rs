@@ -403,7 +403,8 @@ fn months_taken_together_are_stripes_and_no_line() {
     let places: Vec<f64> = number.find_iter(way).map(|found| found.as_str().parse().unwrap()).collect();
     let second = way[1..].find('M').unwrap() + 1;
     let before = number.find_iter(&way[..second]).count();
-    let stripes = elements.iter().rfind(|element| element.get("fill").starts_with("url(#") && element.number("height") > 12.0);
+    let stripes =
+        elements.iter().rfind(|element| element.get("fill").starts_with("url(#") && element.number("height") > 12.0);
     let stripes = stripes.unwrap();
     let corners = [
         stripes.number("x"),
@@ -440,7 +441,8 @@ fn a_period_that_the_cohort_cuts_off_says_so() {
         ("birth_year", "Unknown", "Unknown"),
         ("county", "2020", "2020"),
     ] {
-        let (table, description) = cut("doses", &format!("{column} | numerator | doses | status\n{label} | 20 | 30 | shown"));
+        let (table, description) =
+            cut("doses", &format!("{column} | numerator | doses | status\n{label} | 20 | 30 | shown"));
         assert_eq!(Release::read(&table, &description).unwrap().label(0, column), label_is, "{column}");
     }
     let years = cut("coverage", YEARS);
