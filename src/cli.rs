@@ -854,10 +854,14 @@ pub struct Report {
     /// Which month.
     #[command(flatten)]
     pub month: Month,
-    /// What to ask the month, as for `phds query FILE` [default: dictionaries/phds/report.toml, which is built in]
+    /// What to ask the month, as for `phds query FILE` [default: what `--example` prints]
     #[arg(long, value_name = "FILE")]
     pub questions: Option<PathBuf>,
-    /// Make the page of releases that are there, a folder for each, and ask nothing: no store is needed
+    /// Print the questions that are built in, to begin with, and ask nothing
+    #[arg(long, exclusive = true)]
+    pub example: bool,
+    /// Make the page of releases that are there, a folder for each, and ask nothing: no store is needed. The one in the folder
+    /// `headline` is the number at the top
     #[arg(long, value_name = "DIR", conflicts_with_all = ["store", "period", "questions"])]
     pub releases: Option<PathBuf>,
     /// Folder of the releases of the month before, for what changed [default: those that the store keeps]

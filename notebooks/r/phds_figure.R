@@ -415,7 +415,10 @@ rates_on_map <- function(release, by = "county", heading = title_of(release, by)
     return(none)
   }
   file <- if (is.null(shapes)) find_above(file.path("dictionaries", "phds", "shapes", paste0(by, ".csv"))) else shapes
-  if (!file.exists(file)) refuse_release("no shapes for ", by, "\nhint: name a file of labels and rings with `shapes`")
+  if (!file.exists(file)) {
+    hint <- "name a file of labels and rings with `shapes`, such as dictionaries/phds/shapes/county.csv of a checkout of phds"
+    refuse_release("no shapes for ", by, "\nhint: ", hint)
+  }
   places <- read_shapes(file)
   table <- one_row_each(rows_of(release), by)
   asked <- places[places$label %in% table[[by]], ]
@@ -529,20 +532,28 @@ curves <- function(release, by) {
   withheld <- setdiff(release$table[[by]], table[[by]])
   note <- paste(
     "Shaded: 95 % interval of each curve. Where a curve ends, what follows is not told.",
+    "Where months are told together, it rises somewhere between two dots, and no line is drawn.",
     if (length(withheld)) paste0("Suppressed: ", paste(withheld, collapse = ", "), ".")
   )
+  # A new part begins where months of age are told together and the curve rises by more than a point meanwhile.
+  table <- do.call(rbind, lapply(split(table, table[[by]]), function(curve) {
+    apart <- diff(curve$age_months) > 1 & diff(curve$rate) > 0.01
+    curve$part <- paste(curve[[by]], cumsum(c(FALSE, apart)))
+    curve
+  }))
   # A step lasts until the next age, and so does its interval.
-  shade <- do.call(rbind, lapply(split(table, table[[by]]), function(curve) {
+  shade <- do.call(rbind, lapply(split(table, table$part), function(curve) {
     curve$until <- c(curve$age_months[-1], curve$age_months[nrow(curve)])
     curve[!is.na(curve$ci_low), ]
   }))
   groups <- length(unique(table[[by]]))
-  plot <- ggplot(table, aes(age_months, 100 * rate, colour = .data[[by]], linetype = .data[[by]])) +
+  plot <- ggplot(table, aes(age_months, 100 * rate, colour = .data[[by]], linetype = .data[[by]], group = part)) +
     geom_rect(
       aes(xmin = age_months, xmax = until, ymin = 100 * ci_low, ymax = 100 * ci_high, fill = .data[[by]]), shade, inherit.aes = FALSE,
       alpha = 0.12, show.legend = FALSE
     ) +
     geom_step(linewidth = 0.7) +
+    geom_point(size = 0.9, show.legend = FALSE) +
     scale_colour_viridis_d(NULL, end = 0.9, aesthetics = c("colour", "fill")) +
     scale_linetype_manual(NULL, values = rep(c("solid", "dashed", "dotdash", "dotted"), length.out = groups)) +
     scale_x_continuous("Age in months", breaks = seq(0, 240, 3), limits = c(0, NA), expand = expansion(mult = c(0, 0.02))) +

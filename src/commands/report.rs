@@ -25,13 +25,15 @@ const DESCRIPTION: &str = "release.json";
 
 /// `phds report`
 pub fn run(typed: &cli::Report, settings: &Settings) -> Result<()> {
+    if typed.example {
+        return terminal::print_data(knowledge::text(QUESTIONS)?.as_bytes());
+    }
     let shapes = super::plot::own_shapes(typed.shapes.as_deref(), typed.shape_key.as_deref())?;
     let earlier = typed.earlier.as_deref();
-    let folder = if let Some(folder) = &typed.releases {
+    let (folder, contents) = if let Some(folder) = &typed.releases {
         let paths = folders(folder)?.into_iter().map(|name| (folder.join(&name), name));
         let contents = Contents { releases: named(paths, &typed.out)?, shapes, ..Contents::default() };
-        write(contents, earlier, &typed.out)?;
-        folder.clone()
+        (folder.clone(), write(contents, earlier, &typed.out)?)
     } else {
         // Before anything is counted.
         beside(&typed.out)?;
@@ -43,7 +45,32 @@ pub fn run(typed: &cli::Report, settings: &Settings) -> Result<()> {
         of_month(&asks, &releases, &store, shapes, earlier, &typed.out)?
     };
     terminal::say(&format!("{}, with its releases in {}", typed.out.display(), folder.display()));
+    if let Some(lacks) = lacks(&contents, typed) {
+        terminal::say(&lacks);
+    }
     Ok(())
+}
+
+/// What the top of the page could tell and does not, and what to do about it.
+fn lacks(contents: &Contents, typed: &cli::Report) -> Option<String> {
+    let Some(headline) = contents.releases.iter().find(|named| named.name == page::HEADLINE) else {
+        return Some(format!(
+            "The page has no number at the top: call a release `{}`, as `phds report --example` does.",
+            page::HEADLINE
+        ));
+    };
+    let before = headline.release.description.reporting_period.parse().ok().map(ReportingPeriod::previous)?;
+    let remedy = match (&typed.releases, &typed.earlier) {
+        _ if !contents.earlier.is_empty() => return None,
+        (_, Some(folder)) => format!("`{}` has no release of {before}", folder.display()),
+        (Some(_), None) => format!("name the folder of the releases of {before}: --earlier DIR"),
+        (None, None) => {
+            format!(
+                "when {before} is loaded, `phds report --period {before} --out {before}.html` first, then this page again"
+            )
+        }
+    };
+    Some(format!("The page tells no change since the month before: {remedy}."))
 }
 
 /// The questions of a page, where nobody has asked others.
@@ -51,7 +78,8 @@ pub fn built_in() -> Result<Asks> {
     Asks::parse(QUESTIONS, knowledge::text(QUESTIONS)?)
 }
 
-/// Writes the page of answered questions, and their releases into a folder beside it, which it gives.
+/// Writes the page of answered questions, and their releases into a folder beside it. Gives the folder, and what the page is
+/// made of.
 pub fn of_month(
     asks: &Asks,
     releases: &[crate::disclosure::Release],
@@ -59,7 +87,7 @@ pub fn of_month(
     shapes: Option<Vec<Shape>>,
     earlier: Option<&Path>,
     out: &Path,
-) -> Result<PathBuf> {
+) -> Result<(PathBuf, Contents)> {
     let folder = beside(out)?;
     query::write_all(asks, releases, Format::Csv, &folder)?;
     let names = asks.releases.iter().filter_map(|ask| ask.name.clone());
@@ -67,8 +95,8 @@ pub fn of_month(
     let period = releases.first().map(|release| release.document().reporting_period);
     let quality = period.and_then(|period| quality(store, period));
     let contents = Contents { releases: named(paths, out)?, quality, shapes, ..Contents::default() };
-    write(contents, Some(earlier.unwrap_or(&store.releases())), out)?;
-    Ok(folder)
+    let contents = write(contents, Some(earlier.unwrap_or(&store.releases())), out)?;
+    Ok((folder, contents))
 }
 
 /// The folder of a page's releases, beside it. It may be there, with releases of an earlier page and nothing else: whoever
@@ -89,13 +117,14 @@ fn beside(page: &Path) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// Writes a page, compared with the releases of the month before in a folder.
-fn write(mut contents: Contents, earlier: Option<&Path>, out: &Path) -> Result<()> {
+/// Writes a page, compared with the releases of the month before in a folder. Gives what it is made of.
+fn write(mut contents: Contents, earlier: Option<&Path>, out: &Path) -> Result<Contents> {
     let period = contents.releases.first().map(|named| named.release.description.reporting_period.parse());
     if let Some((folder, Ok(period))) = earlier.zip(period) {
         contents.earlier = kept(folder, ReportingPeriod::previous(period));
     }
-    fs::write_whole(out, page::html(&contents)?.as_bytes())
+    fs::write_whole(out, page::html(&contents)?.as_bytes())?;
+    Ok(contents)
 }
 
 /// Names of the folders with a description in a folder, sorted.

@@ -96,7 +96,7 @@ pub fn draw(frame: &Frame, groups: &[Group], unit: Unit) -> Drawing {
                         end = end.max(place.place(high));
                         nodes.push(interval(place.place(low), place.place(high), middle));
                     }
-                    nodes.push(NUMBER.at(end + 6.0, baseline, "ink", &unit.words(value).unwrap_or_default()));
+                    nodes.push(NUMBER.at(end + 6.0, baseline, "ink edge halo", &unit.words(value).unwrap_or_default()));
                 }
                 None if value.status == Status::NotApplicable => {}
                 None => nodes.push(frame.hatched(rect(right))),

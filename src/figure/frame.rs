@@ -73,13 +73,15 @@ pub enum Mark {
     Band,
     /// A line in a class of the style sheet.
     Line(&'static str),
+    /// A point of a period that is not whole.
+    Ring,
 }
 
 /// A class, what it colours, and its colour on white paper and on a dark screen.
 ///
 /// A class stands for itself and not for a custom property, because Office, LibreOffice, librsvg and resvg know no
 /// `var()` and would draw such a figure in black.
-const COLOURS: [(&str, &str, &str, &str); 23] = [
+const COLOURS: [(&str, &str, &str, &str); 27] = [
     ("ink", "fill", "#1a1a1a", "#ececec"),
     ("soft", "fill", "#595959", "#a8a8a8"),
     ("paper", "fill", "#ffffff", "#16181b"),
@@ -87,15 +89,19 @@ const COLOURS: [(&str, &str, &str, &str); 23] = [
     ("mark", "fill", "#2166ac", "#7fb2e5"),
     ("band", "fill", "#2166ac", "#7fb2e5"),
     ("c1", "fill", "#d0e1f2", "#1b3a5f"),
-    ("c2", "fill", "#9ecae1", "#265a91"),
-    ("c3", "fill", "#62a8d3", "#4a8fcb"),
-    ("c4", "fill", "#2474b7", "#8abfe8"),
-    ("c5", "fill", "#08427e", "#d3e8fa"),
+    ("c2", "fill", "#86bcdb", "#2c629a"),
+    ("c3", "fill", "#6faed6", "#3671aa"),
+    ("c4", "fill", "#4c92c8", "#4a8fcb"),
+    ("c5", "fill", "#2876b8", "#74addd"),
+    ("c6", "fill", "#1f69aa", "#87bce7"),
+    ("c7", "fill", "#08427e", "#d3e8fa"),
     ("on1", "fill", "#1a1a1a", "#ffffff"),
     ("on2", "fill", "#1a1a1a", "#ffffff"),
-    ("on3", "fill", "#1a1a1a", "#101214"),
-    ("on4", "fill", "#ffffff", "#101214"),
+    ("on3", "fill", "#1a1a1a", "#ffffff"),
+    ("on4", "fill", "#1a1a1a", "#101214"),
     ("on5", "fill", "#ffffff", "#101214"),
+    ("on6", "fill", "#ffffff", "#101214"),
+    ("on7", "fill", "#ffffff", "#101214"),
     ("grid", "stroke", "#dcdcdc", "#33383e"),
     ("axis", "stroke", "#8c8c8c", "#7a8087"),
     ("line", "stroke", "#2166ac", "#7fb2e5"),
@@ -150,13 +156,15 @@ impl Frame {
         }
         body.push(drawn);
         y += drawing.height + 12.0;
-        body.push(svg::line((0.0, y), (INNER, y)).class("grid"));
-        y += 4.0;
-        let remarks = drawing.remarks.iter().map(|remark| (remark, "soft scale"));
-        for (note, class) in remarks.chain(self.notes.iter().map(|note| (note, "soft"))) {
-            let lines = NOTE.wrapped(note, INNER, 9);
-            body.extend(paragraph(&lines, NOTE, 0.0, y + 12.0, 13.0, class));
-            y += rows(lines.len(), 13.0) + 3.0;
+        if !(drawing.remarks.is_empty() && self.notes.is_empty()) {
+            body.push(svg::line((0.0, y), (INNER, y)).class("grid"));
+            y += 4.0;
+        }
+        // One paragraph each: a line for each sentence would take a third of a slide.
+        for (notes, class) in [(&drawing.remarks, "soft scale"), (&self.notes, "soft")] {
+            let lines = NOTE.wrapped(&notes.join(" "), INNER, 30);
+            body.extend(paragraph(&lines, NOTE, 0.0, y + 12.0, 12.5, class));
+            y += rows(lines.len(), 12.5) + if lines.is_empty() { 0.0 } else { 3.0 };
         }
         self.page(body, y + MARGIN, &drawing.reading).render()
     }
@@ -223,6 +231,10 @@ impl Frame {
                 Mark::Band => field().class("band"),
                 Mark::Interval => svg::line(middle.0, middle.1).class("firm"),
                 Mark::Line(class) => svg::line(middle.0, middle.1).class(class),
+                Mark::Ring => svg::group()
+                    .with(svg::line(middle.0, middle.1).class("line outer"))
+                    .with(svg::circle((x + FIELD / 2.0, y + 7.0), 4.0).class("mark"))
+                    .with(svg::circle((x + FIELD / 2.0, y + 7.0), 2.2).class("paper")),
             };
             legend.add(mark);
             legend.add(LEGEND.at(x + FIELD + 6.0, y + 11.0, "ink scale", &text));
@@ -258,4 +270,50 @@ fn paragraph(lines: &[String], face: Face, x: f64, y: f64, apart: f64, class: &s
 #[expect(clippy::cast_precision_loss, reason = "rows of a figure")]
 pub fn rows(count: usize, height: f64) -> f64 {
     count as f64 * height
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::map::{CHOICES, STEPS};
+    use super::*;
+
+    /// Red, green and blue of a class on paper, or on a dark screen; 0 to 1, linear (IEC 61966-2-1).
+    fn colour(class: &str, is_dark: bool) -> [f64; 3] {
+        let row = COLOURS.iter().find(|row| row.0 == class).unwrap();
+        let text = if is_dark { row.3 } else { row.2 };
+        [1, 3, 5].map(|at| {
+            let share = f64::from(u8::from_str_radix(&text[at..at + 2], 16).unwrap()) / 255.0;
+            if share <= 0.04045 { share / 12.92 } else { ((share + 0.055) / 1.055).powf(2.4) }
+        })
+    }
+
+    /// Relative luminance (WCAG 2.2).
+    fn luminance([red, green, blue]: [f64; 3]) -> f64 {
+        0.2126 * red + 0.7152 * green + 0.0722 * blue
+    }
+
+    #[test]
+    fn classes_of_any_number_are_equally_far_apart_in_lightness() {
+        for is_dark in [false, true] {
+            // L* of CIE 1976; every colour here is lighter than its straight part.
+            let lightness = |step: &usize| 116.0 * luminance(colour(STEPS[*step].0, is_dark)).cbrt() - 16.0;
+            for classes in CHOICES.iter().filter(|classes| classes.len() > 2) {
+                let steps: Vec<f64> = classes.windows(2).map(|two| lightness(&two[1]) - lightness(&two[0])).collect();
+                let mean = steps.iter().sum::<f64>() / f64::from(u32::try_from(steps.len()).unwrap());
+                assert!(mean.abs() > 12.0, "{classes:?}: {steps:?}");
+                assert!(steps.iter().all(|step| (step - mean).abs() < 1.0), "{classes:?}: {steps:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn words_on_a_class_can_be_read() {
+        for is_dark in [false, true] {
+            for (field, words) in STEPS {
+                let [one, other] = [field, words].map(|class| luminance(colour(class, is_dark)) + 0.05);
+                // WCAG 2.2, 1.4.3.
+                assert!(one.max(other) / one.min(other) >= 4.5, "{field}");
+            }
+        }
+    }
 }

@@ -20,9 +20,13 @@ const LEAST: f64 = 1.2;
 /// Of so many places, each has its name on the map where it has room. Of more, few would, and those by chance.
 const NAMED: usize = 60;
 
-/// The steps of the colour, and what is written over each. Fewer classes take steps that are far apart.
-const STEPS: [(&str, &str); 5] = [("c1", "on1"), ("c2", "on2"), ("c3", "on3"), ("c4", "on4"), ("c5", "on5")];
-const CHOICES: [&[usize]; 6] = [&[], &[2], &[1, 3], &[0, 2, 4], &[0, 1, 3, 4], &[0, 1, 2, 3, 4]];
+/// The steps of the colour, and what is written over each: at 0, 1/4, 1/3, 1/2, 2/3, 3/4 and 1 of the way from light to dark,
+/// so that classes of any number are equally far apart.
+pub(super) const STEPS: [(&str, &str); 7] =
+    [("c1", "on1"), ("c2", "on2"), ("c3", "on3"), ("c4", "on4"), ("c5", "on5"), ("c6", "on6"), ("c7", "on7")];
+pub(super) const CHOICES: [&[usize]; 6] = [&[], &[3], &[1, 5], &[0, 3, 6], &[0, 2, 4, 6], &[0, 1, 3, 5, 6]];
+/// The step where there are no classes.
+const MIDDLE: (&str, &str) = STEPS[3];
 
 /// A place of the map with its numbers.
 #[derive(Clone, Debug)]
@@ -39,15 +43,20 @@ struct Drawn<'a> {
     rings: Vec<Vec<(f64, f64)>>,
 }
 
-/// Draws a map of the places that have a value, whatever it tells, with their neighbours around them.
-pub fn draw(frame: &Frame, places: &[Place<'_>]) -> Drawing {
-    let points = |places: &[&Place<'_>]| {
-        places.iter().flat_map(|place| place.shape.rings.iter().flatten().copied()).collect::<Vec<_>>()
-    };
-    let asked: Vec<&Place<'_>> = places.iter().filter(|place| place.value.is_some()).collect();
-    let (mut low, mut high) = bounds(points(&asked).into_iter());
-    // A single place is not blown up to the size of a state, and neighbours show where it lies.
-    let is_part = asked.len() < places.len();
+/// The shapes on paper of the places that have a value, with their neighbours around them, and the height of all.
+fn on_paper<'a>(places: &'a [Place<'a>]) -> (Vec<Drawn<'a>>, f64) {
+    let points = || places.iter().flat_map(|place| place.shape.rings.iter().flatten().copied());
+    let asked = places.iter().filter(|place| place.value.is_some());
+    let asked = asked.flat_map(|place| place.shape.rings.iter().flatten().copied());
+    let (mut low, mut high) = bounds(asked);
+    let (all_low, all_high) = bounds(points());
+    // A single place is not blown up to the size of a state, and neighbours show where it lies. Where little is left around
+    // what is asked, all is shown.
+    let area = |low: (f64, f64), high: (f64, f64)| (high.0 - low.0) * (high.1 - low.1);
+    let is_part = area(low, high) < area(all_low, all_high) * 0.7;
+    if !is_part {
+        (low, high) = (all_low, all_high);
+    }
     for (low, high) in [(&mut low.0, &mut high.0), (&mut low.1, &mut high.1)] {
         let width = *high - *low;
         let margin = if is_part { (width * 0.06).max((LEAST - width) / 2.0) } else { 0.0 };
@@ -69,12 +78,12 @@ pub fn draw(frame: &Frame, places: &[Place<'_>]) -> Drawing {
     let (from, to) = if is_part {
         bounds(corners.into_iter().map(|corner| albers.place(corner)))
     } else {
-        bounds(points(&asked).into_iter().map(|point| albers.place(point)))
+        bounds(points().map(|point| albers.place(point)))
     };
     let scale = (INNER / (to.0 - from.0)).min(HEIGHT / (to.1 - from.1));
     let height = (to.1 - from.1) * scale;
     let shift = (INNER - (to.0 - from.0) * scale) / 2.0;
-    let on_paper = |point: &(f64, f64)| {
+    let place = |point: &(f64, f64)| {
         let (x, y) = albers.place(*point);
         ((x - from.0) * scale + shift, (y - from.1) * scale)
     };
@@ -82,22 +91,32 @@ pub fn draw(frame: &Frame, places: &[Place<'_>]) -> Drawing {
         let (low, high) = bounds(rings.iter().flatten().copied());
         high.0 >= 0.0 && low.0 <= INNER && high.1 >= 0.0 && low.1 <= height
     };
-    let drawn = places.iter().map(|place| Drawn {
-        place,
-        rings: place.shape.rings.iter().map(|ring| ring.iter().map(on_paper).collect()).collect(),
+    let drawn = places.iter().map(|one| Drawn {
+        place: one,
+        rings: one.shape.rings.iter().map(|ring| ring.iter().map(place).collect()).collect(),
     });
-    let drawn: Vec<Drawn<'_>> = drawn.filter(|drawn| is_near(&drawn.rings)).collect();
+    (drawn.filter(|drawn| is_near(&drawn.rings)).collect(), height)
+}
 
-    let told = asked.iter().filter_map(|place| place.value).filter_map(|value| Unit::Share.amount(value));
+fn is_reliable(value: &Value) -> bool {
+    value.status != Status::Unreliable
+}
+
+/// Draws a map of the places that have a value, whatever it tells, with their neighbours around them.
+pub fn draw(frame: &Frame, places: &[Place<'_>]) -> Drawing {
+    let (drawn, height) = on_paper(places);
+    let values: Vec<Value> = places.iter().filter_map(|place| place.value).collect();
+    let told = values.iter().filter(|value| is_reliable(value)).filter_map(|value| Unit::Share.amount(*value));
     let limits = classes(told);
     let steps = CHOICES.get(limits.len().saturating_sub(1)).copied().unwrap_or_default();
-    let step = |share: f64| steps.get(class_of(share, &limits)).map_or(STEPS[2], |at| STEPS[*at]);
+    let step = |share: f64| steps.get(class_of(share, &limits)).map_or(MIDDLE, |at| STEPS[*at]);
 
     let clip = format!("{}-map", frame.id);
     let edge = Node::new("clipPath").set("id", &clip).with(svg::rect(0.0, -1.0, INNER, height + 2.0));
-    // The borders of what is withheld lie over those of its neighbours, or they would be cut.
-    let [mut around, mut told_areas, mut withheld] = [svg::group(), svg::group(), svg::group()];
-    let mut names = svg::group();
+    // The borders of what is withheld or unreliable lie over those of its neighbours, or they would be cut.
+    let [mut around, mut told_areas, mut withheld, mut hollow] =
+        [svg::group(), svg::group(), svg::group(), svg::group()];
+    let (mut names, mut has_bare) = (svg::group(), false);
     for one in &drawn {
         let way: String = one.rings.iter().map(|ring| svg::path(ring.iter().copied(), true)).collect();
         let area = Node::new("path").set("d", way).set("fill-rule", "evenodd");
@@ -109,12 +128,18 @@ pub fn draw(frame: &Frame, places: &[Place<'_>]) -> Drawing {
         let amount = Unit::Share.amount(value);
         let area = area.told(&told_words(label, value));
         match amount {
+            Some(_) if !is_reliable(&value) => {
+                told_areas.add(area.clone().class("paper"));
+                hollow.add(area.class("line hollow"));
+            }
             Some(share) => told_areas.add(area.class(&format!("{} edge", step(share).0))),
             None if value.status == Status::NotApplicable => around.add(area.class("tint edge")),
             None => withheld.add(frame.hatched(area).class("hatch thin")),
         }
-        let class = amount.map_or("ink edge halo", |share| step(share).1);
-        for node in written(one, class, amount, asked.len() <= NAMED) {
+        let class = amount.filter(|_| is_reliable(&value)).map_or("ink edge halo", |share| step(share).1);
+        let words = written(one, class, amount, values.len() <= NAMED);
+        has_bare |= amount.is_some() && words.len() == 1;
+        for node in words {
             names.add(node);
         }
     }
@@ -124,22 +149,38 @@ pub fn draw(frame: &Frame, places: &[Place<'_>]) -> Drawing {
         .zip(steps)
         .map(|(bounds, step)| Entry { mark: Mark::Field(STEPS[*step].0), text: class_words(bounds[0], bounds[1]) })
         .collect();
-    let values: Vec<Value> = asked.iter().filter_map(|place| place.value).collect();
     legend.extend(super::withheld_legend(&values, Unit::Share));
-    if drawn.iter().any(|one| one.place.value.is_none()) {
-        legend.push(Entry { mark: Mark::Field("tint"), text: "not in the table".to_owned() });
+    legend.extend(grey(&drawn, &values));
+    let mut remarks = Vec::new();
+    if limits.len() > 2 {
+        remarks.push(
+            "A class begins at its lower bound and ends below its upper one; the last one includes it.".to_owned(),
+        );
     }
-    if values.iter().any(|value| value.status == Status::NotApplicable) {
-        legend.push(Entry { mark: Mark::Field("tint"), text: "no clients".to_owned() });
+    if has_bare {
+        remarks.push("Numbers without a name are percent.".to_owned());
     }
-    let remarks = vec![
-        "A class begins at its lower bound and ends below its upper one; the last one includes it. \
-         Numbers without a name are percent."
-            .to_owned(),
-    ];
-    let land = svg::group().set("clip-path", format!("url(#{clip})")).with(around).with(told_areas).with(withheld);
+    let land = svg::group()
+        .set("clip-path", format!("url(#{clip})"))
+        .with(around)
+        .with(told_areas)
+        .with(withheld)
+        .with(hollow);
     let nodes = vec![Node::new("defs").with(edge), land, names];
     Drawing { nodes, height, legend, remarks, ..Drawing::default() }
+}
+
+/// What is grey.
+fn grey(drawn: &[Drawn<'_>], values: &[Value]) -> Option<Entry> {
+    let is_around = drawn.iter().any(|one| one.place.value.is_none());
+    let is_empty = values.iter().any(|value| value.status == Status::NotApplicable);
+    let text = match (is_around, is_empty) {
+        (true, true) => "no clients, or not in the table",
+        (true, false) => "not in the table",
+        (false, true) => "no clients",
+        (false, false) => return None,
+    };
+    Some(Entry { mark: Mark::Field("tint"), text: text.to_owned() })
 }
 
 fn class_words(from: u32, to: u32) -> String {
@@ -149,8 +190,11 @@ fn class_words(from: u32, to: u32) -> String {
 /// What appears when somebody points at a place.
 fn told_words(label: &str, value: Value) -> String {
     match (Unit::Share.words(value), value.denominator) {
-        (Some(rate), Some(denominator)) => format!("{label}: {rate} of {}", grouped(denominator)),
-        (Some(rate), None) => format!("{label}: {rate}"),
+        (Some(rate), denominator) => {
+            let of = denominator.map(|denominator| format!(" of {}", grouped(denominator))).unwrap_or_default();
+            let unreliable = if value.status == Status::Unreliable { ", unreliable" } else { "" };
+            format!("{label}: {rate}{of}{unreliable}")
+        }
         _ => format!("{label}: {}", super::withheld_words(value.status)),
     }
 }

@@ -20,7 +20,7 @@ pub mod svg;
 pub mod upset;
 pub mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::{Error, Result};
 use crate::figures::grouped;
@@ -214,6 +214,7 @@ const AGE: &str = "age_months";
 const MISSING: &str = "missing";
 const SEASON: &str = "season";
 const AGE_AT_DOSE: &str = "age_at_dose";
+const ORGANIZATION: &str = "organization";
 /// How the set begins that others are pooled in.
 const POOL: &str = "other sets";
 
@@ -243,8 +244,8 @@ impl Groups {
 
     /// The labels of a row in columns, as one.
     fn label(release: &Release, row: usize, columns: &[Column]) -> String {
-        let labels = columns.iter().filter_map(|column| release.table.cell(row, &column.id));
-        labels.collect::<Vec<_>>().join(", ")
+        let labels: Vec<String> = columns.iter().map(|column| release.label(row, &column.id)).collect();
+        labels.join(", ")
     }
 
     /// The one column by which a kind draws, and those before it. A table of one group is drawn by its first column.
@@ -413,7 +414,9 @@ fn reading(release: &Release, groups: &Groups, drawing: &Drawing) -> String {
     if withheld > 0 {
         let who = if withheld == values.len() { "All" } else { "Other" };
         let how = if drawing.left_out > 0 { "not drawn" } else { "hatched, without a number" };
-        sentences.push(format!("{who} values are suppressed or unreliable: {how}, and not zero."));
+        let hidden: Vec<Value> =
+            values.iter().map(|(_, value)| *value).filter(|value| is_hatched(*value, unit)).collect();
+        sentences.push(format!("{who} values are {}: {how}, and not zero.", without_number(&hidden, unit)));
     }
     sentences.extend(drawing.remarks.iter().filter(|remark| remark.starts_with("Not on the map")).cloned());
     sentences.push("The table of the release has every number.".to_owned());
@@ -460,42 +463,69 @@ fn bars(release: &Release, groups: &Groups, frame: &Frame) -> Result<Drawing> {
     let mut drawn: Vec<bar::Group> = Vec::new();
     for (row, value) in values {
         let heading = Groups::label(release, row, before);
-        let label = release.table.cell(row, &last.id).unwrap_or_default().to_owned();
-        let bar = bar::Bar { label, value };
+        let bar = bar::Bar { label: release.label(row, &last.id), value };
         match drawn.iter_mut().find(|group| group.heading == heading) {
             Some(group) => group.bars.push(bar),
             None => drawn.push(bar::Group { heading, bars: vec![bar] }),
         }
     }
-    let mut labels = drawn.iter().flat_map(|group| &group.bars).map(|bar| &bar.label);
+    let mut labels = (0..release.table.len()).filter_map(|row| release.table.cell(row, &last.id));
     let has_order = last.id == AGE_AT_DOSE || labels.all(|label| is_unknown(label) || time(&last.id, label).is_some());
     if let ([only], false) = (drawn.as_mut_slice(), has_order) {
-        // By rate, because one looks for the ends; without a rate, and without a name, at the end.
-        let key = |bar: &bar::Bar| (unit.amount(bar.value).unwrap_or(-1.0), !is_unknown(&bar.label));
-        only.bars.sort_by(|a, b| key(b).0.total_cmp(&key(a).0));
-        only.bars.sort_by_key(|bar| is_unknown(&bar.label));
+        // By rate, because one looks for the ends; unreliable, without a rate, and without a name, at the end. Names as people
+        // sort them.
+        let amount = |bar: &bar::Bar| unit.amount(bar.value).unwrap_or(-1.0);
+        only.bars.sort_by_cached_key(|bar| bar.label.to_lowercase());
+        only.bars.sort_by(|a, b| amount(b).total_cmp(&amount(a)));
+        let is_unreliable = |bar: &bar::Bar| bar.value.status == Status::Unreliable;
+        only.bars.sort_by_key(|bar| (is_unknown(&bar.label), amount(bar) < 0.0, is_unreliable(bar)));
     }
     let all: usize = drawn.iter().map(|group| group.bars.len()).sum();
     let has_number = |bar: &bar::Bar| unit.amount(bar.value).is_some();
     let told = drawn.iter().flat_map(|group| &group.bars).filter(|bar| has_number(bar)).count();
-    if all <= STRIPED || told == all || told == 0 {
-        return Ok(bar::draw(frame, &drawn, unit));
-    }
-    for group in &mut drawn {
-        group.bars.retain(has_number);
-    }
-    drawn.retain(|group| !group.bars.is_empty());
-    let mut drawing = bar::draw(frame, &drawn, unit);
-    drawing.left_out = all - told;
-    drawing.remarks.insert(
-        0,
-        format!(
-            "Not drawn are {} of {} rows, which have no number: suppressed, unreliable or without clients. That is not zero.",
-            grouped(drawing.left_out as u64),
-            grouped(all as u64)
-        ),
-    );
+    let mut drawing = if all <= STRIPED || told == all || told == 0 {
+        bar::draw(frame, &drawn, unit)
+    } else {
+        let values: Vec<Value> = drawn.iter().flat_map(|group| &group.bars).map(|bar| bar.value).collect();
+        for group in &mut drawn {
+            group.bars.retain(has_number);
+        }
+        drawn.retain(|group| !group.bars.is_empty());
+        let mut drawing = bar::draw(frame, &drawn, unit);
+        drawing.left_out = all - told;
+        let (left_out, all) = (grouped(drawing.left_out as u64), grouped(all as u64));
+        let why = without_number(&values, unit);
+        let text = format!("not drawn, and not zero: {left_out} of {all} rows, {why}");
+        drawing.legend.push(Entry { mark: Mark::Hatched, text });
+        drawing
+    };
+    drawing.remarks.extend(survivors(release));
     Ok(drawing)
+}
+
+/// The statuses of rows without a number, in words.
+fn without_number(values: &[Value], unit: Unit) -> String {
+    const WORDS: [(Status, &str); 3] = [
+        (Status::Suppressed, "suppressed"),
+        (Status::Unreliable, "unreliable and not told"),
+        (Status::NotApplicable, "without clients"),
+    ];
+    let is_there = |status: Status| values.iter().any(|value| value.status == status && unit.amount(*value).is_none());
+    let words: Vec<&str> = WORDS.iter().filter(|(status, _)| is_there(*status)).map(|(_, words)| *words).collect();
+    words.join(" or ")
+}
+
+/// What must be said where small groups are suppressed and others are told, in whom nobody or everybody is counted: a group of
+/// fewer than twice k can be told only so. The description of a table with funnel limits says it already.
+pub fn survivors(release: &Release) -> Option<String> {
+    let values = values(release).unwrap_or_default();
+    let has = |test: fn(&Value) -> bool| values.iter().any(|(_, value)| test(value));
+    let is_end = |value: &Value| value.rate.is_some_and(|rate| rate <= 0.0 || rate >= 1.0);
+    let is_said = release.description.funnel.is_some();
+    (!is_said && has(|value| value.status == Status::Suppressed) && has(is_end)).then(|| {
+        "Of small groups, mostly those in which nobody or everybody is counted can be shown: they do not stand for the others."
+            .to_owned()
+    })
 }
 
 fn is_unknown(label: &str) -> bool {
@@ -539,15 +569,24 @@ fn trend(release: &Release, groups: &Groups, frame: &Frame) -> Result<Drawing> {
     let others: Vec<Column> = groups.varying.iter().filter(|column| column.id != over.id).cloned().collect();
     let mut series: Vec<lines::Series> = Vec::new();
     let mut ticks: Vec<(f64, String)> = Vec::new();
+    let mut cuts: BTreeSet<String> = BTreeSet::new();
     for (row, value) in values {
         let Some(x) = time(&over.id, &label(row, over)) else { continue };
-        push(&mut series, &Groups::label(release, row, &others), lines::Point { x, value, at_risk: None });
+        let name = label(row, over);
+        let cut = release.cut(row, &over.id);
+        push(
+            &mut series,
+            &Groups::label(release, row, &others),
+            lines::Point { x, value, at_risk: None, is_cut: cut.is_some() },
+        );
+        cuts.extend(cut.map(|cut| format!("{name} only {cut}")));
         if ticks.iter().all(|(tick, _)| (tick - x).abs() > 1e-9) {
-            ticks.push((x, label(row, over)));
+            ticks.push((x, name));
         }
     }
     ticks.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let axis = lines::Axis { ticks, title: over.title.clone(), apart: 1.0, stepped: false };
+    let axis =
+        lines::Axis { ticks, title: over.title.clone(), apart: 1.0, stepped: false, cut: cuts.into_iter().collect() };
     panels(frame, series, &axis, unit)
 }
 
@@ -559,21 +598,23 @@ fn curve(release: &Release, groups: &Groups, frame: &Frame) -> Result<Drawing> {
     for (row, value) in values(release)? {
         let Some(x) = release.number::<f64>(row, AGE)? else { continue };
         let at_risk = release.number::<u64>(row, "at_risk")?.filter(|_| !is_hatched(value, Unit::Share));
-        push(&mut series, &Groups::label(release, row, &groups.varying), lines::Point { x, value, at_risk });
+        let point = lines::Point { x, value, at_risk, is_cut: false };
+        push(&mut series, &Groups::label(release, row, &groups.varying), point);
     }
-    let ages = || series.iter().flat_map(|series| series.points.iter().map(|point| point.x));
-    let (from, to) = (ages().fold(f64::INFINITY, f64::min), ages().fold(0.0, f64::max));
-    let mut sorted: Vec<f64> = ages().collect();
-    sorted.sort_by(f64::total_cmp);
-    let apart =
-        sorted.windows(2).map(|pair| pair[1] - pair[0]).filter(|apart| *apart > 0.0).fold(f64::INFINITY, f64::min);
-    let every = if to - from > 60.0 { 12.0 } else { 6.0 };
-    let ticks = (0..200).map(|at| f64::from(at) * every).filter(|tick| (from..=to + 1.0).contains(tick));
+    // At birth, nobody is up to date.
+    let birth = Value { status: Status::Zero, numerator: None, denominator: None, rate: Some(0.0), interval: None };
+    for one in series.iter_mut().filter(|one| one.points.iter().all(|point| point.x > 0.0)) {
+        one.points.push(lines::Point { x: 0.0, value: birth, at_risk: None, is_cut: false });
+    }
+    let to = series.iter().flat_map(|series| &series.points).map(|point| point.x).fold(0.0, f64::max);
+    let every = if to > 60.0 { 12.0 } else { 6.0 };
+    let ticks = (0..200).map(|at| f64::from(at) * every).filter(|tick| *tick <= to);
     let axis = lines::Axis {
         ticks: ticks.map(|tick| (tick, svg::number(tick))).collect(),
         title: "age in months".to_owned(),
-        apart: if apart.is_finite() { apart } else { 1.0 },
+        apart: 1.0,
         stepped: true,
+        cut: Vec::new(),
     };
     panels(frame, series, &axis, Unit::Share)
 }
@@ -640,6 +681,7 @@ fn map_over(release: &Release, over: &Column, frame: &Frame, options: &Options) 
             .hint("another property may hold the names: --shape-key PROPERTY"));
     }
     let mut drawing = map::draw(frame, &places);
+    drawing.remarks.extend(survivors(release));
     if !elsewhere.is_empty() {
         drawing.remarks.insert(0, format!("Not on the map: {}.", list(&elsewhere)));
     }
@@ -651,14 +693,16 @@ fn funnel(release: &Release, groups: &Groups, frame: &Frame) -> Result<Drawing> 
     if release.table.column("crude_rate").is_some() {
         return Err(unfit("a funnel is of plain rates, and these are standardized"));
     }
-    let (over, before) =
-        groups.last().ok_or_else(|| unfit("a funnel needs a column of organizations or other groups"))?;
+    let (over, before) = groups.last().ok_or_else(|| unfit("a funnel needs a column of organizations"))?;
     if !before.is_empty() {
         return Err(unfit(&format!(
             "a funnel needs one row for each group, and this table has several by {}",
             over.id
         ))
         .hint("ask with one dimension, one attribution and one denominator"));
+    }
+    if over.id != ORGANIZATION {
+        return Err(unfit(&format!("a funnel is of organizations, and this table is by {}", over.id)));
     }
     let values = values(release)?;
     let told: Vec<(usize, u64, u64, f64)> = values

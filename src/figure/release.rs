@@ -9,6 +9,7 @@ pub use crate::disclosure::Status;
 use crate::error::{Error, Result};
 use crate::fs;
 use crate::output::label;
+use crate::period::ReportingPeriod;
 
 /// What of `release.json` goes around a figure.
 #[derive(Clone, Debug, Deserialize)]
@@ -103,8 +104,9 @@ pub struct Cohort {
     pub description: String,
     /// The last day that counts, `YYYY-MM-DD`.
     pub as_of: String,
+    /// The first day of birth, `YYYY-MM-DD`.
+    pub born_from: String,
     /// The last day of birth, `YYYY-MM-DD`.
-    #[serde(default)]
     pub born_to: String,
 }
 
@@ -309,9 +311,9 @@ impl Release {
         Self { table: Table { header: self.table.header.clone(), rows }, ..self.clone() }
     }
 
-    /// The rows of several releases of one form, each with its measure in a column `vaccine`: what a page shows side by
-    /// side. Its description is that of the first, with everybody's denominators and caveats and without a measure.
-    /// None where there is no release, or where their columns differ.
+    /// The rows of several releases of one form, each with its measure in a column `vaccine`, and with the days of birth of its
+    /// own cohort: what a page shows side by side. Its description is that of the first, with everybody's denominators and
+    /// caveats and without a measure. None where there is no release, or where their columns differ.
     pub fn side_by_side(releases: &[&Self]) -> Option<Self> {
         const VACCINE: &str = "vaccine";
         let first = *releases.first()?;
@@ -319,14 +321,17 @@ impl Release {
             description: Description { measure: None, ..first.description.clone() },
             table: Table { header: Vec::new(), rows: Vec::new() },
         };
-        whole.table.header = [VACCINE.to_owned()].into_iter().chain(first.table.header.iter().cloned()).collect();
+        let own = [VACCINE, BORN_FROM, BORN_TO].map(str::to_owned);
+        whole.table.header = own.into_iter().chain(first.table.header.iter().cloned()).collect();
         for release in releases {
             if release.table.header != first.table.header {
                 return None;
             }
             let title = release.description.measure.as_ref()?.title.clone();
             let rows = release.table.rows.iter();
-            whole.table.rows.extend(rows.map(|row| [&title].into_iter().chain(row).cloned().collect::<Vec<_>>()));
+            let cohort = &release.description.cohort;
+            let own = [&title, &cohort.born_from, &cohort.born_to];
+            whole.table.rows.extend(rows.map(|row| own.into_iter().chain(row).cloned().collect::<Vec<_>>()));
             let description = &mut whole.description;
             for denominator in &release.description.denominators {
                 if description.denominators.iter().all(|known| known.description != denominator.description) {
@@ -341,6 +346,33 @@ impl Release {
         whole.description.dimensions.insert(0, vaccine);
         whole.description.labels.insert(0, VACCINE.to_owned());
         Some(whole)
+    }
+
+    /// Where the cohort of a row begins or ends within the year, quarter, month or season that a column names:
+    /// `to 2023-06-30`. None where the period is whole, or the column has none.
+    pub fn cut(&self, row: usize, column: &str) -> Option<String> {
+        let (first, last) = days(column, self.table.cell(row, column)?)?;
+        let cohort = &self.description.cohort;
+        let born = |end: &str, of_all: &str| self.table.cell(row, end).unwrap_or(of_all).to_owned();
+        let (from, to) = match column {
+            BIRTH_YEAR | BIRTH_QUARTER => (born(BORN_FROM, &cohort.born_from), born(BORN_TO, &cohort.born_to)),
+            // When the doses of a file begin is not in its description.
+            _ => (String::new(), cohort.as_of.clone()),
+        };
+        let from = (from > first).then(|| format!("from {from}"));
+        let to = (to < last).then(|| format!("to {to}"));
+        let cut: Vec<String> = from.into_iter().chain(to).collect();
+        (!cut.is_empty()).then(|| cut.join(" "))
+    }
+
+    /// The label of a row, with what is cut off its period: `2023 (to 06-30)`.
+    pub fn label(&self, row: usize, column: &str) -> String {
+        let label = self.table.cell(row, column).unwrap_or_default();
+        let year = label.split('-').next().unwrap_or_default();
+        match self.cut(row, column) {
+            Some(cut) => format!("{label} ({})", cut.replace(&format!("{year}-"), "")),
+            None => label.to_owned(),
+        }
     }
 
     /// A number of a row; none where the cell or the column is missing.
@@ -394,6 +426,39 @@ impl Table {
     /// A cell by its row, counted from 0, and the name of its column.
     pub fn cell(&self, row: usize, column: &str) -> Option<&str> {
         self.rows.get(row)?.get(self.column(column)?).map(String::as_str)
+    }
+}
+
+/// The columns of days of birth, where rows have cohorts of their own.
+const BORN_FROM: &str = "born_from";
+const BORN_TO: &str = "born_to";
+
+/// The columns of periods that a cohort may cut off.
+const BIRTH_YEAR: &str = "birth_year";
+const BIRTH_QUARTER: &str = "birth_quarter";
+const VACCINATION_YEAR: &str = "vaccination_year";
+const VACCINATION_MONTH: &str = "vaccination_month";
+const SEASON: &str = "season";
+
+/// The first and the last day of the period that a label of a column names, `YYYY-MM-DD`.
+fn days(column: &str, label: &str) -> Option<(String, String)> {
+    const QUARTERS: [(&str, &str, &str); 4] =
+        [("Q1", "01-01", "03-31"), ("Q2", "04-01", "06-30"), ("Q3", "07-01", "09-30"), ("Q4", "10-01", "12-31")];
+    let (year, rest) = label.split_once('-').unwrap_or((label, ""));
+    let number: i32 = year.parse().ok()?;
+    match (column, rest) {
+        (BIRTH_YEAR | VACCINATION_YEAR, "") => Some((format!("{year}-01-01"), format!("{year}-12-31"))),
+        (BIRTH_QUARTER, rest) => {
+            let (_, first, last) = QUARTERS.into_iter().find(|(quarter, ..)| *quarter == rest)?;
+            Some((format!("{year}-{first}"), format!("{year}-{last}")))
+        }
+        (VACCINATION_MONTH, _) => {
+            let month: ReportingPeriod = label.parse().ok()?;
+            Some((month.first_day().to_string(), month.last_day().to_string()))
+        }
+        // From July to June.
+        (SEASON, _) => Some((format!("{year}-07-01"), format!("{}-06-30", number + 1))),
+        _ => None,
     }
 }
 

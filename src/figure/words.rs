@@ -81,7 +81,8 @@ impl Face {
         (head.join(" "), tail.join(" "))
     }
 
-    /// The text in at most so many lines that break at blanks. The last one, and a word that is too long, are cut.
+    /// The text in at most so many lines that break at blanks. The last one, and a word that is too long, are cut. No word is
+    /// left alone in the last line where another can stand beside it.
     pub fn wrapped(self, text: &str, room: f64, lines: usize) -> Vec<String> {
         let mut wrapped: Vec<String> = Vec::new();
         let mut words = text.split_whitespace().peekable();
@@ -96,6 +97,15 @@ impl Face {
                 }
             }
             wrapped.push(self.fitted(&line, room));
+        }
+        if let [.., before, last] = wrapped.as_mut_slice()
+            && !last.contains(' ')
+            && let Some((rest, word)) = before.rsplit_once(' ')
+            && rest.contains(' ')
+            && self.width(&format!("{word} {last}")) <= room
+        {
+            *last = format!("{word} {last}");
+            *before = rest.to_owned();
         }
         wrapped
     }
@@ -197,6 +207,8 @@ mod tests {
         assert_eq!(face.wrapped("mm mm mm mm", 25.0, 2), ["mm", "m…"].map(str::to_owned));
         assert_eq!(face.wrapped("mmmmm mm", 25.0, 9), ["m…", "mm"].map(str::to_owned));
         assert_eq!(face.wrapped("", 25.0, 9), Vec::<String>::new());
+        // The last word is not alone: in a title, the month stays with its year.
+        assert_eq!(face.wrapped("1 2 May 2024", 65.0, 9), ["1 2", "May 2024"].map(str::to_owned));
     }
 
     #[test]

@@ -3,9 +3,10 @@
 use super::html::{escaped, list, once};
 use super::{Contents, Named, table};
 use crate::error::{Error, Result};
-use crate::figure::release::Release;
+use crate::figure::release::{Release, Status};
 use crate::figure::words::lower_first;
 use crate::figure::{self, Kind, Options};
+use crate::figures::grouped;
 
 /// More bars are no picture any more.
 const BARS: usize = 60;
@@ -68,11 +69,14 @@ impl<'a> Exhibit<'a> {
             Options { title: self.title.clone(), id: Some(self.id.clone() + "-picture"), shapes, captioned: true };
         let mut failed = Error::internal("a figure has no kind");
         for kind in self.kinds {
-            let largest = self.largest().filter(|_| *kind == Kind::Bar);
-            if largest.as_ref().is_some_and(|largest| largest.table.is_empty()) {
-                failed = Error::refused("few people are behind each number, so all are withheld");
-                continue;
-            }
+            let largest = if *kind == Kind::Bar { self.largest() } else { Ok(None) };
+            let largest = match largest {
+                Ok(largest) => largest,
+                Err(error) => {
+                    failed = error;
+                    continue;
+                }
+            };
             match figure::draw(*kind, largest.as_ref().unwrap_or(&self.drawn), &options) {
                 Ok(svg) => {
                     let title = figure::title(*kind, &self.drawn, &options);
@@ -80,12 +84,15 @@ impl<'a> Exhibit<'a> {
                         "<div class=\"picture\" role=\"group\" tabindex=\"0\" aria-label=\"Figure: {}\">{svg}</div>\n",
                         escaped(&title)
                     );
-                    let remark = largest.map_or(
-                        "",
-                        |_| "<p>Drawn are the groups with the most clients. The others, and those that are withheld, are in the \
-                         table.</p>\n",
-                    );
-                    return Ok((*kind, picture, remark.to_owned()));
+                    let remark = largest.map_or_else(String::new, |_| {
+                        let survivors = figure::survivors(&self.drawn).map(|text| format!(" {}", escaped(&text)));
+                        format!(
+                            "<p>Drawn are the groups with the most clients. The others, and those that are withheld, are in \
+                             the table.{}</p>\n",
+                            survivors.unwrap_or_default()
+                        )
+                    });
+                    return Ok((*kind, picture, remark));
                 }
                 // Shapes that somebody named are meant to be drawn.
                 Err(error) if *kind == Kind::Map && has_own_shapes => return Err(error),
@@ -97,20 +104,31 @@ impl<'a> Exhibit<'a> {
         Ok((kind, String::new(), text))
     }
 
-    /// The groups with the most clients of those that are told, where there are too many for bars.
-    fn largest(&self) -> Option<Release> {
+    /// The groups with the most clients of those that are told, where there are too many for bars. Refused where those would
+    /// be the exceptions: most rows are withheld, or no number is reliable.
+    fn largest(&self) -> Result<Option<Release>> {
         let release = &self.drawn;
-        if release.table.len() <= BARS {
-            return None;
+        let all = release.table.len();
+        if all <= BARS {
+            return Ok(None);
         }
-        let size = |row: usize| {
-            let value = release.value(row).ok()?;
-            Some((value.denominator.or(value.numerator)?, row))
-        };
-        let mut sizes: Vec<(u64, usize)> = (0..release.table.len()).filter_map(size).collect();
+        let mut is_reliable = false;
+        let mut sizes: Vec<(u64, usize)> = Vec::new();
+        for row in 0..all {
+            let value = release.value(row)?;
+            let Some(size) = value.denominator.or(value.numerator) else { continue };
+            is_reliable |= value.status != Status::Unreliable;
+            sizes.push((size, row));
+        }
+        let told = sizes.len();
+        if told * 2 < all || !is_reliable {
+            let unreliable = if is_reliable { "" } else { ", and none of these is reliable" };
+            let (told, all) = (grouped(told as u64), grouped(all as u64));
+            return Err(Error::refused(format!("only {told} of {all} rows have a number{unreliable}")));
+        }
         sizes.sort_by_key(|(size, row)| (std::cmp::Reverse(*size), *row));
         sizes.truncate(LARGEST);
-        Some(release.only(&sizes.into_iter().map(|(_, row)| row).collect::<Vec<_>>()))
+        Ok(Some(release.only(&sizes.into_iter().map(|(_, row)| row).collect::<Vec<_>>())))
     }
 
     /// Measure, cohort, denominator, date, audience, table and caveats.

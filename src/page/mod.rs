@@ -46,8 +46,8 @@ pub struct Contents {
     pub shapes: Option<Vec<Shape>>,
 }
 
-/// The release of the headline.
-const HEADLINE: &str = "headline";
+/// The name of the release at the top of the page.
+pub const HEADLINE: &str = "headline";
 
 impl Contents {
     /// The month of all releases.

@@ -8,6 +8,7 @@ use crate::figure::release::{Release, Status};
 use crate::figure::words::percent;
 use crate::figure::{self, Kind, Options};
 use crate::figures::grouped;
+use crate::period::ReportingPeriod;
 
 /// A part of the page.
 #[derive(Clone, Debug)]
@@ -53,7 +54,7 @@ const PLACES: [Place; 9] = [
     Place {
         id: "zips",
         title: "By ZIP code",
-        lead: "Of few clients, a rate is uncertain: the line across a bar is its confidence interval.",
+        lead: "Of few clients, a rate is uncertain: the table has the interval of each.",
         kinds: &[Kind::Map, Kind::Bar],
         holds: |named| is_share(named) && is_by(named, "zip"),
     },
@@ -176,7 +177,7 @@ fn newest(named: &Named) -> Option<String> {
     let release = &named.release;
     let years = (0..release.table.len()).filter_map(|row| {
         let year = release.table.cell(row, "birth_year")?;
-        let is_whole = release.description.cohort.born_to >= format!("{year}-12-31");
+        let is_whole = release.cut(row, "birth_year").is_none();
         let is_told = release.value(row).is_ok_and(|value| value.rate.is_some());
         (is_whole && is_told && year.bytes().all(|byte| byte.is_ascii_digit())).then(|| year.to_owned())
     });
@@ -260,7 +261,9 @@ fn is_whole(named: &Named) -> bool {
 /// What changed since the release of the month before.
 fn since(release: &Release, year: Option<&str>, contents: &Contents) -> String {
     let Some(comparison) = contents.change(release) else {
-        return "No release of the month before to compare with".to_owned();
+        let before = release.description.reporting_period.parse().map(ReportingPeriod::previous);
+        let before = before.map_or_else(|_| "the month before".to_owned(), |month| figure::month(&month.to_string()));
+        return format!("No release of {before} to compare with");
     };
     let [earlier, _] = comparison.months();
     let month = escaped(&figure::month(earlier));

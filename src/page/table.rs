@@ -45,7 +45,7 @@ fn of(id: &str, release: &Release, caption: &str) -> Result<String> {
     for row in 0..release.table.len() {
         text += "<tr>";
         for (at, label) in description.labels.iter().enumerate() {
-            let cell = escaped(release.table.cell(row, label).unwrap_or_default());
+            let cell = escaped(&release.label(row, label));
             text += &if at == 0 { format!("<th scope=\"row\">{cell}") } else { format!("<td>{cell}") };
         }
         let status = release.value(row)?.status;

@@ -85,6 +85,12 @@ fn every_number_of_the_page_is_in_a_release() {
     let mut known = known(&context, "2024-12");
     // What a page computes: the change since the last month, and shares of the check's report.
     let (before, now) = (headline(&context, "2024-11", "2022"), headline(&context, "2024-12", "2022"));
+    // Of how many ZIP codes a number is told, in place of a figure.
+    let zips = csv_rows(&context.read("2024-12/by_zip/table.csv"));
+    let told = zips.iter().skip(1).filter(|row| !row[2].is_empty()).count();
+    let not_drawn = format!("only {told} of {} rows have a number", grouped(zips.len() as u64 - 1));
+    assert!(page.contains(&not_drawn) && !page.contains("figure-by_zip-picture"), "{not_drawn}");
+    known.extend(numbers(&not_drawn));
     // The name of the month before, its rate, and the change.
     known.extend([share(before), format!("{:.1}", (now - before).abs() * 100.0), "2024".to_owned()]);
     let report = context.json("store/reports/2024-12/report.json");
@@ -114,6 +120,36 @@ fn every_number_of_the_page_is_in_a_release() {
     assert!(unknown.is_empty(), "{unknown:?}");
     assert!(page.contains("percentage point") || page.contains("As in the release of"), "the change since November");
     assert!(page.contains("November 2024"));
+}
+
+#[test]
+fn what_the_page_cannot_tell_has_a_remedy() {
+    let context = two_months();
+    let first = String::from_utf8(context.read("2024-11.html")).unwrap();
+    assert!(first.contains("No release of October 2024 to compare with"));
+    for (command, remedy) in [
+        ("--store store --period 2024-11", "`phds report --period 2024-10 --out 2024-10.html` first"),
+        ("--releases 2024-12", "name the folder of the releases of 2024-11: --earlier DIR"),
+        ("--releases 2024-12 --earlier 2024-12", "`2024-12` has no release of 2024-11"),
+        ("--releases public", "call a release `headline`, as `phds report --example` does"),
+    ] {
+        for file in ["table.csv", "release.json"] {
+            context.put(&format!("public/by_county/{file}"), context.read(&format!("2024-12/by_county/{file}")));
+        }
+        let outcome = context.phds(&format!("report {command} --out again.html")).done();
+        assert!(outcome.stderr.contains(remedy), "{command}: {}", outcome.stderr);
+    }
+    let outcome = context.phds("report --releases 2024-12 --earlier 2024-11 --out again.html").done();
+    assert!(!outcome.stderr.contains("The page"), "{}", outcome.stderr);
+}
+
+#[test]
+fn the_built_in_questions_can_be_printed_and_asked() {
+    let context = TestContext::new();
+    let printed = context.phds("report --example").done().text();
+    assert_eq!(printed, include_str!("../../dictionaries/phds/report.toml"));
+    assert!(printed.contains("name = \"headline\""));
+    context.phds("report --example --out page.html").ended(2);
 }
 
 #[test]

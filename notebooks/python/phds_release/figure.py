@@ -353,7 +353,11 @@ def shapes_file(by: str) -> Path:
     for file in candidates:
         if file.is_file():
             return file
-    raise ReleaseError(f"no shapes for {by}: {candidates[-1]} is not there\nhint: name a file of labels and rings with `shapes`")
+    raise ReleaseError(
+        f"no shapes for {by}: {candidates[-1]} is not there\n"
+        "hint: `pip install notebooks/python/phds_release`, in a checkout of phds, brings those of county and region; "
+        "or name a file of labels and rings with `shapes`"
+    )
 
 
 def read_shapes(file: Path) -> dict[str, list[list[tuple[float, float]]]]:
@@ -497,6 +501,13 @@ def funnel(release: Release, by: str = "organization", heading: str = "") -> Non
     show(figure, f"Funnel: {heading}, with limits.", frame)
 
 
+def broken(curve: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a curve, with a break where months of age are told together and it rises by more than a point meanwhile."""
+    apart = (curve["age_months"].diff() > 1) & (curve["rate"].diff() > 0.01)
+    breaks = curve[["age_months"]].shift()[apart]
+    return pd.concat([curve, breaks]).sort_values("age_months", kind="stable")
+
+
 def curves(release: Release, by: str) -> None:
     """The share up to date by age, a curve for each value of `by`."""
     frame, heading = rows_of(release), f"{title_of(release)}: up to date by age"
@@ -504,7 +515,10 @@ def curves(release: Release, by: str) -> None:
         return
     told = frame.dropna(subset="rate")
     groups = sorted(told[by].unique())
-    note = "Where a curve ends, what follows is not told. Shaded: the interval of each curve."
+    note = (
+        "Where a curve ends, what follows is not told. Shaded: the interval of each curve. "
+        "Where months are told together, it rises somewhere between two dots, and no line is drawn."
+    )
     colors = [plt.cm.viridis(0.9 * at / max(1, len(groups) - 1)) for at in range(len(groups))]
     dashes: list[Any] = ["-", "--", "-.", ":"]
     marks: list[Artist] = [
@@ -514,13 +528,15 @@ def curves(release: Release, by: str) -> None:
     marks += [mark("suppressed", f"suppressed: {', '.join(withheld)}")] if withheld else []
     figure, axes = canvas(release, heading, note, marks, key_columns=8)
     for at, (group, color) in enumerate(zip(groups, colors)):
-        curve = told[told[by] == group]
-        axes.step(curve["age_months"], 100 * curve["rate"], where="post", color=color, linestyle=dashes[at % 4], linewidth=1.5)
-        shade = curve.dropna(subset="ci_low")
+        curve = broken(told[told[by] == group])
+        axes.step(
+            curve["age_months"], 100 * curve["rate"], where="post", color=color, linestyle=dashes[at % 4], linewidth=1.5, marker="o",
+            markersize=2.5,
+        )  # fmt: skip
         axes.fill_between(
-            shade["age_months"].astype(int),
-            100 * shade["ci_low"].astype(float),
-            100 * shade["ci_high"].astype(float),
+            curve["age_months"].astype(int),
+            100 * curve["ci_low"].astype(float),
+            100 * curve["ci_high"].astype(float),
             step="post",
             color=color,
             alpha=0.12,
