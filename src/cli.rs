@@ -1,11 +1,13 @@
 //! What was typed. Nothing is looked up or resolved here.
 
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
 use chrono::NaiveDate;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::dictionary::import::Key;
+use crate::dictionary::nearest;
 use crate::disclosure::Audience;
 use crate::error::Error;
 use crate::figure::Kind;
@@ -34,7 +36,7 @@ Examples:
 const QUERY_EXAMPLES: &str = "\
 Examples:
   phds query coverage --measure nis.4313314 --by county
-  phds query coverage --measure nis.mmr1 --by birth_year --where county=Travis,Hays --format csv --out mmr.csv
+  phds query coverage --measure nis.mmr1 --by birth_year --where county=Travis,Hays --out mmr.csv
   phds query missing --measure nis.4313314 --by sex       which vaccines are lacking
   phds query doses --by vaccine_group,season
   phds query --example > monthly.toml                     a file of questions to begin with
@@ -45,8 +47,8 @@ Examples:
   phds query coverage --measure nis.mmr1 --by county,birth_year
   phds query coverage --measure nis.mmr1 --by county --denominator clients,population:births
   phds query coverage --measure nis.mmr1 --by organization --funnel
-  phds query coverage --measure nis.mmr1 --by county --format csv --bom --out mmr.csv      for Excel
-  phds query coverage --measure nis.mmr1 --by county --format latex --out mmr.tex";
+  phds query coverage --measure nis.mmr1 --by county --bom --out mmr.csv      for Excel
+  phds query coverage --measure nis.mmr1 --by county --out mmr.tex";
 
 const KNOW_EXAMPLES: &str = "\
 Examples:
@@ -154,10 +156,10 @@ pub enum Verb {
     Ledger(LedgerArgs),
     /// Write down for the privacy officer how what was published is protected
     Evidence(Evidence),
-    /// List the measures, or explain one
+    /// List the measures, look for one, or explain it
     Measures(Measures),
-    /// List the dimensions that tables may be grouped and filtered by
-    Dimensions(Listing),
+    /// List the dimensions that tables may be grouped and filtered by, or the values of one
+    Dimensions(Dimensions),
     /// Print the dictionary of the file's columns, or make one of a table
     Dictionary(Dictionary),
     /// Explain a rule of the check, or list all rules
@@ -662,6 +664,51 @@ pub enum Question {
     Doses(Table),
 }
 
+/// The verb of questions.
+const QUERY: &str = "query";
+
+/// The names of all that can be asked.
+fn indicators() -> Vec<String> {
+    let command = Query::augment_args(clap::Command::new(QUERY));
+    command.get_subcommands().map(|indicator| indicator.get_name().to_owned()).collect()
+}
+
+/// What was meant by words after `query` that are no command as they stand: with the indicator before the options
+/// (`query -q coverage` is `query coverage -q`), or an error about one that nobody knows. None where it is neither.
+pub fn mended(words: &[OsString]) -> Option<Result<Vec<OsString>, Error>> {
+    let indicators = indicators();
+    let verb = words.iter().position(|word| word == QUERY)?;
+    let is_indicator = |word: &OsString| indicators.iter().any(|indicator| word == indicator.as_str());
+    let behind = &words[verb + 1..];
+    match behind.iter().position(is_indicator) {
+        Some(0) => None,
+        Some(at) => {
+            let mut words = words.to_vec();
+            let indicator = words.remove(verb + 1 + at);
+            words.insert(verb + 1, indicator);
+            Some(Ok(words))
+        }
+        None => {
+            let first = behind.first()?.to_str()?;
+            if first.starts_with('-') {
+                let lacking = || {
+                    Error::usage("`phds query` needs an indicator: what the table shall tell")
+                        .hint(format!("write `phds query coverage …`, or one of {}", indicators.join(", ")))
+                };
+                return behind.iter().any(|word| word == "--measure" || word == "--by").then(|| Err(lacking()));
+            }
+            (first != "help" && !Path::new(first).exists()).then(|| Err(no_question(first)))
+        }
+    }
+}
+
+/// That a word is neither an indicator nor a file of questions.
+pub fn no_question(word: &str) -> Error {
+    let indicators = indicators();
+    let near = nearest(word, indicators.iter().map(String::as_str), "phds query --help");
+    Error::usage(format!("there is no indicator and no file of questions `{word}`")).hint(near)
+}
+
 impl Question {
     /// What is asked, and how the table is wanted.
     pub fn ask(&self) -> (Ask, &Table) {
@@ -811,13 +858,13 @@ pub struct Table {
     /// With `--by organization`: whose client is whose [default: last]
     #[arg(long, value_enum, value_name = "RULE")]
     pub attribution: Option<AttributionChoice>,
-    /// How to print or write it
-    #[arg(long, value_enum, default_value_t)]
-    pub format: Format,
+    /// How to print or write it [default: as the ending of FILE says; on a screen, a table for people]
+    #[arg(long, value_enum)]
+    pub format: Option<Format>,
     /// Begin CSV with a byte order mark, by which Excel knows UTF-8
     #[arg(long)]
     pub bom: bool,
-    /// Write to a file, with its description beside it, in place of printing
+    /// Write to a file, with its description beside it, in place of printing: .csv, .json, .parquet, .arrow, .md, .tex, .txt
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
 }
@@ -969,19 +1016,24 @@ pub struct TableColumns {
 /// `phds measures`
 #[derive(Debug, Args)]
 pub struct Measures {
-    /// Explain this one: what counts, by when, which vaccines, and what it is not
-    pub id: Option<String>,
+    /// A measure to explain: what counts, by when, which vaccines, and what it is not; or words, to list the measures that
+    /// have them
+    #[arg(id = "measures", value_name = "ID or WORD")]
+    pub words: Vec<String>,
     /// As JSON
     #[arg(long)]
     pub json: bool,
     /// All measures as one page in Markdown
-    #[arg(long, conflicts_with_all = ["id", "json"])]
+    #[arg(long, conflicts_with_all = ["measures", "json"])]
     pub markdown: bool,
 }
 
 /// `phds dimensions`
 #[derive(Debug, Args)]
-pub struct Listing {
+pub struct Dimensions {
+    /// List the values of this one, for `--where`
+    #[arg(id = "dimension", value_name = "NAME")]
+    pub name: Option<String>,
     /// As JSON
     #[arg(long)]
     pub json: bool,
@@ -1058,7 +1110,7 @@ pub enum DictionaryFormat {
 /// `phds explain`
 #[derive(Debug, Args)]
 pub struct Explain {
-    /// Code of the rule, such as PHDS-R01; without it, all rules are listed
+    /// Code of the rule, such as PHDS-R01 or r01; without it, all rules are listed
     pub code: Option<String>,
     /// As JSON
     #[arg(long)]

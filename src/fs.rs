@@ -159,6 +159,37 @@ pub fn may_become(destination: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Whether a file that somebody named can be put there: [`may_become`], and nothing is lost. What is there already must be
+/// what the same command writes, as `is_ours` tells, so that it can be run again; `what` is how an error calls that.
+pub fn may_replace(destination: &Path, what: &str, is_ours: impl FnOnce(&Path) -> bool) -> Result<()> {
+    may_become(destination)?;
+    if destination.exists() && !is_ours(destination) {
+        return Err(Error::usage(format!(
+            "`{}` is there and is no {what} that phds wrote, so it is left as it is",
+            destination.display()
+        ))
+        .hint("name another place, or remove that file first"));
+    }
+    Ok(())
+}
+
+/// Refuses a name whose ending says something else than what the file will be; `why` says what that is.
+pub fn must_end_in(destination: &Path, ending: &str, why: &str) -> Result<()> {
+    let is_it = |found: &std::ffi::OsStr| found.eq_ignore_ascii_case(ending);
+    if destination.extension().is_some_and(is_it) {
+        return Ok(());
+    }
+    Err(Error::usage(format!("`{}` does not end in .{ending}: {why}", destination.display()))
+        .hint(format!("call it `{}`", destination.with_extension(ending).display())))
+}
+
+/// The first 64 KiB of a file, by which it may be known; of one that cannot be read, nothing.
+pub fn beginning(path: &Path) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(1 << 16).read_to_end(&mut bytes));
+    if read.is_ok() { bytes } else { Vec::new() }
+}
+
 /// Where the description of `file` goes: `name` in its folder, or `<file>.<name>` when a description of another file is
 /// already there. `describes` tells whether a description's text is that of `file`.
 pub fn description_path(file: &Path, name: &str, describes: impl Fn(&[u8]) -> bool) -> Result<PathBuf> {

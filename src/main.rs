@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
-use phds::cli::{Cli, Color};
+use phds::cli::{self, Cli, Color};
+use phds::error::Error;
 use phds::{commands, terminal};
 
 fn main() -> ExitCode {
@@ -17,13 +18,25 @@ fn main() -> ExitCode {
         Color::Always => clap::ColorChoice::Always,
         Color::Never => clap::ColorChoice::Never,
     };
-    let matches = Cli::command().color(color).get_matches();
+    let words: Vec<_> = std::env::args_os().collect();
+    let mut command = Cli::command().color(color);
+    let matches = match command.try_get_matches_from_mut(&words) {
+        Err(error) if error.use_stderr() => match cli::mended(&words) {
+            Some(Ok(words)) => command.get_matches_from(words),
+            Some(Err(error)) => return ended(&error),
+            None => error.exit(),
+        },
+        matches => matches.unwrap_or_else(|error| error.exit()),
+    };
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     match commands::run(&cli) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            terminal::print_error(&error);
-            ExitCode::from(error.kind().exit_code())
-        }
+        Err(error) => ended(&error),
     }
+}
+
+/// Says what went wrong, and gives the exit code that says it too.
+fn ended(error: &Error) -> ExitCode {
+    terminal::print_error(error);
+    ExitCode::from(error.kind().exit_code())
 }

@@ -9,9 +9,9 @@ use clap_complete::env::{CompleteEnv, Shells};
 use clap_complete::{ArgValueCandidates, ArgValueCompleter, CompletionCandidate, Shell};
 
 use crate::cli::{self, Cli};
-use crate::dictionary::Level;
 use crate::error::{Error, Result};
 use crate::population;
+use crate::query::Values;
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::terminal;
@@ -97,9 +97,8 @@ fn offering(command: Command) -> Command {
 
 fn offered(arg: Arg) -> Arg {
     let candidates = match arg.get_id().as_str() {
-        "measure" | "to" => measures,
-        "id" if arg.is_positional() => measures,
-        "by" | "standardize" => dimensions,
+        "measure" | "to" | "measures" => measures,
+        "by" | "standardize" | "dimension" => dimensions,
         "period" => periods,
         "denominators" => || Some(denominators()),
         "account" => accounts,
@@ -150,7 +149,7 @@ fn measures() -> Option<Candidates> {
 fn dimensions() -> Option<Candidates> {
     let settings = settings()?;
     let dictionary = &settings.dictionary;
-    let of_doses = std::env::args().any(|word| word == "doses");
+    let of_doses = std::env::args().any(|word| word == "doses" || word == "dimensions");
     let suits = dictionary.dimensions().iter().filter(|dimension| of_doses || !dictionary.is_of_doses(dimension));
     Some(suits.map(|dimension| candidate(&dimension.id, &dimension.title)).collect())
 }
@@ -191,19 +190,8 @@ fn filters(typed: &str) -> Candidates {
             );
         };
         let before = &typed[..typed.len() - values.rsplit(',').next().unwrap_or_default().len()];
-        let dimension = settings.dictionary.dimension(id).ok()?;
-        let codelist = settings.dictionary.codelist(settings.dictionary.field(&dimension.field)?)?;
-        let mut labels: Vec<_> = match (dimension.level, &dimension.parent) {
-            (Level::Value, _) => codelist.codes().iter().map(|code| format!("{before}{}", code.label)).collect(),
-            (Level::Parent, Some(column)) => (0u16..)
-                .take(codelist.codes().len())
-                .map(|at| format!("{before}{}", codelist.value(at, column)))
-                .collect(),
-            _ => return None,
-        };
-        labels.sort();
-        labels.dedup();
-        Some::<Vec<String>>(labels)
+        let Values::All(labels) = Values::of(&settings.dictionary, id).ok()? else { return None };
+        Some::<Vec<String>>(labels.iter().map(|label| format!("{before}{label}")).collect())
     };
     let labels = labels().unwrap_or_default();
     labels.iter().filter(|label| label.starts_with(typed)).map(|label| candidate(label, "")).collect()

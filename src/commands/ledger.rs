@@ -128,6 +128,10 @@ fn in_words(entry: &Entry) -> String {
 
 /// `phds evidence`
 pub fn evidence(typed: &cli::Evidence, settings: &Settings) -> Result<()> {
+    if let Some(path) = &typed.out {
+        fs::must_end_in(path, "md", "the evidence is a text in Markdown")?;
+        fs::may_replace(path, "evidence", |path| fs::beginning(path).starts_with(TITLE.as_bytes()))?;
+    }
     let store = Store::open(&settings.store(typed.store.as_deref())?)?;
     let ledger = Ledger::open(&store)?;
     let published: Vec<&Entry> = ledger.entries().iter().filter(|entry| entry.is_published()).collect();
@@ -198,12 +202,14 @@ fn known_from_elsewhere(known: &[&Entry]) -> String {
     text
 }
 
+/// The first line of the evidence.
+const TITLE: &str = "# How published tables are protected\n\nWritten by phds ";
+
 fn rules(policy: &Policy) -> String {
     let (edition, tool) = (policy.edition(), Tool::this());
     let shown = |is: bool| if is { "shown" } else { "withheld" };
     format!(
-        "# How published tables are protected\n\n\
-         Written by {tool}, with the disclosure policy {version} ({fingerprint}).\n\n\
+        "{TITLE}{version_of_tool}, with the disclosure policy {version} ({fingerprint}).\n\n\
          ## The rules\n\n\
          - k = {k}: no count of 1 to {small} clients is shown, of those counted, of those not counted, or of both. {reason}\n\
          - w = {w}: a withheld number has at least {w} values for everybody who computes with what is shown. {reason_of_w}\n\
@@ -216,7 +222,7 @@ fn rules(policy: &Policy) -> String {
          - A question with `--coarsen` is answered by a coarser table where less than {coarsen:.0} % of the clients would be in\n  \
            shown rows, and that is told. {reason_of_coarsen}\n\
          - All clients together are taken to be known, from this program or from elsewhere.\n",
-        tool = tool.name + " " + &tool.version,
+        version_of_tool = tool.version,
         version = edition.version,
         fingerprint = edition.fingerprint,
         k = policy.k(),

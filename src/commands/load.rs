@@ -33,6 +33,14 @@ pub fn check(typed: &cli::Check, settings: &Settings, reporter: &dyn Reporter) -
     let checker = checker(settings, previous, &scratch, typed.resources.resolve());
     let report = if let Some(folder) = &typed.report {
         fs::make_folder(folder)?;
+        for (name, what, mark) in [
+            (PAGE, "page of a check", "<title>Check of "),
+            (REJECTED, "list of rejected rows", "line,byte_offset,"),
+            (REPORT, "report of a check", "\"reporting_period\""),
+        ] {
+            let has_mark = |path: &Path| memchr::memmem::find(&fs::beginning(path), mark.as_bytes()).is_some();
+            fs::may_replace(&folder.join(name), what, has_mark)?;
+        }
         let mut rejected = Draft::new(&folder.join(REJECTED))?;
         let report = checker.check(&delivery, &Discard, &mut rejected, reporter)?;
         publish_report(folder, &report, previous, rejected)?;
@@ -186,12 +194,13 @@ fn named_month(path: &Path) -> Option<ReportingPeriod> {
 
 pub(super) const REJECTED: &str = "rejected.csv";
 const PAGE: &str = "report.html";
+const REPORT: &str = "report.json";
 
 /// The report of the last month before this one that is loaded. One of an earlier version is read as far as it goes; one
 /// that cannot be read is named, and is none.
 fn previous_report(store: &Store, period: ReportingPeriod, reporter: &dyn Reporter) -> Option<Document> {
     let last = store.loaded().into_iter().rfind(|loaded| *loaded < period)?;
-    let bytes = std::fs::read(store.reports(last).join("report.json")).ok();
+    let bytes = std::fs::read(store.reports(last).join(REPORT)).ok();
     let document = bytes.and_then(|bytes| serde_json::from_slice::<Document>(&bytes).ok());
     let document = document.filter(|document| document.schema_version <= SCHEMA_VERSION);
     if document.is_none() {
@@ -204,7 +213,7 @@ fn publish_report(folder: &Path, report: &Report, previous: Option<&Document>, r
     fs::make_folder(folder)?;
     fs::write_whole(&folder.join(PAGE), page::html(report.document(), previous).as_bytes())?;
     rejected.publish_as(&folder.join(REJECTED))?;
-    fs::write_json(&folder.join("report.json"), report.document())
+    fs::write_json(&folder.join(REPORT), report.document())
 }
 
 fn checker<'a>(
@@ -234,9 +243,13 @@ fn tell(report: &Report, rest: &str, as_json: bool) -> Result<()> {
     }
 }
 
-/// Lines and columns of the summary: less than a screen, so that a command, its progress and an error are seen with it.
+/// Lines of the summary: less than a screen, so that a command, its progress and an error are seen with it.
 const LINES: usize = 18;
-const COLUMNS: usize = 80;
+
+/// Columns of the summary: those of the screen; a file or a pipe takes lines of any length.
+fn columns() -> usize {
+    terminal::look().width.map_or(usize::MAX, usize::from)
+}
 
 /// The verdict, the rows, the rules that do most damage, and how many there are beside. `rest` is where those are told.
 fn summary(report: &Report, rest: &str) -> String {
@@ -273,7 +286,7 @@ fn summary(report: &Report, rest: &str) -> String {
         lines.extend(of_rule);
         told += 1;
     }
-    let mut lines: Vec<String> = lines.iter().map(|line| cut(line, COLUMNS)).collect();
+    let mut lines: Vec<String> = lines.iter().map(|line| cut(line, columns())).collect();
     // A path is no use when it is cut.
     if failed.len() > told {
         let more = failed.len() - told;
@@ -298,7 +311,7 @@ fn rule_lines(rule: &RuleOutcome) -> Vec<String> {
         .first()
         .map_or_else(String::new, |line| format!(" (line {line}{})", if rule.failed > 1 { ", …" } else { "" }));
     let start = format!("  {}  {verb} {:>9}  ", rule.code, rule.failed);
-    let room = COLUMNS.saturating_sub(start.chars().count() + line.chars().count());
+    let room = columns().saturating_sub(start.chars().count() + line.chars().count());
     let policy = rule.policy.as_ref().map(|reason| format!("by your settings: {}", terminal::printable(reason)));
     let remarks: Vec<String> = rule.note.clone().into_iter().chain(policy).collect();
     let remarks = (!remarks.is_empty()).then(|| format!("            {}", remarks.join("; ")));

@@ -6,6 +6,7 @@ use crate::cli::{self, DictionaryFormat};
 use crate::dictionary::{Dictionary, Dimension, Field, Presence};
 use crate::error::{Error, Result};
 use crate::measure::{Measures, opportunity};
+use crate::query::{UNKNOWN, Values};
 use crate::settings::Settings;
 use crate::terminal;
 
@@ -15,7 +16,15 @@ pub fn measures(typed: &cli::Measures, settings: &Settings) -> Result<()> {
     if typed.markdown {
         return terminal::print_data(measures_as_markdown(measures).as_bytes());
     }
-    let chosen = typed.id.as_deref().map(|id| measures.position(id)).transpose()?;
+    let chosen = match typed.words.as_slice() {
+        [] => (0..measures.measures().len()).collect(),
+        [id] if let Ok(at) = measures.position(&id.to_lowercase()) => vec![at],
+        words => measures.search(words),
+    };
+    if chosen.is_empty() {
+        // Only something typed finds nothing.
+        return measures.position(&typed.words.join(" ")).map(drop);
+    }
     if typed.json {
         let object = |at: usize| {
             let mut value = json!(measures.measures()[at]);
@@ -24,19 +33,22 @@ pub fn measures(typed: &cli::Measures, settings: &Settings) -> Result<()> {
             value["fingerprint"] = json!(measures.fingerprints()[at]);
             value
         };
-        let chosen = chosen.map_or(0..measures.measures().len(), |at| at..at + 1);
-        return print_json(&json!(chosen.map(object).collect::<Vec<_>>()));
+        return print_json(&json!(chosen.into_iter().map(object).collect::<Vec<_>>()));
     }
-    let text = chosen.map_or_else(|| measures_by_family(measures), |at| measure_in_words(measures, at));
-    terminal::print_data(text.as_bytes())
+    let text = match chosen.as_slice() {
+        [at] => measure_in_words(measures, *at),
+        chosen => measures_by_family(measures, chosen),
+    };
+    terminal::print_text(&text)
 }
 
-/// Each family with its measures, one line each.
-fn measures_by_family(measures: &Measures) -> String {
-    let width = measures.measures().iter().map(|measure| measure.id.len()).max().unwrap_or_default();
-    let families = measures.families().iter().map(|family| {
-        let lines = family.measures.iter().map(|measure| format!("{:<width$}  {}\n", measure.id, measure.title));
-        format!("{}\n{}\n", family.title, lines.collect::<String>())
+/// Measures below the titles of their families, one line each.
+fn measures_by_family(measures: &Measures, chosen: &[usize]) -> String {
+    let width = chosen.iter().map(|at| measures.measures()[*at].id.len()).max().unwrap_or_default();
+    let families = chosen.chunk_by(|a, b| measures.family(*a).family == measures.family(*b).family).map(|of_family| {
+        let lines = of_family.iter().map(|at| &measures.measures()[*at]);
+        let lines = lines.map(|measure| format!("{:<width$}  {}\n", measure.id, measure.title));
+        format!("{}\n{}\n", measures.family(of_family[0]).title, lines.collect::<String>())
     });
     families.collect::<String>() + "`phds measures ID` says what counts, by when, and what the measure is not\n"
 }
@@ -145,16 +157,36 @@ fn opportunities_as_markdown(document: &opportunity::Document) -> String {
 }
 
 /// `phds dimensions`
-pub fn dimensions(typed: &cli::Listing, settings: &Settings) -> Result<()> {
-    let dimensions = settings.dictionary.dimensions();
+pub fn dimensions(typed: &cli::Dimensions, settings: &Settings) -> Result<()> {
+    let dimensions = match &typed.name {
+        Some(id) => std::slice::from_ref(settings.dictionary.dimension(id)?),
+        None => settings.dictionary.dimensions(),
+    };
     let of = |dimension: &Dimension| if settings.dictionary.is_of_doses(dimension) { "doses" } else { "clients" };
     if typed.json {
         let object = |dimension| {
             let mut value = json!(dimension);
             value["of"] = json!(of(dimension));
+            if let Ok(Values::All(labels)) = Values::of(&settings.dictionary, &dimension.id) {
+                value["values"] = json!(labels);
+            }
             value
         };
         return print_json(&json!(dimensions.iter().map(object).collect::<Vec<_>>()));
+    }
+    if let (Some(_), [dimension]) = (&typed.name, dimensions) {
+        let values = match Values::of(&settings.dictionary, &dimension.id)? {
+            Values::All(labels) => labels.iter().fold(String::new(), |text, label| text + "  " + label + "\n"),
+            Values::Like(like) => format!("  {like}\n"),
+        };
+        let text = format!(
+            "{}: {}. Of {}\nFor `--where {}=VALUE,VALUE`; `{UNKNOWN}` stands for no value:\n{values}",
+            dimension.id,
+            dimension.title,
+            of(dimension),
+            dimension.id
+        );
+        return terminal::print_text(&text);
     }
     let mut text = String::new();
     for (what, about) in [("clients", "Of clients: for every question"), ("doses", "Of doses: for `phds query doses`")]
@@ -169,14 +201,15 @@ pub fn dimensions(typed: &cli::Listing, settings: &Settings) -> Result<()> {
             text += &format!("  {:<17}  {}{coarser}\n", dimension.id, dimension.title);
         }
     }
-    terminal::print_data(text.as_bytes())
+    text += "`phds dimensions NAME` lists the values of one\n";
+    terminal::print_text(&text)
 }
 
 /// `phds dictionary`
 pub fn dictionary(typed: &cli::Dictionary, settings: &Settings) -> Result<()> {
     let dictionary = &settings.dictionary;
     match typed.format {
-        DictionaryFormat::Table if !typed.json => terminal::print_data(as_text(dictionary).as_bytes()),
+        DictionaryFormat::Table if !typed.json => terminal::print_text(&as_text(dictionary)),
         DictionaryFormat::Table | DictionaryFormat::Json => print_json(&dictionary.to_json()),
         DictionaryFormat::Csv => terminal::print_data(dictionary.to_csv()?.as_bytes()),
         DictionaryFormat::TableSchema => print_json(&dictionary.to_table_schema()),
@@ -228,6 +261,9 @@ fn describe(field: &Field) -> String {
     format!("\n{}\n  {}\n  {}\n", field.header, field.description, facts.join(" · "))
 }
 
+/// Every rule's code begins so; who looks one up need not type it.
+const PREFIX: &str = "PHDS-";
+
 /// `phds explain`
 pub fn explain(typed: &cli::Explain, settings: &Settings) -> Result<()> {
     if typed.markdown {
@@ -239,9 +275,10 @@ pub fn explain(typed: &cli::Explain, settings: &Settings) -> Result<()> {
         }
         let lines = settings.rules.rules().iter();
         let lines = lines.map(|rule| format!("{}  {:<7}  {}\n", rule.code, rule.severity.word(), rule.title));
-        return terminal::print_data(lines.collect::<String>().as_bytes());
+        return terminal::print_text(&lines.collect::<String>());
     };
-    let rule = settings.rules.rule(code)?;
+    let code = code.to_ascii_uppercase();
+    let rule = settings.rules.rule(if code.starts_with(PREFIX) { code } else { format!("{PREFIX}{code}") }.as_str())?;
     if typed.json {
         return print_json(&json!(rule));
     }
@@ -259,7 +296,7 @@ pub fn explain(typed: &cli::Explain, settings: &Settings) -> Result<()> {
         Some(reason) => format!("{text}Policy:  your settings make it {}: {reason}\n", rule.severity.word()),
         None => text,
     };
-    terminal::print_data(text.as_bytes())
+    terminal::print_text(&text)
 }
 
 /// All rules as one page; docs/rules.md is this page of the built-in rules.

@@ -20,6 +20,9 @@ enum Form {
 /// `phds plot`
 pub fn run(typed: &cli::Plot) -> Result<()> {
     let form = typed.out.as_deref().map_or(Ok(Form::Svg), form)?;
+    if let Some(path) = &typed.out {
+        fs::may_replace(path, "figure", |path| figure::is_figure(&fs::beginning(path)))?;
+    }
     if typed.out.is_none() && terminal::data_goes_to_a_screen() {
         return Err(
             Error::usage("a figure is not for a screen of text").hint("add `--out FILE.svg` or `--out FILE.png`")
@@ -41,7 +44,14 @@ pub fn run(typed: &cli::Plot) -> Result<()> {
                 && release.table.len() > figure::STRIPED
                 && figure::fits(Kind::Map, &release, &options)
             {
-                terminal::next(["plot", &typed.release.to_string_lossy(), "--kind", "map"]);
+                let mut map = path.file_stem().unwrap_or_default().to_owned();
+                map.push(match form {
+                    Form::Svg => "_map.svg",
+                    Form::Png => "_map.png",
+                });
+                let map = path.with_file_name(map);
+                let words = [&typed.release, &map].map(|path| path.to_string_lossy());
+                terminal::next(["plot", &words[0], "--kind", "map", "--out", &words[1]]);
             }
             Ok(())
         }

@@ -35,6 +35,8 @@ pub fn run(typed: &cli::Protect, settings: &Settings) -> Result<()> {
         let pattern = terminal::busy("protecting", || protect(&table.cube, &table.counts, rule, end))?;
         (table.render(&pattern.marks)?, told(&table, &pattern, rule))
     };
+    let header = bytes.split_inclusive(|byte| *byte == b'\n').next().unwrap_or_default();
+    fs::may_replace(&typed.out, "table with these columns", |path| fs::beginning(path).starts_with(header))?;
     fs::write_whole(&typed.out, &bytes)?;
     if !table.others.is_empty() {
         terminal::insist(&terminal::printable(&format!(

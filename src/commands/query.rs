@@ -8,7 +8,8 @@ use crate::disclosure::ledger::Ledger;
 use crate::disclosure::release::FinerNote;
 use crate::disclosure::{Audience, Control, Release, Status};
 use crate::error::{Error, Result};
-use crate::output::{self, Form, Format};
+use crate::figure::{self, Kind};
+use crate::output::{self, Form, Format, package};
 use crate::query::ask::{Ask, Asks, Indicator, by_in_words};
 use crate::query::engine::DuckDb;
 use crate::query::{Context, Question};
@@ -34,8 +35,12 @@ pub fn run(typed: &cli::Query, settings: &Settings) -> Result<()> {
 fn one(question: &cli::Question, settings: &Settings) -> Result<()> {
     let (ask, table) = question.ask();
     let purpose = &table.purpose;
-    let form = Form::new(table.format, table.bom)?;
-    if table.out.is_none() && !purpose.dry_run && table.format.is_binary() && terminal::data_goes_to_a_screen() {
+    let format = match &table.out {
+        Some(path) => Format::of_file(path, table.format)?,
+        None => table.format.unwrap_or_default(),
+    };
+    let form = Form::new(format, table.bom)?;
+    if table.out.is_none() && !purpose.dry_run && format.is_binary() && terminal::data_goes_to_a_screen() {
         return Err(Error::usage("this format is not for a screen").hint("add `--out FILE`"));
     }
     let audience = purpose.audience.into();
@@ -64,12 +69,7 @@ fn one(question: &cli::Question, settings: &Settings) -> Result<()> {
                 let written = output::write(release, form, path)?;
                 say_what_was_coarsened(release, None);
                 terminal::say(&format!("{} and {}", path.display(), written.description.display()));
-                let kind = figure_for(written.document.indicator);
-                // One row is no picture of bars.
-                let is_drawn = !written.document.labels.is_empty() || kind != "bar";
-                if is_drawn && matches!(table.format, Format::Csv | Format::Json) {
-                    terminal::next(["plot", &path.to_string_lossy(), "--kind", kind]);
-                }
+                suggest_figure(path, written.document.indicator, &path.with_extension("svg"));
             }
             None => terminal::print_data(&output::render(release, form.on(terminal::look()))?)?,
         }
@@ -81,6 +81,9 @@ fn one(question: &cli::Question, settings: &Settings) -> Result<()> {
 fn many(typed: &cli::Query, settings: &Settings) -> Result<()> {
     let Some(file) = &typed.file else { return Err(Error::usage("there is no question")) };
     let form = Form::new(typed.format, typed.bom)?;
+    if !file.exists() {
+        return Err(cli::no_question(&file.display().to_string()));
+    }
     let asks = Asks::read(file)?;
     let (store, partition) = month(&typed.month, settings)?;
     let audience = typed.purpose.audience.into();
@@ -92,6 +95,14 @@ fn many(typed: &cli::Query, settings: &Settings) -> Result<()> {
         return Err(Error::usage("a file of questions needs a folder for the releases").hint("add `--out DIR`"));
     };
     // What is published is published for good: it must have a place to go to.
+    let period = partition.manifest().reporting_period;
+    if let Some((_, other)) = package::months(out)?.iter().find(|(_, month)| *month != period) {
+        return Err(Error::usage(format!("`{}` has releases of {other}, and these are of {period}", out.display()))
+            .hint(format!(
+                "name a folder for each month, such as `--out {}`",
+                out.join(period.to_string()).display()
+            )));
+    }
     prepare(&asks, form, out)?;
     let releases = answered.release(&store)?;
     write_all(&asks, &releases, form, out)?;
@@ -101,9 +112,9 @@ fn many(typed: &cli::Query, settings: &Settings) -> Result<()> {
     let what =
         if let [_] = releases.as_slice() { "1 release".to_owned() } else { format!("{} releases", releases.len()) };
     terminal::say(&format!("{what} in {}", out.display()));
-    if let ([ask, ..], Format::Csv | Format::Json) = (asks.releases.as_slice(), typed.format) {
-        let folder = out.join(ask.name.as_deref().unwrap_or_default());
-        terminal::next(["plot", &folder.to_string_lossy(), "--kind", figure_for(ask.indicator)]);
+    if let [ask, ..] = asks.releases.as_slice() {
+        let name = ask.name.as_deref().unwrap_or_default();
+        suggest_figure(&out.join(name), ask.indicator, Path::new(&format!("{name}.svg")));
     }
     Ok(())
 }
@@ -120,12 +131,20 @@ fn say_what_was_coarsened(release: &Release, name: Option<&str>) {
     terminal::say(&format!("{name}coarsened: {} ({})", by_in_words(&ids), finer.join("; ")));
 }
 
-/// The figure that every answer to a question has.
-fn figure_for(indicator: Indicator) -> &'static str {
-    match indicator {
-        Indicator::Curve => "curve",
-        Indicator::Missing => "upset",
-        _ => "bar",
+/// Says how to draw what was written, where it can be drawn: of one row there are no bars, and of a binary table nothing.
+fn suggest_figure(release: &Path, indicator: Indicator, file: &Path) {
+    let kind = match indicator {
+        Indicator::Curve => Kind::Curve,
+        Indicator::Missing => Kind::Upset,
+        _ => Kind::Bar,
+    };
+    let can_be_drawn = figure::release::Release::open(release).is_ok_and(|written| {
+        let has_rows = kind != Kind::Bar || !written.description.labels.is_empty();
+        has_rows && figure::fits(kind, &written, &figure::Options::default())
+    });
+    if can_be_drawn {
+        let words = [release, file].map(|path| path.to_string_lossy());
+        terminal::next(["plot", &words[0], "--kind", kind.word(), "--out", &words[1]]);
     }
 }
 
@@ -133,7 +152,7 @@ fn figure_for(indicator: Indicator) -> &'static str {
 ///
 /// # Errors
 ///
-/// When one of them cannot be there.
+/// When one of them cannot be there, or something else is.
 pub fn prepare(asks: &Asks, form: impl Into<Form>, out: &Path) -> Result<Vec<PathBuf>> {
     let table = format!("table.{}", form.into().format.name());
     let tables = asks.releases.iter().map(|ask| {
@@ -142,7 +161,9 @@ pub fn prepare(asks: &Asks, form: impl Into<Form>, out: &Path) -> Result<Vec<Pat
         let table = folder.join(&table);
         output::place(&table).map(|_| table)
     });
-    tables.collect()
+    let tables = tables.collect::<Result<_>>()?;
+    package::may_be_in(out)?;
+    Ok(tables)
 }
 
 /// Writes each release of a file of questions into a folder of its own, and describes the set of them.
@@ -153,7 +174,7 @@ pub fn write_all(asks: &Asks, releases: &[Release], form: impl Into<Form>, out: 
         let name = ask.name.as_deref().unwrap_or_default();
         written.push((name, output::write(release, form, &table)?.document));
     }
-    output::package::write(out, &written)
+    package::write(out, &written)
 }
 
 /// The month that is asked, and its store.

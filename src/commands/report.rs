@@ -30,6 +30,7 @@ pub fn run(typed: &cli::Report, settings: &Settings) -> Result<()> {
     }
     let shapes = super::plot::own_shapes(typed.shapes.as_deref(), typed.shape_key.as_deref())?;
     let earlier = typed.earlier.as_deref();
+    place(&typed.out)?;
     let (folder, contents) = if let Some(folder) = &typed.releases {
         let paths = folders(folder)?.into_iter().map(|name| (folder.join(&name), name));
         let contents = Contents { releases: named(paths, &typed.out)?, shapes, ..Contents::default() };
@@ -40,7 +41,7 @@ pub fn run(typed: &cli::Report, settings: &Settings) -> Result<()> {
         let asks = typed.questions.as_deref().map_or_else(built_in, Asks::read)?;
         let (store, partition) = query::month(&typed.month, settings)?;
         let answered = query::answer(&asks.releases, &store, &partition, settings, Audience::Internal)?;
-        query::prepare(&asks, Format::Csv, &beside(&typed.out)?)?;
+        prepare(&asks, partition.manifest().reporting_period, &beside(&typed.out)?)?;
         let releases = answered.release(&store)?;
         of_month(&asks, &releases, &store, shapes, earlier, &typed.out)?
     };
@@ -99,20 +100,38 @@ pub fn of_month(
     Ok((folder, contents))
 }
 
+/// Refuses a page that would not be known as one by its name, and one that would replace something else.
+fn place(page: &Path) -> Result<()> {
+    fs::must_end_in(page, "html", "a page is HTML, and a browser prints it to PDF")?;
+    fs::may_replace(page, "page of a month", |path| page::is_page(&fs::beginning(path)))
+}
+
+/// Makes the folders of a page's releases. Those of an earlier page may be there when this one replaces them all: the page
+/// and the folder are handed on together, and are of one month.
+fn prepare(asks: &Asks, period: ReportingPeriod, folder: &Path) -> Result<()> {
+    let is_asked = |name: &String| asks.releases.iter().any(|ask| ask.name.as_ref() == Some(name));
+    let others = package::months(folder)?;
+    if let Some((name, month)) = others.iter().find(|(name, month)| *month != period && !is_asked(name)) {
+        return Err(Error::usage(format!(
+            "`{}` is of {month}, and the page will be of {period}",
+            folder.join(name).display()
+        ))
+        .hint("name another page in `--out`, or remove that folder first"));
+    }
+    query::prepare(asks, Format::Csv, folder).map(drop)
+}
+
 /// The folder of a page's releases, beside it. It may be there, with releases of an earlier page and nothing else: whoever
 /// hands it on hands on all of it.
 fn beside(page: &Path) -> Result<PathBuf> {
-    fs::may_become(page)?;
     let folder = page.with_extension("");
-    let hint = "call the page FILE.html; its releases go into the folder FILE";
-    if folder == page {
-        return Err(Error::usage(format!("`{}` has no ending", page.display())).hint(hint));
-    }
     let other = std::fs::read_dir(&folder).into_iter().flatten().flatten();
     let mut other = other.filter(|entry| !entry.path().is_dir() && entry.file_name() != package::FILE);
     if let Some(other) = other.next() {
         let what = format!("`{}` is in the way: it is no release", other.path().display());
-        return Err(Error::usage(what).hint(format!("{hint}: name another page in `--out`")));
+        return Err(
+            Error::usage(what).hint("the releases of FILE.html go into the folder FILE: name another page in `--out`")
+        );
     }
     Ok(folder)
 }

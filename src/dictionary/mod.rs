@@ -475,15 +475,68 @@ fn header_key(header: &str) -> String {
         .collect()
 }
 
-/// "did you mean …" when one is near, and the command that lists what there is.
+/// "did you mean …" when one is near, and the command that lists what there is. Of several families, each is named.
 pub fn nearest<'a>(wanted: &str, known: impl Iterator<Item = &'a str>, listing: &str) -> String {
     let wanted = wanted.to_lowercase();
-    let near = known
-        .map(|name| (strsim::damerau_levenshtein(&wanted, &name.to_lowercase()), name))
-        .min()
-        .filter(|(distance, name)| distance * 3 <= wanted.len().max(name.len()));
-    match near {
-        Some((_, name)) => format!("did you mean `{name}`? `{listing}` lists all"),
-        None => format!("`{listing}` lists all"),
+    let near = known.filter_map(|name| Some((unlikeness(&wanted, &name.to_lowercase())?, name))).collect::<Vec<_>>();
+    let Some((least, _)) = near.iter().min_by_key(|(unlikeness, _)| *unlikeness) else {
+        return format!("`{listing}` lists all");
+    };
+    let nearest = near.iter().filter(|(unlikeness, _)| unlikeness == least).map(|(_, name)| *name);
+    let named: Vec<_> = nearest.take(if least.0 == OF_A_FAMILY { 3 } else { 1 }).collect();
+    format!("did you mean `{}`? `{listing}` lists all", named.join("` or `"))
+}
+
+/// How [`unlikeness`] begins for a name whose family was left away.
+const OF_A_FAMILY: u8 = 1;
+
+/// How far a word is from a name that may be meant, the nearest first: a slip of the keyboard, in the whole name or behind
+/// the point of a family; a beginning of one of its words; the same beginning. None where nobody would mean it.
+fn unlikeness(wanted: &str, name: &str) -> Option<(u8, usize)> {
+    /// Fewer letters are the beginning of too much.
+    const BEGINNING: usize = 3;
+    let slip = |name: &str| {
+        let distance = strsim::damerau_levenshtein(wanted, name);
+        (distance * 3 <= wanted.len().max(name.len())).then_some(distance)
+    };
+    let words = || name.split(['.', '_', ' ']);
+    let distance = || strsim::damerau_levenshtein(wanted, name);
+    let alike = wanted.chars().zip(name.chars()).take_while(|(a, b)| a == b).count();
+    if let Some(slip) = slip(name) {
+        Some((0, slip))
+    } else if let Some(slip) = name.split_once('.').and_then(|(_, rest)| slip(rest)) {
+        Some((OF_A_FAMILY, slip))
+    } else if wanted.len() >= BEGINNING && words().any(|word| word.starts_with(wanted)) {
+        Some((2, distance()))
+    } else if alike > BEGINNING && alike * 3 >= wanted.len().min(name.len()) * 2 {
+        Some((3, distance()))
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_meant_is_found_by_its_beginning_and_without_its_family() {
+        let names = ["nis.mmr1", "iqip.mmr1", "county", "birth_year", "birth_quarter", "race_ethnicity", "Travis"];
+        for (wanted, near) in [
+            ("MMR1", Some("nis.mmr1` or `iqip.mmr1")),
+            ("nis.mrm1", Some("nis.mmr1")),
+            ("mmr", Some("nis.mmr1` or `iqip.mmr1")),
+            ("counties", Some("county")),
+            ("race", Some("race_ethnicity")),
+            ("year", Some("birth_year")),
+            ("TRAV", Some("Travis")),
+            ("mm", None),
+            ("county_of_birth", Some("county")),
+            ("sex", None),
+        ] {
+            let told = nearest(wanted, names.into_iter(), "phds x");
+            let expected = near.map(|name| format!("did you mean `{name}`? ")).unwrap_or_default();
+            assert_eq!(told, format!("{expected}`phds x` lists all"), "{wanted}");
+        }
     }
 }

@@ -2,12 +2,12 @@
 
 use std::cmp::Reverse;
 
-use chrono::NaiveDate;
+use chrono::{Datelike, NaiveDate};
 use serde::{Deserialize, Serialize};
 
 use super::Policy;
 use super::ledger::Row;
-use crate::dictionary::Dimension;
+use crate::dictionary::{Dimension, names};
 use crate::knowledge::Fingerprint;
 use crate::measure::Measures;
 use crate::period::ReportingPeriod;
@@ -415,7 +415,9 @@ impl StatusNote {
             Status::Shown => ("the numbers are there", "A"),
             Status::Suppressed => ("withheld because it would tell a small count; suppressed is not zero", "Q"),
             Status::Zero => ("the numerator is 0", "A"),
-            Status::NotApplicable => ("nobody is in the denominator", "M"),
+            Status::NotApplicable => {
+                ("nobody is in the denominator, or the population's file has nobody for the row", "M")
+            }
             Status::Unreliable => ("shown, and of too few clients or too wide an interval to rely on", "U"),
         };
         let conf_status = match (status, audience) {
@@ -551,7 +553,7 @@ impl Document {
             marking: audience.marking().to_owned(),
             tool: Tool::this(),
             indicator: question.indicator(),
-            indicator_definition: definition(question.indicator()).to_owned(),
+            indicator_definition: definition(question).to_owned(),
             measure,
             from_measure,
             parts: parts(question),
@@ -660,8 +662,11 @@ fn parts(question: &Question<'_>) -> Vec<PartNote> {
     parts.map(|part| PartNote { id: part.id.clone(), title: part.title.clone() }).collect()
 }
 
-fn definition(indicator: Indicator) -> &'static str {
-    match indicator {
+fn definition(question: &Question<'_>) -> &'static str {
+    match question.indicator() {
+        Indicator::Coverage if question.is_of_those_without() => {
+            "Share of clients without a dose in time: the lower, the better."
+        }
         Indicator::Coverage => "Share of clients who met the measure in time.",
         Indicator::Late => "Share of clients who were not up to date in time, and were by the as-of date.",
         Indicator::OnTime => "Share of clients who had each last dose before the schedule calls it late.",
@@ -697,9 +702,13 @@ fn cohort_note(question: &Question<'_>) -> CohortNote {
             format!("Clients born on or after {born_from} who have reached {months} months of age by {as_of}")
         }
     };
-    let filters = question
-        .filters()
-        .map(|(dimension, labels)| format!("; only {}: {}", dimension.title.to_lowercase(), labels.join(", ")));
+    let filters = question.filters().map(|(dimension, labels)| {
+        let nobody = match question.outside_of_the_cohort(dimension, labels) {
+            outside if outside.is_empty() => String::new(),
+            outside => format!(" (nobody of the cohort was born in {})", outside.join(", ")),
+        };
+        format!("; only {}: {}{nobody}", dimension.title.to_lowercase(), labels.join(", "))
+    });
     CohortNote { description: who + &filters.collect::<String>(), born_from, born_to, age_months: age, as_of }
 }
 
@@ -752,6 +761,11 @@ fn interval_method(kind: Kind) -> Option<String> {
     }
 }
 
+/// Whether the rows are told apart by when clients were born.
+fn by_birth(question: &Question<'_>) -> bool {
+    question.by().any(|dimension| dimension.field == names::BIRTH_DATE)
+}
+
 /// What a reader must know.
 fn caveats(question: &Question<'_>, policy: &Policy, audience: Audience, kind: Kind) -> Vec<String> {
     let year = question.partition().manifest().first_inclusion_year;
@@ -784,8 +798,17 @@ fn caveats(question: &Question<'_>, policy: &Policy, audience: Audience, kind: K
     if !question.populations().is_empty() {
         caveats.push("A population has everybody, also children without consent, whose doses are not in the file: rates of it understate coverage. Clients who moved away count where they were last seen, so a rate may be above 100 %.".to_owned());
     }
+    let (born_from, born_to) = question.born();
+    let begins_a_year = |day: NaiveDate| (day.month(), day.day()) == (1, 1);
+    if by_birth(question)
+        && kind != Kind::Doses
+        && !(begins_a_year(born_from) && born_to.succ_opt().is_some_and(begins_a_year))
+    {
+        caveats.push(format!("Only clients born from {born_from} to {born_to} are in the cohort: a year or quarter of birth that goes beyond these days is not whole, and has fewer clients."));
+    }
     match question.indicator() {
         Indicator::Potential | Indicator::Missed => caveats.push("Why a dose was not given, the file does not tell: contraindications, refusals and shortages are in it, too. Minimum ages and intervals are those of CDSi.".to_owned()),
+        Indicator::Late if by_birth(question) => caveats.push("Who was born later had less time to be late by the as-of date: shares of younger and older clients are not alike.".to_owned()),
         Indicator::OneVisit => caveats.push("Intervals and minimum ages are not asked: this is what a visit could complete at best.".to_owned()),
         Indicator::Missing => caveats.push(format!("Sets of fewer than {} clients are pooled as `other sets`.", policy.k())),
         _ => {}

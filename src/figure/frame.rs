@@ -4,6 +4,9 @@ use super::svg::{self, Node};
 use super::words::Face;
 use crate::error::Result;
 
+/// What every figure of this program is known by.
+pub const CLASS: &str = "phds-figure";
+
 /// The width of a figure: 7.5 inches, which is Letter paper without its margins.
 pub const WIDTH: f64 = 720.0;
 /// Room at both sides.
@@ -180,7 +183,7 @@ impl Frame {
         Node::new("svg")
             .set("xmlns", "http://www.w3.org/2000/svg")
             .set("id", id)
-            .set("class", "phds-figure")
+            .set("class", CLASS)
             .at([("width", WIDTH), ("height", height)])
             .set("viewBox", format!("0 0 {} {}", svg::number(WIDTH), svg::number(height)))
             .set("role", "img")

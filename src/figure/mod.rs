@@ -177,6 +177,12 @@ pub fn fits(kind: Kind, release: &Release, options: &Options) -> bool {
     drawing(kind, release, &groups, &frame(kind, release, &groups, options), options).is_ok()
 }
 
+/// Whether a file that begins so is a figure of this program.
+pub fn is_figure(beginning: &[u8]) -> bool {
+    let is_svg = beginning.starts_with(b"<svg ") && memchr::memmem::find(beginning, frame::CLASS.as_bytes()).is_some();
+    is_svg || png::is_ours(beginning)
+}
+
 /// The title of a figure of a kind.
 pub fn title(kind: Kind, release: &Release, options: &Options) -> String {
     frame(kind, release, &Groups::of(release), options).title
@@ -754,7 +760,7 @@ fn upset(release: &Release, groups: &Groups, frame: &Frame) -> Result<Drawing> {
     }
     if let Some(column) = groups.varying.first() {
         return Err(unfit(&format!("an upset plot shows one group, and this table is by {}", column.id))
-            .hint("ask again for one of them: `phds query missing … --where DIM=VALUE`"));
+            .hint("leave `--by` away, or ask again for one of them: `phds query missing … --where DIM=VALUE`"));
     }
     let titles = titles(release);
     let set = |(row, value): (usize, Value)| {

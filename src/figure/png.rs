@@ -10,6 +10,9 @@ use crate::error::{Error, Result};
 /// Dots for each unit of the drawing: 300 to an inch, where a unit is 1/96 of it.
 const SCALE: f32 = 300.0 / 96.0;
 
+/// By what a PNG was made: a keyword of the PNG specification, and its text.
+const MADE: (&str, &str) = ("Software", "phds");
+
 /// Families that are taken for words, the first that is there.
 const FAMILIES: [&str; 10] = [
     "Segoe UI",
@@ -46,7 +49,24 @@ fn from_svg_with(svg: &str, mut fonts: fontdb::Database) -> Result<Vec<u8>> {
     let size = tree.size().to_int_size().scale_by(SCALE).ok_or_else(failed)?;
     let mut dots = Pixmap::new(size.width(), size.height()).ok_or_else(failed)?;
     resvg::render(&tree, Transform::from_scale(SCALE, SCALE), &mut dots.as_mut());
-    dots.encode_png().map_err(|_| failed())
+    encode(dots).map_err(|_| failed())
+}
+
+/// The dots as a PNG that says by what it was made.
+fn encode(dots: Pixmap) -> Result<Vec<u8>, png::EncodingError> {
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, dots.width(), dots.height());
+    encoder.set_color(png::ColorType::Rgba);
+    encoder.set_depth(png::BitDepth::Eight);
+    encoder.add_text_chunk(MADE.0.to_owned(), MADE.1.to_owned())?;
+    encoder.write_header()?.write_image_data(&dots.take_demultiplied())?;
+    Ok(bytes)
+}
+
+/// Whether a file that begins so is a PNG of this program.
+pub fn is_ours(beginning: &[u8]) -> bool {
+    let made = format!("tEXt{}\0{}", MADE.0, MADE.1);
+    beginning.starts_with(b"\x89PNG") && memchr::memmem::find(beginning, made.as_bytes()).is_some()
 }
 
 #[cfg(test)]

@@ -592,8 +592,22 @@ impl Measures {
     pub fn position(&self, id: &str) -> Result<usize> {
         self.list.iter().position(|measure| measure.id == id).ok_or_else(|| {
             let ids = self.list.iter().map(|measure| measure.id.as_str());
-            Error::usage(format!("there is no measure `{id}`")).hint(nearest(id, ids, "phds measures"))
+            let hint = match nearest(id, ids, "phds measures") {
+                near if near.starts_with("did you mean") || self.search(&[id]).is_empty() => near,
+                listing => format!("{listing}, and `phds measures {id}` those that have the word"),
+            };
+            Error::usage(format!("there is no measure `{id}`")).hint(hint)
         })
+    }
+
+    /// The positions of the measures that have all of some words, or parts of words, in id, title or definition.
+    pub fn search(&self, words: &[impl AsRef<str>]) -> Vec<usize> {
+        let has = |at: &usize| {
+            let measure = &self.list[*at];
+            let text = format!("{} {} {}", measure.id, measure.title, measure.definition).to_lowercase();
+            words.iter().all(|word| text.contains(&word.as_ref().to_lowercase()))
+        };
+        (0..self.list.len()).filter(has).collect()
     }
 
     /// The ages in months that any measure asks about, each once, ascending.

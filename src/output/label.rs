@@ -4,7 +4,7 @@
 pub fn column_in_words(column: &str) -> String {
     match column {
         "attribution" => "Attribution".to_owned(),
-        "denominator_source" => "Denominator".to_owned(),
+        "denominator_source" => "Share of".to_owned(),
         "missing" => "Missing".to_owned(),
         column => column.replace('_', " "),
     }

@@ -61,9 +61,39 @@ impl Format {
         }
     }
 
+    /// All formats.
+    fn all() -> &'static [Self] {
+        <Self as clap::ValueEnum>::value_variants()
+    }
+
     /// The format of a name in `release.json`.
     pub fn named(name: &str) -> Option<Self> {
-        <Self as clap::ValueEnum>::value_variants().iter().find(|format| format.name() == name).copied()
+        Self::all().iter().find(|format| format.name() == name).copied()
+    }
+
+    /// The format of a file: the one that its ending says, or the one that was typed, when the ending says no other.
+    pub fn of_file(path: &Path, typed: Option<Self>) -> Result<Self> {
+        let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
+        match (ending.as_deref().and_then(Self::named), typed) {
+            (Some(said), Some(typed)) if said != typed => {
+                let [said, typed] = [said, typed].map(|format| (format.name(), format.word()));
+                Err(Error::usage(format!("`{}` ends in .{}, and `--format` says {}", path.display(), said.0, typed.1))
+                    .hint(format!("end it in .{}, or leave `--format` away", typed.0)))
+            }
+            (Some(format), _) | (None, Some(format)) => Ok(format),
+            (None, None) => {
+                let endings = Self::all().iter().map(|format| format!(".{}", format.name())).collect::<Vec<_>>();
+                Err(Error::usage(format!("the ending of `{}` tells no format", path.display())).hint(format!(
+                    "end it in {}, or add `--format`; Excel opens .csv, with all letters when `--bom` is added",
+                    endings.join(", ")
+                )))
+            }
+        }
+    }
+
+    /// The name on the command line.
+    fn word(self) -> String {
+        clap::ValueEnum::to_possible_value(&self).map_or_else(String::new, |value| value.get_name().to_owned())
     }
 
     /// The media type, as IANA has it where it has one.
@@ -164,13 +194,15 @@ pub fn write(release: &Release, form: impl Into<Form>, path: &Path) -> Result<Wr
         rows: release.cells().len() as u64,
         columns: columns(release),
     });
-    fs::write_whole(path, &bytes)?;
+    // The description first: a table that is there without one would be taken for somebody else's.
     fs::write_json(&description, &document)?;
+    fs::write_whole(path, &bytes)?;
     Ok(Written { description, document })
 }
 
-/// The name of a table's file, and where its description goes. Refused is what can be no file of a table, and a folder that
-/// is not there: whoever must know before a release is noted asks here first.
+/// The name of a table's file, and where its description goes. Refused is what can be no file of a table, a file that is
+/// there and that no description says is a table, and a folder that is not there: whoever must know before a release is
+/// noted asks here first.
 pub fn place(path: &Path) -> Result<(String, PathBuf)> {
     let file = path.file_name().and_then(|name| name.to_str());
     let file =
@@ -182,10 +214,27 @@ pub fn place(path: &Path) -> Result<(String, PathBuf)> {
         .hint("name another file in `--out`"));
     }
     fs::may_become(path)?;
-    let description = fs::description_path(path, DESCRIPTION, |text| {
-        serde_json::from_slice::<Document>(text).is_ok_and(|other| other.table.is_none_or(|table| table.file == file))
-    })?;
+    let describes = |text: &[u8]| described(text).is_some_and(|table| table == file);
+    let description = fs::description_path(path, DESCRIPTION, describes)?;
+    let read = |path: &Path| std::fs::read(path).unwrap_or_default();
+    fs::may_replace(&description, "description of a table", |path| described(&read(path)).is_some())?;
+    fs::may_replace(path, "table", |_| describes(&read(&description)))?;
     Ok((file.to_owned(), description))
+}
+
+/// The name of the table that a description is of, whichever version wrote it.
+fn described(description: &[u8]) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Description {
+        #[serde(rename = "release_id")]
+        _release_id: String,
+        table: Table,
+    }
+    #[derive(serde::Deserialize)]
+    struct Table {
+        file: String,
+    }
+    Some(serde_json::from_slice::<Description>(description).ok()?.table.file)
 }
 
 /// Shares with six digits after the point: enough for any count of people in Texas, and the same text everywhere.

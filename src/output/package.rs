@@ -1,7 +1,7 @@
 //! `datapackage.json`: a folder of releases as a Frictionless Data Package (version 1 of the specifications, which every
 //! tool reads).
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
@@ -11,10 +11,39 @@ use crate::disclosure::Status;
 use crate::disclosure::release::{Document, TableNote, Unit};
 use crate::error::Result;
 use crate::fs;
+use crate::period::ReportingPeriod;
 
 /// The name of the description of a set of releases.
-/// Its name.
 pub const FILE: &str = "datapackage.json";
+
+/// The beginning of the name that a set of releases has in it.
+const NAME: &str = "phds-";
+
+/// Whether the description of a set of releases may be put into a folder: another one, or none, is there.
+pub fn may_be_in(folder: &Path) -> Result<()> {
+    #[derive(serde::Deserialize)]
+    struct Package {
+        name: String,
+    }
+    fs::may_replace(&folder.join(FILE), "description of releases", |path| {
+        let text = std::fs::read(path).unwrap_or_default();
+        serde_json::from_slice::<Package>(&text).is_ok_and(|package| package.name.starts_with(NAME))
+    })
+}
+
+/// The releases in a folder, each in a folder of its own: their names and months. What is no release is passed over.
+pub fn months(folder: &Path) -> Result<Vec<(String, ReportingPeriod)>> {
+    #[derive(serde::Deserialize)]
+    struct Month {
+        reporting_period: ReportingPeriod,
+    }
+    let release = |folder: &PathBuf| {
+        let text = std::fs::read(folder.join(super::DESCRIPTION)).ok()?;
+        let month: Month = serde_json::from_slice(&text).ok()?;
+        Some((folder.file_name()?.to_str()?.to_owned(), month.reporting_period))
+    };
+    Ok(fs::folders_in(folder)?.iter().filter_map(release).collect())
+}
 
 /// Writes the description of releases in a folder: of each, the name of its own folder, and its description. Those that
 /// are no table of a kind that has types are named as files.
@@ -25,7 +54,7 @@ pub fn write(folder: &Path, releases: &[(&str, Document)]) -> Result<()> {
     let marking = releases.first().map(|(_, document)| document.marking.clone()).unwrap_or_default();
     let package = json!({
         "profile": "data-package",
-        "name": format!("phds-{month}"),
+        "name": format!("{NAME}{month}"),
         "title": format!("Immunization measures of {month}"),
         "description": marking,
         "resources": resources.collect::<Vec<_>>(),

@@ -1,9 +1,12 @@
 //! What a reader must see of a release, in words: the same for the terminal, Markdown and LaTeX.
 
+use chrono::NaiveDate;
+
 use super::label;
-use crate::disclosure::release::{Number, NumberColumn};
+use crate::disclosure::release::{CohortNote, DenominatorNote, Kind, Number, NumberColumn};
 use crate::disclosure::{Cell, Release, Status};
 use crate::figures::grouped;
+use crate::period::ReportingPeriod;
 
 /// What stands for a withheld number.
 pub const WITHHELD: &str = "·";
@@ -54,7 +57,7 @@ impl Page {
             rows: release
                 .cells()
                 .iter()
-                .map(|cell| cell.labels.iter().cloned().chain(numbers_of(cell, &columns)).collect())
+                .map(|cell| labels_of(cell, release).chain(numbers_of(cell, &columns)).collect())
                 .collect(),
             rates: release.cells().iter().map(Cell::rate).collect(),
             legend: legend(release),
@@ -94,6 +97,36 @@ fn header(release: &Release, columns: &[NumberColumn]) -> Vec<String> {
     titles.chain(numbers).collect()
 }
 
+/// The labels of a row. A year or quarter of birth of which a part is in the cohort says so: `2023 (to 06-30)`.
+fn labels_of(cell: &Cell, release: &Release) -> impl Iterator<Item = String> {
+    let CohortNote { born_from, born_to, .. } = release.document().cohort;
+    let is_of_a_cohort = release.kind() != Kind::Doses;
+    let of_birth = move |column: &String| is_of_a_cohort && column.starts_with("birth_");
+    release.label_columns().iter().zip(&cell.labels).map(move |(column, label)| {
+        let Some((first, last)) = of_birth(column).then(|| span(label)).flatten() else { return label.clone() };
+        match (born_from > first && born_from <= last, born_to < last && born_to >= first) {
+            (true, true) => format!("{label} ({} to {})", born_from.format("%m-%d"), born_to.format("%m-%d")),
+            (true, false) => format!("{label} (from {})", born_from.format("%m-%d")),
+            (false, true) => format!("{label} (to {})", born_to.format("%m-%d")),
+            (false, false) => label.clone(),
+        }
+    })
+}
+
+/// The first and the last day of a year (`2023`) or a quarter (`2023-Q2`).
+fn span(label: &str) -> Option<(NaiveDate, NaiveDate)> {
+    let (year, quarter) = label.split_once("-Q").map_or((label, None), |(year, quarter)| (year, Some(quarter)));
+    let year = year.parse().ok()?;
+    let (first, last) = match quarter {
+        Some(quarter) => {
+            (quarter.parse::<u32>().ok()?.checked_mul(3)?.checked_sub(2)?, quarter.parse::<u32>().ok()? * 3)
+        }
+        None => (1, 12),
+    };
+    let end = ReportingPeriod::new(year, last)?.last_day();
+    Some((NaiveDate::from_ymd_opt(year, first, 1)?, end))
+}
+
 /// The numbers of a row; the two ends of an interval are one.
 fn numbers_of(cell: &Cell, columns: &[NumberColumn]) -> Vec<String> {
     let instead = if cell.status == Status::Suppressed { WITHHELD } else { NOBODY };
@@ -121,12 +154,19 @@ fn numbers_of(cell: &Cell, columns: &[NumberColumn]) -> Vec<String> {
 fn legend(release: &Release) -> Vec<String> {
     let has = |status| release.cells().iter().any(|cell| cell.status == status);
     let small = release.document().disclosure.k - 1;
+    let of_people = |of: &DenominatorNote| of.population.is_some();
+    let denominators = &release.document().denominators;
+    let nobody = match (denominators.iter().any(of_people), denominators.iter().all(of_people)) {
+        (false, _) => "nobody is in the denominator",
+        (true, true) => "the file of counts has nobody for this row",
+        (true, false) => "nobody is in the denominator, or the file of counts has nobody for this row",
+    };
     [
         (
             Status::Suppressed,
             format!("{WITHHELD} suppressed: it would tell a count of 1 to {small}; suppressed is not zero"),
         ),
-        (Status::NotApplicable, format!("{NOBODY} not applicable: nobody is in the denominator")),
+        (Status::NotApplicable, format!("{NOBODY} not applicable: {nobody}")),
         (Status::Unreliable, format!("{UNRELIABLE} unreliable: too few clients, or too wide an interval")),
     ]
     .into_iter()

@@ -79,6 +79,14 @@ impl Contents {
     }
 }
 
+/// By what the page was made.
+const GENERATOR: &str = "<meta name=\"generator\" content=\"phds\">";
+
+/// Whether a file that begins so is a page of this program.
+pub fn is_page(beginning: &[u8]) -> bool {
+    memchr::memmem::find(beginning, GENERATOR.as_bytes()).is_some()
+}
+
 /// The page.
 pub fn html(contents: &Contents) -> Result<String> {
     let month = figure::month(contents.period()?);
@@ -88,7 +96,7 @@ pub fn html(contents: &Contents) -> Result<String> {
     let mut page = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n<title>Immunization coverage, {month}</title>\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n{GENERATOR}\n<title>Immunization coverage, {month}</title>\n\
          <style>\n{STYLE}</style>\n</head>\n<body>\n<a class=\"skip\" href=\"#content\">Skip to the content</a>\n<header>\n",
         month = escaped(&month),
     );

@@ -263,7 +263,7 @@ pub struct Ask {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
     /// Dimensions of the table; none for all together in one row.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lists::dimensions")]
     pub by: Vec<String>,
     /// Only clients with one of these values of a dimension.
     #[serde(default, rename = "where", with = "filters", skip_serializing_if = "Vec::is_empty")]
@@ -274,7 +274,12 @@ pub struct Ask {
     #[schemars(with = "Option<String>")]
     pub as_of: Option<NaiveDate>,
     /// What the rates are shares of.
-    #[serde(default, rename = "denominator", skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        rename = "denominator",
+        deserialize_with = "lists::denominators",
+        skip_serializing_if = "Vec::is_empty"
+    )]
     pub denominators: Vec<String>,
     /// Whose client is whose.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -310,21 +315,88 @@ impl Ask {
     }
 }
 
+/// Lists of words in a file, with errors that show how they are written.
+mod lists {
+    use std::fmt;
+
+    use serde::de::{Deserializer, Error, SeqAccess, Unexpected, Visitor};
+
+    /// A list of words; the text shows one.
+    pub(super) struct Like(pub(super) &'static str);
+
+    impl<'de> Visitor<'de> for Like {
+        type Value = Vec<String>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(self.0)
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+            let wrong = |_| A::Error::invalid_type(Unexpected::Other("another value"), &self);
+            let mut words = Vec::new();
+            while let Some(word) = list.next_element().map_err(wrong)? {
+                words.push(word);
+            }
+            Ok(words)
+        }
+    }
+
+    pub(super) fn dimensions<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+        from.deserialize_seq(Like(r#"a list of dimensions, such as ["county"]"#))
+    }
+
+    pub(super) fn denominators<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+        from.deserialize_seq(Like(r#"a list of denominators, such as ["clients"]"#))
+    }
+}
+
 /// Filters in a file: a table of dimensions with lists of values.
 mod filters {
     use std::collections::BTreeMap;
+    use std::fmt;
 
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+    use serde::{Serialize, Serializer};
 
-    use super::Where;
+    use super::{Where, lists};
+
+    const LIKE: &str =
+        r#"a table of dimensions with lists of values in quotation marks, such as { county = ["Travis"] }"#;
+
+    /// The values of a dimension.
+    struct Values(Vec<String>);
+
+    impl<'de> Deserialize<'de> for Values {
+        fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+            from.deserialize_seq(lists::Like(LIKE)).map(Self)
+        }
+    }
+
+    /// All filters.
+    struct Filters;
+
+    impl<'de> Visitor<'de> for Filters {
+        type Value = Vec<Where>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(LIKE)
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut table: A) -> Result<Self::Value, A::Error> {
+            let mut filters = BTreeMap::new();
+            while let Some((dimension, Values(values))) = table.next_entry()? {
+                filters.insert(dimension, values);
+            }
+            Ok(filters.into_iter().map(|(dimension, values)| Where { dimension, values }).collect())
+        }
+    }
 
     pub(super) fn serialize<S: Serializer>(filters: &[Where], serializer: S) -> Result<S::Ok, S::Error> {
         let map: BTreeMap<_, _> = filters.iter().map(|filter| (&filter.dimension, &filter.values)).collect();
         map.serialize(serializer)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Where>, D::Error> {
-        let map = BTreeMap::<String, Vec<String>>::deserialize(deserializer)?;
-        Ok(map.into_iter().map(|(dimension, values)| Where { dimension, values }).collect())
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Where>, D::Error> {
+        from.deserialize_map(Filters)
     }
 }

@@ -17,6 +17,22 @@ pub struct Axis<'a> {
     is_of_doses: bool,
 }
 
+/// The values of a dimension that a filter takes, beside [`UNKNOWN`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Values {
+    /// These.
+    All(Vec<String>),
+    /// So many that one stands for them, or what the field holds.
+    Like(String),
+}
+
+impl Values {
+    /// Those of a dimension.
+    pub fn of(dictionary: &Dictionary, id: &str) -> Result<Self> {
+        Axis::find(dictionary, id).map(|axis| axis.values())
+    }
+}
+
 /// A filter whose values are known to be possible.
 #[derive(Clone, Debug)]
 pub struct Filter<'a> {
@@ -159,18 +175,15 @@ impl<'a> Axis<'a> {
                         filter.unknown |= code.label == UNKNOWN;
                     }
                     None if is_unknown => {}
-                    None => {
-                        let known = codelist.codes().iter().map(|code| code.label.as_str());
-                        return Err(wrong(value, nearest(value, known, "phds dictionary --json")));
-                    }
+                    None => return Err(wrong(value, self.nearest(value))),
                 },
                 (Level::Parent, Some(codelist)) => {
                     let column = self.dimension.parent.as_deref().unwrap_or_default();
-                    let known = (0u16..).take(codelist.codes().len()).map(|at| codelist.value(at, column));
-                    if known.clone().any(|known| known == value) {
+                    let mut known = (0u16..).take(codelist.codes().len()).map(|at| codelist.value(at, column));
+                    if known.any(|known| known == value) {
                         filter.values.push(Value::Text(value.to_owned()));
                     } else if !is_unknown {
-                        return Err(wrong(value, nearest(value, known, "phds dictionary --json")));
+                        return Err(wrong(value, self.nearest(value)));
                     }
                 }
                 (Level::Value | Level::Parent | Level::Attributed, _) => {
@@ -178,13 +191,13 @@ impl<'a> Axis<'a> {
                         self.field.kept(value).clone_into(&mut label);
                         filter.values.push(Value::Text(label.clone()));
                     } else if !is_unknown {
-                        return Err(wrong(value, format!("what the field holds: {}", self.field.description)));
+                        return Err(wrong(value, self.values_in_words()));
                     }
                 }
-                (level, _) => match self.number(value) {
+                _ => match self.number(value) {
                     Some(number) => filter.values.push(Value::Integer(number)),
                     None if is_unknown => {}
-                    None => return Err(wrong(value, self.example(level))),
+                    None => return Err(wrong(value, self.values_in_words())),
                 },
             }
             filter.labels.push(if is_unknown { UNKNOWN.to_owned() } else { label });
@@ -198,18 +211,42 @@ impl<'a> Axis<'a> {
         Ok(filter)
     }
 
-    fn example(&self, level: Level) -> String {
-        match level {
-            Level::Quarter => "write a quarter, for example 2021-Q3".to_owned(),
-            Level::Month => "write a month, for example 2021-07".to_owned(),
-            Level::Season => "write a season, for example 2023-24".to_owned(),
-            Level::Age => {
-                let classes = (0..).take(self.dimension.from_months.len() + 1);
-                let labels = classes.map(|class| class_label(&self.dimension.from_months, class));
-                format!("one of: {}", labels.collect::<Vec<_>>().join("; "))
-            }
-            _ => "write a year, for example 2021".to_owned(),
+    fn nearest(&self, value: &str) -> String {
+        let Values::All(labels) = self.values() else { return self.values_in_words() };
+        nearest(value, labels.iter().map(String::as_str), &format!("phds dimensions {}", self.dimension.id))
+    }
+
+    fn values_in_words(&self) -> String {
+        match self.values() {
+            Values::All(labels) => format!("one of: {}", labels.join("; ")),
+            Values::Like(like) => like,
         }
+    }
+
+    fn values(&self) -> Values {
+        let like = |text: &str| Values::Like(text.to_owned());
+        let mut labels: Vec<String> = match (self.dimension.level, self.codelist) {
+            (Level::Value, Some(codelist)) => codelist.codes().iter().map(|code| code.label.clone()).collect(),
+            (Level::Parent, Some(codelist)) => {
+                let column = self.dimension.parent.as_deref().unwrap_or_default();
+                (0u16..).take(codelist.codes().len()).map(|at| codelist.value(at, column).to_owned()).collect()
+            }
+            (Level::Age, _) => {
+                let classes = (0..).take(self.dimension.from_months.len() + 1);
+                classes.map(|class| class_label(&self.dimension.from_months, class)).collect()
+            }
+            (Level::Value | Level::Parent | Level::Attributed, _) => {
+                return Values::Like(format!("what the field holds: {}", self.field.description));
+            }
+            (Level::Year, _) => return like("write a year, for example 2021"),
+            (Level::Quarter, _) => return like("write a quarter, for example 2021-Q3"),
+            (Level::Month, _) => return like("write a month, for example 2021-07"),
+            (Level::Season, _) => return like("write a season, for example 2023-24"),
+        };
+        labels.retain(|label| !label.is_empty());
+        labels.sort_by_cached_key(|label| self.place(label));
+        labels.dedup();
+        Values::All(labels)
     }
 }
 

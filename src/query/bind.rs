@@ -7,7 +7,7 @@ use chrono::{Datelike, NaiveDate};
 use super::ask::{Ask, Attribution, AttributionChoice, Denominator, Indicator};
 use super::axis::{Axis, Filter};
 use super::{Context, People, Question};
-use crate::dictionary::{Level, names};
+use crate::dictionary::{Dimension, Level, names};
 use crate::error::{Error, Result};
 use crate::measure::Requirement;
 use crate::population::Population;
@@ -78,27 +78,25 @@ impl<'a> Question<'a> {
                 "doses before the first year of the file are cut off; choose a later as-of date or another measure",
             ));
         }
-        question.asks_of_somebody(from.year(), to.year())?;
+        question.asks_of_somebody()?;
         Ok(question)
     }
 
     /// Refuses a filter by which nobody of the cohort can be, because all its years or quarters of birth are outside. A table
     /// without a row would look like an answer.
-    fn asks_of_somebody(&self, first: i32, last: i32) -> Result<()> {
-        let year = |label: &String| label.get(..4)?.parse::<i32>().ok();
-        let is_outside = |label: &String| year(label).is_some_and(|year| year < first || year > last);
-        let of_birth = |filter: &&Filter<'_>| filter.axis.dimension.field == names::BIRTH_DATE;
-        let outside = self.filters.iter().filter(of_birth).find(|filter| filter.labels.iter().all(is_outside));
-        match outside.filter(|_| self.measure.is_some()) {
-            None => Ok(()),
-            Some(filter) => Err(Error::usage(format!(
-                "nobody of the cohort was born in {}: its years of birth are {first} to {last}",
-                filter.labels.join(", ")
-            ))
-            .hint(
-                "name other years, another measure or another as-of date; `phds measures ID` says who is in the cohort",
-            )),
-        }
+    fn asks_of_somebody(&self) -> Result<()> {
+        let is_nobody = |(dimension, labels): &(&Dimension, &[String])| {
+            self.outside_of_the_cohort(dimension, labels).len() == labels.len()
+        };
+        let Some((_, labels)) = self.filters().find(is_nobody) else { return Ok(()) };
+        let (first, last) = self.born();
+        Err(Error::usage(format!(
+            "nobody of the cohort was born in {}: its years of birth are {} to {}",
+            labels.join(", "),
+            first.year(),
+            last.year()
+        ))
+        .hint("name other years, another measure or another as-of date; `phds measures ID` says who is in the cohort"))
     }
 
     fn bind_measures(&mut self, ask: &Ask) -> Result<()> {
@@ -276,8 +274,7 @@ impl<'a> Question<'a> {
     /// A population file for the question. Refused is one that has some years for some places alone: its people and the
     /// clients would not be those of the same cells.
     fn population(&self, name: &str) -> Result<People<'a>> {
-        let none_of = |at| matches!(self.context.measures.requirements()[at], Requirement::NoneOf(_));
-        if matches!(self.indicator, Indicator::Dropout | Indicator::OneVisit) || self.measure.is_some_and(none_of) {
+        if matches!(self.indicator, Indicator::Dropout | Indicator::OneVisit) || self.is_of_those_without() {
             return Err(Error::usage(format!(
                 "`population:{name}` is of all people, and the question of those in the file"
             ))

@@ -14,15 +14,16 @@ mod sql;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::NaiveDate;
+use chrono::{Datelike, NaiveDate};
 
 use crate::calendar::{self, born_by};
 use crate::convert::Partition;
-use crate::dictionary::{Dictionary, Dimension, Level};
-use crate::measure::{Basis, Measure, Measures};
+use crate::dictionary::{Dictionary, Dimension, Level, names};
+use crate::measure::{Basis, Measure, Measures, Requirement};
 use crate::population::Population;
 use crate::store::Store;
 use ask::{Ask, Attribution, AttributionChoice, Denominator, Indicator, Where};
+pub use axis::Values;
 use axis::{Axis, Filter};
 
 /// What stands for "not known" in tables and filters.
@@ -247,6 +248,20 @@ impl<'a> Question<'a> {
     /// The positions of the measures in [`Question::measures`], the one whose age is meant first.
     pub fn measures_asked(&self) -> impl Iterator<Item = usize> {
         self.measure.into_iter().chain(self.from)
+    }
+
+    /// Whether the measure counts those who are without a vaccine, so that a low share is the good one.
+    pub fn is_of_those_without(&self) -> bool {
+        self.measure.is_some_and(|at| matches!(self.context.measures.requirements()[at], Requirement::NoneOf(_)))
+    }
+
+    /// The values of a filter by birth that nobody of the cohort has, because their years are outside of it.
+    pub fn outside_of_the_cohort<'b>(&self, dimension: &Dimension, labels: &'b [String]) -> Vec<&'b str> {
+        let (first, last) = self.born();
+        let year = |label: &str| label.get(..4)?.parse::<i32>().ok();
+        let is_outside = |label: &str| year(label).is_some_and(|year| year < first.year() || year > last.year());
+        let of_birth = dimension.field == names::BIRTH_DATE && self.measure.is_some();
+        labels.iter().map(String::as_str).filter(|label| of_birth && is_outside(label)).collect()
     }
 
     /// The measures in force.

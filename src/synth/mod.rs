@@ -33,7 +33,7 @@ pub use faults::{Column, Planted, PlantedFault, Rule, Severity};
 
 use crate::error::{Error, Result};
 use crate::figures;
-use crate::fs::Draft;
+use crate::fs::{self, Draft};
 use crate::period::ReportingPeriod;
 use crate::progress::Reporter;
 use calendar::{Calendar, Day, day_of};
@@ -103,7 +103,7 @@ impl World {
     }
 }
 
-/// Writes a synthetic month to `out`, whole or not at all, replacing what was there.
+/// Writes a synthetic month to `out`, whole or not at all, replacing another one of that name and nothing else.
 ///
 /// The file is UTF-8 with 26 columns, commas, LF, ISO dates and quotes only where needed; one row a shot and vaccine
 /// group; rows of one client are spread over a block of some thousand clients. Memory does not grow with the number of
@@ -112,7 +112,8 @@ impl World {
 ///
 /// # Errors
 ///
-/// Usage: a share outside 0 to 0.5, a period before 2018, more than 500 million clients. Environment: the file cannot
+/// Usage: a share outside 0 to 0.5, a period before 2018, more than 500 million clients, a file that is there and is no
+/// synthetic month. Environment: the file cannot
 /// be written.
 pub fn write_month(options: &Options, out: &Path, reporter: &dyn Reporter) -> Result<Written> {
     if !(0.0..=0.5).contains(&options.faults) {
@@ -123,6 +124,9 @@ pub fn write_month(options: &Options, out: &Path, reporter: &dyn Reporter) -> Re
             .hint("make several files"));
     }
     let world = World::new(options)?;
+    let list = planted_path(out);
+    fs::may_replace(out, "synthetic month", |path| is_synthetic(&fs::beginning(path), &world.knowledge))?;
+    fs::may_replace(&list, "list of planted faults", |path| fs::beginning(path).starts_with(LIST.as_bytes()))?;
     let population = Population::new(&world, options.seed)?;
     let mut planter = (options.faults > 0.0).then(|| Planter::new(&world, options));
     reporter.started("synth", None);
@@ -131,7 +135,6 @@ pub fn write_month(options: &Options, out: &Path, reporter: &dyn Reporter) -> Re
     writer.write(population, options.clients, planter.as_mut(), out)?;
     let (rows, bytes) = (writer.rows, writer.bytes);
     // The list first: a file with faults is never without it.
-    let list = planted_path(out);
     let planted = if let Some(planter) = planter {
         write_list(&list, options, rows, planter.planted)?;
         Some(list)
@@ -142,6 +145,20 @@ pub fn write_month(options: &Options, out: &Path, reporter: &dyn Reporter) -> Re
     draft.publish()?;
     reporter.finished(&format!("{rows} rows of {} invented clients", options.clients));
     Ok(Written { rows, bytes, planted })
+}
+
+/// How a list of planted faults begins.
+const LIST: &str = "{\n  \"schema_version\": 1,\n  \"seed\": ";
+
+/// Whether a file that begins so is of invented people: the columns are those of a synthetic month, and most rows have a
+/// name with one of the marks, which no other name has. A delivery has the same columns and other names.
+fn is_synthetic(beginning: &[u8], knowledge: &Knowledge) -> bool {
+    let text = String::from_utf8_lossy(beginning);
+    let mut lines = text.lines();
+    let has_header = lines.next() == Some(Column::NAMES.join(",").as_str());
+    let rows: Vec<&str> = lines.collect();
+    let marked = rows.iter().filter(|row| knowledge.names.marks.iter().any(|mark| row.contains(mark)));
+    has_header && marked.count() * 2 > rows.len()
 }
 
 /// Where the list of the faults of a synthetic month lies: `month.csv` has `month.planted.json`.

@@ -95,6 +95,34 @@ pub fn data_goes_to_a_screen() -> bool {
     std::io::stdout().is_terminal()
 }
 
+/// Prints a text for people: on a screen, a line that is too long goes on below where its text begins.
+pub fn print_text(text: &str) -> Result<()> {
+    let look = look();
+    print_data(text.lines().map(|line| within(line, look) + "\n").collect::<String>().as_bytes())
+}
+
+/// A line within the width of a screen: behind a bullet, a word of a list and the blanks that follow it, or the blanks at its
+/// beginning.
+fn within(line: &str, look: Look) -> String {
+    /// A column that begins further to the right leaves no room.
+    const FURTHEST: usize = 28;
+    let Some(width) = look.width.filter(|width| line.chars().count() > usize::from(*width)) else {
+        return line.to_owned();
+    };
+    let is_blank = |c: char| c == ' ';
+    let lead = line.len() - line.trim_start_matches(is_blank).len();
+    let text = &line[lead..];
+    let column = text.find("  ").map(|at| text.len() - text[at..].trim_start_matches(is_blank).len());
+    let begins = match column {
+        _ if text.starts_with("- ") => lead + 2,
+        Some(column) if lead + column <= FURTHEST => lead + column,
+        _ => lead,
+    };
+    let width = width.saturating_sub(u16::try_from(begins).unwrap_or_default());
+    let rest = Look { width: Some(width), ..look }.wrapped(&line[begins..], "");
+    format!("{}{}", &line[..begins], rest.replace('\n', &format!("\n{}", " ".repeat(begins))))
+}
+
 /// A word as a shell takes it, and nothing that steers a terminal.
 pub fn shell_word(text: &str) -> String {
     let text = printable(text).replace('\n', "\u{fffd}");
@@ -411,6 +439,22 @@ mod tests {
         ] {
             assert_eq!(pace(rows, Duration::from_millis(milliseconds)), told);
         }
+    }
+
+    #[test]
+    fn a_line_goes_on_below_where_its_text_begins() {
+        let look = Look { width: Some(40), ..Look::default() };
+        let words = "one two three four five six seven eight nine ten";
+        for (line, expected) in [
+            ("short", "short".to_owned()),
+            (words, "one two three four five six seven eight\nnine ten".to_owned()),
+            (&format!("- {words}"), "- one two three four five six seven\n  eight nine ten".to_owned()),
+            (&format!("What:  {words}"), "What:  one two three four five six seven\n       eight nine ten".to_owned()),
+            (&format!("  {words}"), "  one two three four five six seven\n  eight nine ten".to_owned()),
+        ] {
+            assert_eq!(within(line, look), expected);
+        }
+        assert_eq!(within(words, Look::default()), words);
     }
 
     #[test]

@@ -286,6 +286,11 @@ fn a_measure_dimension_or_value_that_is_not_there() {
 
     hint: did you mean `nis.mmr1`? `phds measures` lists all
     ");
+    insta::assert_snapshot!(ask("--measure measles --by county"), @r"
+    error: there is no measure `measles`
+
+    hint: `phds measures` lists all, and `phds measures measles` those that have the word
+    ");
     insta::assert_snapshot!(ask("--measure coverage --by county"), @r"
     error: there is no measure `coverage`
 
@@ -309,7 +314,7 @@ fn a_measure_dimension_or_value_that_is_not_there() {
     insta::assert_snapshot!(ask("--measure nis.mmr1 --by county --where county=Travs"), @r"
     error: `Travs` is no value of `county`
 
-    hint: did you mean `Travis`? `phds dictionary --json` lists all
+    hint: did you mean `Travis`? `phds dimensions county` lists all
     ");
     insta::assert_snapshot!(ask("--measure nis.mmr1 --by county --where birth_date=2021-06-15"), @r"
     error: there is no dimension `birth_date`
@@ -346,8 +351,8 @@ fn a_measure_dimension_or_value_that_is_not_there() {
 
     hint: did you mean `PHDS-R01`? `phds explain` lists all
     ");
-    insta::assert_snapshot!(fails(&context, "measures nis.431331", 2), @r"
-    error: there is no measure `nis.431331`
+    insta::assert_snapshot!(fails(&context, "measures nis.4331314", 2), @r"
+    error: there is no measure `nis.4331314`
 
     hint: did you mean `nis.4313314`? `phds measures` lists all
     ");
@@ -473,6 +478,12 @@ fn a_file_of_questions_that_is_wrong() {
 
     hint: did you mean `nis.mmr1`? `phds measures` lists all
     ");
+    insta::assert_snapshot!(ask(&one.replace("['county']", "'county'")), @r#"error: `monthly.toml`, line 6: expected a list of dimensions, such as ["county"]"#);
+    for wrong in ["['birth_year=2021']", "{ birth_year = '2021' }", "{ birth_year = [2021] }"] {
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(ask(&format!("{one}where = {wrong}\n")), @r#"error: `monthly.toml`, line 7: expected a table of dimensions with lists of values in quotation marks, such as { county = ["Travis"] }"#);
+        }
+    }
     insta::assert_snapshot!(fails(&context, "query monthly.toml --store store", 2), @r"
     error: the following required arguments were not provided:
       --out <DIR>

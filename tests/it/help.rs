@@ -97,6 +97,26 @@ fn a_version_and_a_nearest_verb() {
 }
 
 #[test]
+fn what_is_known_is_found_by_a_word_of_it() {
+    let context = TestContext::new();
+    let text = |command: &str| context.phds(command).done().text();
+    // One measure is explained, in any case; several are listed, each below its family.
+    assert_eq!(text("measures NIS.MMR1"), text("measures nis.mmr1"));
+    let found = text("measures measles 24");
+    assert!(found.contains("\nnis.mmr1 ") && !found.contains("nis.polio3") && !found.contains("nis.hepb3"), "{found}");
+    let said = context.phds("measures mmr9").ended(2).stderr;
+    assert!(said.contains("did you mean `cms117.mmr1` or `iqip.mmr1` or `nis.mmr1`?"), "{said}");
+    let regions = text("dimensions region");
+    let values: Vec<_> = regions.lines().skip(2).map(str::trim).collect();
+    assert_eq!(values, ["1", "2/3", "4/5N", "6/5S", "7", "8", "9/10", "11"]);
+    assert!(text("dimensions birth_quarter").contains("write a quarter, for example 2021-Q3"));
+    assert!(text("dimensions county").contains("\n  Travis\n"));
+    for code in ["f03", "F03", "phds-f03"] {
+        assert_eq!(text(&format!("explain {code}")), text("explain PHDS-F03"));
+    }
+}
+
+#[test]
 fn the_listings_name_what_there_is() {
     let context = TestContext::new();
     let lines = |command: &str| context.phds(command).done().text().lines().map(str::to_owned).collect::<Vec<_>>();

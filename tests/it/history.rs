@@ -266,7 +266,8 @@ fn the_summary_fits_a_screen() {
     let outcome = context.phds(&format!("check month.csv --period {PERIOD} --report out")).done();
     let said = format!("{}{}", outcome.text(), outcome.stderr);
     let lines: Vec<_> = said.lines().collect();
-    assert!(lines.len() < 24 && lines.iter().all(|line| line.chars().count() <= 80), "{said}");
+    assert!(lines.len() < 24, "{said}");
+    assert!(!lines.iter().any(|line| line.ends_with('…')), "a pipe takes lines of any length: {said}");
     assert!(said.contains(" more rules: see out/report.html"), "{said}");
     assert!(said.contains("rules cannot be checked: see out/report.html"), "{said}");
     let first = lines.iter().position(|line| line.starts_with("  PHDS-")).unwrap();

@@ -126,7 +126,7 @@ fn what_is_published_has_a_place_first() {
         ("", "a table for the public needs a file"),
         ("--out nowhere/t.csv", "there is no folder"),
         ("--out store", "is not a plain file"),
-        ("--out release.json", "cannot be called release.json"),
+        ("--out release.json", "`release.json` ends in .json"),
     ] {
         let outcome = context.phds(&format!("{ASK} --by region --audience public {out}")).ended(2);
         assert!(outcome.stderr.contains(said) && outcome.stdout.is_empty(), "{out}: {}", outcome.stderr);

@@ -222,7 +222,7 @@ fn rows_come_in_the_order_in_which_people_count() {
 fn quiet_says_nothing_and_a_run_ends_with_what_may_be_done_next() {
     let context = odd_names();
     let said = context.phds(&format!("{ASK} --format csv --out t.csv")).done().stderr;
-    assert!(said.ends_with("next: phds plot t.csv --kind bar\n"), "{said}");
+    assert!(said.ends_with("next: phds plot t.csv --kind bar --out t.svg\n"), "{said}");
     context.phds("plot t.csv --kind bar --out t.svg").done();
     for command in [
         format!("{ASK} --format csv --out t.csv -q"),
@@ -345,6 +345,173 @@ fn every_shell_gets_a_script_that_asks_the_program() {
     assert!(asks("zsh", "4", &filter).contains("Hays,Travis"));
     let measure = asks("fish", "4", &["phds", "query", "coverage", "--measure", "nis.mm"]);
     assert_eq!(measure.trim(), "nis.mmr1\t1 or more MMR by 24 months");
+}
+
+#[test]
+fn the_ending_of_a_file_tells_its_format() {
+    let context = odd_names();
+    for (out, begins) in [
+        ("t.csv", "organization,"),
+        ("t.JSON", "["),
+        ("t.parquet", "PAR1"),
+        ("t.arrow", "ARROW1"),
+        ("t.md", "**INTERNAL"),
+        ("t.tex", "% Needs"),
+        ("t.txt", "INTERNAL"),
+        ("c.csv --format csv", "organization,"),
+        // What has no ending of ours is what was typed.
+        ("t.dat --format csv", "organization,"),
+    ] {
+        context.phds(&format!("{ASK} --out {out}")).done();
+        let bytes = context.read(out.split(' ').next().unwrap());
+        assert!(bytes.starts_with(begins.as_bytes()), "{out}");
+    }
+    let before = context.tree();
+    for (command, said) in [
+        (format!("{ASK} --out t.xlsx"), "the ending of `t.xlsx` tells no format"),
+        (format!("{ASK} --out release.json"), "a table cannot be called release.json"),
+        (format!("{ASK} --out table"), "the ending of `table` tells no format"),
+        (format!("{ASK} --format csv --out t.json"), "`t.json` ends in .json, and `--format` says csv"),
+        (format!("{ASK} --bom --out t.json"), "`--bom` is for CSV"),
+        ("report --store store --out page.pdf".to_owned(), "`page.pdf` does not end in .html"),
+        ("evidence --store store --out evidence.pdf".to_owned(), "`evidence.pdf` does not end in .md"),
+    ] {
+        let outcome = context.phds(&command).ended(2);
+        assert!(outcome.stderr.contains(said), "{command}: {}", outcome.stderr);
+    }
+    assert_eq!(context.tree(), before);
+}
+
+#[test]
+fn nothing_is_lost_that_phds_did_not_write() {
+    let context = odd_names();
+    context.put("counts.csv", "sex,n\nF,40\nM,50\n");
+    let plot = "plot made/table.csv --kind bar";
+    let own: [(&str, String); 12] = [
+        ("report.html", "check month.csv --period 2024-12 --report DIR".to_owned()),
+        ("report.json", "check month.csv --period 2024-12 --report DIR".to_owned()),
+        ("rejected.csv", "check month.csv --period 2024-12 --report DIR".to_owned()),
+        ("table.csv", format!("{ASK} --out DIR/table.csv")),
+        ("table.json", format!("{ASK} --out DIR/table.json")),
+        ("page.html", "report --store store --questions questions.toml --out DIR/page.html".to_owned()),
+        ("evidence.md", "evidence --store store --out DIR/evidence.md".to_owned()),
+        ("bars.svg", format!("{plot} --out DIR/bars.svg")),
+        ("bars.png", format!("{plot} --out DIR/bars.png")),
+        ("protected.csv", "protect counts.csv --by sex --count n --out DIR/protected.csv".to_owned()),
+        ("invented.csv", "synth --clients 100 --period 2024-12 --faults 0.1 --out DIR/invented.csv".to_owned()),
+        ("invented.planted.json", "synth --clients 100 --period 2024-12 --out DIR/invented.csv".to_owned()),
+    ];
+    let questions =
+        "schema_version = 1\n[[release]]\nname = \"all\"\nindicator = \"coverage\"\nmeasure = \"nis.mmr1\"\n";
+    context.put("questions.toml", questions);
+    context.put("made/.keep", "");
+    for (file, command) in &own {
+        // The same again is the same, as in a nightly job.
+        for _ in 0..2 {
+            context.phds(&command.replace("DIR", "made")).done();
+        }
+        // A delivery, a note or a picture of somebody else.
+        context.put(&format!("other/{file}"), context.read("month.csv"));
+        let outcome = context.phds(&command.replace("DIR", "other")).ended(2);
+        assert!(
+            outcome.stderr.contains(&format!("`other/{file}` is there and is no ")),
+            "{command}: {}",
+            outcome.stderr
+        );
+        assert_eq!(context.read(&format!("other/{file}")), context.read("month.csv"), "{command}");
+        std::fs::remove_dir_all(context.path("other")).unwrap();
+    }
+    // A description of something else is no description of a table.
+    context.put("other/release.json", "{}");
+    context.put("other/t.csv.release.json", "{}");
+    let outcome = context.phds(&format!("{ASK} --out other/t.csv")).ended(2);
+    assert!(outcome.stderr.contains("`other/t.csv.release.json` is there"), "{}", outcome.stderr);
+}
+
+#[test]
+fn a_folder_of_releases_is_of_one_month() {
+    let context = odd_names();
+    let both = |first: &str, second: &str| {
+        let question =
+            |name: &str| format!("[[release]]\nname = \"{name}\"\nindicator = \"coverage\"\nmeasure = \"nis.mmr1\"\n");
+        context.put("monthly.toml", format!("schema_version = 1\n{}{}", question(first), question(second)));
+    };
+    context.phds("load month.csv --period 2025-01 --store store").done();
+    both("a", "b");
+    for _ in 0..2 {
+        context.phds("query monthly.toml --store store --period 2024-12 --out r12").done();
+    }
+    let before = context.tree();
+    let outcome = context.phds("query monthly.toml --store store --period 2025-01 --out r12").ended(2);
+    assert!(outcome.stderr.contains("`r12` has releases of 2024-12, and these are of 2025-01"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("--out r12/2025-01"), "{}", outcome.stderr);
+    assert_eq!(context.tree(), before);
+    // The page of the next month replaces that of the last one with all of its releases, and not with some of them.
+    let page = |period: &str| {
+        context.phds(&format!("report --store store --period {period} --questions monthly.toml --out page.html"))
+    };
+    for period in ["2024-12", "2025-01"] {
+        page(period).done();
+    }
+    both("a", "c");
+    let outcome = page("2024-12").ended(2);
+    assert!(outcome.stderr.contains("`page/b` is of 2025-01, and the page will be of 2024-12"), "{}", outcome.stderr);
+    // Somebody else's package is left alone.
+    context.put("theirs/datapackage.json", r#"{"name": "births"}"#);
+    let outcome = context.phds("query monthly.toml --store store --out theirs").ended(2);
+    assert!(outcome.stderr.contains("`theirs/datapackage.json` is there and is no "), "{}", outcome.stderr);
+}
+
+#[test]
+fn what_is_said_to_be_next_can_be_done() {
+    let context = odd_names();
+    context.put("o/.keep", "");
+    let monthly = "schema_version = 1\n[[release]]\nname = \"sexes\"\nindicator = \"coverage\"\nmeasure = \"nis.mmr1\"\nby = [\"sex\"]\n";
+    context.put("monthly.toml", monthly);
+    let missing = "query missing --store store --measure nis.4313314";
+    for (ask, next) in [
+        (format!("{ASK} --out o/t.csv"), Some("plot o/t.csv --kind bar --out o/t.svg")),
+        (format!("{ASK} --out o/t.json"), Some("plot o/t.json --kind bar --out o/t.svg")),
+        (format!("{missing} --out o/m.csv"), Some("plot o/m.csv --kind upset --out o/m.svg")),
+        ("query monthly.toml --store store --out r".to_owned(), Some("plot r/sexes --kind bar --out sexes.svg")),
+        // No picture: of a binary file, of one number, of the sets of several groups.
+        (format!("{ASK} --out o/t.parquet"), None),
+        ("query coverage --store store --measure nis.mmr1 --out o/one.csv".to_owned(), None),
+        (format!("{missing} --by organization --out o/by.csv"), None),
+    ] {
+        let said = context.phds(&ask).done().stderr;
+        assert_eq!(said.split("next: phds ").nth(1).map(str::trim), next, "{ask}");
+        if let Some(next) = next {
+            context.phds(next).done();
+        }
+    }
+}
+
+#[test]
+fn options_may_stand_before_what_is_asked() {
+    let context = odd_names();
+    let table = context.phds("query coverage --store store --period 2024-12 --measure nis.mmr1").done().text();
+    for words in [
+        "query -q coverage --store store --measure nis.mmr1",
+        "query --store store coverage --measure nis.mmr1",
+        "query --period 2024-12 --store store coverage --measure nis.mmr1",
+        "query --measure nis.mmr1 --store store coverage",
+    ] {
+        assert_eq!(context.phds(words).done().text(), table, "{words}");
+    }
+    let said = context.phds("query --period 2024-12 --measure nis.mmr1").ended(2).stderr;
+    assert!(said.starts_with("error: `phds query` needs an indicator"), "{said}");
+    for (words, hint) in [
+        ("query coverages", "did you mean `coverage`?"),
+        ("query coverages --measure nis.mmr1", "did you mean `coverage`?"),
+        ("query Late --measure nis.mmr1 --by birth_year", "did you mean `late`?"),
+        ("query monthly.toml --out releases", "hint: `phds query --help` lists all"),
+    ] {
+        let said = context.phds(words).ended(2).stderr;
+        let word = words.split(' ').nth(1).unwrap();
+        assert!(said.starts_with(&format!("error: there is no indicator and no file of questions `{word}`")), "{said}");
+        assert!(said.contains(hint), "{said}");
+    }
 }
 
 /// What a screen of a terminal shows: `script` of util-linux gives the program one.

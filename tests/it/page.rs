@@ -219,7 +219,7 @@ fn what_cannot_be_a_page_is_refused() {
         (2, "--releases none", "none"),
         (2, "--releases both", "the releases are of 2024-11 and of 2024-12"),
         (1, "--releases changed", "SHA-256 differs"),
-        (2, "--store store --out page", "`page` has no ending"),
+        (2, "--store store --out page", "`page` does not end in .html"),
         (2, "--store store --out busy.html", "busy/rejected.csv` is in the way: it is no release"),
         (2, "--store store --period 2024-10", "2024-10"),
         (2, "--releases 2024-12 --store store", "--store"),

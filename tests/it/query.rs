@@ -263,3 +263,65 @@ fn every_release_is_kept_in_the_store() {
     let release = context.json(&format!("{folder}release.json"));
     assert_eq!(format!("store/releases/{}/", release["release_id"].as_str().unwrap()), *folder);
 }
+
+/// Of two years and a half: 2021 and 2022, and those of 2023 who are 24 months old by the end of June 2025.
+#[test]
+fn a_year_that_is_not_whole_says_so() {
+    let context = TestContext::new();
+    let month = Month::of(
+        "clients | BIRTH DATE | VACCINATION DATE
+         40 a    | 2021-06-15 | 2022-07-01
+         40 b    | 2022-06-15 | 2023-07-01
+         20 c    | 2023-06-15 | 2024-07-01
+         30 d    | 2023-07-15 | 2024-08-01",
+    );
+    context.put("month.csv", month.bytes());
+    context.phds("load month.csv --period 2025-06 --store store").done();
+    let ask = |words: &str| context.phds(&format!("query {words} --store store")).done().text();
+    let line = |table: &str, start: &str| {
+        let found = table.lines().find(|line| line.trim_start().starts_with(start)).unwrap_or_default();
+        found.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let table = ask("coverage --measure nis.mmr1 --by birth_year");
+    for (start, shown) in [("2022", "2022 40 40 100.0 %"), ("2023", "2023 (to 06-30) 20 20 ~ 100.0 %")] {
+        assert!(line(&table, start).starts_with(shown), "{start}: {table}");
+    }
+    assert!(table.contains("born from 2018-01-01 to 2023-06-30"), "{table}");
+    // For programs the label is the year.
+    let (_, rows) = answer(&context, "--measure nis.mmr1 --by birth_year");
+    assert_eq!(rows.iter().map(|row| row[0].as_str()).collect::<Vec<_>>(), ["2021", "2022", "2023"]);
+    // Quarters end with June, and so does the cohort: each is whole.
+    let table = ask("coverage --measure nis.mmr1 --by birth_quarter");
+    assert!(line(&table, "2023-Q2").starts_with("2023-Q2 20 20"), "{table}");
+    // Whoever is asked for and cannot be there is named.
+    let table = ask("coverage --measure nis.mmr1 --where birth_year=2022,2023,2024,2025");
+    let only = "only year of birth: 2022, 2023, 2024, 2025 (nobody of the cohort was born in 2024, 2025)";
+    assert!(table.contains(only), "{table}");
+    let younger = "Who was born later had less time to be late";
+    assert!(ask("late --measure nis.mmr1 --by birth_year").contains(younger));
+    assert!(!ask("late --measure nis.mmr1 --by sex").contains(younger));
+}
+
+#[test]
+fn a_table_says_what_its_shares_are_of() {
+    let context = three_rows();
+    let ask = |words: &str| context.phds(&format!("query coverage {words} --store store")).done().text();
+    for (measure, definition) in [
+        ("nis.mmr1", "Share of clients who met the measure in time."),
+        ("nis.none", "Share of clients without a dose in time: the lower, the better."),
+        ("who.zero_dose", "Share of clients without a dose in time: the lower, the better."),
+    ] {
+        assert!(ask(&format!("--measure {measure}")).contains(definition), "{measure}");
+    }
+    // The file of counts has Travis; Hays and Comal are in no row of it.
+    context.put("births.csv", "county,birth_year,count\nTravis,2021,100\n");
+    context.phds("population import births.csv --name births --source Invented --store store").done();
+    let table = ask("--measure nis.mmr1 --by county --denominator clients,population:births");
+    assert!(table.contains("County of residence") && table.contains("Share of") && table.contains("Denominator"));
+    assert!(
+        table.contains("n/a not applicable: nobody is in the denominator, or the file of counts has nobody"),
+        "{table}"
+    );
+    let table = ask("--measure nis.mmr1 --by county --denominator population:births");
+    assert!(table.contains("n/a not applicable: the file of counts has nobody for this row"), "{table}");
+}

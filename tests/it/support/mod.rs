@@ -88,8 +88,9 @@ impl TestContext {
     pub fn publish(&self, words: &str) -> Outcome {
         const FOLDER: &str = "published";
         std::fs::create_dir(self.path(FOLDER)).unwrap();
-        let mut outcome = self.phds(&format!("{words} --audience public --out {FOLDER}/table"));
-        outcome.stdout.extend(std::fs::read(self.path(FOLDER).join("table")).unwrap_or_default());
+        let file = if words.contains("--format") { "table" } else { "table.txt" };
+        let mut outcome = self.phds(&format!("{words} --audience public --out {FOLDER}/{file}"));
+        outcome.stdout.extend(std::fs::read(self.path(FOLDER).join(file)).unwrap_or_default());
         std::fs::remove_dir_all(self.path(FOLDER)).unwrap();
         outcome
     }
