@@ -180,7 +180,9 @@ impl Written {
         let mut piece = Vec::new();
         for (bucket, pieces) in self.pieces.iter_mut().enumerate() {
             piece.clear();
-            held.iter().for_each(|block| piece.extend_from_slice(block.of(bucket, width)));
+            for block in held {
+                piece.extend_from_slice(block.of(bucket, width));
+            }
             if !piece.is_empty() {
                 file.write_all(&piece).map_err(failed)?;
                 pieces.push((self.bytes, piece.len()));

@@ -98,8 +98,6 @@ fn nice(most: u64) -> u64 {
     (digit + digit % 2).saturating_mul(power)
 }
 
-/// A share for drawing, 0 to 1.
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -38,7 +38,7 @@ pub fn diagnose(start: &[u8], dictionary: &Dictionary) -> Option<String> {
             return Some(remedy.to_owned());
         }
     }
-    let nuls = start.iter().filter(|byte| **byte == 0).count();
+    let nuls = memchr::memchr_iter(0, start).count();
     if nuls * 3 > start.len() {
         return Some("it looks like UTF-16 text: convert it with `iconv -f UTF-16LE -t UTF-8`".to_owned());
     }

@@ -180,7 +180,7 @@ fn loaded_as(store: &Store, sha256: &str, period: ReportingPeriod) -> Option<Rep
     others.find(|other| Partition::open(store, *other).is_ok_and(is_same))
 }
 
-/// The month in the name of a file, where it is written 2024-12 or 2024_12, alone and without a day.
+/// The month in the name of a file, where it is written 2024-12 or `2024_12`, alone and without a day.
 fn named_month(path: &Path) -> Option<ReportingPeriod> {
     let name = path.file_stem()?.to_str()?.replace('_', "-");
     let mut months = (0..name.len()).filter_map(|at| {

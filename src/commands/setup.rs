@@ -34,8 +34,11 @@ fn manual_pages(command: &clap::Command, pages: &mut Vec<(String, Vec<u8>)>) -> 
     own.try_for_each(|own| manual_pages(own, pages))
 }
 
+/// What makes a schema.
+type Make = fn() -> Schema;
+
 /// The files and answers that have a schema.
-const SCHEMAS: [(&str, fn() -> Schema); 14] = [
+const SCHEMAS: [(&str, Make); 14] = [
     ("receipt", || schema_for!(fetch::Receipt)),
     ("report", || schema_for!(check::report::Document)),
     ("manifest", || schema_for!(convert::manifest::Manifest)),
