@@ -91,7 +91,7 @@ fn small_counties_become_regions() {
     coarsened: by region (by county: less than 50 % of the clients would be in shown rows)
     table.csv and release.json
 
-    next: phds plot table.csv --kind bar
+    next: phds plot table.csv --kind bar --out table.svg
     ");
     let counts = |n: u64, d: u64| Some([("numerator".to_owned(), n), ("denominator".to_owned(), d)].into());
     let table = shown(&context.read("table.csv"));

@@ -263,7 +263,8 @@ fn a_table_of_others_is_an_entry_that_can_be_lost() {
 fn a_series_does_not_go_on_with_tables_of_others() {
     let context = loaded();
     context.phds(&format!("{KNOW} --by sex --source State")).done();
-    context.phds("load month.csv --period 2025-01 --store store").done();
+    context.put("later.csv", [context.read("month.csv"), b"\n".to_vec()].concat());
+    context.phds("load later.csv --period 2025-01 --store store").done();
     let table = context.publish(&format!("{ASK} --by region --period 2025-01")).done().text();
     assert!(rows_of(&table, "shown") > 0);
 }

@@ -436,7 +436,8 @@ fn a_folder_of_releases_is_of_one_month() {
             |name: &str| format!("[[release]]\nname = \"{name}\"\nindicator = \"coverage\"\nmeasure = \"nis.mmr1\"\n");
         context.put("monthly.toml", format!("schema_version = 1\n{}{}", question(first), question(second)));
     };
-    context.phds("load month.csv --period 2025-01 --store store").done();
+    context.put("later.csv", [context.read("month.csv"), b"\n".to_vec()].concat());
+    context.phds("load later.csv --period 2025-01 --store store").done();
     both("a", "b");
     for _ in 0..2 {
         context.phds("query monthly.toml --store store --period 2024-12 --out r12").done();
