@@ -14,6 +14,7 @@ use super::reader::{Broken, Chunk, Chunker, Form, Records, Structure};
 use super::rejected::RejectedList;
 use super::report;
 use super::rows::RowRules;
+use super::ruleset::Kind;
 use super::{Checker, ClientKeys, Rows};
 use crate::calendar;
 use crate::dictionary::{Dictionary, names};
@@ -211,7 +212,7 @@ impl<'a> Pass<'a> {
             rules,
             plan,
             row_rules: RowRules::new(ruleset, dictionary, period)?,
-            broken: Broken::ALL.iter().map(|broken| ruleset.position(&broken.kind())).collect::<Result<_>>()?,
+            broken: Broken::ALL.iter().map(|broken| ruleset.position(&Kind::from(*broken))).collect::<Result<_>>()?,
             rejecting: rejecting(ruleset),
             keys: ClientKeys::new()?,
             across: Across::new(ruleset, dictionary, period, &order, aside, delivery.bytes())?,

@@ -13,7 +13,6 @@ use memchr::{memchr, memchr_iter, memchr2, memchr3};
 
 use super::place::Place;
 use super::plain::{PlainSplitter, unquoted};
-use super::ruleset::Kind;
 use crate::encoding::Encoding;
 
 /// Bytes after which a record is taken as one that does not end: a quote is opened and never closed.
@@ -256,18 +255,6 @@ impl Broken {
         Self::UnclosedQuote,
         Self::RepeatedHeader,
     ];
-
-    /// The kind of rule that such a record breaks.
-    pub fn kind(self) -> Kind {
-        match self {
-            Self::FieldCount => Kind::FieldCount,
-            Self::NotText => Kind::NotText,
-            Self::StrayQuote => Kind::StrayQuote,
-            Self::ControlCharacter => Kind::ControlCharacter,
-            Self::UnclosedQuote => Kind::UnclosedQuote,
-            Self::RepeatedHeader => Kind::RepeatedHeader,
-        }
-    }
 }
 
 /// What the records of a chunk are made of.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
+use super::reader::Broken;
 use crate::calendar;
 use crate::dictionary::{Codelist, Dictionary, FieldType, Unlisted, names};
 use crate::error::{Error, Result};
@@ -279,6 +280,20 @@ pub enum Kind {
     OtherJurisdiction {
         most: f64,
     },
+}
+
+impl From<Broken> for Kind {
+    /// The kind of rule that such a record breaks.
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::FieldCount => Self::FieldCount,
+            Broken::NotText => Self::NotText,
+            Broken::StrayQuote => Self::StrayQuote,
+            Broken::ControlCharacter => Self::ControlCharacter,
+            Broken::UnclosedQuote => Self::UnclosedQuote,
+            Broken::RepeatedHeader => Self::RepeatedHeader,
+        }
+    }
 }
 
 /// What a rule looks at.
