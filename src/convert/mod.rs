@@ -50,7 +50,7 @@ pub struct Staging<'a> {
 
 impl<'a> Staging<'a> {
     /// Begins a month. Files that no manifest names are removed first; the caller holds the store's lock. Rows that
-    /// do not fit in a quarter of the memory are set aside on disk.
+    /// do not fit in two fifths of the memory are set aside on disk.
     pub fn begin(
         store: &Store,
         delivery: &Delivery,
