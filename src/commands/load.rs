@@ -150,6 +150,8 @@ pub fn into_store(
     fs::make_folder(&reports)?;
     let previous = previous_report(store, delivery.period(), reporter);
     let mut rejected = Draft::new(&reports.join(REJECTED))?;
+    // The check holds what its rules across rows need, and the staging the rows.
+    let resources = resources.half();
     let staging = Staging::begin(store, delivery, &settings.dictionary, &settings.measures, resources)?;
     let checker = checker(settings, previous.as_ref(), &reports, resources);
     let report = checker.check(delivery, &staging, &mut rejected, reporter)?;
