@@ -233,7 +233,12 @@ impl<'a> Control<'a> {
                 (Kind::Curve, curves.cells())
             }
         };
-        cells.sort_by_cached_key(|cell| question.place(&cell.labels));
+        for column in question.typed_columns() {
+            if let Some(at) = columns.iter().position(|name| name == column) {
+                treat::leave_unnamed(&mut cells, at);
+            }
+        }
+        cells.sort_by_cached_key(|cell| (treat::is_of_unnamed(cell), question.place(&cell.labels)));
         let mut document = Document::of(question, &columns, policy, self.audience, kind);
         document.funnel = funnel;
         document.caveats.extend(coarsen::caveat(&finer));

@@ -140,10 +140,10 @@ impl Import {
         let mut faults = Vec::new();
         for record in reader.records() {
             let record = record.map_err(|_| wrong("is no CSV"))?;
-            let line = record.position().map_or(0, csv::Position::line);
+            let line = encoding::line_of(text, record.position());
             match table.cell(&record) {
                 Ok((cell, _)) if cells.contains_key(&cell) => {
-                    faults.push((line, format!("it is the same cell as line {}: {}", lines[&cell], cell.join(", "))));
+                    faults.push((line, format!("it is the same cell as line {}", lines[&cell])));
                 }
                 Ok((cell, count)) => {
                     lines.insert(cell.clone(), line);

@@ -67,6 +67,12 @@ impl<'a> Axis<'a> {
         self.field.name == names::VACCINE_GROUP
     }
 
+    /// Whether its labels are what a sender has typed: anything can stand there by mistake, the name of a person, too. What is
+    /// cut to its first characters, as a ZIP code is, names nobody.
+    pub fn is_typed(&self) -> bool {
+        self.field.field_type == FieldType::Text && self.field.keep_first.is_none()
+    }
+
     /// How many labels there can be, as far as the dictionary and the years of birth tell, and not the clients.
     pub fn labels_at_most(&self, years_of_birth: usize) -> usize {
         match (self.dimension.level, self.codelist) {

@@ -28,7 +28,7 @@ impl<'a> Question<'a> {
                 "the month {} was loaded with another dictionary",
                 manifest.reporting_period
             ))
-            .hint("name the same dictionary file in phds.toml, or load the month again"));
+            .hint("name the same dictionary file in phds.toml, or load all months again: `phds load --again`"));
         }
         // What is a dose, and when one was due, is of this file and of no measure.
         if manifest.opportunities.as_ref() != Some(context.measures.opportunities().edition()) {
@@ -36,7 +36,7 @@ impl<'a> Question<'a> {
                 "the month {} was loaded with other opportunities",
                 manifest.reporting_period
             ))
-            .hint("load the month again: histories are evaluated then"));
+            .hint("histories are evaluated when a month is loaded: `phds load --again`"));
         }
         let period_end = manifest.reporting_period.last_day();
         let as_of = ask.as_of.unwrap_or(period_end);
@@ -146,7 +146,7 @@ impl<'a> Question<'a> {
                     "the month {} was loaded with another definition of `{}`",
                     manifest.reporting_period, measure.id
                 ))
-                .hint("load the month again: histories are evaluated then"));
+                .hint("histories are evaluated when a month is loaded: `phds load --again`"));
             }
             self.suits(at)?;
         }

@@ -279,6 +279,11 @@ impl<'a> Question<'a> {
         self.by.iter().map(|axis| axis.dimension)
     }
 
+    /// The names of the columns whose labels are what senders have typed.
+    pub(crate) fn typed_columns(&self) -> impl Iterator<Item = &'a str> {
+        self.by.iter().filter(|axis| axis.is_typed()).map(|axis| axis.dimension.id.as_str())
+    }
+
     /// By what a row of the table comes before or behind another one: the labels of its dimensions, each in its order.
     pub fn place(&self, labels: &[String]) -> impl Ord + use<> {
         let axes = self.by.iter().enumerate().filter(|(at, _)| self.standardize != Some(*at));
