@@ -196,6 +196,8 @@ fn one_dimension_gives_way_after_the_other() {
     assert_eq!(way("county,sex"), r#"["county","sex"] ["region","sex"]"#);
     // No list has all ZIP codes.
     assert_eq!(way("sex,zip"), r#"["sex","zip"] ["sex","region"]"#);
+    // Ages are few, and have nothing coarser.
+    assert_eq!(way("county,age"), r#"["county","age"] ["region","age"] ["region"]"#);
     // The region is in the table already.
     assert_eq!(way("county,region"), r#"["county","region"] ["region"]"#);
     // All are of one quarter, so of one year: by both dimensions of them and by sex, the county gives way alone.

@@ -37,7 +37,10 @@ struct Question {
 /// The CSV answer to a question: its columns, and its rows.
 fn answer(context: &TestContext, ask: &str) -> (Vec<String>, Vec<Vec<String>>) {
     let indicator = if ask.starts_with("--") { "coverage " } else { "" };
-    let outcome = context.phds(&format!("query {indicator}{ask} --store store --format csv")).done();
+    // A blank in a value is written as `~`.
+    let words = format!("query {indicator}{ask} --store store --format csv");
+    let words: Vec<String> = words.split(' ').map(|word| word.replace('~', " ")).collect();
+    let outcome = context.run(&words.iter().map(String::as_str).collect::<Vec<_>>()).done();
     assert_eq!(outcome.stderr, "");
     let mut rows = csv_rows(&outcome.stdout);
     (rows.remove(0), rows)
