@@ -63,8 +63,8 @@ impl Coarsened {
         };
         let first = questions.first()?;
         let by = first.by().map(|dimension| dimension.id.clone()).collect();
-        is_same(&Ask { by, ..first.booked() }, &self.finer.first()?.dimensions)
-            .then(|| questions.iter().position(|question| is_same(&question.booked(), &self.question.by)))?
+        is_same(&Ask { by, ..first.for_the_ledger() }, &self.finer.first()?.dimensions)
+            .then(|| questions.iter().position(|question| is_same(&question.for_the_ledger(), &self.question.by)))?
     }
 }
 
@@ -96,7 +96,7 @@ impl Control<'_> {
             let before = self.linked.clone();
             match self.admit(raw, question, finer.clone(), least, engine)? {
                 Ok(release) => {
-                    self.coarsened.extend((at > 0).then(|| Coarsened { question: question.booked(), finer }));
+                    self.coarsened.extend((at > 0).then(|| Coarsened { question: question.for_the_ledger(), finer }));
                     return Ok((release, at));
                 }
                 Err(few) => {

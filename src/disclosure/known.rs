@@ -54,7 +54,7 @@ impl Known {
             denominator: Some(share.denominator),
         };
         let manifest = question.partition().manifest();
-        let asked = question.booked();
+        let asked = question.for_the_ledger();
         let words = serde_json::to_vec(&asked).unwrap_or_default();
         let id = Fingerprint::of([
             ("known", words.as_slice()),

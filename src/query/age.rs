@@ -20,30 +20,26 @@ pub(crate) struct ByYearOfBirth<'a> {
     /// The place of the age among the labels of the table, if it is there.
     at: Option<usize>,
     /// Each age of one year, and the year of birth of those who are of it.
-    years: Vec<(String, String)>,
+    years: Vec<[String; 2]>,
 }
 
 impl ByYearOfBirth<'_> {
     /// Labels with the age as labels with the year of birth.
     pub fn with_year(&self, labels: &[String]) -> Vec<String> {
-        self.renamed(labels, |(age, year), label| (age == label).then_some(year))
+        self.renamed(labels, 0, 1)
     }
 
     /// Labels with the year of birth as labels with the age.
     pub fn with_age(&self, labels: &[String]) -> Vec<String> {
-        self.renamed(labels, |(age, year), label| (year == label).then_some(age))
+        self.renamed(labels, 1, 0)
     }
 
-    fn renamed(
-        &self,
-        labels: &[String],
-        name: impl for<'b> Fn(&'b (String, String), &str) -> Option<&'b String>,
-    ) -> Vec<String> {
+    fn renamed(&self, labels: &[String], from: usize, to: usize) -> Vec<String> {
         let mut labels = labels.to_vec();
         if let Some(label) = self.at.and_then(|at| labels.get_mut(at))
-            && let Some(renamed) = self.years.iter().find_map(|pair| name(pair, label))
+            && let Some(pair) = self.years.iter().find(|pair| pair[from] == *label)
         {
-            label.clone_from(renamed);
+            label.clone_from(&pair[to]);
         }
         labels
     }
@@ -56,7 +52,7 @@ impl<'a> Question<'a> {
     }
 
     /// The question as the ledger has it, where it is published: by year of birth in place of the age.
-    pub(crate) fn booked(&self) -> Ask {
+    pub(crate) fn for_the_ledger(&self) -> Ask {
         self.by_year_of_birth().map_or_else(|| self.normalized(), |births| births.question.normalized())
     }
 
@@ -113,7 +109,7 @@ impl<'a> Question<'a> {
         let (youngest, oldest) = self.ages();
         for (at, axis) in self.by.iter().enumerate().filter(|(_, axis)| is_age(axis)) {
             for class in axis.class_of(youngest)..=axis.class_of(oldest) {
-                same.years.push((axis.label(Some(&class.to_string())), year_of(axis, class)?.to_string()));
+                same.years.push([axis.label(Some(&class.to_string())), year_of(axis, class)?.to_string()]);
             }
             same.at = Some(at);
             same.question.by[at] = birth_year;

@@ -158,7 +158,7 @@ impl<'a> Axis<'a> {
             Level::Quarter => format!("{}-Q{}", number.div_euclid(4), number.rem_euclid(4) + 1),
             Level::Month => format!("{}-{:02}", number.div_euclid(12), number.rem_euclid(12) + 1),
             Level::Season => format!("{number}-{:02}", (number + 1).rem_euclid(100)),
-            Level::Age | Level::AgeAsOf => class_label(&self.dimension.from_months, number),
+            Level::Age | Level::AgeAsOf => class_label(self.dimension, number),
             _ => number.to_string(),
         }
     }
@@ -309,20 +309,27 @@ impl Axis<'_> {
     }
 }
 
-/// A class of ages in words: `under 6 months`, `12 to 23 months`, `5 to 10 years`, `65 years and older`. Ages below two
-/// years are told in months.
-fn class_label(from_months: &[i32], class: i32) -> String {
-    let bound = |at: i32| usize::try_from(at).ok().and_then(|at| from_months.get(at)).copied();
-    let in_years = |months: i32| months >= 24 && months % 12 == 0;
+/// A class of ages in words: `under 6 months`, `12 to 23 months`, `5 to 10 years`, `65 years and older`. Ages at a dose are told in
+/// months below two years. Of ages on the as-of date, all are told in years, where all classes are whole years, or in months.
+fn class_label(dimension: &Dimension, class: i32) -> String {
+    let bounds = &dimension.from_months;
+    let in_years_from = match dimension.level {
+        Level::AgeAsOf if bounds.iter().all(|bound| bound % 12 == 0) => 12,
+        Level::AgeAsOf => i32::MAX,
+        _ => 24,
+    };
+    let bound = |at: i32| usize::try_from(at).ok().and_then(|at| bounds.get(at)).copied();
+    let in_years = |months: i32| months >= in_years_from && months % 12 == 0;
+    let years = |years: i32| if years == 1 { "1 year".to_owned() } else { format!("{years} years") };
     match (bound(class - 1), bound(class)) {
-        (None, Some(end)) if in_years(end) => format!("under {} years", end / 12),
+        (None, Some(end)) if in_years(end) => format!("under {}", years(end / 12)),
         (None, Some(end)) => format!("under {end} months"),
         (Some(begin), Some(end)) if in_years(begin) && in_years(end) => match (begin / 12, end / 12 - 1) {
-            (first, last) if first == last => format!("{first} years"),
+            (first, last) if first == last => years(first),
             (first, last) => format!("{first} to {last} years"),
         },
         (Some(begin), Some(end)) => format!("{begin} to {} months", end - 1),
-        (Some(begin), None) if in_years(begin) => format!("{} years and older", begin / 12),
+        (Some(begin), None) if in_years(begin) => format!("{} and older", years(begin / 12)),
         (Some(begin), None) => format!("{begin} months and older"),
         (None, None) => UNKNOWN.to_owned(),
     }
@@ -350,13 +357,14 @@ mod tests {
             ("age_at_dose", 3, "2 years"),
             ("age_at_dose", 4, "3 to 4 years"),
             ("age_at_dose", 8, "65 years and older"),
-            ("age", 0, "under 12 months"),
-            ("age", 1, "12 to 23 months"),
+            ("age", 0, "under 1 year"),
+            ("age", 1, "1 year"),
             ("age", 17, "17 years"),
             ("age", 18, "18 years and older"),
             ("months_of_age", 1, "7 to 12 months"),
             ("months_of_age", 3, "19 to 23 months"),
-            ("months_of_age", 4, "2 years"),
+            ("months_of_age", 4, "24 to 35 months"),
+            ("months_of_age", 6, "48 months and older"),
         ] {
             let axis = axis(id);
             assert_eq!(axis.label(Some(&stored.to_string())), label);
@@ -373,7 +381,7 @@ mod tests {
                 "age_at_dose",
                 vec!["under 6 months", "12 to 23 months", "2 years", "3 to 4 years", "65 years and older", "Unknown"],
             ),
-            ("age", vec!["under 12 months", "12 to 23 months", "2 years", "10 years", "18 years and older"]),
+            ("age", vec!["under 1 year", "1 year", "2 years", "10 years", "18 years and older"]),
             ("birth_year", vec!["2018", "2021"]),
             ("county", vec!["Bell", "De Witt", "Hays", "Unknown"]),
             ("cvx_code", vec!["03 MMR", "20 DTaP", "110 DTaP-Hep B-IPV", "110 x"]),

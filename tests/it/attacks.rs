@@ -715,13 +715,14 @@ fn what_cannot_be_asked() {
         ],
         vec![flags("--where sex=F --where sex=M"), filter("sex=F,county=Hays"), filter("sex=*"), filter("sex=")],
         // Bands and free ranges.
-        ["age", "age_band", "birth_year/2", "birth_date", "birth_month"].map(dimension).into(),
+        ["age/2", "age_band", "birth_year/2", "birth_date", "birth_month"].map(dimension).into(),
         [
             "birth_year=2018-2021",
             "birth_year>2019",
             "birth_year<=2020",
             "birth_date=2021-06-15",
             "age=0-19",
+            "age<3 years",
             "numerator=3",
         ]
         .map(filter)
@@ -927,8 +928,12 @@ fn ages_that_are_no_years_of_birth() {
     refused(&["--by", "age", "--as-of", "2024-11-30"]);
     refused(&["--by", "birth_quarter", "--where", "age=3 years", "--as-of", "2024-11-30"]);
     refused(&["--by", "months_of_age"]);
-    refused(&["--by", "birth_quarter", "--where", "months_of_age=3 years,4 years and older"]);
+    refused(&["--by", "birth_quarter", "--where", "months_of_age=36 to 47 months,48 months and older"]);
     refused(&["--by", "age,birth_year"]);
+    // Nor can it be held to one that others have published.
+    let known = know(&context, "coverage --measure nis.mmr1 --by age --as-of 2024-11-30").ended(1);
+    assert!(known.stderr.contains("of several years of birth"), "{}", known.stderr);
+    know(&context, "coverage --measure nis.mmr1 --by age").done();
 }
 
 // 10, 11 and 18: zeros, ones, groups of one kind, and somebody who is in the table.

@@ -395,14 +395,14 @@ RULES = ["last", "most", "first", "any"]
 
 
 def age_labels(birth, day):
-    """The age on a day: in completed years, and in months while it is below two years and in the groups of the field."""
+    """The age on a day: in completed years, and in the groups of months that the field uses."""
     months = completed_months(birth, day)
     years = months // 12
-    small = {0: "under 12 months", 1: "12 to 23 months"}
+    small = {0: "under 1 year", 1: "1 year"}
     groups = [(7, "under 7 months"), (13, "7 to 12 months"), (19, "13 to 18 months"), (24, "19 to 23 months"),
-              (36, "2 years"), (48, "3 years")]
+              (36, "24 to 35 months"), (48, "36 to 47 months")]
     return {"age": small.get(years, f"{years} years") if years < 18 else "18 years and older",
-            "months_of_age": next((name for end, name in groups if months < end), "4 years and older")}
+            "months_of_age": next((name for end, name in groups if months < end), "48 months and older")}
 
 
 def season_of(day):
@@ -616,8 +616,8 @@ def self_test():
 
     # Born 2020-06-15: 24 months on 2022-06-15.
     # Born on 29 February: two years old on 1 March, and no day earlier.
-    for birth, day, age in [("2020-02-29", "2022-02-28", "12 to 23 months"), ("2020-02-29", "2022-03-01", "2 years"),
-                            ("2020-02-28", "2022-02-28", "2 years"), ("2020-03-01", "2022-02-28", "12 to 23 months")]:
+    for birth, day, age in [("2020-02-29", "2022-02-28", "1 year"), ("2020-02-29", "2022-03-01", "2 years"),
+                            ("2020-02-28", "2022-02-28", "2 years"), ("2020-03-01", "2022-02-28", "1 year")]:
         check(f"{birth} on {day}", age_labels(coverage.read_date(birth), coverage.read_date(day))["age"], age)
     for day, covered, late in [("2022-06-14", yes, no), ("2022-06-15", no, yes), ("2024-12-31", no, yes),
                                ("2025-01-01", no, no)]:
