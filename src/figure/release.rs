@@ -129,6 +129,9 @@ pub struct Dimension {
     pub id: String,
     /// A few words.
     pub title: String,
+    /// Whether it is the age on the as-of date.
+    #[serde(default)]
+    pub is_age: bool,
 }
 
 /// A column of numbers.
@@ -342,7 +345,7 @@ impl Release {
             let new: Vec<String> = caveats.filter(|caveat| !description.caveats.contains(caveat)).cloned().collect();
             description.caveats.extend(new);
         }
-        let vaccine = Dimension { id: VACCINE.to_owned(), title: "Vaccine".to_owned() };
+        let vaccine = Dimension { id: VACCINE.to_owned(), title: "Vaccine".to_owned(), is_age: false };
         whole.description.dimensions.insert(0, vaccine);
         whole.description.labels.insert(0, VACCINE.to_owned());
         Some(whole)

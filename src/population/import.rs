@@ -262,6 +262,10 @@ impl Words {
         let is_word =
             |name: &str| self.columns.get(name).is_some_and(|words| words.iter().any(|word| key(word) == wanted));
         let is_dimension = |dimension: &&Dimension| {
+            // A file's age is that of the day which `--year` names, and so a year of birth.
+            if dimension.level == Level::AgeAsOf {
+                return false;
+            }
             let field = dictionary.field(&dimension.field).filter(|_| dimension.level == Level::Value);
             let titles = field.into_iter().flat_map(|field| std::iter::once(&field.header).chain(&field.aliases));
             let own = [&dimension.id, &dimension.title].into_iter().chain(titles);

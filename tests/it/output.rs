@@ -218,6 +218,7 @@ fn rows_come_in_the_order_in_which_people_count() {
     // As texts, 11 would come before 2/3, and 12 months before 2 years before under 6 months.
     assert_eq!(labels("doses --by region"), ["2/3", "7", "9/10", "11"]);
     assert_eq!(labels("doses --by age_at_dose"), ["under 6 months", "12 to 23 months", "2 years", "11 to 17 years"]);
+    assert_eq!(labels("doses --by age"), ["3 years", "13 years"]);
 }
 
 #[test]
