@@ -90,6 +90,9 @@ fn told(table: &Counts, pattern: &Pattern, rule: Rule) -> String {
     if persons == 0 && all > 0 {
         text += "  no inner count could be shown: coarser labels keep more\n";
     }
+    if number(Mark::Shown) == cube.len() {
+        return text + "no count had to be suppressed\n";
+    }
     text + &format!(
         "audited: every suppressed count, against {} other tables with the same shown counts and sums\n  \
          by who knows that counts are not negative: from {w} fewer (or 0) to {k} or more, where it is below {k}\n  \

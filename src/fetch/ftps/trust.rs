@@ -451,6 +451,10 @@ fn not_trusted(settings: &FtpsSettings, trust: &Trust, error: &CertificateError)
             format!("its certificate is not for `{}`", clean(&settings.host))
         }
         CertificateError::Revoked => "its certificate was revoked".to_owned(),
+        // The name that the error has in the library behind it.
+        CertificateError::Other(error) if error.to_string().contains("CaUsedAsEndEntity") => {
+            "its certificate is one of an authority, which vouches for others and for no server".to_owned()
+        }
         other => format!("its certificate is not fit: {}", clean(&other.to_string())),
     };
     let refused = Error::credentials(format!(
