@@ -3,11 +3,13 @@
 
 use serde::Serialize;
 
+use crate::calendar::{self, CivilDay};
 use crate::error::{Error, Result};
 use crate::figure::release::{Description, Release, Status};
 use crate::figures::grouped;
 use crate::output::grid::{Grid, Look};
 use crate::output::label;
+use crate::period::ReportingPeriod;
 use crate::statistics;
 
 /// One group in both months.
@@ -31,7 +33,7 @@ pub struct Change {
 #[derive(Clone, Debug)]
 pub struct Comparison {
     title: String,
-    months: [String; 2],
+    months: [ReportingPeriod; 2],
     columns: Vec<String>,
     /// The columns in words.
     titles: Vec<String>,
@@ -109,7 +111,7 @@ impl Comparison {
         let measure = b.measure.as_ref().map_or("All vaccines", |measure| measure.title.as_str());
         Ok(Self {
             title: format!("{measure}: {} and {}", a.reporting_period, b.reporting_period),
-            months: [a.reporting_period.clone(), b.reporting_period.clone()],
+            months: [a.reporting_period, b.reporting_period],
             columns: b.labels.clone(),
             titles: b.labels.iter().map(|column| title(b, column)).collect(),
             audience: b.audience.clone(),
@@ -118,9 +120,9 @@ impl Comparison {
         })
     }
 
-    /// The earlier and the later month, `YYYY-MM`.
-    pub fn months(&self) -> [&str; 2] {
-        [&self.months[0], &self.months[1]]
+    /// The earlier and the later month.
+    pub fn months(&self) -> [ReportingPeriod; 2] {
+        self.months
     }
 
     /// CSV: the labels, then `earlier`, `later`, `change`, `status` and `audience`.
@@ -164,7 +166,7 @@ impl Comparison {
 
     /// A table for people.
     pub fn to_text(&self, marking: &str, look: Look) -> String {
-        let [earlier, later] = self.months.clone();
+        let [earlier, later] = self.months.map(|month| month.to_string());
         let told = |number: Option<f64>| match number {
             Some(number) if self.is_share => format!("{:.1} %", number * 100.0),
             Some(number) => whole(number),
@@ -202,13 +204,11 @@ fn title(description: &Description, column: &str) -> String {
     dimension.map_or_else(|| label::column_in_words(column), |dimension| dimension.title.clone())
 }
 
-/// The months from the as-of date of a release to its reporting period.
-fn months_open(description: &Description) -> Option<i32> {
-    let months = |text: &str| {
-        let (year, rest) = text.split_once('-')?;
-        Some(year.parse::<i32>().ok()? * 12 + rest.get(..2)?.parse::<i32>().ok()?)
-    };
-    Some(months(&description.reporting_period)? - months(&description.cohort.as_of)?)
+/// The months from the as-of date of a release to the end of its reporting period.
+fn months_open(description: &Description) -> i32 {
+    let [as_of, end] = [description.cohort.as_of, description.reporting_period.last_day()];
+    let [as_of, end] = [as_of, end].map(|date| CivilDay::of(calendar::day(date)));
+    as_of.calendar_months_to(end)
 }
 
 /// A count of doses.

@@ -38,6 +38,13 @@ use crate::fetch::Delivery;
 use crate::parallel::Resources;
 use crate::progress::Reporter;
 use crate::secret::random_bytes;
+
+/// The files of a check, in a folder: the report, its page, and the list of rejected rows.
+pub const REPORT: &str = "report.json";
+/// See [`REPORT`].
+pub const PAGE: &str = "report.html";
+/// See [`REPORT`].
+pub const REJECTED: &str = "rejected.csv";
 use fields::FieldRules;
 use findings::RuleId;
 use pass::{Outcome, Pass, Pieces, Sum};

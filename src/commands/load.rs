@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::check::page;
 use crate::check::report::{Document, Outcome, Report, RuleOutcome, SCHEMA_VERSION, Verdict};
 use crate::check::ruleset::Severity;
-use crate::check::{Checker, Discard};
+use crate::check::{Checker, Discard, PAGE, REJECTED, REPORT};
 use crate::cli;
 use crate::convert::{Partition, Staging};
 use crate::error::{Error, Result};
@@ -168,7 +168,7 @@ pub fn into_store(
         staging.abandon();
         None
     };
-    let folder = if partition.is_none() && is_loaded { reports.join("refused") } else { reports };
+    let folder = if partition.is_none() && is_loaded { store.refused(delivery.period()) } else { reports };
     publish_report(&folder, &report, previous.as_ref(), rejected)?;
     Ok(Loaded { report, partition, folder })
 }
@@ -191,10 +191,6 @@ fn named_month(path: &Path) -> Option<ReportingPeriod> {
     });
     months.next().filter(|_| months.next().is_none())
 }
-
-pub(super) const REJECTED: &str = "rejected.csv";
-const PAGE: &str = "report.html";
-const REPORT: &str = "report.json";
 
 /// The report of the last month before this one that is loaded. One of an earlier version is read as far as it goes; one
 /// that cannot be read is named, and is none.

@@ -96,13 +96,9 @@ fn many(typed: &cli::Query, settings: &Settings) -> Result<()> {
     };
     // What is published is published for good: it must have a place to go to.
     let period = partition.manifest().reporting_period;
-    if let Some((_, other)) = package::months(out)?.iter().find(|(_, month)| *month != period) {
-        return Err(Error::usage(format!("`{}` has releases of {other}, and these are of {period}", out.display()))
-            .hint(format!(
-                "name a folder for each month, such as `--out {}`",
-                out.join(period.to_string()).display()
-            )));
-    }
+    let own = out.join(period.to_string());
+    let hint = format!("name a folder for each month, such as `--out {}`", own.display());
+    package::of_one_month(out, period, &[], &hint)?;
     prepare(&asks, form, out)?;
     let releases = answered.release(&store)?;
     write_all(&asks, &releases, form, out)?;
@@ -154,11 +150,11 @@ fn suggest_figure(release: &Path, indicator: Indicator, file: &Path) {
 ///
 /// When one of them cannot be there, or something else is.
 pub fn prepare(asks: &Asks, form: impl Into<Form>, out: &Path) -> Result<Vec<PathBuf>> {
-    let table = format!("table.{}", form.into().format.name());
+    let format = form.into().format;
     let tables = asks.releases.iter().map(|ask| {
         let folder = out.join(ask.name.as_deref().unwrap_or_default());
         crate::fs::make_folder(&folder)?;
-        let table = folder.join(&table);
+        let table = output::table_in(&folder, format);
         output::place(&table).map(|_| table)
     });
     let tables = tables.collect::<Result<_>>()?;
@@ -211,7 +207,7 @@ impl Answered {
         for release in &self.releases {
             let folder = store.releases().join(&release.document().release_id);
             crate::fs::make_folder(&folder)?;
-            output::write(release, Format::Csv, &folder.join("table.csv"))?;
+            output::write(release, Format::Csv, &output::table_in(&folder, Format::Csv))?;
         }
         Ok(self.releases)
     }

@@ -16,6 +16,9 @@ use crate::query::ask::{Attribution, Denominator, Indicator, by_in_words};
 use crate::query::{People, Question};
 use crate::statistics;
 
+/// The name of a table's description, in its folder.
+pub const DESCRIPTION: &str = "release.json";
+
 /// What a cell tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -285,7 +288,7 @@ pub struct AttributionNote {
 }
 
 /// A dimension of the table.
-#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct DimensionNote {
     /// Name of its column.
     pub id: String,

@@ -265,7 +265,7 @@ impl Groups {
 
 fn frame(kind: Kind, release: &Release, groups: &Groups, options: &Options) -> Frame {
     let description = &release.description;
-    let month = month(&description.reporting_period);
+    let month = month(description.reporting_period);
     let by: Vec<String> = groups.varying.iter().map(|column| lower_first(&column.title)).collect();
     let by = if by.is_empty() { String::new() } else { format!(", by {}", list(&by)) };
     let measures = || description.from_measure.iter().chain(&description.measure);
@@ -308,12 +308,8 @@ fn frame(kind: Kind, release: &Release, groups: &Groups, options: &Options) -> F
 }
 
 /// A reporting period as people write it: `December 2024`.
-pub fn month(reporting_period: &str) -> String {
-    let period: Option<ReportingPeriod> = reporting_period.parse().ok();
-    period.map_or_else(
-        || reporting_period.to_owned(),
-        |period| format!("{} {}", month_name(period.month()), period.year()),
-    )
+pub fn month(period: ReportingPeriod) -> String {
+    period.first_day().format("%B %Y").to_string()
 }
 
 /// What an id may hold.
@@ -335,24 +331,6 @@ fn asked(indicator: &str) -> &'static str {
         "doses" => "Doses administered",
         _ => "",
     }
-}
-
-fn month_name(month: u32) -> &'static str {
-    const NAMES: [&str; 12] = [
-        "January",
-        "February",
-        "March",
-        "April",
-        "May",
-        "June",
-        "July",
-        "August",
-        "September",
-        "October",
-        "November",
-        "December",
-    ];
-    NAMES[month.clamp(1, 12) as usize - 1]
 }
 
 /// What a row without numbers says in their place.

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use super::Format;
 use super::label::column_in_words;
 use crate::disclosure::Status;
-use crate::disclosure::release::{Document, TableNote, Unit};
-use crate::error::Result;
+use crate::disclosure::release::{DESCRIPTION, Document, TableNote, Unit};
+use crate::error::{Error, Result};
 use crate::fs;
 use crate::period::ReportingPeriod;
 
@@ -38,11 +38,25 @@ pub fn months(folder: &Path) -> Result<Vec<(String, ReportingPeriod)>> {
         reporting_period: ReportingPeriod,
     }
     let release = |folder: &PathBuf| {
-        let text = std::fs::read(folder.join(super::DESCRIPTION)).ok()?;
+        let text = std::fs::read(folder.join(DESCRIPTION)).ok()?;
         let month: Month = serde_json::from_slice(&text).ok()?;
         Some((folder.file_name()?.to_str()?.to_owned(), month.reporting_period))
     };
     Ok(fs::folders_in(folder)?.iter().filter_map(release).collect())
+}
+
+/// Refuses a folder with releases of another month than those that will be in it, other than the ones in folders that will be
+/// written again: what is in a folder is handed on together.
+pub fn of_one_month(folder: &Path, month: ReportingPeriod, again: &[&str], hint: &str) -> Result<()> {
+    let mut releases = months(folder)?.into_iter();
+    match releases.find(|(name, other)| *other != month && !again.contains(&name.as_str())) {
+        None => Ok(()),
+        Some((name, other)) => Err(Error::usage(format!(
+            "`{}` is of {other}, and the new releases are of {month}",
+            folder.join(name).display()
+        ))
+        .hint(hint)),
+    }
 }
 
 /// Writes the description of releases in a folder: of each, the name of its own folder, and its description. Those that
@@ -77,7 +91,7 @@ fn resource(name: &str, document: &Document, table: &TableNote) -> Value {
         ),
         "format": table.format,
         "hash": format!("sha256:{}", table.sha256),
-        "release": format!("{name}/release.json"),
+        "release": format!("{name}/{DESCRIPTION}"),
         "release_id": document.release_id,
     });
     let Some(format) = Format::named(&table.format) else { return resource };

@@ -166,7 +166,7 @@ impl<'a> Exhibit<'a> {
         fact("Denominator", &denominators);
         let dates: Vec<String> = descriptions()
             .map(|description| {
-                let month = figure::month(&description.reporting_period);
+                let month = figure::month(description.reporting_period);
                 format!("reporting period {month}, doses up to {}", description.cohort.as_of)
             })
             .collect();

@@ -300,17 +300,9 @@ pub fn note(store: &Store, name: &str) -> Result<Option<Note>> {
 
 /// The populations of a store, by name.
 pub fn list(store: &Store) -> Result<Vec<Note>> {
-    let folder = store.populations();
-    let entries = match std::fs::read_dir(&folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(Error::io("list", &folder, &error)),
-    };
-    let paths = entries.flatten().map(|entry| entry.path());
-    let mut notes = paths
-        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
-        .map(|path| read_note(&path))
-        .collect::<Result<Vec<_>>>()?;
+    let mut paths = fs::files_in(&store.populations())?;
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
+    let mut notes = paths.iter().map(|path| read_note(path)).collect::<Result<Vec<_>>>()?;
     notes.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(notes)
 }

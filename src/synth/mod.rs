@@ -139,7 +139,7 @@ pub fn write_month(options: &Options, out: &Path, reporter: &dyn Reporter) -> Re
         write_list(&list, options, rows, planter.planted)?;
         Some(list)
     } else {
-        remove(&list)?;
+        fs::remove_file(&list)?;
         None
     };
     draft.publish()?;
@@ -184,13 +184,6 @@ fn write_list(path: &Path, options: &Options, rows: u64, planted: Vec<PlantedFau
         .map_err(|error| Error::io("write", path, &error))?;
     drop(buffer);
     draft.publish().map(drop)
-}
-
-fn remove(path: &Path) -> Result<()> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", path, &error)),
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]
