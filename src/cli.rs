@@ -11,11 +11,11 @@ use crate::dictionary::nearest;
 use crate::disclosure::Audience;
 use crate::error::Error;
 use crate::figure::Kind;
-use crate::figures;
 use crate::output::Format;
 use crate::parallel;
 use crate::period::ReportingPeriod;
 use crate::query::ask::{Ask, AttributionChoice, Indicator, Where};
+use crate::words;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -499,7 +499,7 @@ impl Resources {
 }
 
 fn at_least_64_mib(text: &str) -> Result<usize, String> {
-    match figures::bytes(text)? {
+    match words::bytes(text)? {
         size if size < 64 << 20 => Err("at least 64MiB are needed".to_owned()),
         size => Ok(size),
     }

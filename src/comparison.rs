@@ -6,11 +6,12 @@ use serde::Serialize;
 use crate::calendar::{self, CivilDay};
 use crate::error::{Error, Result};
 use crate::figure::release::{Description, Release, Status};
-use crate::figures::grouped;
+use crate::fs;
 use crate::output::grid::{Grid, Look};
 use crate::output::label;
 use crate::period::ReportingPeriod;
 use crate::statistics;
+use crate::words::grouped;
 
 /// One group in both months.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -47,36 +48,10 @@ pub struct Comparison {
 impl Comparison {
     /// Compares two releases. Refused are those of different questions, and two of one month.
     pub fn of(earlier: &Release, later: &Release) -> Result<Self> {
-        let different = |what: &str| {
-            Err(Error::usage(format!("the two releases differ in {what}"))
-                .hint("ask both months the same question, by one version of the program"))
-        };
         let (a, b) = (&earlier.description, &later.description);
-        let measures = |release: &Release| {
-            let both = [&release.description.measure, &release.description.from_measure];
-            both.map(|measure| measure.as_ref().map(|measure| (measure.id.clone(), measure.version.clone())))
-        };
-        if a.indicator != b.indicator {
-            return different("what they tell");
-        }
-        if measures(earlier) != measures(later) {
-            return different("their measure or its version");
-        }
-        if a.labels != b.labels || a.filters != b.filters {
-            return different("their dimensions or filters");
-        }
-        let sources = |release: &Release| {
-            let sources = release.description.denominators.iter();
-            sources.map(|denominator| (denominator.source.clone(), denominator.population.clone())).collect::<Vec<_>>()
-        };
-        if sources(earlier) != sources(later) {
-            return different("their denominators or population files");
-        }
-        if a.attributions != b.attributions || a.standardized_by != b.standardized_by {
-            return different("their attribution or standardization");
-        }
-        if months_open(a) != months_open(b) {
-            return different("how long before the end of the month their as-of date is");
+        if let Some(what) = difference(a, b) {
+            return Err(Error::usage(format!("the two releases differ in {what}"))
+                .hint("ask both months the same question, by one version of the program"));
         }
         if a.reporting_period >= b.reporting_period {
             return Err(Error::usage(format!(
@@ -158,10 +133,7 @@ impl Comparison {
             row.insert("audience".to_owned(), self.audience.as_str().into());
             Ok::<_, serde_json::Error>(row)
         });
-        let rows = rows.collect::<std::result::Result<Vec<_>, _>>().map_err(failed)?;
-        let mut text = serde_json::to_vec_pretty(&rows).map_err(failed)?;
-        text.push(b'\n');
-        Ok(text)
+        fs::json(&rows.collect::<std::result::Result<Vec<_>, _>>().map_err(failed)?)
     }
 
     /// A table for people.
@@ -198,6 +170,30 @@ impl Comparison {
     }
 }
 
+/// In what two releases are of different questions; none where they are of one.
+fn difference(a: &Description, b: &Description) -> Option<&'static str> {
+    let measures = |one: &Description| {
+        let both = [&one.measure, &one.from_measure];
+        both.map(|measure| measure.as_ref().map(|measure| (measure.id.clone(), measure.version.clone())))
+    };
+    let denominators = |one: &Description| {
+        let all = one.denominators.iter();
+        all.map(|denominator| (denominator.source.clone(), denominator.population.clone())).collect::<Vec<_>>()
+    };
+    let same = [
+        ("what they tell", a.indicator == b.indicator),
+        ("their measure or its version", measures(a) == measures(b)),
+        ("their dimensions or filters", a.labels == b.labels && a.filters == b.filters),
+        ("their denominators or population files", denominators(a) == denominators(b)),
+        (
+            "their attribution or standardization",
+            a.attributions == b.attributions && a.standardized_by == b.standardized_by,
+        ),
+        ("how long before the end of the month their as-of date is", months_open(a) == months_open(b)),
+    ];
+    same.into_iter().find_map(|(what, is_same)| (!is_same).then_some(what))
+}
+
 /// A column of labels in words.
 fn title(description: &Description, column: &str) -> String {
     let dimension = description.dimensions.iter().find(|dimension| dimension.id == column);
@@ -223,9 +219,8 @@ type Row = (Vec<String>, std::result::Result<f64, Status>);
 
 fn rows(release: &Release, column: &str) -> Result<Vec<Row>> {
     // The pool of small sets is of other sets in each month.
-    let is_pool = |row: &usize| release.table.cell(*row, "missing").is_some_and(|set| set.starts_with("other sets"));
     (0..release.table.len())
-        .filter(|row| !is_pool(row))
+        .filter(|row| !release.is_pool(*row))
         .map(|row| {
             let labels = release.description.labels.iter();
             let labels = labels.map(|label| release.table.cell(row, label).unwrap_or_default().to_owned());

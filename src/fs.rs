@@ -138,12 +138,16 @@ pub fn write_whole(destination: &Path, bytes: &[u8]) -> Result<()> {
     draft.publish().map(drop)
 }
 
-/// Writes a value as indented JSON with a final newline, whole or not at all.
-pub fn write_json(destination: &Path, value: &impl serde::Serialize) -> Result<()> {
-    let mut text = serde_json::to_vec_pretty(value)
-        .map_err(|_| Error::internal(format!("cannot turn the content of `{}` into JSON", destination.display())))?;
+/// A value as indented JSON with a final newline.
+pub fn json(value: &impl serde::Serialize) -> Result<Vec<u8>> {
+    let mut text = serde_json::to_vec_pretty(value).map_err(|_| Error::internal("a value has no JSON form"))?;
     text.push(b'\n');
-    write_whole(destination, &text)
+    Ok(text)
+}
+
+/// Writes a value as [`json`], whole or not at all.
+pub fn write_json(destination: &Path, value: &impl serde::Serialize) -> Result<()> {
+    write_whole(destination, &json(value)?)
 }
 
 /// Whether a file can be put there: its folder is there, and nothing but a plain file has its name.

@@ -16,6 +16,7 @@ use crate::period::ReportingPeriod;
 use crate::provenance::DeliveryId;
 use crate::store::{MANIFEST, Store};
 use crate::terminal;
+use crate::words;
 
 /// A file comes every month, so a newest one that is older than this means that something has stopped.
 const OLD_DAYS: i64 = 40;
@@ -183,7 +184,7 @@ impl Status {
         if *days_late > 0 {
             attention.push(format!(
                 "the file of {reporting_period} was due on {due}: it is {} late",
-                terminal::count(usize::try_from(*days_late).unwrap_or(0), "day")
+                words::count(usize::try_from(*days_late).unwrap_or(0), "day")
             ));
         }
         for (first, last) in self.gaps() {
@@ -229,7 +230,7 @@ impl Status {
             if let Some(first) = first_loss {
                 attention.push(format!(
                     "{} of {folder} not copied, lost from {first} on: {again}",
-                    terminal::count(*not_copied, "file")
+                    words::count(*not_copied, "file")
                 ));
             }
             let days = (self.today - day(*looked_at)).num_days();

@@ -37,7 +37,7 @@ use crate::error::Result;
 use crate::fetch::Delivery;
 use crate::parallel::Resources;
 use crate::progress::Reporter;
-use crate::secret::random_bytes;
+use crate::random::random_bytes;
 
 /// The files of a check, in a folder: the report, its page, and the list of rejected rows.
 pub const REPORT: &str = "report.json";

@@ -2,9 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use chrono::Local;
-use serde_json::json;
-
 use crate::check::page;
 use crate::check::report::{Document, Outcome, Report, RuleOutcome, SCHEMA_VERSION, Verdict};
 use crate::check::ruleset::Severity;
@@ -22,6 +19,8 @@ use crate::settings::Settings;
 use crate::settings::account::{Account, Login};
 use crate::store::Store;
 use crate::terminal;
+use crate::words;
+use chrono::Local;
 
 /// `phds check`
 pub fn check(typed: &cli::Check, settings: &Settings, reporter: &dyn Reporter) -> Result<()> {
@@ -233,7 +232,7 @@ fn checker<'a>(
 /// Prints what the check found: all of it as JSON, or a summary. `rest` is where the rest of the summary is told.
 fn tell(report: &Report, rest: &str, as_json: bool) -> Result<()> {
     if as_json {
-        super::lookup::print_json(&json!(report.document()))
+        terminal::print_json(report.document())
     } else {
         terminal::print_data(summary(report, rest).as_bytes())
     }
@@ -290,7 +289,7 @@ fn summary(report: &Report, rest: &str) -> String {
     }
     let not_checkable = document.rules.iter().filter(|rule| rule.outcome == Outcome::NotCheckable).count();
     if not_checkable > 0 && totals.read > 0 {
-        lines.push(format!("  {} cannot be checked: {rest}", terminal::count(not_checkable, "rule")));
+        lines.push(format!("  {} cannot be checked: {rest}", words::count(not_checkable, "rule")));
     }
     lines.join("\n") + "\n"
 }

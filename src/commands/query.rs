@@ -10,12 +10,14 @@ use crate::disclosure::{Audience, Control, Release, Status};
 use crate::error::{Error, Result};
 use crate::figure::{self, Kind};
 use crate::output::{self, Form, Format, package};
+use crate::parallel::Resources;
 use crate::query::ask::{Ask, Asks, Indicator, by_in_words};
 use crate::query::engine::DuckDb;
 use crate::query::{Context, Question};
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::terminal;
+use crate::words;
 
 /// A file of questions to begin with; the notebooks show its answers.
 pub(super) const MONTHLY: &str = include_str!("../../notebooks/monthly.toml");
@@ -105,9 +107,7 @@ fn many(typed: &cli::Query, settings: &Settings) -> Result<()> {
     for (ask, release) in asks.releases.iter().zip(&releases) {
         say_what_was_coarsened(release, ask.name.as_deref());
     }
-    let what =
-        if let [_] = releases.as_slice() { "1 release".to_owned() } else { format!("{} releases", releases.len()) };
-    terminal::say(&format!("{what} in {}", out.display()));
+    terminal::say(&format!("{} in {}", words::count(releases.len(), "release"), out.display()));
     if let [ask, ..] = asks.releases.as_slice() {
         let name = ask.name.as_deref().unwrap_or_default();
         suggest_figure(&out.join(name), ask.indicator, Path::new(&format!("{name}.svg")));
@@ -264,8 +264,7 @@ pub fn answer(
     });
     let questions = questions.collect::<Result<Vec<_>>>()?;
     let asked: Vec<Question<'_>> = questions.iter().filter_map(|levels| levels.first().cloned()).collect();
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut engine = DuckDb::new(partition, threads);
+    let mut engine = engine(partition);
     let (mut control, ledger) = match audience {
         Audience::Internal => (Control::internal(&settings.policy, &asked)?, None),
         Audience::Public => {
@@ -287,6 +286,11 @@ pub fn answer(
     });
     let (releases, questions) = answers.collect::<Result<Vec<_>>>()?.into_iter().unzip();
     Ok(Answered { questions, releases, ledger })
+}
+
+/// What counts in a month, by all processors.
+pub fn engine(partition: &Partition) -> DuckDb<'_> {
+    DuckDb::new(partition, Resources::default().threads)
 }
 
 /// What questions to a month are bound to.

@@ -24,7 +24,7 @@ use crate::parallel::{self, Resources};
 use crate::period::ReportingPeriod;
 use crate::progress::Reporter;
 use crate::provenance::{DeliveryId, Edition, Tool};
-use crate::secret::random_bytes;
+use crate::random::random_bytes;
 use crate::store::{MANIFEST, Store};
 use aside::Aside;
 use manifest::{Manifest, Table};

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-pub use crate::disclosure::Status;
-use crate::disclosure::release::{CohortNote, DESCRIPTION, DimensionNote, PartNote};
+use crate::disclosure::release::{CohortNote, DESCRIPTION, DimensionNote, FunnelNote, IntervalNote, PartNote};
+pub use crate::disclosure::release::{NumberNote, Status, Unit};
+use crate::disclosure::{COMPLETE, POOL};
 use crate::error::{Error, Result};
 use crate::fs;
 use crate::output::label;
@@ -44,7 +45,7 @@ pub struct Description {
     pub labels: Vec<String>,
     /// The columns of numbers.
     #[serde(default)]
-    pub numbers: Vec<NumberColumn>,
+    pub numbers: Vec<NumberNote>,
     /// The filters, as they are written.
     #[serde(rename = "where")]
     pub filters: serde_json::Value,
@@ -54,9 +55,9 @@ pub struct Description {
     /// The dimension whose make-up was made alike, where one was.
     pub standardized_by: Option<DimensionNote>,
     /// How intervals are made, where there are any.
-    pub interval: Option<Interval>,
+    pub interval: Option<IntervalNote>,
     /// What the limits of organizations come from, where the table has any.
-    pub funnel: Option<Funnel>,
+    pub funnel: Option<FunnelNote>,
     /// The month.
     pub reporting_period: ReportingPeriod,
     /// How small a count may be.
@@ -92,33 +93,6 @@ pub struct Denominator {
     /// The population file, as it is written.
     #[serde(default)]
     pub population: serde_json::Value,
-}
-
-/// A column of numbers.
-#[derive(Clone, Debug, Deserialize)]
-pub struct NumberColumn {
-    /// Its name.
-    pub name: String,
-    /// A few words.
-    pub title: String,
-    /// `count`, or `share`: 0.9 is 90 %.
-    pub unit: String,
-}
-
-/// Intervals.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Interval {
-    /// Confidence level, 0 to 1.
-    pub level: f64,
-}
-
-/// What funnel limits come from.
-#[derive(Clone, Copy, Debug, Deserialize)]
-pub struct Funnel {
-    /// The common rate, 0 to 1.
-    pub target: f64,
-    /// The overdispersion by whose root the limits are widened; 1 for none.
-    pub factor_applied: f64,
 }
 
 /// The policy of small counts.
@@ -331,6 +305,16 @@ impl Release {
         self.covered(row).label(column, self.table.cell(row, column).unwrap_or_default())
     }
 
+    /// Whether a row is of the sets of missing parts that are pooled because they are small.
+    pub fn is_pool(&self, row: usize) -> bool {
+        self.table.cell(row, MISSING).is_some_and(|set| set.starts_with(POOL))
+    }
+
+    /// Whether a row is of the clients who lack no part.
+    pub fn is_complete(&self, row: usize) -> bool {
+        self.table.cell(row, MISSING) == Some(COMPLETE)
+    }
+
     /// A number of a row; none where the cell or the column is missing.
     pub fn number<T: std::str::FromStr>(&self, row: usize, column: &str) -> Result<Option<T>> {
         let cell = self.table.cell(row, column).filter(|cell| !cell.is_empty());
@@ -384,6 +368,9 @@ impl Table {
         self.rows.get(row)?.get(self.column(column)?).map(String::as_str)
     }
 }
+
+/// The column of sets of missing parts.
+pub const MISSING: &str = "missing";
 
 /// The columns of days of birth, where rows have cohorts of their own.
 const BORN_FROM: &str = "born_from";

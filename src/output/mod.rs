@@ -287,9 +287,7 @@ fn json(release: &Release) -> Result<Vec<u8>> {
         })
         .map(serde_json::Value::Object)
         .collect();
-    let mut text = serde_json::to_vec_pretty(&rows).map_err(|_| Error::internal("a release has no JSON form"))?;
-    text.push(b'\n');
-    Ok(text)
+    fs::json(&rows)
 }
 
 fn batch(release: &Release) -> Result<RecordBatch> {

@@ -12,6 +12,7 @@ use crate::disclosure::release::{DESCRIPTION, Document, TableNote, Unit};
 use crate::error::{Error, Result};
 use crate::fs;
 use crate::period::ReportingPeriod;
+use crate::words::{list, lower_first};
 
 /// The name of the description of a set of releases.
 pub const FILE: &str = "datapackage.json";
@@ -78,8 +79,8 @@ pub fn write(folder: &Path, releases: &[(&str, Document)]) -> Result<()> {
 
 fn resource(name: &str, document: &Document, table: &TableNote) -> Value {
     let title = document.measure.as_ref().map_or("All vaccines", |measure| &measure.title);
-    let dimensions: Vec<_> = document.dimensions.iter().map(|dimension| dimension.title.to_lowercase()).collect();
-    let by = if dimensions.is_empty() { String::new() } else { format!(", by {}", dimensions.join(" and ")) };
+    let dimensions: Vec<_> = document.dimensions.iter().map(|dimension| lower_first(&dimension.title)).collect();
+    let by = if dimensions.is_empty() { String::new() } else { format!(", by {}", list(&dimensions)) };
     let mut resource = json!({
         "profile": "data-resource",
         "name": name.to_lowercase(),

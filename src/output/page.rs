@@ -4,7 +4,7 @@ use super::label;
 use super::span::Covered;
 use crate::disclosure::release::{CohortNote, DenominatorNote, Kind, Number, NumberColumn};
 use crate::disclosure::{Cell, Release, Status};
-use crate::figures::grouped;
+use crate::words::{grouped, lower_first};
 
 /// What stands for a withheld number.
 pub const WITHHELD: &str = "·";
@@ -14,6 +14,9 @@ const NOBODY: &str = "n/a";
 
 /// What stands before a rate that tells too little.
 const UNRELIABLE: &str = "~";
+
+/// What stands in place of the rows where there is none.
+pub const NO_ROW: &str = "Nobody of the cohort has these values.";
 
 /// A release in words.
 #[derive(Debug)]
@@ -78,7 +81,7 @@ pub fn title(release: &Release) -> String {
         (None, _) => "All vaccines".to_owned(),
     };
     let standardized = document.standardized_by.as_ref();
-    title + &standardized.map(|by| format!(", standardized by {}", by.title.to_lowercase())).unwrap_or_default()
+    title + &standardized.map(|by| format!(", standardized by {}", lower_first(&by.title))).unwrap_or_default()
 }
 
 fn header(release: &Release, columns: &[NumberColumn]) -> Vec<String> {

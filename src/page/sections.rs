@@ -5,9 +5,8 @@ use super::html::escaped;
 use super::{Contents, HEADLINE, Named, quality};
 use crate::error::Result;
 use crate::figure::release::{Release, Status};
-use crate::figure::words::percent;
 use crate::figure::{self, Kind, Options};
-use crate::figures::grouped;
+use crate::words::{grouped, percent};
 
 /// A part of the page.
 #[derive(Clone, Debug)]
@@ -318,8 +317,7 @@ fn gaps(release: &Release, year: Option<&str>) -> Result<Release> {
     const DRAWN: usize = 15;
     let is_it = |row: &usize| {
         let label = release.table.cell(*row, "birth_year");
-        year.is_none_or(|year| label.is_none_or(|label| label == year))
-            && release.table.cell(*row, "missing") != Some("none")
+        year.is_none_or(|year| label.is_none_or(|label| label == year)) && !release.is_complete(*row)
     };
     let sizes = (0..release.table.len()).filter(is_it).map(|row| Ok((row, release.value(row)?.numerator)));
     let mut sizes = sizes.collect::<Result<Vec<_>>>()?;

@@ -17,12 +17,10 @@ use crate::fs;
 use crate::knowledge::Fingerprint;
 use crate::provenance::{DeliveryId, Tool};
 use crate::store::Store;
+use crate::words::UNKNOWN;
 
 /// The column of the counts in a stored population.
 const COUNT: &str = "count";
-
-/// What a group reads whose region nobody has said, as in releases.
-const UNKNOWN: &str = "Unknown";
 
 /// `NAME.json` of the store's populations: what a population is. It has no clock time, so that the same file gives the same
 /// bytes, here and in every release that names it.

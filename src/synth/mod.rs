@@ -32,10 +32,10 @@ use std::path::{Path, PathBuf};
 pub use faults::{Column, Planted, PlantedFault, Rule, Severity};
 
 use crate::error::{Error, Result};
-use crate::figures;
 use crate::fs::{self, Draft};
 use crate::period::ReportingPeriod;
 use crate::progress::Reporter;
+use crate::words;
 use calendar::{Calendar, Day, day_of};
 use faults::Planter;
 use knowledge::Knowledge;
@@ -120,7 +120,7 @@ pub fn write_month(options: &Options, out: &Path, reporter: &dyn Reporter) -> Re
         return Err(Error::usage("the share of faults is a number from 0 to 0.5"));
     }
     if options.clients > MOST_CLIENTS {
-        return Err(Error::usage(format!("a synthetic month has at most {} clients", figures::grouped(MOST_CLIENTS)))
+        return Err(Error::usage(format!("a synthetic month has at most {} clients", words::grouped(MOST_CLIENTS)))
             .hint("make several files"));
     }
     let world = World::new(options)?;

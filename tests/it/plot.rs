@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use phds::figure::face::Face;
 use phds::figure::release::Release;
-use phds::figure::words::Face;
 use phds::figure::{self, Kind, Options};
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::{Reader, XmlVersion};
@@ -240,9 +240,9 @@ fn numbers_of(table: &[u8], description: &[u8]) -> BTreeSet<String> {
     for row in &rows[1..] {
         for (column, cell) in rows[0].iter().zip(row).filter(|(_, cell)| !cell.is_empty()) {
             if column == "rate" {
-                known.insert(figure::words::percent(cell.parse().unwrap()).trim_end_matches('%').to_owned());
+                known.insert(phds::words::percent(cell.parse().unwrap()).trim_end_matches('%').to_owned());
             } else if let Ok(count) = cell.parse() {
-                known.insert(phds::figures::grouped(count));
+                known.insert(phds::words::grouped(count));
             }
         }
     }
