@@ -11,7 +11,7 @@ use crate::output::grid::{Grid, Look};
 use crate::output::label;
 use crate::period::ReportingPeriod;
 use crate::statistics;
-use crate::words::grouped;
+use crate::words::{grouped, hundredths};
 
 /// One group in both months.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -88,7 +88,7 @@ impl Comparison {
             title: format!("{measure}: {} and {}", a.reporting_period, b.reporting_period),
             months: [a.reporting_period, b.reporting_period],
             columns: b.labels.clone(),
-            titles: b.labels.iter().map(|column| title(b, column)).collect(),
+            titles: b.labels.iter().map(|column| label::title(column, &b.dimensions)).collect(),
             audience: b.audience.clone(),
             is_share,
             changes,
@@ -140,7 +140,7 @@ impl Comparison {
     pub fn to_text(&self, marking: &str, look: Look) -> String {
         let [earlier, later] = self.months.map(|month| month.to_string());
         let told = |number: Option<f64>| match number {
-            Some(number) if self.is_share => format!("{:.1} %", number * 100.0),
+            Some(number) if self.is_share => hundredths(number) + " %",
             Some(number) => whole(number),
             None => "·".to_owned(),
         };
@@ -192,12 +192,6 @@ fn difference(a: &Description, b: &Description) -> Option<&'static str> {
         ("how long before the end of the month their as-of date is", months_open(a) == months_open(b)),
     ];
     same.into_iter().find_map(|(what, is_same)| (!is_same).then_some(what))
-}
-
-/// A column of labels in words.
-fn title(description: &Description, column: &str) -> String {
-    let dimension = description.dimensions.iter().find(|dimension| dimension.id == column);
-    dimension.map_or_else(|| label::column_in_words(column), |dimension| dimension.title.clone())
 }
 
 /// The months from the as-of date of a release to the end of its reporting period.

@@ -20,14 +20,21 @@ pub fn count(number: usize, thing: &str) -> String {
     format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
 }
 
-/// A share as people read it: with one digit after the point, or as many as it takes that some are not none, and that
-/// most are not all.
+/// A share where there is little room: `66.0%`, as [`hundredths`].
 pub fn percent(share: f64) -> String {
+    hundredths(share) + "%"
+}
+
+/// A share in hundredths as people read it: with one digit after the point, or as many as it takes that some are not none, and
+/// that most are not all.
+pub fn hundredths(share: f64) -> String {
+    // As precise as the files are, so that what is left over of a sum is nothing.
+    let share = (share * 1e6).round() / 1e6;
     let text = |digits: usize| format!("{:.digits$}", share * 100.0);
     let ends = |text: &str| matches!(text.trim_end_matches('0').trim_end_matches('.'), "0" | "100");
     let is_end = share <= 0.0 || share >= 1.0;
     let digits = (1..4).find(|digits| is_end || !ends(&text(*digits))).unwrap_or(4);
-    format!("{}%", text(digits))
+    text(digits)
 }
 
 /// A few things as an English list.
@@ -107,8 +114,9 @@ mod tests {
 
     #[test]
     fn few_are_not_none_and_most_are_not_all() {
-        let texts = [0.0, 0.1, 0.0004, 0.5, 0.999, 0.9996, 1.0].map(percent);
-        assert_eq!(texts, ["0.0%", "10.0%", "0.04%", "50.0%", "99.9%", "99.96%", "100.0%"]);
+        let texts = [0.0, 1e-12, 0.1, 0.0004, 0.5, 0.999, 0.9996, 1.0 - 1e-12, 1.0].map(hundredths);
+        assert_eq!(texts, ["0.0", "0.0", "10.0", "0.04", "50.0", "99.9", "99.96", "100.0", "100.0"]);
+        assert_eq!(percent(0.9996), "99.96%");
     }
 
     #[test]

@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::Format;
-use super::label::column_in_words;
+use super::{Format, label};
 use crate::disclosure::Status;
 use crate::disclosure::release::{DESCRIPTION, Document, TableNote, Unit};
 use crate::error::{Error, Result};
@@ -112,14 +111,8 @@ fn resource(name: &str, document: &Document, table: &TableNote) -> Value {
 /// The columns of a release as a Table Schema.
 fn schema(document: &Document) -> Value {
     let text = |name: &str, title: &str| json!({"name": name, "title": title, "type": "string"});
-    let mut fields: Vec<Value> = document
-        .labels
-        .iter()
-        .map(|label| {
-            let dimension = document.dimensions.iter().find(|dimension| dimension.id == *label);
-            text(label, &dimension.map_or_else(|| column_in_words(label), |dimension| dimension.title.clone()))
-        })
-        .collect();
+    let mut fields: Vec<Value> =
+        document.labels.iter().map(|label| text(label, &label::title(label, &document.dimensions))).collect();
     if let Some(measure) = &document.measure {
         let mut field = text("measure", "Measure");
         field["description"] = json!(measure.definition);

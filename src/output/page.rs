@@ -4,7 +4,7 @@ use super::label;
 use super::span::Covered;
 use crate::disclosure::release::{CohortNote, DenominatorNote, Kind, Number, NumberColumn};
 use crate::disclosure::{Cell, Release, Status};
-use crate::words::{grouped, lower_first};
+use crate::words::{grouped, hundredths, lower_first};
 
 /// What stands for a withheld number.
 pub const WITHHELD: &str = "·";
@@ -86,10 +86,7 @@ pub fn title(release: &Release) -> String {
 
 fn header(release: &Release, columns: &[NumberColumn]) -> Vec<String> {
     let document = release.document();
-    let titles = release.label_columns().iter().map(|column| {
-        let dimension = document.dimensions.iter().find(|dimension| dimension.id == *column);
-        dimension.map_or_else(|| label::column_in_words(column), |dimension| dimension.title.clone())
-    });
+    let titles = release.label_columns().iter().map(|column| label::title(column, &document.dimensions));
     let interval = document.interval.as_ref().map(|interval| format!("{:.0} % interval", interval.level * 100.0));
     let numbers = columns.iter().filter_map(|column| match column.name {
         "ci_low" => interval.clone(),
@@ -113,7 +110,7 @@ fn numbers_of(cell: &Cell, columns: &[NumberColumn]) -> Vec<String> {
     for (at, column) in columns.iter().enumerate() {
         let text = match cell.values().and_then(|values| values[at]) {
             Some(Number::Count(count)) => grouped(count),
-            Some(Number::Share(share)) => format!("{:.1}", share * 100.0),
+            Some(Number::Share(share)) => hundredths(share),
             None => instead.to_owned(),
         };
         let withheld = text == instead;
