@@ -39,11 +39,11 @@ use crate::parallel::Resources;
 use crate::progress::Reporter;
 use crate::random::random_bytes;
 
-/// The files of a check, in a folder: the report, its page, and the list of rejected rows.
+/// The file of a report.
 pub const REPORT: &str = "report.json";
-/// See [`REPORT`].
+/// The file of a report's page.
 pub const PAGE: &str = "report.html";
-/// See [`REPORT`].
+/// The file of the list of rejected rows.
 pub const REJECTED: &str = "rejected.csv";
 use fields::FieldRules;
 use findings::RuleId;
