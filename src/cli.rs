@@ -31,6 +31,7 @@ const LOAD_EXAMPLES: &str = "\
 Examples:
   phds load --period 2024-12                              fetch the month, check and convert it
   phds load month.csv --period 2024-12 --store store      the same with a file that is here
+  phds load --again                                       all months, after a change of the dictionary
   phds load -q --period 2024-12                           for cron: the summary, warnings and errors";
 
 const QUERY_EXAMPLES: &str = "\
@@ -512,8 +513,12 @@ pub struct Load {
     /// The CSV file; without it, the month is fetched from the configured source
     pub file: Option<PathBuf>,
     /// The month that it describes
-    #[arg(long, value_name = "YYYY-MM", required_unless_present = "due")]
+    #[arg(long, value_name = "YYYY-MM", required_unless_present_any = ["due", "again"])]
     pub period: Option<ReportingPeriod>,
+    /// All loaded months, or that of `--period`, from the files that the store has: after a change of the dictionary, the
+    /// rules or the measures
+    #[arg(long, conflicts_with_all = ["file", "due"])]
+    pub again: bool,
     /// Last month, unless it is loaded: for cron. Until the day on which it is due, it may be missing
     #[arg(long, conflicts_with_all = ["period", "file"])]
     pub due: bool,

@@ -41,6 +41,8 @@ pub struct Comparison {
     audience: String,
     /// Whether rates are compared, and not counts of doses.
     is_share: bool,
+    /// Whether groups are told apart by age on the as-of date.
+    is_by_age: bool,
     /// The groups, in the order of the later release; then those of the earlier one alone.
     pub changes: Vec<Change>,
 }
@@ -91,6 +93,7 @@ impl Comparison {
             titles: b.labels.iter().map(|column| label::title(column, &b.dimensions)).collect(),
             audience: b.audience.clone(),
             is_share,
+            is_by_age: b.dimensions.iter().any(|dimension| dimension.is_age),
             changes,
         })
     }
@@ -165,7 +168,11 @@ impl Comparison {
             look.bold(&wrapped(&self.title)),
             grid.draw(look),
             wrapped("· not told; suppressed is not zero"),
-            wrapped("A change has no interval: most clients are in both months, so the two are not independent.")
+            wrapped(if self.is_by_age {
+                "A class of age has other clients in each month: who has grown older is in the next. A change has no interval."
+            } else {
+                "A change has no interval: most clients are in both months, so the two are not independent."
+            })
         )
     }
 }

@@ -126,9 +126,26 @@ pub fn delimiter(table: &[u8]) -> u8 {
     [b',', b';', b'\t'].into_iter().rev().max_by_key(|delimiter| often(*delimiter)).unwrap_or(b',')
 }
 
+/// The physical line on which a record of a table begins. The reader of CSV counts the LF behind a CR to the record after it.
+pub fn line_of(table: &[u8], record: Option<&csv::Position>) -> u64 {
+    let Some(record) = record else { return 1 };
+    let before = table.get(usize::try_from(record.byte()).unwrap_or(usize::MAX)..).unwrap_or_default();
+    let ends = before.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).filter(|byte| **byte == b'\n');
+    record.line() + ends.count() as u64
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_record_has_the_line_that_people_see() {
+        for table in ["a,b\n1,2\n\n3,4\n", "a,b\r\n1,2\r\n\r\n3,4\r\n", "a,b\n1,2\n\n3,4"] {
+            let mut reader = csv::Reader::from_reader(table.as_bytes());
+            let lines = reader.records().map(|record| line_of(table.as_bytes(), record.unwrap().position()));
+            assert_eq!(lines.collect::<Vec<_>>(), [2, 4], "{table:?}");
+        }
+    }
 
     #[test]
     fn the_whole_file_decides() {

@@ -152,6 +152,9 @@ pub fn write_json(destination: &Path, value: &impl serde::Serialize) -> Result<(
 
 /// Whether a file can be put there: its folder is there, and nothing but a plain file has its name.
 pub fn may_become(destination: &Path) -> Result<()> {
+    if destination == Path::new("-") {
+        return Err(Error::usage("`-` names no file").hint("name the file to write, such as ./out.csv"));
+    }
     let folder = folder_of(destination);
     if !folder.is_dir() {
         return Err(Error::usage(format!("there is no folder `{}`", folder.display())).hint("make it first"));

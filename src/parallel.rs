@@ -21,6 +21,23 @@ impl Default for Resources {
     }
 }
 
+impl Resources {
+    /// Bytes of memory that a thread needs for its work, about.
+    const OF_A_THREAD: usize = 32 << 20;
+
+    /// The same threads with half of the memory: for one of two that hold something at the same time.
+    #[must_use]
+    pub fn half(self) -> Self {
+        Self { memory: self.memory / 2, ..self }
+    }
+
+    /// Bytes that may be held in memory for later: what the threads do not need, and half of all at the least.
+    #[must_use]
+    pub fn to_hold(self) -> usize {
+        self.memory.saturating_sub(self.threads.saturating_mul(Self::OF_A_THREAD)).max(self.memory / 2)
+    }
+}
+
 /// Does `work` on each of the numbers below `count`, by so many threads, and gives the results in the order of the
 /// numbers. The first error ends it: no further work is begun.
 pub fn map<R: Send>(threads: usize, count: usize, work: impl Fn(usize) -> Result<R> + Sync) -> Result<Vec<R>> {

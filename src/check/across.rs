@@ -7,12 +7,14 @@
 //! Ids are compared by 80 bits of a hash: among 100 million of them, two that differ are taken for the same with a
 //! probability of about 1e8² / 2^81 = 4e-9. Rows of one client are compared by 48, and by their CVX codes.
 
+use std::hash::BuildHasher;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-use xxhash_rust::xxh3::{xxh3_64_with_secret, xxh3_128_with_seed};
+use foldhash::quality::FixedState;
+use xxhash_rust::xxh3::xxh3_128_with_seed;
 
-use super::fields::{NO_CODE, NO_DATE, NO_INTEGER, NO_TEXT, Values};
+use super::fields::{NO_CODE, NO_DATE, NO_INTEGER, Values};
 use super::findings::{Count, FIRST_PLACES, RuleId};
 use super::place::Place;
 use super::reader::Records;
@@ -92,7 +94,7 @@ impl Dose {
 struct Use {
     /// 80 bits of the id's hash, then 48 bits of the offset: ids sort together, and in the order of the file.
     id: u128,
-    /// 44 bits of the hash of what goes with it.
+    /// The hash of what goes with it, of which 44 bits are kept.
     with: u64,
     rows: u32,
 }
@@ -106,9 +108,10 @@ impl Use {
     /// Rows that one use can stand for.
     const MOST_ROWS: u32 = (1 << Self::ROWS_BITS) - 1;
 
-    fn new(hash: u128, with: u64, offset: u64) -> Self {
+    /// Of so many rows.
+    fn new(hash: u128, offset: u64, rows: u32) -> Self {
         let id = hash >> Self::OFFSET_BITS << Self::OFFSET_BITS | u128::from(offset);
-        Self { id, with: with >> Self::ROWS_BITS, rows: 1 }
+        Self { id, with: 0, rows }
     }
 
     fn id(&self) -> u128 {
@@ -129,7 +132,7 @@ impl Use {
         let (id, more) = into.split_at_mut(Self::WIDTH_ALONE);
         id.copy_from_slice(&self.id.to_le_bytes());
         if !more.is_empty() {
-            more.copy_from_slice(&(self.with << Self::ROWS_BITS | u64::from(self.rows)).to_le_bytes());
+            more.copy_from_slice(&(self.with & !u64::from(Self::MOST_ROWS) | u64::from(self.rows)).to_le_bytes());
         }
     }
 
@@ -137,7 +140,7 @@ impl Use {
         let last = if bytes.len() == Self::WIDTH_ALONE { 1 } else { u64_at(bytes, 16) };
         Self {
             id: u128::from(u64_at(bytes, 0)) | u128::from(u64_at(bytes, 8)) << 64,
-            with: last >> Self::ROWS_BITS,
+            with: last & !u64::from(Self::MOST_ROWS),
             rows: u32::try_from(last & u64::from(Self::MOST_ROWS)).unwrap_or(Self::MOST_ROWS),
         }
     }
@@ -167,28 +170,6 @@ impl IdRule {
 
     fn width(&self) -> usize {
         if self.by.is_empty() { Use::WIDTH_ALONE } else { Use::WIDTH }
-    }
-}
-
-/// The hashes of one column's values in a chunk.
-enum Hashes<'a> {
-    Days(&'a [i32]),
-    Clients(&'a [i64]),
-    /// For each row its text, for each different text its hash.
-    Texts(&'a [u32], Vec<u128>),
-    /// A column that was not read.
-    Raw(usize),
-}
-
-impl Hashes<'_> {
-    /// A number that tells the values of the chunk apart, where the column has such numbers.
-    #[inline]
-    fn here(&self, row: usize) -> u32 {
-        match self {
-            Self::Texts(ids, _) => ids[row],
-            Self::Days(days) => days[row].cast_unsigned(),
-            Self::Clients(_) | Self::Raw(_) => NO_TEXT,
-        }
     }
 }
 
@@ -281,7 +262,7 @@ pub struct Across<'a> {
     client: Option<usize>,
     seed: u64,
     /// Of the hash of whole rows.
-    secret: [u8; 192],
+    rows: FixedState,
     doses: Spill,
     uses: Vec<Spill>,
 }
@@ -342,7 +323,7 @@ impl<'a> Across<'a> {
             .map(at),
             client: at(names::CLIENT),
             seed: u64::from_le_bytes(random_bytes()?),
-            secret: random_bytes()?,
+            rows: FixedState::with_seed(u64::from_le_bytes(random_bytes()?)),
             doses: spill(Dose::WIDTH, Dose::WIDTH),
             uses: ids.iter().map(|rule| spill(rule.width(), rule.of_a_row())).collect(),
             ids,
@@ -383,7 +364,7 @@ impl<'a> Across<'a> {
             let dose = Dose {
                 client: hashes[number],
                 offset: records.places()[row].offset,
-                row: xxh3_64_with_secret(records.raw(row), &self.secret),
+                row: self.rows.hash_one(records.raw(row)),
                 day: day(days, row),
                 birth: day(births, row),
                 cvx: code(cvx, row),
@@ -397,80 +378,51 @@ impl<'a> Across<'a> {
         self.doses.put(room)
     }
 
-    fn hashes<'v>(&self, kept: Kept<'v>, (column, field): (usize, usize)) -> Hashes<'v> {
+    /// Gives the hash of a column's value in each of some rows, or none where there is no value, one row after another.
+    fn each_hash(
+        &self,
+        kept: Kept<'_>,
+        (column, field): (usize, usize),
+        rows: &[(usize, u32)],
+        mut each: impl FnMut(usize, Option<u128>),
+    ) {
+        let rows = rows.iter().map(|(row, _)| *row).enumerate();
         match &kept.columns[field] {
-            _ if self.client == Some(field) => Hashes::Clients(kept.clients),
-            Values::Dates(days) => Hashes::Days(days),
+            _ if self.client == Some(field) => {
+                rows.for_each(|(at, row)| each(at, Some(kept.clients[row].cast_unsigned().into())));
+            }
+            Values::Dates(days) => rows.for_each(|(at, row)| each(at, Some(days[row].cast_unsigned().into()))),
             Values::Texts(texts) => {
                 let hash = |text: Option<&str>| xxh3_128_with_seed(text.unwrap_or_default().as_bytes(), self.seed);
-                Hashes::Texts(&texts.ids, texts.different.iter().map(hash).collect())
+                let hashes: Vec<u128> = texts.different.iter().map(hash).collect();
+                // A row without a text has a number beyond all of them.
+                rows.for_each(|(at, row)| each(at, hashes.get(texts.ids[row] as usize).copied()));
             }
-            _ => Hashes::Raw(column),
+            // The column was not read.
+            _ => rows.for_each(|(at, row)| {
+                let value = kept.records.value(row, column);
+                each(at, (!self.dictionary.is_missing(&value)).then(|| xxh3_128_with_seed(&value, self.seed)));
+            }),
         }
     }
 
-    /// The hash of a value that is there.
-    #[inline]
-    fn hash(&self, hashes: &Hashes<'_>, records: &Records<'_>, row: usize) -> Option<u128> {
-        match hashes {
-            Hashes::Days(days) => Some(u128::from(days[row].cast_unsigned())),
-            Hashes::Clients(keys) => Some(u128::from(keys[row].cast_unsigned())),
-            Hashes::Texts(ids, hashes) => (ids[row] != NO_TEXT).then(|| hashes[ids[row] as usize]),
-            Hashes::Raw(column) => {
-                let value = records.value(row, *column);
-                (!self.dictionary.is_missing(&value)).then(|| xxh3_128_with_seed(&value, self.seed))
-            }
-        }
-    }
-
+    /// The ids of a chunk that are there with all that goes with them.
     fn uses_of(&self, rule: &IdRule, kept: Kept<'_>) -> Vec<Use> {
-        // Organizations come again and again: uses that have just been seen are counted together. Each has the place of its
-        // values' numbers in this chunk.
-        const SEEN: usize = 1 << 9;
-        const MOST: usize = 3;
-        let mut seen = [([0; MOST], usize::MAX); SEEN];
-        let Kept { rows, records, .. } = kept;
-        let hashes: Vec<_> = std::iter::once(&rule.id).chain(&rule.by).map(|place| self.hashes(kept, *place)).collect();
-        let is_local = rule.is_shared
-            && !rule.by.is_empty()
-            && hashes.len() <= MOST
-            && hashes.iter().all(|one| matches!(one, Hashes::Texts(..) | Hashes::Days(_)));
-        let mut uses: Vec<Use> = Vec::with_capacity(if is_local { 0 } else { rows.len() });
-        for row in rows.iter().map(|row| *row as usize) {
-            let mut place = None;
-            if is_local {
-                let mut here = [0; MOST];
-                here.iter_mut().zip(&hashes).for_each(|(here, one)| *here = one.here(row));
-                let mixed = here.iter().fold(0_u64, |sum, here| mixed(sum ^ u64::from(*here)));
-                let at = usize::try_from(mixed >> 55).unwrap_or(0) % SEEN;
-                if let Some(last) = uses.get_mut(seen[at].1)
-                    && seen[at].0 == here
-                    && last.rows < Use::MOST_ROWS
-                {
-                    last.rows += 1;
-                    continue;
-                }
-                place = Some((at, here));
-            }
-            let Some(new) = self.use_of(&hashes, records, row) else { continue };
-            if let Some((at, here)) = place {
-                seen[at] = (here, uses.len());
-            }
-            uses.push(new);
+        let rows = rows_of(rule, kept);
+        let mut uses: Vec<Use> = Vec::with_capacity(rows.len());
+        self.each_hash(kept, rule.id, &rows, |at, hash| {
+            let (row, count) = rows[at];
+            let count = if hash.is_some() { count } else { 0 };
+            uses.push(Use::new(hash.unwrap_or_default(), kept.records.places()[row].offset, count));
+        });
+        for by in &rule.by {
+            self.each_hash(kept, *by, &rows, |at, hash| match hash {
+                Some(hash) => uses[at].with = mixed(uses[at].with ^ lower(hash)),
+                None => uses[at].rows = 0,
+            });
         }
+        uses.retain(|one| one.rows > 0);
         uses
-    }
-
-    /// The id of a row, and what goes with it, when all of it is there.
-    #[inline]
-    fn use_of(&self, hashes: &[Hashes<'_>], records: &Records<'_>, row: usize) -> Option<Use> {
-        let (id, by) = hashes.split_first()?;
-        let id = self.hash(id, records, row)?;
-        let mut with = 0;
-        for hashes in by {
-            with = mixed(with ^ lower(self.hash(hashes, records, row)?));
-        }
-        Some(Use::new(id, with, records.places()[row].offset))
     }
 
     /// Looks at all entries, by so many threads. `starts` are the offset and line on which some records begin, in the order
@@ -545,6 +497,40 @@ fn mixed(number: u64) -> u64 {
 #[inline]
 fn lower(hash: u128) -> u64 {
     u64::try_from(hash & u128::from(u64::MAX)).unwrap_or(0)
+}
+
+/// The rows of a chunk that a rule about an id looks at, each with the number of rows that it stands for. An id of an
+/// organization comes again and again: rows that are alike are mostly one.
+fn rows_of(rule: &IdRule, kept: Kept<'_>) -> Vec<(usize, u32)> {
+    // The rows that were seen last have a place each, by their texts' numbers in this chunk.
+    const PLACES: usize = 1 << 9;
+    let rows = kept.rows.iter().map(|row| *row as usize);
+    let texts_of = |(_, field): &(usize, usize)| match &kept.columns[*field] {
+        Values::Texts(texts) => Some(texts.ids.as_slice()),
+        _ => None,
+    };
+    let columns: Option<Vec<&[u32]>> = std::iter::once(&rule.id).chain(&rule.by).map(texts_of).collect();
+    let Some(columns) = columns.filter(|_| rule.is_shared && !rule.by.is_empty()) else {
+        return rows.map(|row| (row, 1)).collect();
+    };
+    let mut alike: Vec<(usize, u32)> = Vec::new();
+    let mut seen = [usize::MAX; PLACES];
+    for row in rows {
+        let all = columns.iter().fold(0, |sum, column| mixed(sum ^ u64::from(column[row])));
+        let place = &mut seen[usize::try_from(all >> 55).unwrap_or(0) % PLACES];
+        match alike.get_mut(*place) {
+            Some((other, count))
+                if *count < Use::MOST_ROWS && columns.iter().all(|column| column[*other] == column[row]) =>
+            {
+                *count += 1;
+            }
+            _ => {
+                *place = alike.len();
+                alike.push((row, 1));
+            }
+        }
+    }
+    alike
 }
 
 /// Gives the doses of each client of a bucket, in the order of the file.

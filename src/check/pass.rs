@@ -206,7 +206,7 @@ impl<'a> Pass<'a> {
         sum: &'a Sum,
     ) -> Result<Self> {
         let (ruleset, dictionary, period) = (checker.rules, checker.dictionary, delivery.period());
-        let aside = (checker.scratch, checker.resources.memory / 5 * 2);
+        let aside = (checker.scratch, checker.resources.to_hold());
         Ok(Self {
             checker,
             rules,

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::io::Read;
 use std::ops::Range;
 
-use memchr::{memchr, memchr_iter, memchr2, memchr3};
+use memchr::{memchr, memchr_iter, memchr2, memchr3, memrchr};
 
 use super::place::Place;
 use super::plain::{PlainSplitter, unquoted};
@@ -128,19 +128,25 @@ impl<R: Read> Chunker<R> {
         }
         if self.ended {
             if scan.quoted {
-                let line = self.line + scan.lines_before_end;
+                let line = self.line + self.lines(&bytes[..scan.end]);
                 self.cut_off = Some(Place { line, offset: self.offset + scan.end as u64, length: 0 });
             }
             scan.end = bytes.len();
-            scan.lines_before_end = scan.lines;
         }
         self.rest.extend_from_slice(&bytes[scan.end..]);
         bytes.truncate(scan.end);
         let (first_line, first_offset) = (self.line, self.offset);
-        self.line += scan.lines_before_end;
+        self.line += self.lines(&bytes);
         self.offset += bytes.len() as u64;
         let chunk = Chunk { first_line, first_offset, bytes, line_end: self.line_end, encoding: Encoding::Utf8 };
         Ok((!chunk.bytes.is_empty()).then_some(chunk))
+    }
+
+    fn lines(&self, bytes: &[u8]) -> u64 {
+        // So many that a byte can count them: sixteen are compared and counted at once.
+        let ends =
+            |part: &[u8]| part.iter().fold(0_u8, |ends, byte| ends.wrapping_add(u8::from(*byte == self.line_end)));
+        bytes.chunks(240).map(|part| u64::from(ends(part))).sum()
     }
 
     fn read_more(&mut self, bytes: &mut Vec<u8>) -> std::io::Result<()> {
@@ -190,41 +196,47 @@ impl<R: Read> Chunker<R> {
 struct Scan {
     delimiter: u8,
     line_end: u8,
+    /// What has been looked at.
     at: usize,
-    lines: u64,
     quoted: bool,
     closed_at: Option<usize>,
     end: usize,
-    lines_before_end: u64,
 }
 
 impl Scan {
     fn new(delimiter: u8, line_end: u8) -> Self {
-        Self { delimiter, line_end, at: 0, lines: 0, quoted: false, closed_at: None, end: 0, lines_before_end: 0 }
+        Self { delimiter, line_end, at: 0, quoted: false, closed_at: None, end: 0 }
     }
 
     fn advance(&mut self, bytes: &[u8]) {
-        while let Some(found) = memchr2(b'"', self.line_end, &bytes[self.at..]) {
-            let place = self.at + found;
-            self.at = place + 1;
-            if bytes[place] == self.line_end {
-                self.lines += 1;
-                if !self.quoted {
-                    self.end = self.at;
-                    self.lines_before_end = self.lines;
-                }
-            } else if self.quoted {
+        // Only the last line end of a stretch outside quotes can be the one.
+        let (begin, mut outside) = (self.at, self.at);
+        for place in memchr_iter(b'"', &bytes[begin..]).map(|found| begin + found) {
+            if self.quoted {
                 self.quoted = false;
                 self.closed_at = Some(place);
+                outside = place + 1;
             } else {
                 // A quote right after a closing one is the second of a doubled pair: the field goes on.
                 let doubled = self.closed_at.is_some_and(|closed| closed + 1 == place);
                 let before = place.checked_sub(1).map(|before| bytes[before]);
                 self.quoted =
                     doubled || before.is_none_or(|before| before == self.delimiter || before == self.line_end);
+                if self.quoted {
+                    self.look_outside(bytes, outside, place);
+                }
             }
         }
+        if !self.quoted {
+            self.look_outside(bytes, outside, bytes.len());
+        }
         self.at = bytes.len();
+    }
+
+    fn look_outside(&mut self, bytes: &[u8], from: usize, to: usize) {
+        if let Some(found) = memrchr(self.line_end, &bytes[from..to]) {
+            self.end = from + found + 1;
+        }
     }
 }
 

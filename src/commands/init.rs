@@ -471,9 +471,10 @@ impl Interview<'_> {
             Schedule::Systemd => {
                 let store = absolute(&settings.store(None)?)?;
                 let service = SERVICE
-                    .replace("/usr/local/bin/phds", &program.display().to_string())
-                    .replace("/etc/phds/phds.toml", &settings_file.display().to_string())
-                    .replace("/var/lib/phds", &store.display().to_string());
+                    // In a command, `$` begins the name of a variable.
+                    .replace("/usr/local/bin/phds", &systemd_word(&program).replace('$', "$$"))
+                    .replace("/etc/phds/phds.toml", &systemd_word(&settings_file).replace('$', "$$"))
+                    .replace("/var/lib/phds", &systemd_word(&store));
                 // The credential is read where the settings name no other source.
                 let is_needed = |line: &&str| !(self.names_login && line.starts_with("LoadCredential="));
                 let service = service.lines().filter(is_needed).collect::<Vec<_>>().join("\n") + "\n";
@@ -496,6 +497,17 @@ impl Interview<'_> {
 
 fn name_of(protocol: Protocol) -> &'static str {
     if protocol == Protocol::Sftp { "sftp" } else { "ftps" }
+}
+
+/// A path as one word of a unit: systemd splits at blanks and reads what follows a `%`.
+fn systemd_word(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '/' | '.' | '_' | '-' | '+' | '@' | ':');
+    if text.chars().all(is_plain) {
+        return text;
+    }
+    let escaped = text.replace('\\', "\\\\").replace('"', "\\\"").replace('%', "%%");
+    format!("\"{escaped}\"")
 }
 
 fn absolute(path: &Path) -> Result<PathBuf> {

@@ -64,19 +64,23 @@ enum Wanted<'a> {
 
 /// `phds load`
 pub fn load(typed: &cli::Load, settings: &Settings, reporter: &dyn Reporter) -> Result<()> {
+    if typed.again {
+        return again(typed, settings, reporter);
+    }
     let root = settings.store(typed.store.as_deref())?;
     let today = Local::now().date_naive();
-    let period = typed.period.unwrap_or_else(|| ReportingPeriod::of(today).previous());
-    if period > ReportingPeriod::of(today) {
-        reporter.warned(&format!("{period} has not begun: is it the month that the file describes?"));
+    let now = ReportingPeriod::of(today);
+    let period = typed.period.unwrap_or_else(|| now.previous());
+    if period >= now {
+        let how = if period == now { "is not over" } else { "has not begun" };
+        reporter.warned(&format!("{period} {how}: is it the month that the file describes?"));
     }
     if typed.due && Store::open(&root).is_ok_and(|store| store.loaded().contains(&period)) {
         reporter.noted(&format!("{period} is loaded already"));
         return Ok(());
     }
-    if typed.file.is_some() && typed.connection != cli::Connection::default() {
-        return Err(Error::usage("a FILE is loaded from this machine: no connection is made")
-            .hint("leave out either the file or the options of the connection"));
+    if typed.file.is_some() {
+        no_connection(typed, "a FILE is loaded from this machine")?;
     }
     let wanted = if let Some(path) = &typed.file {
         if let Some(other) = named_month(path).filter(|other| *other != period) {
@@ -96,19 +100,26 @@ pub fn load(typed: &cli::Load, settings: &Settings, reporter: &dyn Reporter) -> 
     // Only now, when there is something to load, does a folder become a store.
     let store = Store::open_or_create(&root)?;
     let _lock = store.lock()?;
+    let deliveries = store.deliveries(period);
+    let had_files = deliveries.is_dir();
     let delivery = match wanted {
         Wanted::File(path, file) => {
             let mut link = Link::new(|| Ok(Box::new(LocalSource::of_file(path)?.0)), Retry::default(), reporter);
-            fetch::fetch(&mut link, &file, period, &store.deliveries(period), reporter)?
+            fetch::fetch(&mut link, &file, period, &deliveries, reporter)?
         }
         Wanted::Month(account, login) => super::fetch::from_account(&account, &login, Some(period), &store, reporter)?,
     };
-    let Loaded { report, partition, folder } =
-        into_store(&delivery, &store, settings, typed.resources.resolve(), reporter)?;
-    tell(&report, &see(&folder), typed.json)?;
-    let Some(partition) = partition else {
-        return Err(report.refusal().unwrap_or_else(|| Error::internal("a file is refused without a reason")));
-    };
+    if let Some(other) = loaded_as(&store, &delivery.id()?.sha256, period) {
+        if !had_files {
+            fs::remove_folder(&deliveries)?;
+        }
+        return Err(Error::refused(format!("the same file, byte for byte, is loaded as the month {other}")).hint(
+            format!(
+                "compare its name with `--period`; `phds remove --period {other}` takes out what was loaded by mistake"
+            ),
+        ));
+    }
+    let partition = load_one(&delivery, &store, typed, settings, reporter)?;
     let manifest = partition.manifest();
     terminal::say(&format!(
         "\n{} clients and {} rows of immunizations are loaded. Ask for coverage:\n  phds query coverage --store {} --period {} --measure nis.mmr1 --by county",
@@ -118,6 +129,51 @@ pub fn load(typed: &cli::Load, settings: &Settings, reporter: &dyn Reporter) -> 
         manifest.reporting_period
     ));
     Ok(())
+}
+
+fn no_connection(typed: &cli::Load, why: &str) -> Result<()> {
+    if typed.connection == cli::Connection::default() {
+        return Ok(());
+    }
+    Err(Error::usage(format!("{why}: no connection is made"))
+        .hint("leave out either that or the options of the connection"))
+}
+
+/// Months that are loaded are loaded again, from the files that they were loaded from.
+fn again(typed: &cli::Load, settings: &Settings, reporter: &dyn Reporter) -> Result<()> {
+    no_connection(typed, "months are loaded again from the files of the store")?;
+    let store = Store::open(&settings.store(typed.store.as_deref())?)?;
+    let _lock = store.lock()?;
+    let periods = typed.period.map_or_else(|| store.loaded(), |period| vec![period]);
+    for period in &periods {
+        let load = || {
+            let loaded = Partition::open(&store, *period)?.manifest().delivery.clone();
+            let path = store.deliveries(*period).join(&loaded.file_name);
+            let delivery = Delivery::in_place(&path, *period)?;
+            if delivery.id()? != loaded {
+                return Err(Error::environment(format!("`{}` is not the file that was loaded", path.display()))
+                    .hint("load the month from its file: `phds load FILE --period YYYY-MM`"));
+            }
+            load_one(&delivery, &store, typed, settings, reporter)
+        };
+        load().map_err(|error: Error| error.within(&period.to_string()))?;
+    }
+    terminal::say(&format!("\n{} months are loaded again.", periods.len()));
+    Ok(())
+}
+
+/// Loads a delivery and tells what was found in it. An error when the file is refused.
+fn load_one(
+    delivery: &Delivery,
+    store: &Store,
+    typed: &cli::Load,
+    settings: &Settings,
+    reporter: &dyn Reporter,
+) -> Result<Partition> {
+    let Loaded { report, partition, folder } =
+        into_store(delivery, store, settings, typed.resources.resolve(), reporter)?;
+    tell(&report, &see(&folder), typed.json)?;
+    partition.ok_or_else(|| report.refusal().unwrap_or_else(|| Error::internal("a file is refused without a reason")))
 }
 
 /// What a load leaves.
@@ -149,18 +205,12 @@ pub fn into_store(
     fs::make_folder(&reports)?;
     let previous = previous_report(store, delivery.period(), reporter);
     let mut rejected = Draft::new(&reports.join(REJECTED))?;
+    // The check holds what its rules across rows need, and the staging the rows.
+    let resources = resources.half();
     let staging = Staging::begin(store, delivery, &settings.dictionary, &settings.measures, resources)?;
     let checker = checker(settings, previous.as_ref(), &reports, resources);
     let report = checker.check(delivery, &staging, &mut rejected, reporter)?;
     let is_loaded = store.loaded().contains(&delivery.period());
-    if let Some(other) = loaded_as(store, &report.document().delivery.sha256, delivery.period()) {
-        staging.abandon();
-        return Err(Error::refused(format!("the same file, byte for byte, is loaded as the month {other}")).hint(
-            format!(
-                "compare its name with `--period`; `phds remove --period {other}` takes out what was loaded by mistake"
-            ),
-        ));
-    }
     let partition = if let Ok(accepted) = report.clone().accept() {
         Some(staging.commit(&accepted, reporter)?)
     } else {

@@ -257,6 +257,8 @@ pub fn answer(
         match (ask.coarsen, audience) {
             (false, _) => Question::bind(ask, context).map(|question| vec![question]),
             (true, Audience::Public) => Question::with_coarser(ask, context),
+            // One file of questions serves both audiences.
+            (true, Audience::Internal) if ask.name.is_some() => Question::bind(ask, context).map(|one| vec![one]),
             (true, Audience::Internal) => Err(Error::usage("`--coarsen` is for tables for the public")
                 .hint("add `--audience public`, or leave it away: the staff see what is small in a table")),
         }

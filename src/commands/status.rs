@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use crate::cli;
-use crate::error::{Error, Result};
+use crate::disclosure::ledger::Ledger;
+use crate::error::{Error, ErrorKind, Result};
 use crate::settings::Settings;
 use crate::status::{Month, Status, day};
 use crate::store::Store;
@@ -22,7 +23,14 @@ pub fn status(typed: &cli::Status, settings: &Settings) -> Result<()> {
             Ok((name.to_owned(), account.password_changed))
         })
         .collect::<Result<Vec<_>>>()?;
-    let status = Status::of(&store, accounts, Local::now().date_naive())?;
+    let mut status = Status::of(&store, accounts, Local::now().date_naive())?;
+    // What was published must be known, or nothing can be.
+    if store.ledger().is_dir()
+        && let Err(error) = Ledger::open(&store)
+        && error.kind() == ErrorKind::Refused
+    {
+        status.attention.push(error.message().to_owned());
+    }
     if typed.json {
         terminal::print_json(&status)?;
     } else {

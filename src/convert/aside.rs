@@ -15,8 +15,8 @@ use crate::dictionary::{Dictionary, FieldType, names};
 use crate::error::{Error, Result};
 use crate::spill::{Room, Size, Spill, each_heap, u64_at};
 
-/// Bytes of an entry before its fields: key, and where the row begins in the file.
-const HEAD: usize = 16;
+/// Bytes of an entry before its fields: eight of the key, and six of where the row begins in the file.
+const HEAD: usize = 14;
 
 /// Bytes of a bucket, about: the rows of one are sorted and encoded together.
 const BUCKET: u64 = 16 << 20;
@@ -81,7 +81,10 @@ impl Aside {
         // The keys are uniform, so their bits spread clients evenly.
         let mut room = self.spill.room(&keys);
         put(&mut room, rows, 0, |row| rows.clients[row].to_le_bytes());
-        put(&mut room, rows, 8, |row| rows.places[row].offset.to_le_bytes());
+        put(&mut room, rows, 8, |row| {
+            let [bytes @ .., _, _] = rows.places[row].offset.to_le_bytes();
+            bytes
+        });
         for slot in &self.slots {
             match (&rows.columns[slot.field], &slot.texts) {
                 (Values::Dates(numbers) | Values::Integers(numbers), None) => {
@@ -139,7 +142,8 @@ fn sorted(entries: &[u8], width: usize, day: usize) -> Vec<u8> {
             order.clear();
             order.extend(heap.iter().map(|number| {
                 let entry = entry(*number);
-                (u64_at(entry, 0), i32_at(entry, day), u64_at(entry, 8), *number)
+                // The two bytes before the place are shifted out.
+                (u64_at(entry, 0), i32_at(entry, day), u64_at(entry, 6) >> 16, *number)
             }));
             order.sort_unstable();
             for (.., number) in &order {

@@ -50,7 +50,7 @@ pub struct Staging<'a> {
 
 impl<'a> Staging<'a> {
     /// Begins a month. Files that no manifest names are removed first; the caller holds the store's lock. Rows that
-    /// do not fit in two fifths of the memory are set aside on disk.
+    /// do not fit in the memory of `resources` are set aside on disk.
     pub fn begin(
         store: &Store,
         delivery: &Delivery,
@@ -62,7 +62,7 @@ impl<'a> Staging<'a> {
         fs::make_folder(&folder)?;
         remove_nameless(&folder)?;
         let work = fs::draft_folder(&folder)?;
-        let aside = Aside::new(dictionary, work.path(), delivery.bytes(), resources.memory / 5 * 2)?;
+        let aside = Aside::new(dictionary, work.path(), delivery.bytes(), resources.to_hold())?;
         Ok(Self { dictionary, measures, folder, delivery: delivery.id()?, work, aside, resources })
     }
 
@@ -84,7 +84,7 @@ impl<'a> Staging<'a> {
         reporter.started("convert", Some(aside.bytes()));
         let writer = tables::Writer::new(dictionary, measures, &aside)?;
         let load = u64::from_le_bytes(random_bytes()?);
-        let threads = resources.threads.min(resources.memory / 2 / MEMORY_OF_A_THREAD).max(1);
+        let threads = resources.threads.min(resources.memory / MEMORY_OF_A_THREAD).max(1);
         let files = aside.buckets().min(threads.max(MOST_FILES));
         let parts = parallel::map(threads, files, |number| {
             let begin = |table: Table| {

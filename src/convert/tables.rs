@@ -131,7 +131,13 @@ impl<'a> Writer<'a> {
                     derived.push((coded(&dimension.id), From::Parent(at, Arc::new(values.collect::<StringArray>()))));
                 }
                 // The field itself, or what a query makes of it.
-                Level::Value | Level::Quarter | Level::Month | Level::Season | Level::Age | Level::Attributed => {}
+                Level::Value
+                | Level::Quarter
+                | Level::Month
+                | Level::Season
+                | Level::Age
+                | Level::AgeAsOf
+                | Level::Attributed => {}
             }
         }
         for months in measures.ages() {

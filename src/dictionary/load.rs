@@ -189,14 +189,19 @@ impl Dictionary {
                 Level::Value if field.field_type != FieldType::Code && field.pattern.is_none() => {
                     return wrong("its field has neither a codelist nor a pattern, so any text could become a group");
                 }
-                Level::Year | Level::Quarter | Level::Month | Level::Season | Level::Age
+                Level::Year | Level::Quarter | Level::Month | Level::Season | Level::Age | Level::AgeAsOf
                     if field.field_type != FieldType::Date =>
                 {
                     return wrong("its level needs a date");
                 }
                 Level::Age if table == StoredIn::Clients => return wrong("level `age` needs the date of a dose"),
-                Level::Age if dimension.from_months.first().is_none_or(|first| *first < 1) || !rising => {
-                    return wrong("level `age` needs rising `from_months`, from 1 on");
+                Level::AgeAsOf if field.name != names::BIRTH_DATE => {
+                    return wrong("level `age_as_of` needs the birth date");
+                }
+                Level::Age | Level::AgeAsOf
+                    if dimension.from_months.first().is_none_or(|first| *first < 1) || !rising =>
+                {
+                    return wrong("an age needs rising `from_months`, from 1 on");
                 }
                 Level::Attributed if field.name != names::ORGANIZATION => {
                     return wrong("only organizations are attributed");

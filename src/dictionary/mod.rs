@@ -267,6 +267,8 @@ pub enum Level {
     Season,
     /// The age on a date, in classes.
     Age,
+    /// The age on the as-of date of a question, in classes.
+    AgeAsOf,
     /// The organization that a client is attributed to, by one of several rules.
     Attributed,
 }
@@ -284,7 +286,7 @@ pub struct Dimension {
     /// For `level = "parent"`: the column of the codelist.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<String>,
-    /// For `level = "age"`: the first month of age of each class after the first, which begins at birth.
+    /// For `level = "age"` and `"age_as_of"`: the first month of age of each class after the first, which begins at birth.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub from_months: Vec<i32>,
     /// The coarser dimension that this one nests in.

@@ -61,9 +61,10 @@ impl Coarsened {
             let known = Ask { by: by.to_vec(), ..self.question.clone() };
             asked.as_of == known.as_of && series::is_comparable(asked, &known)
         };
-        let asked = questions.first()?.normalized();
-        is_same(&asked, &self.finer.first()?.dimensions)
-            .then(|| questions.iter().position(|question| is_same(&question.normalized(), &self.question.by)))?
+        let first = questions.first()?;
+        let by = first.by().map(|dimension| dimension.id.clone()).collect();
+        is_same(&Ask { by, ..first.for_the_ledger() }, &self.finer.first()?.dimensions)
+            .then(|| questions.iter().position(|question| is_same(&question.for_the_ledger(), &self.question.by)))?
     }
 }
 
@@ -95,7 +96,7 @@ impl Control<'_> {
             let before = self.linked.clone();
             match self.admit(raw, question, finer.clone(), least, engine)? {
                 Ok(release) => {
-                    self.coarsened.extend((at > 0).then(|| Coarsened { question: question.normalized(), finer }));
+                    self.coarsened.extend((at > 0).then(|| Coarsened { question: question.for_the_ledger(), finer }));
                     return Ok((release, at));
                 }
                 Err(few) => {

@@ -29,6 +29,17 @@ impl Known {
         if !of_shares || question.attributions().contains(&Attribution::Any) {
             return Err(not_held_to());
         }
+        let births = question.by_year_of_birth();
+        if question.tells_age() && births.is_none() {
+            return Err(Error::refused(
+                "no release of another month can be held to this table: its ages are of several years of birth",
+            )
+            .hint("ages as of the last day of a year can be known, and years and quarters of birth"));
+        }
+        let shares = match &births {
+            Some(births) => shares.into_iter().map(|(labels, share)| (births.with_year(&labels), share)).collect(),
+            None => shares,
+        };
         let source = source.trim();
         if source.is_empty() {
             return Err(Error::usage("it is not said where the table was published")
@@ -43,7 +54,7 @@ impl Known {
             denominator: Some(share.denominator),
         };
         let manifest = question.partition().manifest();
-        let asked = question.normalized();
+        let asked = question.for_the_ledger();
         let words = serde_json::to_vec(&asked).unwrap_or_default();
         let id = Fingerprint::of([
             ("known", words.as_slice()),

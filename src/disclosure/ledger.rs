@@ -174,7 +174,8 @@ impl Entry {
         let document: &Document = release.document();
         let measures = document.measure.iter().chain(&document.from_measure).map(|note| note.fingerprint.clone());
         let is_public = document.audience == Audience::Public;
-        let Kept { rows, withheld, totals } = if is_public { release.kept().clone() } else { Kept::default() };
+        let Kept { question: kept, rows, withheld, totals } =
+            if is_public { release.kept().clone() } else { Kept::default() };
         Self {
             schema_version: 1,
             number: 0,
@@ -185,7 +186,7 @@ impl Entry {
             source: None,
             reporting_period: document.reporting_period,
             delivery_sha256: document.delivery.sha256.clone(),
-            question,
+            question: kept.unwrap_or(question),
             coarsened_from: document.coarsened_from.clone(),
             beside: if is_public { document.disclosure.beside.clone() } else { Vec::new() },
             measures: measures.collect(),

@@ -174,8 +174,11 @@ impl<'a> Control<'a> {
         engine: &mut dyn Engine,
     ) -> Result<Result<Release, TooLittle>> {
         let policy = self.policy;
+        // What is published by age is held to years of birth, and kept so: they have the same clients in all months.
+        let births = if self.audience == Audience::Public { question.by_year_of_birth() } else { None };
+        let held = births.as_ref().map_or(question, |births| &births.question);
         if self.audience == Audience::Public
-            && let Err(few) = series::is_continued(question, &self.earlier)
+            && let Err(few) = series::is_continued(held, &self.earlier)
         {
             return Ok(Err(few));
         }
@@ -184,7 +187,10 @@ impl<'a> Control<'a> {
         let beside;
         let mut kept = Kept::default();
         let (kind, mut cells) = match counts {
-            RawCounts::Shares(shares) => {
+            RawCounts::Shares(mut shares) => {
+                if let Some(births) = &births {
+                    shares = shares.into_iter().map(|(labels, share)| (births.with_year(&labels), share)).collect();
+                }
                 let ranked = question.attributions().len() > 1;
                 let within = match question.denominators() {
                     [_, _, ..] => Beside::Denominators(question.denominators().to_vec()),
@@ -194,15 +200,21 @@ impl<'a> Control<'a> {
                 let total = adjust::total(&shares);
                 let mut cells = treat::shares(shares.clone(), &within, policy);
                 let had_any = cells.iter().any(|cell| cell.values().is_some());
-                beside = self.hold(&mut cells, &shares, question, engine)?;
+                beside = self.hold(&mut cells, &shares, held, engine)?;
                 if self.audience == Audience::Public && coarsen::is_too_little(&cells, &shares, least) {
                     return Ok(Err(TooLittle::of(&cells, had_any, least, notes(&beside))));
                 }
                 kept = Kept {
+                    question: births.as_ref().map(|_| held.normalized()),
                     rows: cells.iter().map(Row::of).collect(),
                     withheld: Row::withheld(&cells, &shares),
-                    totals: series::totals(&question.normalized(), &shares),
+                    totals: series::totals(&held.normalized(), &shares),
                 };
+                if let Some(births) = &births {
+                    for cell in &mut cells {
+                        cell.labels = births.with_age(&cell.labels);
+                    }
+                }
                 if ranked {
                     treat::rank(&mut cells);
                 }
@@ -236,7 +248,12 @@ impl<'a> Control<'a> {
                 (Kind::Curve, curves.cells())
             }
         };
-        cells.sort_by_cached_key(|cell| question.place(&cell.labels));
+        for column in question.typed_columns() {
+            if let Some(at) = columns.iter().position(|name| name == column) {
+                treat::leave_unnamed(&mut cells, at);
+            }
+        }
+        cells.sort_by_cached_key(|cell| (treat::is_of_unnamed(cell), question.place(&cell.labels)));
         let mut document = Document::of(question, &columns, policy, self.audience, kind);
         document.funnel = funnel;
         document.caveats.extend(coarsen::caveat(&finer));
@@ -244,7 +261,7 @@ impl<'a> Control<'a> {
         if kind == Kind::Curve {
             document.curves = adjust::ages(&cells);
         }
-        let asked = question.normalized();
+        let asked = held.normalized();
         let known = self.beside.iter().find(|(known, notes)| *known == asked && !notes.is_empty());
         document.disclosure.beside = known.map_or_else(|| notes(&beside), |(_, notes)| notes.clone());
         document.release_id = document.identify(&cells);

@@ -30,6 +30,12 @@ pub(super) fn may_be_published(question: &Question<'_>, policy: &Policy) -> Resu
             "publish by county, ZIP or region",
         );
     }
+    if question.tells_age() && question.by_year_of_birth().is_none() {
+        return refused(
+            "this age is not for the public: it is of several years of birth, and nothing proves what follows from two months",
+            "ask by `age` as of the last day of a year, when each age is one year of birth, or by `birth_quarter`",
+        );
+    }
     if question.attributions().contains(&Attribution::Any) {
         return refused(
             "attribution by `any` is not for the public: a client is in several rows, and nothing proves what follows",

@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use super::ledger::Row;
 use super::{POOL, Policy};
-use crate::dictionary::{Dimension, names};
+use crate::dictionary::{Dimension, Level, names};
 use crate::knowledge::Fingerprint;
 use crate::measure::Measures;
 use crate::period::ReportingPeriod;
 use crate::provenance::{DeliveryId, Edition, Tool};
-use crate::query::ask::{Attribution, Denominator, Indicator, by_in_words};
+use crate::query::ask::{Ask, Attribution, Denominator, Indicator, by_in_words};
 use crate::query::{People, Question};
 use crate::statistics;
 use crate::words::lower_first;
@@ -295,11 +295,15 @@ pub struct DimensionNote {
     pub id: String,
     /// A few words.
     pub title: String,
+    /// Whether it is the age on the as-of date: a class of it has other clients on another day.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_age: bool,
 }
 
 impl DimensionNote {
     fn of(dimension: &Dimension) -> Self {
-        Self { id: dimension.id.clone(), title: dimension.title.clone() }
+        let is_age = dimension.level == Level::AgeAsOf;
+        Self { id: dimension.id.clone(), title: dimension.title.clone(), is_age }
     }
 }
 
@@ -709,7 +713,10 @@ fn cohort_note(question: &Question<'_>) -> CohortNote {
     let filters = question.filters().map(|(dimension, labels)| {
         let nobody = match question.outside_of_the_cohort(dimension, labels) {
             outside if outside.is_empty() => String::new(),
-            outside => format!(" (nobody of the cohort was born in {})", outside.join(", ")),
+            outside => {
+                let what = if dimension.level == Level::AgeAsOf { "is of" } else { "was born in" };
+                format!(" (nobody of the cohort {what} {})", outside.join(", "))
+            }
         };
         format!("; only {}: {}{nobody}", lower_first(&dimension.title), labels.join(", "))
     });
@@ -765,9 +772,13 @@ fn interval_method(kind: Kind) -> Option<String> {
     }
 }
 
-/// Whether the rows are told apart by when clients were born.
+/// Whether the rows are told apart by when clients were born, by year, quarter or age.
 fn by_birth(question: &Question<'_>) -> bool {
-    question.by().any(|dimension| dimension.field == names::BIRTH_DATE)
+    question.by().any(is_of_birth)
+}
+
+fn is_of_birth(dimension: &Dimension) -> bool {
+    dimension.field == names::BIRTH_DATE
 }
 
 /// What a reader must know.
@@ -804,11 +815,24 @@ fn caveats(question: &Question<'_>, policy: &Policy, audience: Audience, kind: K
     }
     let (born_from, born_to) = question.born();
     let begins_a_year = |day: NaiveDate| (day.month(), day.day()) == (1, 1);
-    if by_birth(question)
+    if question.by().any(|dimension| matches!(dimension.level, Level::Year | Level::Quarter) && is_of_birth(dimension))
         && kind != Kind::Doses
         && !(begins_a_year(born_from) && born_to.succ_opt().is_some_and(begins_a_year))
     {
         caveats.push(format!("Only clients born from {born_from} to {born_to} are in the cohort: a year or quarter of birth that goes beyond these days is not whole, and has fewer clients."));
+    }
+    if question.tells_age() {
+        caveats.push(format!(
+            "Ages are those on {}: as of another day, a class of age has other clients.",
+            question.as_of()
+        ));
+    }
+    let cut_off = question.ages_cut_off();
+    if !cut_off.is_empty() && kind != Kind::Doses {
+        caveats.push(format!(
+            "Only clients born from {born_from} to {born_to} are in the cohort: of {}, it has a part.",
+            cut_off.join(" and of ")
+        ));
     }
     match question.indicator() {
         Indicator::Potential | Indicator::Missed => caveats.push("Why a dose was not given, the file does not tell: contraindications, refusals and shortages are in it, too. Minimum ages and intervals are those of CDSi.".to_owned()),
@@ -852,6 +876,8 @@ pub struct Release {
 /// The counts of a table of shares, for the ledger alone.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Kept {
+    /// The question by which they are labelled, where it is not the one that was asked: by year of birth in place of the age.
+    pub question: Option<Ask>,
     /// Those that are shown, or that shown rates are made of.
     pub rows: Vec<Row>,
     /// Those of withheld rows.

@@ -1,12 +1,13 @@
 //! Which numbers of a table may be seen, and what follows from those.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Policy;
 use super::release::{Cell, Number, Status};
 use crate::query::ask::{Attribution, Denominator};
 use crate::query::{RawDoses, RawShare};
 use crate::statistics;
+use crate::words::UNKNOWN;
 
 /// Whether a number of clients may be seen: none, or k and more.
 pub(super) fn may_be_seen(clients: u64, policy: &Policy) -> bool {
@@ -136,6 +137,31 @@ fn complete(cells: &mut [Cell], raw: &[RawShare], organization: usize, policy: &
     }
 }
 
+/// The label of those that are not named.
+const OTHERS: &str = "(others)";
+
+/// Leaves those labels of a column without their name of which no row is told: what a sender has typed is told when k clients
+/// share it. Rows that are the same then are one, which is suppressed.
+pub(super) fn leave_unnamed(cells: &mut Vec<Cell>, column: usize) {
+    let is_told = |cell: &&Cell| !matches!(cell.status, Status::Suppressed | Status::NotApplicable);
+    let told = cells.iter().filter(is_told).map(|cell| cell.labels[column].clone());
+    let named: BTreeSet<String> = told.chain([UNKNOWN.to_owned()]).collect();
+    let mut unnamed = BTreeSet::new();
+    cells.retain_mut(|cell| {
+        if named.contains(&cell.labels[column]) {
+            return true;
+        }
+        OTHERS.clone_into(&mut cell.labels[column]);
+        cell.withhold();
+        unnamed.insert(cell.labels.clone())
+    });
+}
+
+/// Whether a row is of those that are not named: it comes behind the others.
+pub(super) fn is_of_unnamed(cell: &Cell) -> bool {
+    cell.labels.iter().any(|label| label == OTHERS)
+}
+
 /// What a share tells whose counts may be seen, by its interval.
 pub(super) fn told(numerator: u64, denominator: u64, interval: (f64, f64)) -> Status {
     if numerator == 0 {
@@ -208,6 +234,33 @@ mod tests {
 
     fn share(numerator: u64, denominator: u64) -> RawShare {
         RawShare { numerator, denominator, clients: denominator }
+    }
+
+    #[test]
+    fn what_a_sender_has_typed_is_named_when_clients_share_it() {
+        let share = |labels_of: &[&str], numerator, denominator| (labels(labels_of), share(numerator, denominator));
+        let table = BTreeMap::from([
+            share(&["A1", "2021"], 30, 60),
+            share(&["A1", "2022"], 3, 60),
+            share(&["B2", "2021"], 5, 10),
+            share(&["B2", "2022"], 2, 60),
+            share(&["Mary Smith", "2021"], 1, 1),
+            share(&["Unknown", "2021"], 1, 2),
+        ]);
+        let mut cells = shares(table, &Beside::Nothing, &policy());
+        leave_unnamed(&mut cells, 0);
+        let left: Vec<_> = cells.iter().map(|cell| (cell.labels.join(" "), cell.status)).collect();
+        let suppressed = |labels: &str| (labels.to_owned(), Status::Suppressed);
+        assert_eq!(
+            left,
+            [
+                ("A1 2021".to_owned(), Status::Shown),
+                suppressed("A1 2022"),
+                suppressed("(others) 2021"),
+                suppressed("(others) 2022"),
+                suppressed("Unknown 2021"),
+            ]
+        );
     }
 
     #[test]

@@ -451,7 +451,9 @@ fn bars(release: &Release, groups: &Groups, frame: &Frame) -> Result<Drawing> {
         }
     }
     let mut labels = (0..release.table.len()).filter_map(|row| release.table.cell(row, &last.id));
-    let has_order = last.id == AGE_AT_DOSE || labels.all(|label| is_unknown(label) || time(&last.id, label).is_some());
+    let is_age = release.description.dimensions.iter().any(|dimension| dimension.id == last.id && dimension.is_age);
+    let has_order =
+        is_age || last.id == AGE_AT_DOSE || labels.all(|label| is_unknown(label) || time(&last.id, label).is_some());
     if let ([only], false) = (drawn.as_mut_slice(), has_order) {
         // By rate, because one looks for the ends; unreliable, without a rate, and without a name, at the end. Names as people
         // sort them.

@@ -280,7 +280,7 @@ impl Release {
             let new: Vec<String> = caveats.filter(|caveat| !description.caveats.contains(caveat)).cloned().collect();
             description.caveats.extend(new);
         }
-        let vaccine = DimensionNote { id: VACCINE.to_owned(), title: "Vaccine".to_owned() };
+        let vaccine = DimensionNote { id: VACCINE.to_owned(), title: "Vaccine".to_owned(), is_age: false };
         whole.description.dimensions.insert(0, vaccine);
         whole.description.labels.insert(0, VACCINE.to_owned());
         Some(whole)

@@ -140,10 +140,10 @@ impl Import {
         let mut faults = Vec::new();
         for record in reader.records() {
             let record = record.map_err(|_| wrong("is no CSV"))?;
-            let line = record.position().map_or(0, csv::Position::line);
+            let line = encoding::line_of(text, record.position());
             match table.cell(&record) {
                 Ok((cell, _)) if cells.contains_key(&cell) => {
-                    faults.push((line, format!("it is the same cell as line {}: {}", lines[&cell], cell.join(", "))));
+                    faults.push((line, format!("it is the same cell as line {}", lines[&cell])));
                 }
                 Ok((cell, count)) => {
                     lines.insert(cell.clone(), line);
@@ -262,6 +262,10 @@ impl Words {
         let is_word =
             |name: &str| self.columns.get(name).is_some_and(|words| words.iter().any(|word| key(word) == wanted));
         let is_dimension = |dimension: &&Dimension| {
+            // A file's age is that of the day which `--year` names, and so a year of birth.
+            if dimension.level == Level::AgeAsOf {
+                return false;
+            }
             let field = dictionary.field(&dimension.field).filter(|_| dimension.level == Level::Value);
             let titles = field.into_iter().flat_map(|field| std::iter::once(&field.header).chain(&field.aliases));
             let own = [&dimension.id, &dimension.title].into_iter().chain(titles);

@@ -1,6 +1,9 @@
 //! Dimensions: what a table is grouped and filtered by, from what is typed to what is stored, and back to labels.
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
+
+use chrono::NaiveDate;
 
 use super::ask::Attribution;
 use super::plan::{Column, Condition, Expression, Value};
@@ -67,6 +70,12 @@ impl<'a> Axis<'a> {
         self.field.name == names::VACCINE_GROUP
     }
 
+    /// Whether its labels are what a sender has typed: anything can stand there by mistake, the name of a person, too. What is
+    /// cut to its first characters, as a ZIP code is, names nobody.
+    pub fn is_typed(&self) -> bool {
+        self.field.field_type == FieldType::Text && self.field.keep_first.is_none()
+    }
+
     /// How many labels there can be, as far as the dictionary and the years of birth tell, and not the clients.
     pub fn labels_at_most(&self, years_of_birth: usize) -> usize {
         match (self.dimension.level, self.codelist) {
@@ -78,13 +87,14 @@ impl<'a> Axis<'a> {
             }
             (Level::Year, _) => years_of_birth,
             (Level::Quarter, _) => 4 * years_of_birth,
+            (Level::Age | Level::AgeAsOf, _) => self.dimension.from_months.len() + 1,
             // No list has them.
             _ => usize::MAX,
         }
     }
 
-    /// What a row has of it.
-    pub fn expression(&self, attribution: Attribution) -> Expression {
+    /// What a row has of it, for clients who belong to organizations by a rule and are of their age on a day.
+    pub fn expression(&self, attribution: Attribution, as_of: NaiveDate) -> Expression {
         let column = |name: &str| {
             if self.is_of_doses() { Column::Dose(name.to_owned()) } else { Column::Client(name.to_owned()) }
         };
@@ -101,6 +111,10 @@ impl<'a> Axis<'a> {
                 let age = Expression::Months { birth, day: field, less: 0 };
                 Expression::Class(Box::new(age), self.dimension.from_months.clone())
             }
+            Level::AgeAsOf => {
+                let age = Expression::MonthsBy { birth: field, day: as_of };
+                Expression::Class(Box::new(age), self.dimension.from_months.clone())
+            }
             Level::Attributed => Expression::Of(match attribution {
                 Attribution::Any => Column::Dose(names::ORGANIZATION.to_owned()),
                 rule => Column::Client(format!("organization_{}", rule.name())),
@@ -114,7 +128,7 @@ impl<'a> Axis<'a> {
         let label = match self.dimension.level {
             Level::Value => self.code_label(value),
             Level::Parent | Level::Year | Level::Attributed => None,
-            Level::Quarter | Level::Month | Level::Season | Level::Age => {
+            Level::Quarter | Level::Month | Level::Season | Level::Age | Level::AgeAsOf => {
                 value.parse().ok().map(|number| self.number_label(number))
             }
         };
@@ -128,18 +142,35 @@ impl<'a> Axis<'a> {
         Some(if self.field.name == names::CVX { format!("{} {}", code.code, code.label) } else { code.label.clone() })
     }
 
+    /// The classes of an age, from the youngest on.
+    fn classes(&self) -> RangeInclusive<i32> {
+        0..=i32::try_from(self.dimension.from_months.len()).unwrap_or(i32::MAX)
+    }
+
+    /// The class of an age in completed months.
+    pub fn class_of(&self, months: i32) -> i32 {
+        let class = self.dimension.from_months.partition_point(|from| *from <= months);
+        i32::try_from(class).unwrap_or(i32::MAX)
+    }
+
+    /// The first month of age of a class, and the first of the next one; none of the last class.
+    pub fn months_of(&self, class: i32) -> (i32, Option<i32>) {
+        let bound = |at: i32| usize::try_from(at).ok().and_then(|at| self.dimension.from_months.get(at)).copied();
+        (bound(class - 1).unwrap_or(0), bound(class))
+    }
+
     fn number_label(&self, number: i32) -> String {
         match self.dimension.level {
             Level::Quarter => format!("{}-Q{}", number.div_euclid(4), number.rem_euclid(4) + 1),
             Level::Month => format!("{}-{:02}", number.div_euclid(12), number.rem_euclid(12) + 1),
             Level::Season => format!("{number}-{:02}", (number + 1).rem_euclid(100)),
-            Level::Age => class_label(&self.dimension.from_months, number),
+            Level::Age | Level::AgeAsOf => class_label(self.dimension, number),
             _ => number.to_string(),
         }
     }
 
     /// The number that a label stands for.
-    fn number(&self, label: &str) -> Option<i32> {
+    pub fn number(&self, label: &str) -> Option<i32> {
         let pair = |separator: &str| {
             let (year, rest) = label.split_once(separator)?;
             Some((year.parse::<i32>().ok()?, rest.parse::<i32>().ok()?))
@@ -149,8 +180,7 @@ impl<'a> Axis<'a> {
             Level::Quarter => pair("-Q").map(|(year, quarter)| year * 4 + quarter - 1),
             Level::Month => pair("-").map(|(year, month)| year * 12 + month - 1),
             Level::Season => pair("-").map(|(year, _)| year),
-            Level::Age => (0..=i32::try_from(self.dimension.from_months.len()).ok()?)
-                .find(|class| class_label(&self.dimension.from_months, *class) == label),
+            Level::Age | Level::AgeAsOf => self.classes().find(|class| self.number_label(*class) == label),
             _ => None,
         };
         // A label that does not read back is a slip: 2024-13, 2024-26.
@@ -231,10 +261,7 @@ impl<'a> Axis<'a> {
                 let column = self.dimension.parent.as_deref().unwrap_or_default();
                 (0u16..).take(codelist.codes().len()).map(|at| codelist.value(at, column).to_owned()).collect()
             }
-            (Level::Age, _) => {
-                let classes = (0..).take(self.dimension.from_months.len() + 1);
-                classes.map(|class| class_label(&self.dimension.from_months, class)).collect()
-            }
+            (Level::Age | Level::AgeAsOf, _) => self.classes().map(|class| self.number_label(class)).collect(),
             (Level::Value | Level::Parent | Level::Attributed, _) => {
                 return Values::Like(format!("what the field holds: {}", self.field.description));
             }
@@ -252,8 +279,9 @@ impl<'a> Axis<'a> {
 
 impl Filter<'_> {
     /// The rows that are meant.
-    pub fn condition(&self, attribution: Attribution) -> Condition {
-        Condition::In { of: self.axis.expression(attribution), values: self.values.clone(), or_null: self.unknown }
+    pub fn condition(&self, attribution: Attribution, as_of: NaiveDate) -> Condition {
+        let of = self.axis.expression(attribution, as_of);
+        Condition::In { of, values: self.values.clone(), or_null: self.unknown }
     }
 }
 
@@ -268,7 +296,7 @@ impl Axis<'_> {
     /// By what a label comes before or behind another one: classes of age as they are declared, and otherwise as people
     /// count: region 9/10 before region 11.
     pub fn place(&self, label: &str) -> Vec<Part> {
-        if self.dimension.level == Level::Age
+        if matches!(self.dimension.level, Level::Age | Level::AgeAsOf)
             && let Some(class) = self.number(label).and_then(|class| u64::try_from(class).ok())
         {
             return vec![Part::Number(class)];
@@ -287,20 +315,27 @@ impl Axis<'_> {
     }
 }
 
-/// A class of ages in words: `under 6 months`, `12 to 23 months`, `5 to 10 years`, `65 years and older`. Ages below two
-/// years are told in months.
-fn class_label(from_months: &[i32], class: i32) -> String {
-    let bound = |at: i32| usize::try_from(at).ok().and_then(|at| from_months.get(at)).copied();
-    let in_years = |months: i32| months >= 24 && months % 12 == 0;
+/// A class of ages in words: `under 6 months`, `12 to 23 months`, `5 to 10 years`, `65 years and older`. Ages at a dose are told in
+/// months below two years. Of ages on the as-of date, all are told in years, where all classes are whole years, or in months.
+fn class_label(dimension: &Dimension, class: i32) -> String {
+    let bounds = &dimension.from_months;
+    let in_years_from = match dimension.level {
+        Level::AgeAsOf if bounds.iter().all(|bound| bound % 12 == 0) => 12,
+        Level::AgeAsOf => i32::MAX,
+        _ => 24,
+    };
+    let bound = |at: i32| usize::try_from(at).ok().and_then(|at| bounds.get(at)).copied();
+    let in_years = |months: i32| months >= in_years_from && months % 12 == 0;
+    let years = |years: i32| if years == 1 { "1 year".to_owned() } else { format!("{years} years") };
     match (bound(class - 1), bound(class)) {
-        (None, Some(end)) if in_years(end) => format!("under {} years", end / 12),
+        (None, Some(end)) if in_years(end) => format!("under {}", years(end / 12)),
         (None, Some(end)) => format!("under {end} months"),
         (Some(begin), Some(end)) if in_years(begin) && in_years(end) => match (begin / 12, end / 12 - 1) {
-            (first, last) if first == last => format!("{first} years"),
+            (first, last) if first == last => years(first),
             (first, last) => format!("{first} to {last} years"),
         },
         (Some(begin), Some(end)) => format!("{begin} to {} months", end - 1),
-        (Some(begin), None) if in_years(begin) => format!("{} years and older", begin / 12),
+        (Some(begin), None) if in_years(begin) => format!("{} and older", years(begin / 12)),
         (Some(begin), None) => format!("{begin} months and older"),
         (None, None) => UNKNOWN.to_owned(),
     }
@@ -328,6 +363,14 @@ mod tests {
             ("age_at_dose", 3, "2 years"),
             ("age_at_dose", 4, "3 to 4 years"),
             ("age_at_dose", 8, "65 years and older"),
+            ("age", 0, "under 1 year"),
+            ("age", 1, "1 year"),
+            ("age", 17, "17 years"),
+            ("age", 18, "18 years and older"),
+            ("months_of_age", 1, "7 to 12 months"),
+            ("months_of_age", 3, "19 to 23 months"),
+            ("months_of_age", 4, "24 to 35 months"),
+            ("months_of_age", 6, "48 months and older"),
         ] {
             let axis = axis(id);
             assert_eq!(axis.label(Some(&stored.to_string())), label);
@@ -344,6 +387,7 @@ mod tests {
                 "age_at_dose",
                 vec!["under 6 months", "12 to 23 months", "2 years", "3 to 4 years", "65 years and older", "Unknown"],
             ),
+            ("age", vec!["under 1 year", "1 year", "2 years", "10 years", "18 years and older"]),
             ("birth_year", vec!["2018", "2021"]),
             ("county", vec!["Bell", "De Witt", "Hays", "Unknown"]),
             ("cvx_code", vec!["03 MMR", "20 DTaP", "110 DTaP-Hep B-IPV", "110 x"]),

@@ -16,7 +16,7 @@ use crate::population::Population;
 const LISTED: usize = 12;
 
 /// The dimension of years of birth, which every population file has.
-const BIRTH_YEAR: &str = "birth_year";
+pub(super) const BIRTH_YEAR: &str = "birth_year";
 
 impl<'a> Question<'a> {
     /// Binds a question to what is there; every error names the nearest thing that exists.
@@ -28,7 +28,7 @@ impl<'a> Question<'a> {
                 "the month {} was loaded with another dictionary",
                 manifest.reporting_period
             ))
-            .hint("name the same dictionary file in phds.toml, or load the month again"));
+            .hint("name the same dictionary file in phds.toml, or load all months again: `phds load --again`"));
         }
         // What is a dose, and when one was due, is of this file and of no measure.
         if manifest.opportunities.as_ref() != Some(context.measures.opportunities().edition()) {
@@ -36,7 +36,7 @@ impl<'a> Question<'a> {
                 "the month {} was loaded with other opportunities",
                 manifest.reporting_period
             ))
-            .hint("load the month again: histories are evaluated then"));
+            .hint("histories are evaluated when a month is loaded: `phds load --again`"));
         }
         let period_end = manifest.reporting_period.last_day();
         let as_of = ask.as_of.unwrap_or(period_end);
@@ -82,13 +82,22 @@ impl<'a> Question<'a> {
         Ok(question)
     }
 
-    /// Refuses a filter by which nobody of the cohort can be, because all its years or quarters of birth are outside. A table
-    /// without a row would look like an answer.
+    /// Refuses a filter by which nobody of the cohort can be, because all its years or quarters of birth, or ages, are outside.
+    /// A table without a row would look like an answer.
     fn asks_of_somebody(&self) -> Result<()> {
         let is_nobody = |(dimension, labels): &(&Dimension, &[String])| {
             self.outside_of_the_cohort(dimension, labels).len() == labels.len()
         };
-        let Some((_, labels)) = self.filters().find(is_nobody) else { return Ok(()) };
+        let Some((dimension, labels)) = self.filters().find(is_nobody) else { return Ok(()) };
+        if dimension.level == Level::AgeAsOf {
+            let (youngest, oldest) = self.ages();
+            return Err(Error::usage(format!(
+                "nobody of the cohort is of {} on {}: its youngest are of {youngest} months then, its oldest of {oldest}",
+                labels.join(", "),
+                self.as_of
+            ))
+            .hint("name other ages, another measure or another as-of date; `phds measures ID` says who is in the cohort"));
+        }
         let (first, last) = self.born();
         Err(Error::usage(format!(
             "nobody of the cohort was born in {}: its years of birth are {} to {}",
@@ -146,7 +155,7 @@ impl<'a> Question<'a> {
                     "the month {} was loaded with another definition of `{}`",
                     manifest.reporting_period, measure.id
                 ))
-                .hint("load the month again: histories are evaluated then"));
+                .hint("histories are evaluated when a month is loaded: `phds load --again`"));
             }
             self.suits(at)?;
         }
@@ -279,6 +288,12 @@ impl<'a> Question<'a> {
                 "`population:{name}` is of all people, and the question of those in the file"
             ))
             .hint("leave the denominator away"));
+        }
+        if self.tells_age() && self.by_year_of_birth().is_none() {
+            return Err(Error::usage(format!(
+                "`population:{name}` is by year of birth, and this age is of several: a year of age is one on the last day of a year"
+            ))
+            .hint("add `--as-of YYYY-12-31`, or ask by `birth_year`"));
         }
         let population = Population::open(self.context.store, self.context.dictionary, name)?;
         let (from, to) = self.born();

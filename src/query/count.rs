@@ -88,10 +88,10 @@ impl Question<'_> {
                     (labels.iter().cloned().chain(attribution).chain(denominator).collect(), clients)
                 });
                 let rows = rows.collect();
-                let by = self.by.iter().map(|axis| told_of_client(axis, *attribution));
+                let by = self.by.iter().map(|axis| self.told_of_client(axis, *attribution));
                 let places = Trait { name: names::COUNTY.to_owned(), family: Some(PLACE.to_owned()) };
                 let visits = Trait { name: names::VACCINATION_DATE.to_owned(), family: None };
-                let chosen_by = self.filters.iter().map(|filter| told_of_client(&filter.axis, *attribution));
+                let chosen_by = self.filters.iter().map(|filter| self.told_of_client(&filter.axis, *attribution));
                 let chosen_by = chosen_by.chain(match denominator {
                     Denominator::Clients => None,
                     Denominator::Resident | Denominator::Population(_) => Some(places),
@@ -247,18 +247,27 @@ impl Question<'_> {
 
     /// The people of a population file by the labels of the table.
     pub(super) fn people(&self, people: &People<'_>) -> Result<BTreeMap<Vec<String>, u64>> {
-        let by: Vec<_> = self.by().map(|dimension| dimension.id.clone()).collect();
-        people.population.counts(&by, &self.labels_by_dimension(), |year| people.years.contains(&year))
+        let births = self.by_year_of_birth();
+        let same = births.as_ref().map_or(self, |births| &births.question);
+        let by: Vec<_> = same.by().map(|dimension| dimension.id.clone()).collect();
+        let counts = people.population.counts(&by, &self.labels_by_dimension(), |year| people.years.contains(&year))?;
+        Ok(match births {
+            Some(births) => counts.into_iter().map(|(labels, count)| (births.with_age(&labels), count)).collect(),
+            None => counts,
+        })
     }
 
-    /// The filters as labels.
+    /// The filters as labels that a population file has.
     pub(super) fn labels_by_dimension(&self) -> Vec<(String, Vec<String>)> {
-        self.filters().map(|(dimension, labels)| (dimension.id.clone(), labels.to_vec())).collect()
+        let births = self.by_year_of_birth();
+        let same = births.as_ref().map_or(self, |births| &births.question);
+        same.filters().map(|(dimension, labels)| (dimension.id.clone(), labels.to_vec())).collect()
     }
 
     fn plan(&self, attribution: Attribution) -> Result<AggregatePlan> {
-        let mut group_by: Vec<_> = self.by.iter().map(|axis| axis.expression(attribution)).collect();
-        let mut conditions: Vec<_> = self.filters.iter().map(|filter| filter.condition(attribution)).collect();
+        let mut group_by: Vec<_> = self.by.iter().map(|axis| axis.expression(attribution, self.as_of)).collect();
+        let mut conditions: Vec<_> =
+            self.filters.iter().map(|filter| filter.condition(attribution, self.as_of)).collect();
         let (rows, counts) = match self.measure {
             None => {
                 let by_group = self.axes().any(Axis::is_vaccine_group);
@@ -307,11 +316,13 @@ impl Question<'_> {
                             values: people.years.iter().map(|year| Value::Integer(*year)).collect(),
                             or_null: false,
                         };
-                        let places = people.places.iter().map(|places| places.condition(Attribution::Last));
+                        let places = people.places.iter().map(|places| places.condition(Attribution::Last, self.as_of));
                         Condition::All(std::iter::once(years).chain(places).collect())
                     })
                 }
-                Denominator::Resident => self.resident.as_ref().map(|filter| filter.condition(Attribution::Last)),
+                Denominator::Resident => {
+                    self.resident.as_ref().map(|filter| filter.condition(Attribution::Last, self.as_of))
+                }
                 Denominator::Active(Reverse(years)) => {
                     let since = calendar::born_by(calendar::day(self.as_of), years * 12);
                     let last = Column::Client(names::LAST_VACCINATION.to_owned());
@@ -373,6 +384,28 @@ impl Question<'_> {
         })
     }
 
+    /// What a dimension tells of a client.
+    fn told_of_client(&self, axis: &Axis<'_>, attribution: Attribution) -> Trait {
+        let dimension = axis.dimension;
+        let (name, family) = match dimension.level {
+            Level::Attributed => {
+                let name = format!("{} {}", dimension.id, attribution.name());
+                (name.clone(), Some(name))
+            }
+            // On another day, a client is of another age.
+            Level::AgeAsOf => (format!("{} {}", dimension.id, self.as_of), None),
+            _ => (
+                dimension.id.clone(),
+                match dimension.field.as_str() {
+                    names::BIRTH_DATE => None,
+                    names::COUNTY | names::ZIP => Some(PLACE.to_owned()),
+                    field => Some(field.to_owned()),
+                },
+            ),
+        };
+        Trait { name, family }
+    }
+
     /// The column with the day on which a series was complete.
     fn met(&self, part: usize) -> Column {
         Column::Client(self.measure_at(part).column())
@@ -407,26 +440,6 @@ impl Question<'_> {
 
 /// The family of what tells where a client lives.
 const PLACE: &str = "place";
-
-/// What a dimension tells of a client.
-fn told_of_client(axis: &Axis<'_>, attribution: Attribution) -> Trait {
-    let dimension = axis.dimension;
-    let (name, family) = match dimension.level {
-        Level::Attributed => {
-            let name = format!("{} {}", dimension.id, attribution.name());
-            (name.clone(), Some(name))
-        }
-        _ => (
-            dimension.id.clone(),
-            match dimension.field.as_str() {
-                names::BIRTH_DATE => None,
-                names::COUNTY | names::ZIP => Some(PLACE.to_owned()),
-                field => Some(field.to_owned()),
-            },
-        ),
-    };
-    Trait { name, family }
-}
 
 fn birth() -> Column {
     Column::Client(names::BIRTH_DATE.to_owned())

@@ -1,5 +1,6 @@
 //! A closed question → a plan → SQL → raw counts that only `disclosure` may look at.
 
+mod age;
 pub mod ask;
 mod axis;
 mod bind;
@@ -252,8 +253,11 @@ impl<'a> Question<'a> {
         self.measure.is_some_and(|at| matches!(self.context.measures.requirements()[at], Requirement::NoneOf(_)))
     }
 
-    /// The values of a filter by birth that nobody of the cohort has, because their years are outside of it.
+    /// The values of a filter by birth or age that nobody of the cohort has, because their years are outside of it.
     pub fn outside_of_the_cohort<'b>(&self, dimension: &Dimension, labels: &'b [String]) -> Vec<&'b str> {
+        if dimension.level == Level::AgeAsOf && self.measure.is_some() {
+            return self.ages_of_nobody(dimension, labels);
+        }
         let (first, last) = self.born();
         let year = |label: &str| label.get(..4)?.parse::<i32>().ok();
         let is_outside = |label: &str| year(label).is_some_and(|year| year < first.year() || year > last.year());
@@ -274,6 +278,11 @@ impl<'a> Question<'a> {
     /// The dimensions of the table.
     pub fn by(&self) -> impl Iterator<Item = &'a Dimension> {
         self.by.iter().map(|axis| axis.dimension)
+    }
+
+    /// The names of the columns whose labels are what senders have typed.
+    pub(crate) fn typed_columns(&self) -> impl Iterator<Item = &'a str> {
+        self.by.iter().filter(|axis| axis.is_typed()).map(|axis| axis.dimension.id.as_str())
     }
 
     /// By what a row of the table comes before or behind another one: the labels of its dimensions, each in its order.

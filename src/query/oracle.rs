@@ -223,10 +223,31 @@ fn the_second_author_agrees_on_every_indicator() {
     for measure in ["nis.mmr1", "nis.4313314"] {
         compare(&ask(Indicator::Curve, Some(measure), "sex"), &["at_risk", "events", "censored"], 36);
     }
+    for measure in ["nis.mmr1", "nis.4313314"] {
+        use Indicator::{Coverage, Late, Missed, OnTime, Potential};
+        for indicator in [Coverage, Late, OnTime, Potential, Missed] {
+            compare(&ask(indicator, Some(measure), "age,sex"), &shares, 10);
+            let mut earlier = ask(indicator, Some(measure), "months_of_age,county");
+            earlier.as_of = "2024-02-29".parse().ok();
+            compare(&earlier, &shares, 6);
+        }
+        compare(&ask(Indicator::Curve, Some(measure), "months_of_age"), &["at_risk", "events", "censored"], 36);
+    }
+    compare(&ask(Indicator::Missing, combined, "age"), &shares, 30);
+    let mut of_two_years = ask(Indicator::Coverage, combined, "zip");
+    of_two_years.filters = vec![Where { dimension: "age".to_owned(), values: vec!["2 years".to_owned()] }];
+    compare(&of_two_years, &shares, 50);
     let doses = ["persons", "doses"];
-    for by in
-        ["vaccine_group", "vaccination_month", "season,county", "provider_zip", "given_by", "vaccination_year,sex"]
-    {
+    for by in [
+        "age",
+        "vaccine_group,months_of_age",
+        "vaccine_group",
+        "vaccination_month",
+        "season,county",
+        "provider_zip",
+        "given_by",
+        "vaccination_year,sex",
+    ] {
         compare(&ask(Indicator::Doses, None, by), &doses, 4);
     }
     let mut filtered = ask(Indicator::Doses, None, "season");

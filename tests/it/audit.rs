@@ -207,7 +207,7 @@ fn the_line_that_does_not_add_up_is_named() {
         ("s,n\nF,twenty\n", "line 2: the count is no number"),
         ("s,n\nF,-1\n", "line 2: the count is negative"),
         ("s,n\nF,<1\n", "line 2: no count of 1 or more is below the mark"),
-        ("s,n\nF,1\nF,1\n", "line 3: s = F is in line 2 already"),
+        ("s,n\nF,1\nF,1\n", "line 3: the same cell is in line 2 already"),
         ("s,n\n", "has no row below its header"),
     ] {
         let context = TestContext::new();

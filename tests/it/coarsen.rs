@@ -196,10 +196,25 @@ fn one_dimension_gives_way_after_the_other() {
     assert_eq!(way("county,sex"), r#"["county","sex"] ["region","sex"]"#);
     // No list has all ZIP codes.
     assert_eq!(way("sex,zip"), r#"["sex","zip"] ["sex","region"]"#);
+    // Ages are few; with them, too, the county gives way.
+    assert_eq!(way("age,county"), r#"["age","county"] ["age","region"]"#);
     // The region is in the table already.
     assert_eq!(way("county,region"), r#"["county","region"] ["region"]"#);
     // All are of one quarter, so of one year: by both dimensions of them and by sex, the county gives way alone.
     assert_eq!(way("birth_quarter,county"), r#"["birth_quarter","county"] ["birth_quarter","region"]"#);
+}
+
+#[test]
+fn a_coarsened_table_by_age_is_found_again() {
+    let context = store_of(&[&alike(4, 4)]);
+    let ask = "coverage --measure nis.mmr1 --by county,age --coarsen";
+    let first = published(&context, ask, "first");
+    assert_eq!(first.1["labels"], json!(["region", "age"]));
+    // The ledger has it by year of birth.
+    assert_eq!(ledger(&context)[0]["question"]["by"], json!(["region", "birth_year"]));
+    published(&context, "coverage --measure nis.mmr1 --by sex", "other");
+    assert_eq!(published(&context, ask, "again"), first);
+    assert_eq!(ledger(&context).len(), 2);
 }
 
 #[test]

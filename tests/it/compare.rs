@@ -63,6 +63,19 @@ fn what_both_months_show_is_compared_and_nothing_else() {
 }
 
 #[test]
+fn ages_of_two_months_are_of_other_clients() {
+    let context = two_months();
+    for period in ["2024-11", "2024-12"] {
+        let out = format!("{period}/age/t.csv");
+        context.put(&format!("{period}/age/.keep"), "");
+        let ask = "coverage --measure nis.mmr1 --by age";
+        context.phds(&format!("query {ask} --period {period} --store store --format csv --out {out}")).done();
+    }
+    let text = context.phds("compare 2024-11/age 2024-12/age").done().text();
+    assert!(text.contains("3 years") && text.contains("other clients in each month"), "{text}");
+}
+
+#[test]
 fn only_one_question_of_two_months_is_compared() {
     let context = two_months();
     for (arguments, why) in [

@@ -262,3 +262,33 @@ fn no_field_has_the_name_of_a_column_that_the_program_makes() {
         assert!(outcome.contains("none that the tables of this program use"), "{name}: {outcome}");
     }
 }
+
+#[test]
+fn ages_are_in_the_departments_own_classes() {
+    let context = TestContext::new();
+    context.put("phds.toml", "[dictionary]\nfile = 'own.toml'\n");
+    let own = |keys: &str| context.put("own.toml", format!("version = \"1\"\n[[dimension]]\nid = \"age\"\n{keys}\n"));
+    for (keys, why) in [
+        ("from_months = [24, 12]", "needs rising `from_months`, from 1 on"),
+        ("from_months = [0, 12]", "needs rising `from_months`, from 1 on"),
+        ("field = \"vaccination_date\"", "level `age_as_of` needs the birth date"),
+        ("level = \"age\"", "level `age` needs the date of a dose"),
+    ] {
+        own(keys);
+        let said = context.phds("dimensions age").ended(2).stderr;
+        assert!(said.contains("dictionary dimension `age`") && said.contains(why), "{keys}: {said}");
+    }
+    own("from_months = [36, 48, 84, 156]");
+    let values = context.phds("dimensions age").done().text();
+    assert!(
+        values.ends_with("\n  under 3 years\n  3 years\n  4 to 6 years\n  7 to 12 years\n  13 years and older\n"),
+        "{values}"
+    );
+    // The staff see them; as classes of several years of birth they are not for the public.
+    context.load(&Month::of("clients | BIRTH DATE\n40 a | 2021-06-15\n40 b | 2019-06-15"));
+    let ask = "query coverage --measure nis.mmr1 --by age --store store";
+    let rows = csv_rows(&context.phds(&format!("{ask} --format csv")).done().stdout);
+    assert_eq!(rows[1..].iter().map(|row| row[0].as_str()).collect::<Vec<_>>(), ["3 years", "4 to 6 years"]);
+    let said = context.phds(&format!("{ask} --audience public --dry-run")).ended(1).stderr;
+    assert!(said.contains("this age is not for the public"), "{said}");
+}

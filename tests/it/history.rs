@@ -64,6 +64,7 @@ fn a_file_is_of_one_month() {
             assert!(outcome.stderr.contains(&said), "{said}: {}", outcome.stderr);
         }
         assert!(!context.path(&format!("store/partitions/{period}/manifest.json")).exists());
+        assert!(!context.path(&format!("store/deliveries/{period}")).exists(), "nobody has to take the copy out");
     }
     // Loaded by mistake, and taken out again.
     context.phds("remove --period 2024-11").done();

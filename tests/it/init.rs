@@ -280,6 +280,17 @@ fn a_settings_file_elsewhere_and_a_unit_with_its_places() {
         assert!(unit.lines().any(|found| found == line), "{line} is not in:\n{unit}");
     }
     assert_eq!(read("etc/phds.timer"), include_str!("../../packaging/systemd/phds.timer"));
+    // A folder with a blank is one word, and `%` is itself.
+    context
+        .run(
+            &["init", "etc/phds.toml", "--yes", "--host", "a.example.org", "--user", "clinic", "--force"]
+                .into_iter()
+                .chain(["--store", "S t 5%", "--schedule", "systemd", "--no-doctor"])
+                .collect::<Vec<_>>(),
+        )
+        .done();
+    let line = format!("ReadWritePaths=\"{}%\"", place("S t 5%"));
+    assert!(read("etc/phds.service").lines().any(|found| found == line), "{line}");
     // Settings that name the password's file need no credential.
     context.phds(&format!("{command} --force --password-file password")).done();
     assert!(!read("etc/phds.service").contains("\nLoadCredential="));

@@ -115,6 +115,10 @@ fn an_altered_ledger_stops_releases() {
             assert!(outcome.stderr.contains("ledger") && outcome.stdout.is_empty(), "{what}: {}", outcome.stderr);
         }
         context.phds("ledger --store store").ended(1);
+        if context.path("store/ledger").is_dir() {
+            let outcome = context.phds("status --store store --check").ended(1);
+            assert!(String::from_utf8_lossy(&outcome.stdout).contains("ledger"), "{what}");
+        }
     }
 }
 

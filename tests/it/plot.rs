@@ -24,7 +24,8 @@ fn release(indicator: &str, table: &str) -> (Vec<u8>, Vec<u8>) {
     let known =
         ["missing", "age_months", "at_risk", "measure", "numerator", "denominator", "rate", "ci_low", "ci_high"];
     let labels: Vec<_> = table.columns.iter().take_while(|name| !known.contains(&name.as_str())).collect();
-    let dimensions: Vec<_> = labels.iter().map(|name| json!({ "id": name, "title": title(name) })).collect();
+    let dimensions: Vec<_> =
+        labels.iter().map(|name| json!({ "id": name, "title": title(name), "is_age": *name == "age" })).collect();
     let description = json!({
         "schema_version": 2, "release_id": "0123456789abcdef", "audience": "internal",
         "marking": "INTERNAL: for the staff of this health department.",
@@ -521,6 +522,7 @@ fn what_has_an_order_keeps_it() {
     for (column, labels) in [
         ("age_at_dose", ["under 6 months", "12 to 23 months", "65 years and older"]),
         ("season", ["2021-22", "2022-23", "2023-24"]),
+        ("age", ["2 years", "3 years", "10 years"]),
     ] {
         let said = words(&drawn(Kind::Bar, &doses(column, labels)));
         assert!(labels.map(|label| place(&said, label)).is_sorted(), "{column}: {said:?}");

@@ -286,7 +286,7 @@ fn what_no_table_can_be_is_refused_by_its_line_and_nothing_is_written() {
         ("s,n\nF,many\n", "", 1, "line 2: the count is no number"),
         ("s,n\nF,\n", "", 1, "line 2: there is no count"),
         ("s,n\nF,99999999999999999999\n", "", 1, "line 2: the count is too large"),
-        ("s,n\nF,50\nF,60\n", "", 1, "line 3: s = F is in line 2 already"),
+        ("s,n\nF,50\nF,60\n", "", 1, "line 3: the same cell is in line 2 already"),
         ("s,n\nF,50\nM,60\nTotal,100\n", "", 1, "line 4: s = Total does not add up"),
         ("s,n\n", "", 1, "has no row below its header"),
         ("", "", 2, "is empty"),

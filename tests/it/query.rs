@@ -37,7 +37,10 @@ struct Question {
 /// The CSV answer to a question: its columns, and its rows.
 fn answer(context: &TestContext, ask: &str) -> (Vec<String>, Vec<Vec<String>>) {
     let indicator = if ask.starts_with("--") { "coverage " } else { "" };
-    let outcome = context.phds(&format!("query {indicator}{ask} --store store --format csv")).done();
+    // A blank in a value is written as `~`.
+    let words = format!("query {indicator}{ask} --store store --format csv");
+    let words: Vec<String> = words.split(' ').map(|word| word.replace('~', " ")).collect();
+    let outcome = context.run(&words.iter().map(String::as_str).collect::<Vec<_>>()).done();
     assert_eq!(outcome.stderr, "");
     let mut rows = csv_rows(&outcome.stdout);
     (rows.remove(0), rows)
@@ -305,6 +308,43 @@ fn a_year_that_is_not_whole_says_so() {
     let younger = "Who was born later had less time to be late";
     assert!(ask("late --measure nis.mmr1 --by birth_year").contains(younger));
     assert!(!ask("late --measure nis.mmr1 --by sex").contains(younger));
+}
+
+#[test]
+fn a_table_by_age_says_of_which_day_and_which_class_is_not_whole() {
+    let context = TestContext::new();
+    context.load(&Month::of(
+        "clients | BIRTH DATE | VACCINATION DATE
+         40 a    | 2021-06-15 | 2022-07-01
+         40 b    | 2021-12-31 | 2022-12-31
+         40 c    | 2018-01-15 | 2020-12-31",
+    ));
+    let table = context.phds("query coverage --measure nis35.mmr1 --by age --as-of 2024-11-30 --store store").done();
+    let said = table.text().split_whitespace().collect::<Vec<_>>().join(" ");
+    for caveat in [
+        "Ages are those on 2024-11-30: as of another day, a class of age has other clients.",
+        // Those of 35 months, and those of six years who were born in 2018.
+        "born from 2018-01-01 to 2021-12-30 are in the cohort: of 2 years and of 6 years, it has a part.",
+    ] {
+        assert!(said.contains(caveat), "{caveat}: {said}");
+    }
+    let whole = context.phds("query coverage --measure nis.mmr1 --by age --store store").done().text();
+    assert!(!whole.contains("it has a part"), "{whole}");
+
+    let ask = |words: &[&str]| context.run(&[&["query", "coverage", "--store", "store"], words].concat());
+    let told = ask(&["--measure", "nis.mmr1", "--where", "age=2 years,under 1 year"]).done().text();
+    let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(told.contains("2 years, under 1 year (nobody of the cohort is of under 1 year)"), "{told}");
+    insta::assert_snapshot!(ask(&["--measure", "nis.mmr1", "--where", "age=1 year"]).ended(2).stderr, @"
+    error: nobody of the cohort is of 1 year on 2024-12-31: its youngest are of 24 months then, its oldest of 83
+
+    hint: name other ages, another measure or another as-of date; `phds measures ID` says who is in the cohort
+    ");
+    insta::assert_snapshot!(ask(&["--measure", "nis.mmr1", "--by", "months_of_age", "--denominator", "population:births"]).ended(2).stderr, @"
+    error: `population:births` is by year of birth, and this age is of several: a year of age is one on the last day of a year
+
+    hint: add `--as-of YYYY-12-31`, or ask by `birth_year`
+    ");
 }
 
 #[test]

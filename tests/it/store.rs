@@ -211,11 +211,45 @@ fn a_month_is_taken_out_of_the_store() {
 }
 
 #[test]
-fn a_month_that_has_not_begun_is_a_slip_perhaps() {
+fn a_month_that_is_not_over_is_a_slip_perhaps() {
+    use chrono::Local;
+    use phds::period::ReportingPeriod;
     let context = TestContext::new();
     context.put("month.csv", month("03").bytes());
-    for (period, is_told) in [(PERIOD, false), ("2199-12", true)] {
+    let now = ReportingPeriod::of(Local::now().date_naive());
+    let over = |period: ReportingPeriod| (period.to_string(), "is not over");
+    for ((period, words), is_told) in [
+        (over(now.previous()), false),
+        (over(now), true),
+        ((now.next().to_string(), "has not begun"), true),
+        (("2199-12".to_owned(), "has not begun"), true),
+    ] {
         let outcome = context.phds(&format!("load month.csv --store {period} --period {period}")).done();
-        assert_eq!(outcome.stderr.contains(&format!("{period} has not begun")), is_told, "{}", outcome.stderr);
+        assert_eq!(outcome.stderr.contains(&format!("{period} {words}")), is_told, "{}", outcome.stderr);
     }
+}
+
+#[test]
+fn months_are_loaded_again_from_what_the_store_has() {
+    let context = TestContext::new();
+    for (name, day, period) in [("a.csv", "03", "2024-11"), ("b.csv", "04", PERIOD)] {
+        context.put(name, month(day).bytes());
+        context.phds(&format!("load {name} --store store --period {period}")).done();
+        std::fs::remove_file(context.path(name)).unwrap();
+    }
+    let loaded = |period: &str| context.read(&format!("store/partitions/{period}/manifest.json"));
+    let before = [loaded("2024-11"), loaded(PERIOD)];
+    for (period, again) in [(" --period 2024-12", [false, true]), ("", [true, true])] {
+        let now = [loaded("2024-11"), loaded(PERIOD)];
+        let outcome = context.phds(&format!("load --again --store store{period}")).done();
+        assert!(outcome.stderr.contains("loaded again"), "{}", outcome.stderr);
+        assert_eq!([loaded("2024-11") != now[0], loaded(PERIOD) != now[1]], again, "{period}");
+    }
+    assert!(before[0] != loaded("2024-11"));
+    // A file that is not what was loaded is not taken for it.
+    context.put("store/deliveries/2024-12/b.csv", month("05").bytes());
+    let outcome = context.phds("load --again --store store --period 2024-12").ended(3);
+    assert!(outcome.stderr.contains("is not the file that was loaded"), "{}", outcome.stderr);
+    context.phds("load --again --store store --period 2024-10").ended(2);
+    context.phds("load --again --store store --host a.example.org").ended(2);
 }

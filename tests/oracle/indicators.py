@@ -385,12 +385,24 @@ def read_clients(lines, skip=frozenset(), codelists=None):
 
 # ----------------------------------------------------------------- counting
 
-CLIENT_DIMENSIONS = ["county", "region", "zip", "birth_year", "birth_quarter", "sex", "race_ethnicity", "organization"]
+CLIENT_DIMENSIONS = ["county", "region", "zip", "birth_year", "birth_quarter", "age", "months_of_age", "sex", "race_ethnicity",
+                     "organization"]
 DOSE_DIMENSIONS = ["vaccine_group", "vaccination_year", "vaccination_month", "season", "provider_zip", "given_by"]
 SHARES = ["coverage", "late", "on-time", "dropout", "potential", "missed", "one-visit"]
 INDICATORS = [*SHARES, "missing", "curve", "doses"]
 DENOMINATORS = ["clients", "resident", "active_1", "active_2", "active_5", "active_10"]
 RULES = ["last", "most", "first", "any"]
+
+
+def age_labels(birth, day):
+    """The age on a day: in completed years, and in the groups of months that the field uses."""
+    months = completed_months(birth, day)
+    years = months // 12
+    small = {0: "under 1 year", 1: "1 year"}
+    groups = [(7, "under 7 months"), (13, "7 to 12 months"), (19, "13 to 18 months"), (24, "19 to 23 months"),
+              (36, "24 to 35 months"), (48, "36 to 47 months")]
+    return {"age": small.get(years, f"{years} years") if years < 18 else "18 years and older",
+            "months_of_age": next((name for end, name in groups if months < end), "48 months and older")}
 
 
 def season_of(day):
@@ -422,7 +434,7 @@ def answer(clients, question):
         for rule in ask.attributions:
             for name, client in clients.items():
                 for organization in organizations(client, rule) if uses_organization else [None]:
-                    labels = {**client.labels, "organization": organization}
+                    labels = {**client.labels, **age_labels(client.birth, ask.as_of), "organization": organization}
                     for labels, what in facts(name, client, labels, ask, denominator):
                         if not all(labels[dimension] in values for dimension, values in ask.where.items()):
                             continue
@@ -603,6 +615,10 @@ def self_test():
     yes, no, nobody, out = [(1, 1)], [(0, 1)], [(0, 0)], []
 
     # Born 2020-06-15: 24 months on 2022-06-15.
+    # Born on 29 February: two years old on 1 March, and no day earlier.
+    for birth, day, age in [("2020-02-29", "2022-02-28", "1 year"), ("2020-02-29", "2022-03-01", "2 years"),
+                            ("2020-02-28", "2022-02-28", "2 years"), ("2020-03-01", "2022-02-28", "1 year")]:
+        check(f"{birth} on {day}", age_labels(coverage.read_date(birth), coverage.read_date(day))["age"], age)
     for day, covered, late in [("2022-06-14", yes, no), ("2022-06-15", no, yes), ("2024-12-31", no, yes),
                                ("2025-01-01", no, no)]:
         check(f"MMR on {day}: coverage", one(f"{day} 03", "coverage", "nis.mmr1"), covered)

@@ -126,7 +126,7 @@ fn csv_sheet(text: &[u8], delimiter: u8) -> Sheet {
     let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).has_headers(false).flexible(true).from_reader(text);
     let mut record = csv::StringRecord::new();
     while sheet.fault.is_none() && reader.read_record(&mut record).unwrap_or(false) {
-        let number = record.position().map_or(0, |place| usize::try_from(place.line()).unwrap_or(usize::MAX));
+        let number = usize::try_from(crate::encoding::line_of(text, record.position())).unwrap_or(usize::MAX);
         for (column, cell) in record.iter().enumerate().take(MOST_COLUMNS + 1) {
             sheet.put(number, column, cell);
         }

@@ -80,7 +80,7 @@ impl Sheet {
                 .hint("a table has a header and a row for each cell"));
         }
         let mut reader = csv::ReaderBuilder::new().delimiter(encoding::delimiter(bytes)).from_reader(bytes);
-        let header = reader.headers().map_err(|error| unreadable(path, &error))?;
+        let header = reader.headers().map_err(|error| unreadable(path, bytes, &error))?;
         let header: Vec<String> = header.iter().map(|name| name.trim().to_owned()).collect();
         let column = |name: &String| {
             let mut found = (0..header.len()).filter(|at| header[*at] == *name);
@@ -102,8 +102,8 @@ impl Sheet {
         let mut is_rounded = false;
         let mut rows = Vec::new();
         for record in reader.records() {
-            let record = record.map_err(|error| unreadable(path, &error))?;
-            let line = record.position().map_or(0, csv::Position::line);
+            let record = record.map_err(|error| unreadable(path, bytes, &error))?;
+            let line = encoding::line_of(bytes, record.position());
             let mut labels = Vec::with_capacity(by.len());
             for (at, name) in by.iter().zip(&columns.by) {
                 let label = at.map(|at| record[at].to_owned()).filter(|label| *label != columns.total);
@@ -153,7 +153,7 @@ impl Sheet {
         for (at, row) in self.rows.iter().enumerate() {
             let cell = find(cube, columns, &row.labels)?;
             if let Some(first) = cells.insert(cell, at) {
-                let what = format!("{} is in line {} already", cube.name(cell, &columns.total), self.rows[first].line);
+                let what = format!("the same cell is in line {} already", self.rows[first].line);
                 return Err(self
                     .wrong(row, &what)
                     .hint("leave one row for each cell, or name all dimensions in `--by`"));
@@ -171,8 +171,8 @@ fn no_column(path: &Path, name: &str) -> Error {
     Error::usage(format!("`{}` has no column `{name}`", path.display()))
 }
 
-fn unreadable(path: &Path, error: &csv::Error) -> Error {
-    let line = error.position().map_or(1, csv::Position::line);
+fn unreadable(path: &Path, table: &[u8], error: &csv::Error) -> Error {
+    let line = encoding::line_of(table, error.position());
     match error.kind() {
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
             wrong(path, line, &format!("there are {len} columns where the header has {expected_len}"))

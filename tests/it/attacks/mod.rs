@@ -114,6 +114,11 @@ pub fn publish(context: &TestContext, ask: &str) -> Option<Shown> {
     None
 }
 
+/// Notes a table of [`PERIOD`] as known from elsewhere.
+fn know(context: &TestContext, ask: &str) -> Outcome {
+    context.phds(&format!("ledger know {ask} --period {PERIOD} --store store --source State"))
+}
+
 /// Exit code 1, nothing printed as data, a rule is named and no number but those of the policy and of releases.
 #[track_caller]
 pub fn is_refusal(outcome: &Outcome) {
@@ -443,13 +448,14 @@ fn what_cannot_be_asked() {
         ],
         vec![flags("--where sex=F --where sex=M"), filter("sex=F,county=Hays"), filter("sex=*"), filter("sex=")],
         // Bands and free ranges.
-        ["age", "age_band", "birth_year/2", "birth_date", "birth_month"].map(dimension).into(),
+        ["age/2", "age_band", "birth_year/2", "birth_date", "birth_month"].map(dimension).into(),
         [
             "birth_year=2018-2021",
             "birth_year>2019",
             "birth_year<=2020",
             "birth_date=2021-06-15",
             "age=0-19",
+            "age<3 years",
             "numerator=3",
         ]
         .map(filter)
@@ -583,6 +589,84 @@ fn years_quarters_and_counties() {
     for asks in [[year, county, quarter, both], [both, county, quarter, year], [quarter, both, year, county]] {
         is_hidden_well("8", born, &asks, 0);
     }
+}
+
+/// Four of Travis were born in December of 2021, six in the last quarter of 2022.
+const AGES: &str = "
+    clients | CLIENT COUNTY | BIRTH DATE | VACCINATION DATE | CVX CODE
+    50 a    | Travis        | 2021-06-15 | 2023-06-01       | 03
+    50 b    | Travis        | 2021-06-15 | 2023-06-01       | 20
+    2 c     | Travis        | 2021-12-15 | 2023-06-01       | 03
+    2 d     | Travis        | 2021-12-15 | 2023-06-01       | 20
+    30 e    | Travis        | 2022-06-15 | 2024-01-01       | 03
+    30 f    | Travis        | 2022-06-15 | 2024-01-01       | 20
+    4 g     | Travis        | 2022-11-15 | 2024-01-01       | 03
+    2 h     | Travis        | 2022-11-15 | 2024-01-01       | 20";
+
+/// Years and quarters of birth, and ages: as of the last day of a year, and of a month between.
+const BIRTHS: [Attack; 3] = [
+    Attack {
+        what: "8. an age less quarters of birth",
+        months: &[AGES],
+        asks: &[
+            "coverage --measure nis.mmr1 --by age",
+            "coverage --measure nis.mmr1 --by birth_quarter --where birth_quarter=2022-Q2",
+        ],
+        plus: &["0 2 years denominator"],
+        minus: &["1 2022-Q2 denominator"],
+        people: 6,
+    },
+    Attack {
+        what: "8. a year of birth less a part of an age",
+        months: &[AGES],
+        asks: &[
+            "coverage --measure nis.mmr1 --by birth_year",
+            "coverage --measure nis.mmr1 --by age --where birth_quarter=2021-Q2",
+        ],
+        plus: &["0 2021 denominator"],
+        minus: &["1 3 years denominator"],
+        people: 4,
+    },
+    Attack {
+        what: "8. all of an age are of one year of birth or of the end of the one before",
+        months: &[AGES],
+        asks: &[
+            "coverage --measure nis.mmr1 --by age --as-of 2024-11-30",
+            "coverage --measure nis.mmr1 --by birth_year --as-of 2024-11-30",
+        ],
+        plus: &["0 2 years denominator"],
+        minus: &["1 2022 denominator"],
+        people: 4,
+    },
+];
+
+#[test]
+fn years_of_birth_and_ages() {
+    none_works(&BIRTHS[..2], Attack::in_public);
+}
+
+#[test]
+fn years_of_birth_and_ages_in_one_run() {
+    none_works(&BIRTHS, Attack::in_one_run);
+}
+
+/// What may not be published by age: nothing proves what such a table and one of another month tell together.
+#[test]
+fn ages_that_are_no_years_of_birth() {
+    let context = store_of(&[AGES]);
+    let refused = |words: &[&str]| {
+        let always = ["query", "coverage", "--measure", "nis.mmr1", "--store", "store", "--audience", "public"];
+        is_refusal(&context.run(&[&always, words, &["--out", "t.csv"]].concat()));
+    };
+    refused(&["--by", "age", "--as-of", "2024-11-30"]);
+    refused(&["--by", "birth_quarter", "--where", "age=3 years", "--as-of", "2024-11-30"]);
+    refused(&["--by", "months_of_age"]);
+    refused(&["--by", "birth_quarter", "--where", "months_of_age=36 to 47 months,48 months and older"]);
+    refused(&["--by", "age,birth_year"]);
+    // Nor can it be held to one that others have published.
+    let known = know(&context, "coverage --measure nis.mmr1 --by age --as-of 2024-11-30").ended(1);
+    assert!(known.stderr.contains("of several years of birth"), "{}", known.stderr);
+    know(&context, "coverage --measure nis.mmr1 --by age").done();
 }
 
 // 10, 11 and 18: zeros, ones, groups of one kind, and somebody who is in the table.
@@ -832,6 +916,73 @@ fn month_after_month() {
     none_works(&MONTHS, Attack::in_public);
 }
 
+/// Who is of an age on the last day of a year was born in one year, whatever the table is called.
+const GROWN: [Attack; 3] = [
+    Attack {
+        what: "15. six more, by year of birth and then by age",
+        months: &[BEFORE, AFTER],
+        asks: &[
+            "coverage --measure nis.mmr1 --by county,birth_year",
+            "2025-01: coverage --measure nis.mmr1 --by county,age --as-of 2024-12-31",
+        ],
+        plus: &["1 Travis/3 years denominator"],
+        minus: &["0 Travis/2021 denominator"],
+        people: 6,
+    },
+    Attack {
+        what: "15. six more, by age and then by year of birth",
+        months: &[BEFORE, AFTER],
+        asks: &[
+            "coverage --measure nis.mmr1 --by age,county",
+            "2025-01: coverage --measure nis.mmr1 --by county,birth_year",
+        ],
+        plus: &["1 Travis/2021 denominator"],
+        minus: &["0 3 years/Travis denominator"],
+        people: 6,
+    },
+    Attack {
+        what: "15. six more, of one age in both months",
+        months: &[BEFORE, AFTER],
+        asks: &[
+            "coverage --measure nis.mmr1 --by county,age",
+            "2025-01: coverage --measure nis.mmr1 --by county,age --as-of 2024-12-31",
+        ],
+        plus: &["1 Travis/3 years denominator"],
+        minus: &["0 Travis/3 years denominator"],
+        people: 6,
+    },
+];
+
+#[test]
+fn ages_month_after_month() {
+    none_works(&GROWN, Attack::in_public);
+}
+
+/// In a year a child of two becomes one of three. What is compared is who was born in a year, and not who is of an age.
+#[test]
+fn ages_year_after_year() {
+    let month = |counts: [u64; 4]| {
+        let rows = ('a'..).zip(2019..).zip(counts).map(|((id, year), clients)| {
+            let day = format!("{}-07-01", year + 1);
+            format!("{clients} {id}y | {year}-06-15 | {day} | 03\n{clients} {id}n | {year}-06-15 | {day} | 20\n")
+        });
+        format!("clients | BIRTH DATE | VACCINATION DATE | CVX CODE\n{}", rows.collect::<String>())
+    };
+    let ask = "coverage --measure nis.mmr1 --by age";
+    let shown_later = |counts: [u64; 4]| {
+        let context = store_of(&[&month([40, 90, 50, 30])]);
+        let first = publish(&context, ask).unwrap();
+        assert!(["2 years", "3 years", "4 years", "5 years"].iter().all(|age| first[*age].is_some()));
+        deliver(&context, &month(counts), "2025-12");
+        let table = publish(&context, &format!("2025-12: {ask}")).unwrap();
+        ["3 years", "4 years", "5 years", "6 years"].map(|age| table[age].is_some())
+    };
+    // Of three years there were 50 of a kind, and are 53 now: they are others.
+    assert_eq!(shown_later([60, 110, 70, 53]), [true; 4]);
+    // Those who were of three years were 50, and 53 are of four: three more.
+    assert!(!shown_later([60, 110, 53, 70])[1]);
+}
+
 #[test]
 fn a_month_that_is_loaded_again() {
     // The same file again: the same bytes, and nothing new in the ledger.
@@ -914,10 +1065,11 @@ fn one_person_with_many_doses() {
     ] {
         let outcome = query(&context, ask, "").done();
         let table = shown(&outcome.stdout);
-        let hers = table.iter().filter(|(label, _)| label.contains("Loving") || label.contains("1000000009"));
+        let hers = table.iter().filter(|(label, _)| label.contains("Loving") || label.contains("(others)"));
         let hers: Vec<_> = hers.collect();
         assert!(!hers.is_empty() && hers.iter().all(|(_, counts)| counts.is_none()), "{ask}: {hers:?}");
-        assert!(!outcome.text().contains("DOE"), "{ask}: an organization's name may be a person's");
+        let names = ["DOE", "1000000009"].map(|name| outcome.text().contains(name));
+        assert_eq!(names, [false; 2], "{ask}: an organization's name may be a person's, and so may its id");
     }
 }
 

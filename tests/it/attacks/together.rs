@@ -2,10 +2,9 @@
 
 use super::known::is_hidden_well;
 use super::{
-    Attack, COVERAGE, FIVE_LATE, FOUR_MORE, MOSTLY_GIRLS, SMALL_COUNTY, THREE_BOYS, UNKNOWN, none_works, publish,
+    Attack, COVERAGE, FIVE_LATE, FOUR_MORE, MOSTLY_GIRLS, SMALL_COUNTY, THREE_BOYS, UNKNOWN, know, none_works, publish,
     store_of,
 };
-use crate::support::{Outcome, PERIOD, TestContext};
 
 /// Of Bell, Comal and Hays, four are of Comal; any two of the counties are many.
 const OVERLAP: Attack = Attack {
@@ -182,11 +181,6 @@ fn a_difference_in_which_nobody_is_counted() {
     let girls = girls.as_ref().and_then(|girls| girls["Travis"].as_ref());
     let boys = all["Travis"].as_ref().zip(girls).map(|(all, girls)| all["numerator"] - girls["numerator"]);
     assert_ne!(boys, Some(0), "of all less the girls");
-}
-
-/// Notes a table of [`PERIOD`] as known from elsewhere.
-fn know(context: &TestContext, ask: &str) -> Outcome {
-    context.phds(&format!("ledger know {ask} --period {PERIOD} --store store --source State"))
 }
 
 #[test]
