@@ -11,11 +11,11 @@ use crate::dictionary::nearest;
 use crate::disclosure::Audience;
 use crate::error::Error;
 use crate::figure::Kind;
-use crate::figures;
 use crate::output::Format;
 use crate::parallel;
 use crate::period::ReportingPeriod;
 use crate::query::ask::{Ask, AttributionChoice, Indicator, Where};
+use crate::words;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -429,15 +429,9 @@ pub struct Know {
     /// For dropout: the later measure
     #[arg(long, value_name = "ID")]
     pub to: Option<String>,
-    /// Dimensions of the table [default: none, all together in one row]
-    #[arg(long, value_name = "DIM,…", value_delimiter = ',')]
-    pub by: Vec<String>,
-    /// Only clients with one of these values; may be given for several dimensions
-    #[arg(long = "where", value_name = "DIM=VALUE[,VALUE…]", value_parser = parse_where)]
-    pub filters: Vec<Where>,
-    /// The last day that counts, the last of some month [default: the last day of the reporting period]
-    #[arg(long, value_name = "YYYY-MM-DD", value_parser = parse_day)]
-    pub as_of: Option<NaiveDate>,
+    /// Its rows.
+    #[command(flatten)]
+    pub rows: TableRows,
     /// Where it was published, in words
     #[arg(long, value_name = "TEXT")]
     pub source: String,
@@ -449,11 +443,7 @@ pub struct Know {
 impl Know {
     /// The table as a question.
     pub fn ask(&self) -> Ask {
-        let mut ask = Ask::of(self.indicator);
-        (ask.measure, ask.to, ask.as_of) = (self.measure.clone(), self.to.clone(), self.as_of);
-        ask.by.clone_from(&self.by);
-        ask.filters.clone_from(&self.filters);
-        ask
+        Ask { measure: self.measure.clone(), to: self.to.clone(), ..self.rows.ask(self.indicator) }
     }
 }
 
@@ -510,7 +500,7 @@ impl Resources {
 }
 
 fn at_least_64_mib(text: &str) -> Result<usize, String> {
-    match figures::bytes(text)? {
+    match words::bytes(text)? {
         size if size < 64 << 20 => Err("at least 64MiB are needed".to_owned()),
         size => Ok(size),
     }
@@ -717,42 +707,21 @@ pub fn no_question(word: &str) -> Error {
 impl Question {
     /// What is asked, and how the table is wanted.
     pub fn ask(&self) -> (Ask, &Table) {
-        let (indicator, table) = match self {
-            Self::Coverage(typed) => (Indicator::Coverage, &typed.table),
-            Self::Late(typed) => (Indicator::Late, &typed.table),
-            Self::OnTime(typed) => (Indicator::OnTime, &typed.table),
-            Self::Dropout(typed) => (Indicator::Dropout, &typed.share.table),
-            Self::Potential(typed) => (Indicator::Potential, &typed.table),
-            Self::Missed(typed) => (Indicator::Missed, &typed.table),
-            Self::OneVisit(typed) => (Indicator::OneVisit, &typed.table),
-            Self::Missing(typed) => (Indicator::Missing, &typed.table),
-            Self::Curve(typed) => (Indicator::Curve, &typed.table),
-            Self::Doses(typed) => (Indicator::Doses, typed),
-        };
-        let mut ask = Ask::of(indicator);
-        ask.by.clone_from(&table.by);
-        ask.filters.clone_from(&table.filters);
-        (ask.as_of, ask.attribution) = (table.as_of, table.attribution);
         match self {
-            Self::Coverage(typed)
-            | Self::Late(typed)
-            | Self::OnTime(typed)
-            | Self::Potential(typed)
-            | Self::Missed(typed)
-            | Self::OneVisit(typed)
-            | Self::Dropout(Dropout { share: typed, .. }) => {
-                ask.measure = Some(typed.measure.clone());
-                ask.denominators.clone_from(&typed.denominators);
-                ask.standardize.clone_from(&typed.standardize);
-                (ask.funnel, ask.coarsen) = (typed.funnel, typed.coarsen);
+            Self::Coverage(typed) => typed.ask(Indicator::Coverage),
+            Self::Late(typed) => typed.ask(Indicator::Late),
+            Self::OnTime(typed) => typed.ask(Indicator::OnTime),
+            Self::Dropout(typed) => {
+                let (ask, table) = typed.share.ask(Indicator::Dropout);
+                (Ask { to: Some(typed.to.clone()), ..ask }, table)
             }
-            Self::Missing(typed) | Self::Curve(typed) => ask.measure = Some(typed.measure.clone()),
-            Self::Doses(_) => {}
+            Self::Potential(typed) => typed.ask(Indicator::Potential),
+            Self::Missed(typed) => typed.ask(Indicator::Missed),
+            Self::OneVisit(typed) => typed.ask(Indicator::OneVisit),
+            Self::Missing(typed) => typed.ask(Indicator::Missing),
+            Self::Curve(typed) => typed.ask(Indicator::Curve),
+            Self::Doses(table) => (table.ask(Indicator::Doses), table),
         }
-        if let Self::Dropout(typed) = self {
-            ask.to = Some(typed.to.clone());
-        }
-        (ask, table)
     }
 }
 
@@ -820,6 +789,20 @@ pub struct Share {
     pub table: Table,
 }
 
+impl Share {
+    fn ask(&self, indicator: Indicator) -> (Ask, &Table) {
+        let ask = Ask {
+            measure: Some(self.measure.clone()),
+            denominators: self.denominators.clone(),
+            standardize: self.standardize.clone(),
+            funnel: self.funnel,
+            coarsen: self.coarsen,
+            ..self.table.ask(indicator)
+        };
+        (ask, &self.table)
+    }
+}
+
 /// `phds query dropout`
 #[derive(Debug, Args)]
 pub struct Dropout {
@@ -842,6 +825,12 @@ pub struct OfMeasure {
     pub table: Table,
 }
 
+impl OfMeasure {
+    fn ask(&self, indicator: Indicator) -> (Ask, &Table) {
+        (Ask { measure: Some(self.measure.clone()), ..self.table.ask(indicator) }, &self.table)
+    }
+}
+
 /// What every question has: a month, dimensions, filters, and a place for the answer.
 #[derive(Debug, Args)]
 pub struct Table {
@@ -851,15 +840,9 @@ pub struct Table {
     /// For whom.
     #[command(flatten)]
     pub purpose: Purpose,
-    /// Dimensions of the table, which `phds dimensions` lists [default: none, all together in one row]
-    #[arg(long, value_name = "DIM,…", value_delimiter = ',')]
-    pub by: Vec<String>,
-    /// Only clients with one of these values; may be given for several dimensions
-    #[arg(long = "where", value_name = "DIM=VALUE[,VALUE…]", value_parser = parse_where)]
-    pub filters: Vec<Where>,
-    /// The last day that counts, the last of some month [default: the last day of the reporting period]
-    #[arg(long, value_name = "YYYY-MM-DD", value_parser = parse_day)]
-    pub as_of: Option<NaiveDate>,
+    /// Its rows.
+    #[command(flatten)]
+    pub rows: TableRows,
     /// With `--by organization`: whose client is whose [default: last]
     #[arg(long, value_enum, value_name = "RULE")]
     pub attribution: Option<AttributionChoice>,
@@ -872,6 +855,33 @@ pub struct Table {
     /// Write to a file, with its description beside it, in place of printing: .csv, .json, .parquet, .arrow, .md, .tex, .txt
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+}
+
+impl Table {
+    fn ask(&self, indicator: Indicator) -> Ask {
+        Ask { attribution: self.attribution, ..self.rows.ask(indicator) }
+    }
+}
+
+/// The rows of a table: their groups, their clients, and until when doses count.
+#[derive(Debug, Args)]
+pub struct TableRows {
+    /// Dimensions of the table, which `phds dimensions` lists [default: none, all together in one row]
+    #[arg(long, value_name = "DIM,…", value_delimiter = ',')]
+    pub by: Vec<String>,
+    /// Only clients with one of these values; may be given for several dimensions
+    #[arg(long = "where", value_name = "DIM=VALUE[,VALUE…]", value_parser = parse_where)]
+    pub filters: Vec<Where>,
+    /// The last day that counts, the last of some month [default: the last day of the reporting period]
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = parse_day)]
+    pub as_of: Option<NaiveDate>,
+}
+
+impl TableRows {
+    /// A question that asks an indicator for these rows.
+    fn ask(&self, indicator: Indicator) -> Ask {
+        Ask { by: self.by.clone(), filters: self.filters.clone(), as_of: self.as_of, ..Ask::of(indicator) }
+    }
 }
 
 /// `phds plot`

@@ -3,12 +3,15 @@
 
 use serde::Serialize;
 
+use crate::calendar::{self, CivilDay};
 use crate::error::{Error, Result};
 use crate::figure::release::{Description, Release, Status};
-use crate::figures::grouped;
+use crate::fs;
 use crate::output::grid::{Grid, Look};
 use crate::output::label;
+use crate::period::ReportingPeriod;
 use crate::statistics;
+use crate::words::{grouped, hundredths};
 
 /// One group in both months.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -31,7 +34,7 @@ pub struct Change {
 #[derive(Clone, Debug)]
 pub struct Comparison {
     title: String,
-    months: [String; 2],
+    months: [ReportingPeriod; 2],
     columns: Vec<String>,
     /// The columns in words.
     titles: Vec<String>,
@@ -47,36 +50,10 @@ pub struct Comparison {
 impl Comparison {
     /// Compares two releases. Refused are those of different questions, and two of one month.
     pub fn of(earlier: &Release, later: &Release) -> Result<Self> {
-        let different = |what: &str| {
-            Err(Error::usage(format!("the two releases differ in {what}"))
-                .hint("ask both months the same question, by one version of the program"))
-        };
         let (a, b) = (&earlier.description, &later.description);
-        let measures = |release: &Release| {
-            let both = [&release.description.measure, &release.description.from_measure];
-            both.map(|measure| measure.as_ref().map(|measure| (measure.id.clone(), measure.version.clone())))
-        };
-        if a.indicator != b.indicator {
-            return different("what they tell");
-        }
-        if measures(earlier) != measures(later) {
-            return different("their measure or its version");
-        }
-        if a.labels != b.labels || a.filters != b.filters {
-            return different("their dimensions or filters");
-        }
-        let sources = |release: &Release| {
-            let sources = release.description.denominators.iter();
-            sources.map(|denominator| (denominator.source.clone(), denominator.population.clone())).collect::<Vec<_>>()
-        };
-        if sources(earlier) != sources(later) {
-            return different("their denominators or population files");
-        }
-        if a.attributions != b.attributions || a.standardized_by != b.standardized_by {
-            return different("their attribution or standardization");
-        }
-        if months_open(a) != months_open(b) {
-            return different("how long before the end of the month their as-of date is");
+        if let Some(what) = difference(a, b) {
+            return Err(Error::usage(format!("the two releases differ in {what}"))
+                .hint("ask both months the same question, by one version of the program"));
         }
         if a.reporting_period >= b.reporting_period {
             return Err(Error::usage(format!(
@@ -111,9 +88,9 @@ impl Comparison {
         let measure = b.measure.as_ref().map_or("All vaccines", |measure| measure.title.as_str());
         Ok(Self {
             title: format!("{measure}: {} and {}", a.reporting_period, b.reporting_period),
-            months: [a.reporting_period.clone(), b.reporting_period.clone()],
+            months: [a.reporting_period, b.reporting_period],
             columns: b.labels.clone(),
-            titles: b.labels.iter().map(|column| title(b, column)).collect(),
+            titles: b.labels.iter().map(|column| label::title(column, &b.dimensions)).collect(),
             audience: b.audience.clone(),
             is_share,
             is_by_age: b.dimensions.iter().any(|dimension| dimension.is_age),
@@ -121,9 +98,9 @@ impl Comparison {
         })
     }
 
-    /// The earlier and the later month, `YYYY-MM`.
-    pub fn months(&self) -> [&str; 2] {
-        [&self.months[0], &self.months[1]]
+    /// The earlier and the later month.
+    pub fn months(&self) -> [ReportingPeriod; 2] {
+        self.months
     }
 
     /// CSV: the labels, then `earlier`, `later`, `change`, `status` and `audience`.
@@ -159,17 +136,14 @@ impl Comparison {
             row.insert("audience".to_owned(), self.audience.as_str().into());
             Ok::<_, serde_json::Error>(row)
         });
-        let rows = rows.collect::<std::result::Result<Vec<_>, _>>().map_err(failed)?;
-        let mut text = serde_json::to_vec_pretty(&rows).map_err(failed)?;
-        text.push(b'\n');
-        Ok(text)
+        fs::json(&rows.collect::<std::result::Result<Vec<_>, _>>().map_err(failed)?)
     }
 
     /// A table for people.
     pub fn to_text(&self, marking: &str, look: Look) -> String {
-        let [earlier, later] = self.months.clone();
+        let [earlier, later] = self.months.map(|month| month.to_string());
         let told = |number: Option<f64>| match number {
-            Some(number) if self.is_share => format!("{:.1} %", number * 100.0),
+            Some(number) if self.is_share => hundredths(number) + " %",
             Some(number) => whole(number),
             None => "·".to_owned(),
         };
@@ -203,19 +177,35 @@ impl Comparison {
     }
 }
 
-/// A column of labels in words.
-fn title(description: &Description, column: &str) -> String {
-    let dimension = description.dimensions.iter().find(|dimension| dimension.id == column);
-    dimension.map_or_else(|| label::column_in_words(column), |dimension| dimension.title.clone())
+/// In what two releases are of different questions; none where they are of one.
+fn difference(a: &Description, b: &Description) -> Option<&'static str> {
+    let measures = |one: &Description| {
+        let both = [&one.measure, &one.from_measure];
+        both.map(|measure| measure.as_ref().map(|measure| (measure.id.clone(), measure.version.clone())))
+    };
+    let denominators = |one: &Description| {
+        let all = one.denominators.iter();
+        all.map(|denominator| (denominator.source.clone(), denominator.population.clone())).collect::<Vec<_>>()
+    };
+    let same = [
+        ("what they tell", a.indicator == b.indicator),
+        ("their measure or its version", measures(a) == measures(b)),
+        ("their dimensions or filters", a.labels == b.labels && a.filters == b.filters),
+        ("their denominators or population files", denominators(a) == denominators(b)),
+        (
+            "their attribution or standardization",
+            a.attributions == b.attributions && a.standardized_by == b.standardized_by,
+        ),
+        ("how long before the end of the month their as-of date is", months_open(a) == months_open(b)),
+    ];
+    same.into_iter().find_map(|(what, is_same)| (!is_same).then_some(what))
 }
 
-/// The months from the as-of date of a release to its reporting period.
-fn months_open(description: &Description) -> Option<i32> {
-    let months = |text: &str| {
-        let (year, rest) = text.split_once('-')?;
-        Some(year.parse::<i32>().ok()? * 12 + rest.get(..2)?.parse::<i32>().ok()?)
-    };
-    Some(months(&description.reporting_period)? - months(&description.cohort.as_of)?)
+/// The months from the as-of date of a release to the end of its reporting period.
+fn months_open(description: &Description) -> i32 {
+    let [as_of, end] = [description.cohort.as_of, description.reporting_period.last_day()];
+    let [as_of, end] = [as_of, end].map(|date| CivilDay::of(calendar::day(date)));
+    as_of.calendar_months_to(end)
 }
 
 /// A count of doses.
@@ -230,9 +220,8 @@ type Row = (Vec<String>, std::result::Result<f64, Status>);
 
 fn rows(release: &Release, column: &str) -> Result<Vec<Row>> {
     // The pool of small sets is of other sets in each month.
-    let is_pool = |row: &usize| release.table.cell(*row, "missing").is_some_and(|set| set.starts_with("other sets"));
     (0..release.table.len())
-        .filter(|row| !is_pool(row))
+        .filter(|row| !release.is_pool(*row))
         .map(|row| {
             let labels = release.description.labels.iter();
             let labels = labels.map(|label| release.table.cell(row, label).unwrap_or_default().to_owned());

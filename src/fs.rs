@@ -138,12 +138,16 @@ pub fn write_whole(destination: &Path, bytes: &[u8]) -> Result<()> {
     draft.publish().map(drop)
 }
 
-/// Writes a value as indented JSON with a final newline, whole or not at all.
-pub fn write_json(destination: &Path, value: &impl serde::Serialize) -> Result<()> {
-    let mut text = serde_json::to_vec_pretty(value)
-        .map_err(|_| Error::internal(format!("cannot turn the content of `{}` into JSON", destination.display())))?;
+/// A value as indented JSON with a final newline.
+pub fn json(value: &impl serde::Serialize) -> Result<Vec<u8>> {
+    let mut text = serde_json::to_vec_pretty(value).map_err(|_| Error::internal("a value has no JSON form"))?;
     text.push(b'\n');
-    write_whole(destination, &text)
+    Ok(text)
+}
+
+/// Writes a value as [`json`], whole or not at all.
+pub fn write_json(destination: &Path, value: &impl serde::Serialize) -> Result<()> {
+    write_whole(destination, &json(value)?)
 }
 
 /// Whether a file can be put there: its folder is there, and nothing but a plain file has its name.
@@ -193,19 +197,31 @@ pub fn beginning(path: &Path) -> Vec<u8> {
     if read.is_ok() { bytes } else { Vec::new() }
 }
 
+/// The bytes of a file; none where there is none.
+pub fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>> {
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::io("read", path, &error)),
+    }
+}
+
 /// Where the description of `file` goes: `name` in its folder, or `<file>.<name>` when a description of another file is
 /// already there. `describes` tells whether a description's text is that of `file`.
 pub fn description_path(file: &Path, name: &str, describes: impl Fn(&[u8]) -> bool) -> Result<PathBuf> {
     let shared = file.with_file_name(name);
-    match std::fs::read(&shared) {
-        Ok(text) if !describes(&text) => {
-            let mut own = file.file_name().unwrap_or_default().to_owned();
-            own.push(format!(".{name}"));
-            Ok(file.with_file_name(own))
-        }
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io("read", &shared, &error)),
-        _ => Ok(shared),
+    if read_if_there(&shared)?.is_some_and(|text| !describes(&text)) {
+        Ok(own_description_path(file, name))
+    } else {
+        Ok(shared)
     }
+}
+
+/// Where a description lies that is of one file alone: `<file>.<name>`.
+pub fn own_description_path(file: &Path, name: &str) -> PathBuf {
+    let mut own = file.file_name().unwrap_or_default().to_owned();
+    own.push(format!(".{name}"));
+    file.with_file_name(own)
 }
 
 /// Makes a folder with all its parents; new folders get mode 0700.
@@ -224,17 +240,26 @@ fn folder_of(path: &Path) -> &Path {
     }
 }
 
+/// The files in a folder, by name; a missing folder has none.
+pub fn files_in(folder: &Path) -> Result<Vec<PathBuf>> {
+    entries_in(folder, |kind| !kind.is_dir())
+}
+
 /// The folders in a folder, by name; a missing folder has none.
 pub fn folders_in(folder: &Path) -> Result<Vec<PathBuf>> {
+    entries_in(folder, |kind| kind.is_dir())
+}
+
+fn entries_in(folder: &Path, is_meant: fn(std::fs::FileType) -> bool) -> Result<Vec<PathBuf>> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(Error::io("list", folder, &error)),
     };
-    let is_folder = |entry: &std::fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
-    let mut folders: Vec<_> = entries.flatten().filter(is_folder).map(|entry| entry.path()).collect();
-    folders.sort_unstable();
-    Ok(folders)
+    let meant = entries.flatten().filter(|entry| entry.file_type().is_ok_and(is_meant));
+    let mut paths: Vec<_> = meant.map(|entry| entry.path()).collect();
+    paths.sort_unstable();
+    Ok(paths)
 }
 
 /// Makes the names in a folder durable, where the system has a way to.

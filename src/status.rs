@@ -6,6 +6,7 @@ use chrono::{DateTime, Days, Local, NaiveDate, SubsecRound, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::check::report::{Totals, Verdict};
+use crate::check::{PAGE, REPORT};
 use crate::convert::manifest::Manifest;
 use crate::error::{Error, Result};
 use crate::fetch::mirror::{LISTING, Listing};
@@ -13,8 +14,9 @@ use crate::fetch::{Receipt, shelf};
 use crate::fs;
 use crate::period::ReportingPeriod;
 use crate::provenance::DeliveryId;
-use crate::store::Store;
+use crate::store::{MANIFEST, Store};
 use crate::terminal;
+use crate::words;
 
 /// A file comes every month, so a newest one that is older than this means that something has stopped.
 const OLD_DAYS: i64 = 40;
@@ -182,7 +184,7 @@ impl Status {
         if *days_late > 0 {
             attention.push(format!(
                 "the file of {reporting_period} was due on {due}: it is {} late",
-                terminal::count(usize::try_from(*days_late).unwrap_or(0), "day")
+                words::count(usize::try_from(*days_late).unwrap_or(0), "day")
             ));
         }
         for (first, last) in self.gaps() {
@@ -228,7 +230,7 @@ impl Status {
             if let Some(first) = first_loss {
                 attention.push(format!(
                     "{} of {folder} not copied, lost from {first} on: {again}",
-                    terminal::count(*not_copied, "file")
+                    words::count(*not_copied, "file")
                 ));
             }
             let days = (self.today - day(*looked_at)).num_days();
@@ -265,17 +267,14 @@ fn month(store: &Store, period: ReportingPeriod) -> Result<Month> {
             modified: receipt.remote.modified,
         })
         .collect();
-    let path = store.partition(period).join("manifest.json");
-    let loaded = match std::fs::read(&path) {
-        Ok(text) => {
-            let manifest: Manifest = serde_json::from_slice(&text).map_err(|_| {
-                Error::environment(format!("`{}` is damaged", path.display())).hint("load the month again")
-            })?;
-            Some(Loaded { loaded_at: manifest.loaded_at, rows: manifest.totals, sha256: manifest.delivery.sha256 })
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-        Err(error) => return Err(Error::io("read", &path, &error)),
-    };
+    let path = store.partition(period).join(MANIFEST);
+    let manifest = fs::read_if_there(&path)?.map(|text| serde_json::from_slice(&text));
+    let manifest: Option<Manifest> = manifest.transpose().map_err(|_| Error::damaged(&path))?;
+    let loaded = manifest.map(|manifest| Loaded {
+        loaded_at: manifest.loaded_at,
+        rows: manifest.totals,
+        sha256: manifest.delivery.sha256,
+    });
     Ok(Month { reporting_period: period, fetched, loaded })
 }
 
@@ -288,11 +287,10 @@ struct Checked {
 
 /// The page that says why a file was refused, where it was.
 fn refusal(store: &Store, period: ReportingPeriod, sha256: &str) -> Option<PathBuf> {
-    let reports = store.reports(period);
-    [reports.join("refused"), reports].into_iter().find_map(|folder| {
-        let checked: Checked = serde_json::from_slice(&std::fs::read(folder.join("report.json")).ok()?).ok()?;
+    [store.refused(period), store.reports(period)].into_iter().find_map(|folder| {
+        let checked: Checked = serde_json::from_slice(&std::fs::read(folder.join(REPORT)).ok()?).ok()?;
         let is_of_file = checked.verdict == Verdict::Refused && checked.delivery.sha256 == sha256;
-        is_of_file.then(|| folder.join("report.html"))
+        is_of_file.then(|| folder.join(PAGE))
     })
 }
 

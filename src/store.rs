@@ -12,6 +12,9 @@ use crate::period::ReportingPeriod;
 
 const MARKER: &str = "phds-store.json";
 
+/// The file in the folder of a month's Parquet files that says what they are; while it is there, the month is loaded.
+pub const MANIFEST: &str = "manifest.json";
+
 #[derive(Serialize, Deserialize)]
 struct Marker {
     store_version: u32,
@@ -89,6 +92,11 @@ impl Store {
         self.root.join("reports").join(period.to_string())
     }
 
+    /// The folder of the report of a file that was refused while the month is loaded.
+    pub fn refused(&self, period: ReportingPeriod) -> PathBuf {
+        self.reports(period).join("refused")
+    }
+
     /// The folder of all releases.
     pub fn releases(&self) -> PathBuf {
         self.root.join("releases")
@@ -117,7 +125,7 @@ impl Store {
     /// The months that are loaded, oldest first.
     pub fn loaded(&self) -> Vec<ReportingPeriod> {
         let mut periods = self.months("partitions");
-        periods.retain(|period| self.partition(*period).join("manifest.json").is_file());
+        periods.retain(|period| self.partition(*period).join(MANIFEST).is_file());
         periods
     }
 

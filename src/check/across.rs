@@ -23,7 +23,7 @@ use crate::dictionary::{Dictionary, Role, names};
 use crate::error::{Error, Result};
 use crate::fetch::Delivery;
 use crate::period::ReportingPeriod;
-use crate::secret::random_bytes;
+use crate::random::random_bytes;
 use crate::spill::{Size, Spill, each_heap, u64_at};
 
 /// Bytes of a bucket, about: it is sorted in the second cache.

@@ -1,8 +1,8 @@
 //! Charts of `report.html`: SVG by hand, drawn in the colours of the page, each with a title and a description for who
 //! cannot see it.
 
-use crate::figures::grouped;
 use crate::statistics::part_of;
+use crate::words::grouped;
 
 /// A chart's own width and height, in its own units; the page scales it.
 const WIDTH: f64 = 720.0;

@@ -13,7 +13,7 @@ use super::ruleset::{Kind, Ruleset};
 use crate::calendar;
 use crate::dictionary::{Codelist, Dictionary, Field, FieldType, Presence, Role, Unlisted};
 use crate::error::{Error, Result};
-use crate::secret::random_bytes;
+use crate::random::random_bytes;
 
 /// No date in [`Values::Dates`].
 pub const NO_DATE: i32 = i32::MIN;

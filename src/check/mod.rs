@@ -37,7 +37,14 @@ use crate::error::Result;
 use crate::fetch::Delivery;
 use crate::parallel::Resources;
 use crate::progress::Reporter;
-use crate::secret::random_bytes;
+use crate::random::random_bytes;
+
+/// The file of a report.
+pub const REPORT: &str = "report.json";
+/// The file of a report's page.
+pub const PAGE: &str = "report.html";
+/// The file of the list of rejected rows.
+pub const REJECTED: &str = "rejected.csv";
 use fields::FieldRules;
 use findings::RuleId;
 use pass::{Outcome, Pass, Pieces, Sum};

@@ -6,8 +6,8 @@ use super::chart;
 use super::quality::{Column, OrganizationRows};
 use super::report::{Document, Outcome, RuleOutcome, Verdict};
 use crate::dictionary::names;
-use crate::figures::grouped;
 use crate::statistics::part_of;
+use crate::words::grouped;
 
 /// Light by default, dark where the reader's system is, black on white on paper.
 const STYLE: &str = include_str!("page.css");

@@ -3,8 +3,8 @@
 use super::quality::Column;
 use super::report::{Document, Outcome, RuleOutcome};
 use super::ruleset::{Kind, Ruleset, Total};
-use crate::figures::{abridged, grouped};
 use crate::statistics::{part_of, real};
+use crate::words::{abridged, grouped};
 
 /// Findings of one rule that its note names.
 const NAMED: usize = 8;

@@ -3,10 +3,10 @@
 use std::io::Write;
 use std::path::Path;
 
-use super::Checker;
 use super::findings::Finding;
 use super::place::Place;
 use super::ruleset::Ruleset;
+use super::{Checker, REJECTED};
 use crate::error::{Error, Result};
 
 /// Writes `rejected.csv`.
@@ -49,7 +49,7 @@ impl<'a> RejectedList<'a> {
 fn list_failed(error: csv::Error) -> Error {
     match error.into_kind() {
         // The library's own words have the path of a draft in them.
-        csv::ErrorKind::Io(error) => Error::io("write", Path::new("rejected.csv"), &error.kind().into()),
+        csv::ErrorKind::Io(error) => Error::io("write", Path::new(REJECTED), &error.kind().into()),
         _ => Error::environment("cannot write the list of rejected rows"),
     }
 }

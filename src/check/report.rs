@@ -17,10 +17,10 @@ use crate::dictionary::{Dictionary, Presence, Role};
 use crate::encoding::Encoding;
 use crate::error::{Error, Result};
 use crate::fetch::Delivery;
-use crate::figures::abridged;
 use crate::period::ReportingPeriod;
 use crate::provenance::{DeliveryId, Edition, Tool};
 use crate::statistics::part_of;
+use crate::words::abridged;
 
 /// How a rule came out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]

@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use serde_json::json;
-
 use super::protect::columns;
 use crate::cli;
 use crate::disclosure::table::{Ends, Findings, Published, Seen, Verdict, audit};
 use crate::error::{Error, Result};
 use crate::settings::Settings;
 use crate::terminal;
+use crate::words;
 
 /// For each of the two attackers; what is not found out by then is not safe.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -29,18 +28,14 @@ pub fn run(typed: &cli::Audit, settings: &Settings) -> Result<()> {
         ));
     }
     if typed.json {
-        super::lookup::print_json(&json!(findings))?;
+        terminal::print_json(&findings)?;
     } else {
         terminal::print_data(terminal::printable(&told(&findings)).as_bytes())?;
     }
     let small = seen.iter().filter(|cell| matches!(cell, Seen::Count(count) if (1..rule.k).contains(count))).count();
     if small > 0 {
-        return Err(Error::refused(format!(
-            "{} below {} shown in the tables",
-            terminal::count(small, "count"),
-            rule.k
-        ))
-        .hint("`phds protect`, on the true counts, makes a table that shows none"));
+        return Err(Error::refused(format!("{} below {} shown in the tables", words::count(small, "count"), rule.k))
+            .hint("`phds protect`, on the true counts, makes a table that shows none"));
     }
     findings.verdict()
 }
@@ -68,7 +63,7 @@ fn told(findings: &Findings) -> String {
     let heads = ["verdict", "standard", "rule-aware", "cell"].map(str::to_owned);
     let mut text = format!(
         "{}: {} safe, {} narrow, {} exact\n",
-        terminal::count(findings.cells.len(), "suppressed cell"),
+        words::count(findings.cells.len(), "suppressed cell"),
         tally.safe,
         tally.narrow,
         tally.exact

@@ -14,8 +14,9 @@ use crate::parallel::Resources;
 use crate::period::ReportingPeriod;
 use crate::progress::Reporter;
 use crate::query::ask::{Ask, Asks, Indicator, Where};
-use crate::secret::{Secret, random_bytes};
-use crate::settings::Settings;
+use crate::random::random_bytes;
+use crate::secret::Secret;
+use crate::settings::{self, Settings};
 use crate::store::Store;
 use crate::synth::{self, Options};
 use crate::terminal;
@@ -44,9 +45,10 @@ pub fn run(typed: &cli::Demo, reporter: &dyn Reporter) -> Result<()> {
     let server = LoopbackServer::start(&served, USER, &Secret::new(password.clone())?)?;
     fs::write_whole(&dir.join("password"), password.as_bytes())?;
     fs::write_whole(&dir.join("known_hosts"), format!("{}\n", server.host_key_line()).as_bytes())?;
-    fs::write_whole(&dir.join("phds.toml"), settings_file(server.port()).as_bytes())?;
+    let file = dir.join(settings::FILE);
+    fs::write_whole(&file, settings_file(server.port()).as_bytes())?;
 
-    let settings = Settings::resolve(Some(&dir.join("phds.toml")))?;
+    let settings = Settings::resolve(Some(&file))?;
     let store = Store::open_or_create(&settings.store(None)?)?;
     let lock = store.lock()?;
     let account = settings.account(&cli::Connection::default())?;
@@ -71,7 +73,7 @@ pub fn run(typed: &cli::Demo, reporter: &dyn Reporter) -> Result<()> {
     for ((dimension, _), release) in TABLES.iter().zip(&releases) {
         let folder = dir.join("releases").join(format!("by_{dimension}"));
         fs::make_folder(&folder)?;
-        output::write(release, Format::Csv, &folder.join("table.csv"))?;
+        output::write(release, Format::Csv, &output::table_in(&folder, Format::Csv))?;
     }
     let asks = Asks::parse("monthly.toml", query::MONTHLY)?;
     let monthly = dir.join("releases").join(period.to_string());

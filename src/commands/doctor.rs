@@ -1,7 +1,5 @@
 //! `phds doctor`: whether account, server and store are fit.
 
-use serde_json::json;
-
 use crate::cli;
 use crate::doctor::Examination;
 use crate::error::{Error, Result};
@@ -9,6 +7,7 @@ use crate::fetch::Verdict;
 use crate::progress::Reporter;
 use crate::settings::Settings;
 use crate::terminal;
+use crate::words;
 
 /// `phds doctor`
 pub fn doctor(typed: &cli::Doctor, settings: &Settings, reporter: &dyn Reporter) -> Result<()> {
@@ -20,13 +19,13 @@ pub fn doctor(typed: &cli::Doctor, settings: &Settings, reporter: &dyn Reporter)
     let store = settings.store(typed.store.as_deref());
     let examination = Examination::of(account, !typed.no_login, store.as_deref().map_err(Clone::clone), reporter);
     if typed.json {
-        super::lookup::print_json(&json!(examination))?;
+        terminal::print_json(&examination)?;
     } else {
         terminal::print_data(told(&examination).as_bytes())?;
     }
     match examination.problems() {
         0 => Ok(()),
-        count => Err(Error::refused(format!("{} in the way", terminal::count(count, "thing")))
+        count => Err(Error::refused(format!("{} in the way", words::count(count, "thing")))
             .hint("the lines marked PROBLEM say what to do")),
     }
 }

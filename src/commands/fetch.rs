@@ -17,6 +17,7 @@ use crate::settings::Settings;
 use crate::settings::account::{Account, Login};
 use crate::store::Store;
 use crate::terminal;
+use crate::words;
 
 /// `phds fetch`
 pub fn fetch(typed: &cli::Fetch, settings: &Settings, reporter: &dyn Reporter) -> Result<()> {
@@ -169,11 +170,8 @@ pub fn mirror(typed: &cli::Mirror, settings: &Settings, reporter: &dyn Reporter)
     }
     match failed {
         0 => Ok(()),
-        _ => Err(Error::refused(format!(
-            "{} could not be copied; the warnings say why",
-            terminal::count(failed, "file")
-        ))
-        .hint("what is not copied is lost when the server removes it")),
+        _ => Err(Error::refused(format!("{} could not be copied; the warnings say why", words::count(failed, "file")))
+            .hint("what is not copied is lost when the server removes it")),
     }
 }
 
@@ -185,7 +183,7 @@ fn mirrored(listing: &Listing, place: &Path) -> String {
     format!(
         "{}: {}, {} copied now, {} not copied{later}, in {}\n",
         listing.folder,
-        terminal::count(listing.files.len(), "file"),
+        words::count(listing.files.len(), "file"),
         listing.count(Copied::Now),
         listing.count(Copied::Failed),
         place.display()

@@ -253,8 +253,8 @@ impl Interview<'_> {
         }
     }
 
-    /// Where the password or the key comes from; never the password itself.
-    fn proof(&mut self, typed: &InitAccount, protocol: Protocol) -> Result<()> {
+    /// What the login is proved by, in a word: `file`, `command`, `keyring`, `key`, `agent`; or `later`, when it is not known yet.
+    fn kind_of_proof(&mut self, typed: &InitAccount, protocol: Protocol) -> Result<&'static str> {
         let old = PROOFS.into_iter().find(|key| self.old(ACCOUNT, key).is_some());
         let kind = |key: &str| match key {
             "password_file" => "file",
@@ -281,7 +281,7 @@ impl Interview<'_> {
                         PHDS_PASSWORD, a prompt);\nor with an SSH key or the SSH agent: \
                         file, command, keyring, later, key, agent";
         let kinds = ["file", "command", "keyring", "later", "key", "agent"];
-        let kind = self.answer(flag, question, default, |text| {
+        self.answer(flag, question, default, |text| {
             let found = kinds.into_iter().find(|kind| *kind == text);
             let found = found.ok_or_else(|| Error::usage(format!("one of: {}", kinds.join(", "))))?;
             match (found, protocol) {
@@ -290,7 +290,12 @@ impl Interview<'_> {
                 }
                 _ => Ok(found),
             }
-        })?;
+        })
+    }
+
+    /// Where the password or the key comes from; never the password itself.
+    fn proof(&mut self, typed: &InitAccount, protocol: Protocol) -> Result<()> {
+        let kind = self.kind_of_proof(typed, protocol)?;
         self.names_login = kind != "later";
         let was = |key: &str| self.old_text(ACCOUNT, key);
         let mut new: Vec<(&'static str, Value)> = Vec::new();

@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use serde_json::json;
-
 use super::query;
 use crate::cli;
 use crate::convert::Partition;
@@ -18,6 +16,7 @@ use crate::query::engine::DuckDb;
 use crate::query::{Context, Question};
 use crate::settings::Settings;
 use crate::store::Store;
+use crate::words;
 use crate::{fs, terminal};
 
 /// `phds ledger`
@@ -26,7 +25,7 @@ pub fn ledger(typed: &cli::LedgerArgs, settings: &Settings) -> Result<()> {
     let ledger = Ledger::open(&store)?;
     if typed.json {
         let entries = ledger.entries().iter().map(Entry::without_counts);
-        return super::lookup::print_json(&json!(entries.collect::<Vec<_>>()));
+        return terminal::print_json(&entries.collect::<Vec<_>>());
     }
     let heads = ["", "month", "for", "release", "what"].map(str::to_owned);
     let rows = ledger.entries().iter().map(|entry| {
@@ -46,9 +45,9 @@ pub fn ledger(typed: &cli::LedgerArgs, settings: &Settings) -> Result<()> {
     let public = ledger.entries().iter().filter(|entry| entry.is_published()).count();
     let elsewhere = match known {
         0 => String::new(),
-        known => format!(", and {} known from elsewhere", terminal::count(known, "table")),
+        known => format!(", and {} known from elsewhere", words::count(known, "table")),
     };
-    let releases = terminal::count(ledger.entries().len() - known, "release");
+    let releases = words::count(ledger.entries().len() - known, "release");
     let _ = writeln!(text, "{releases}, {public} of them public{elsewhere}; the chain is whole");
     terminal::print_data(terminal::printable(&text).as_bytes())
 }
@@ -58,8 +57,7 @@ pub fn know(typed: &cli::Know, settings: &Settings) -> Result<()> {
     let (store, partition) = query::month(&typed.month, settings)?;
     let context = query::context(&store, &partition, settings);
     let question = Question::bind(&typed.ask(), context)?;
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut engine = DuckDb::new(&partition, threads);
+    let mut engine = query::engine(&partition);
     let mut ledger = Ledger::open(&store)?;
     let known = Known::of(question.count(&mut engine)?, &question, &typed.source, &settings.policy)?;
     let is_new = ledger.note(&known)?;
@@ -144,7 +142,7 @@ pub fn evidence(typed: &cli::Evidence, settings: &Settings) -> Result<()> {
     let _ = write!(
         text,
         "\n## What was published\n\n{} in the ledger, {} of them public. The chain of entries is whole.\n\n",
-        terminal::count(ledger.entries().len() - known.len(), "release"),
+        words::count(ledger.entries().len() - known.len(), "release"),
         published.len()
     );
     if published.is_empty() {
@@ -255,8 +253,7 @@ fn audit(
     if of_file == 0 {
         return Ok("The month in the store is of another file, so its audit was not done again.\n".to_owned());
     }
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut engine = DuckDb::new(&partition, threads);
+    let mut engine = query::engine(&partition);
     let context = query::context(store, &partition, settings);
     let mut control = query::published(ledger, context, &mut engine, settings)?;
     let (widths, helpless) = (control.widths(), control.known_too_well());
@@ -277,7 +274,7 @@ fn audit(
         }
     }
     if helpless > 0 {
-        let rows = terminal::count(helpless, "withheld row");
+        let rows = words::count(helpless, "withheld row");
         let _ = writeln!(text, "\nOf {rows}, the tables that are known from elsewhere alone tell too much.");
     }
     Ok(text)

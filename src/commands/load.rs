@@ -2,13 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use chrono::Local;
-use serde_json::json;
-
 use crate::check::page;
 use crate::check::report::{Document, Outcome, Report, RuleOutcome, SCHEMA_VERSION, Verdict};
 use crate::check::ruleset::Severity;
-use crate::check::{Checker, Discard};
+use crate::check::{Checker, Discard, PAGE, REJECTED, REPORT};
 use crate::cli;
 use crate::convert::{Partition, Staging};
 use crate::error::{Error, Result};
@@ -22,6 +19,8 @@ use crate::settings::Settings;
 use crate::settings::account::{Account, Login};
 use crate::store::Store;
 use crate::terminal;
+use crate::words;
+use chrono::Local;
 
 /// `phds check`
 pub fn check(typed: &cli::Check, settings: &Settings, reporter: &dyn Reporter) -> Result<()> {
@@ -218,7 +217,7 @@ pub fn into_store(
         staging.abandon();
         None
     };
-    let folder = if partition.is_none() && is_loaded { reports.join("refused") } else { reports };
+    let folder = if partition.is_none() && is_loaded { store.refused(delivery.period()) } else { reports };
     publish_report(&folder, &report, previous.as_ref(), rejected)?;
     Ok(Loaded { report, partition, folder })
 }
@@ -241,10 +240,6 @@ fn named_month(path: &Path) -> Option<ReportingPeriod> {
     });
     months.next().filter(|_| months.next().is_none())
 }
-
-pub(super) const REJECTED: &str = "rejected.csv";
-const PAGE: &str = "report.html";
-const REPORT: &str = "report.json";
 
 /// The report of the last month before this one that is loaded. One of an earlier version is read as far as it goes; one
 /// that cannot be read is named, and is none.
@@ -287,7 +282,7 @@ fn checker<'a>(
 /// Prints what the check found: all of it as JSON, or a summary. `rest` is where the rest of the summary is told.
 fn tell(report: &Report, rest: &str, as_json: bool) -> Result<()> {
     if as_json {
-        super::lookup::print_json(&json!(report.document()))
+        terminal::print_json(report.document())
     } else {
         terminal::print_data(summary(report, rest).as_bytes())
     }
@@ -344,7 +339,7 @@ fn summary(report: &Report, rest: &str) -> String {
     }
     let not_checkable = document.rules.iter().filter(|rule| rule.outcome == Outcome::NotCheckable).count();
     if not_checkable > 0 && totals.read > 0 {
-        lines.push(format!("  {} cannot be checked: {rest}", terminal::count(not_checkable, "rule")));
+        lines.push(format!("  {} cannot be checked: {rest}", words::count(not_checkable, "rule")));
     }
     lines.join("\n") + "\n"
 }

@@ -4,11 +4,12 @@ use serde_json::json;
 
 use crate::cli::{self, DictionaryFormat};
 use crate::dictionary::{Dictionary, Dimension, Field, Presence};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::measure::{Measures, opportunity};
-use crate::query::{UNKNOWN, Values};
+use crate::query::Values;
 use crate::settings::Settings;
 use crate::terminal;
+use crate::words::UNKNOWN;
 
 /// `phds measures`
 pub fn measures(typed: &cli::Measures, settings: &Settings) -> Result<()> {
@@ -33,7 +34,7 @@ pub fn measures(typed: &cli::Measures, settings: &Settings) -> Result<()> {
             value["fingerprint"] = json!(measures.fingerprints()[at]);
             value
         };
-        return print_json(&json!(chosen.into_iter().map(object).collect::<Vec<_>>()));
+        return terminal::print_json(&chosen.into_iter().map(object).collect::<Vec<_>>());
     }
     let text = match chosen.as_slice() {
         [at] => measure_in_words(measures, *at),
@@ -172,7 +173,7 @@ pub fn dimensions(typed: &cli::Dimensions, settings: &Settings) -> Result<()> {
             }
             value
         };
-        return print_json(&json!(dimensions.iter().map(object).collect::<Vec<_>>()));
+        return terminal::print_json(&dimensions.iter().map(object).collect::<Vec<_>>());
     }
     if let (Some(_), [dimension]) = (&typed.name, dimensions) {
         let values = match Values::of(&settings.dictionary, &dimension.id)? {
@@ -210,10 +211,10 @@ pub fn dictionary(typed: &cli::Dictionary, settings: &Settings) -> Result<()> {
     let dictionary = &settings.dictionary;
     match typed.format {
         DictionaryFormat::Table if !typed.json => terminal::print_text(&as_text(dictionary)),
-        DictionaryFormat::Table | DictionaryFormat::Json => print_json(&dictionary.to_json()),
+        DictionaryFormat::Table | DictionaryFormat::Json => terminal::print_json(&dictionary.to_json()),
         DictionaryFormat::Csv => terminal::print_data(dictionary.to_csv()?.as_bytes()),
-        DictionaryFormat::TableSchema => print_json(&dictionary.to_table_schema()),
-        DictionaryFormat::JsonSchema => print_json(&dictionary.to_json_schema()),
+        DictionaryFormat::TableSchema => terminal::print_json(&dictionary.to_table_schema()),
+        DictionaryFormat::JsonSchema => terminal::print_json(&dictionary.to_json_schema()),
     }
 }
 
@@ -271,7 +272,7 @@ pub fn explain(typed: &cli::Explain, settings: &Settings) -> Result<()> {
     }
     let Some(code) = &typed.code else {
         if typed.json {
-            return print_json(&json!(settings.rules.rules()));
+            return terminal::print_json(&settings.rules.rules());
         }
         let lines = settings.rules.rules().iter();
         let lines = lines.map(|rule| format!("{}  {:<7}  {}\n", rule.code, rule.severity.word(), rule.title));
@@ -280,7 +281,7 @@ pub fn explain(typed: &cli::Explain, settings: &Settings) -> Result<()> {
     let code = code.to_ascii_uppercase();
     let rule = settings.rules.rule(if code.starts_with(PREFIX) { code } else { format!("{PREFIX}{code}") }.as_str())?;
     if typed.json {
-        return print_json(&json!(rule));
+        return terminal::print_json(&rule);
     }
     let text = format!(
         "{}: {} ({})\n\nWhat:    {}\nWhy:     {}\nExample: {}\nTo do:   {}\n",
@@ -326,11 +327,4 @@ fn as_markdown(settings: &Settings) -> String {
         );
     }
     text
-}
-
-/// Prints a value as indented JSON.
-pub fn print_json(value: &serde_json::Value) -> Result<()> {
-    let mut text = serde_json::to_vec_pretty(value).map_err(|_| Error::internal("a listing has no JSON form"))?;
-    text.push(b'\n');
-    terminal::print_data(&text)
 }

@@ -1,15 +1,13 @@
 //! `phds population`: counts of people into the store, and what is there.
 
-use serde_json::json;
-
 use crate::cli;
 use crate::error::Result;
-use crate::figures::grouped;
 use crate::population::{self, Import, Note, Request};
 use crate::progress::Reporter;
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::terminal;
+use crate::words::grouped;
 
 /// `phds population`
 pub fn run(typed: &cli::Population, settings: &Settings, reporter: &dyn Reporter) -> Result<()> {
@@ -52,7 +50,7 @@ fn list(typed: &cli::PopulationList, settings: &Settings) -> Result<()> {
     let store = Store::open(&settings.store(typed.store.as_deref())?)?;
     let notes = population::list(&store)?;
     if typed.json {
-        return super::lookup::print_json(&json!(notes));
+        return terminal::print_json(&notes);
     }
     if notes.is_empty() {
         terminal::say("no population is here; `phds population import FILE --name NAME --source TEXT` takes one in");

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use crate::cli;
 use crate::disclosure::table::{Columns, Counts, Mark, Pattern, Rule, least_base, protect, round};
 use crate::error::{Error, Result};
-use crate::figures::grouped;
 use crate::fs;
 use crate::settings::Settings;
 use crate::terminal;
+use crate::words::{count, grouped};
 
 /// Nobody waits longer for a table; what is not proved by then is refused.
 const LIMIT: Duration = Duration::from_mins(1);
@@ -60,7 +60,7 @@ pub(super) fn columns(typed: &cli::TableColumns) -> Columns {
 
 fn size(table: &Counts) -> String {
     let computed = if table.has_totals { "" } else { ", which were computed" };
-    format!("{} with its totals{computed}\n", terminal::count(table.cube.len(), "cell"))
+    format!("{} with its totals{computed}\n", count(table.cube.len(), "cell"))
 }
 
 fn told(table: &Counts, pattern: &Pattern, rule: Rule) -> String {

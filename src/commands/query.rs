@@ -10,12 +10,14 @@ use crate::disclosure::{Audience, Control, Release, Status};
 use crate::error::{Error, Result};
 use crate::figure::{self, Kind};
 use crate::output::{self, Form, Format, package};
+use crate::parallel::Resources;
 use crate::query::ask::{Ask, Asks, Indicator, by_in_words};
 use crate::query::engine::DuckDb;
 use crate::query::{Context, Question};
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::terminal;
+use crate::words;
 
 /// A file of questions to begin with; the notebooks show its answers.
 pub(super) const MONTHLY: &str = include_str!("../../notebooks/monthly.toml");
@@ -96,22 +98,16 @@ fn many(typed: &cli::Query, settings: &Settings) -> Result<()> {
     };
     // What is published is published for good: it must have a place to go to.
     let period = partition.manifest().reporting_period;
-    if let Some((_, other)) = package::months(out)?.iter().find(|(_, month)| *month != period) {
-        return Err(Error::usage(format!("`{}` has releases of {other}, and these are of {period}", out.display()))
-            .hint(format!(
-                "name a folder for each month, such as `--out {}`",
-                out.join(period.to_string()).display()
-            )));
-    }
+    let own = out.join(period.to_string());
+    let hint = format!("name a folder for each month, such as `--out {}`", own.display());
+    package::of_one_month(out, period, &[], &hint)?;
     prepare(&asks, form, out)?;
     let releases = answered.release(&store)?;
     write_all(&asks, &releases, form, out)?;
     for (ask, release) in asks.releases.iter().zip(&releases) {
         say_what_was_coarsened(release, ask.name.as_deref());
     }
-    let what =
-        if let [_] = releases.as_slice() { "1 release".to_owned() } else { format!("{} releases", releases.len()) };
-    terminal::say(&format!("{what} in {}", out.display()));
+    terminal::say(&format!("{} in {}", words::count(releases.len(), "release"), out.display()));
     if let [ask, ..] = asks.releases.as_slice() {
         let name = ask.name.as_deref().unwrap_or_default();
         suggest_figure(&out.join(name), ask.indicator, Path::new(&format!("{name}.svg")));
@@ -154,11 +150,11 @@ fn suggest_figure(release: &Path, indicator: Indicator, file: &Path) {
 ///
 /// When one of them cannot be there, or something else is.
 pub fn prepare(asks: &Asks, form: impl Into<Form>, out: &Path) -> Result<Vec<PathBuf>> {
-    let table = format!("table.{}", form.into().format.name());
+    let format = form.into().format;
     let tables = asks.releases.iter().map(|ask| {
         let folder = out.join(ask.name.as_deref().unwrap_or_default());
         crate::fs::make_folder(&folder)?;
-        let table = folder.join(&table);
+        let table = output::table_in(&folder, format);
         output::place(&table).map(|_| table)
     });
     let tables = tables.collect::<Result<_>>()?;
@@ -211,7 +207,7 @@ impl Answered {
         for release in &self.releases {
             let folder = store.releases().join(&release.document().release_id);
             crate::fs::make_folder(&folder)?;
-            output::write(release, Format::Csv, &folder.join("table.csv"))?;
+            output::write(release, Format::Csv, &output::table_in(&folder, Format::Csv))?;
         }
         Ok(self.releases)
     }
@@ -270,8 +266,7 @@ pub fn answer(
     });
     let questions = questions.collect::<Result<Vec<_>>>()?;
     let asked: Vec<Question<'_>> = questions.iter().filter_map(|levels| levels.first().cloned()).collect();
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut engine = DuckDb::new(partition, threads);
+    let mut engine = engine(partition);
     let (mut control, ledger) = match audience {
         Audience::Internal => (Control::internal(&settings.policy, &asked)?, None),
         Audience::Public => {
@@ -293,6 +288,11 @@ pub fn answer(
     });
     let (releases, questions) = answers.collect::<Result<Vec<_>>>()?.into_iter().unzip();
     Ok(Answered { questions, releases, ledger })
+}
+
+/// What counts in a month, by all processors.
+pub fn engine(partition: &Partition) -> DuckDb<'_> {
+    DuckDb::new(partition, Resources::default().threads)
 }
 
 /// What questions to a month are bound to.

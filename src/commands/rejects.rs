@@ -6,6 +6,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use crate::check::report::Document;
+use crate::check::{REJECTED, REPORT};
 use crate::cli;
 use crate::error::{Error, Result};
 use crate::fs::{self, Draft};
@@ -21,14 +22,14 @@ pub fn run(typed: &cli::Rejects, settings: &Settings) -> Result<()> {
     }
     let store = Store::open(&settings.store(typed.store.as_deref())?)?;
     let reports = store.reports(typed.period);
-    let report = read_report(&reports.join("report.json"), typed)?;
+    let report = read_report(&reports.join(REPORT), typed)?;
     let delivery = store.deliveries(typed.period).join(&report.delivery.file_name);
     let (_, sha256) = fs::sha256_of_file(&delivery)?;
     if sha256 != report.delivery.sha256 {
         return Err(Error::environment(format!("`{}` is not the file that was checked", delivery.display()))
             .hint("load the month again"));
     }
-    let places = read_places(&reports.join(super::load::REJECTED))?;
+    let places = read_places(&reports.join(REJECTED))?;
     let mut file = File::open(&delivery).map_err(|error| Error::io("open", &delivery, &error))?;
     let mut out = Draft::new(&typed.out)?;
     for (offset, length) in &places {
@@ -52,14 +53,10 @@ pub fn run(typed: &cli::Rejects, settings: &Settings) -> Result<()> {
 }
 
 fn read_report(path: &Path, typed: &cli::Rejects) -> Result<Document> {
-    let text = match std::fs::read(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Err(Error::usage(format!("the month {} has not been checked in this store", typed.period))
-                .hint("load it first; `phds check` keeps no rows to come back to"));
-        }
-        Err(error) => return Err(Error::io("read", path, &error)),
-    };
+    let text = fs::read_if_there(path)?.ok_or_else(|| {
+        Error::usage(format!("the month {} has not been checked in this store", typed.period))
+            .hint("load it first; `phds check` keeps no rows to come back to")
+    })?;
     serde_json::from_slice(&text).map_err(|_| Error::damaged(path))
 }
 

@@ -3,15 +3,17 @@
 use std::path::{Path, PathBuf};
 
 use super::query;
+use crate::check::REPORT;
 use crate::check::report::Document;
 use crate::cli;
 use crate::disclosure::Audience;
+use crate::disclosure::release::DESCRIPTION;
 use crate::error::{Error, Result};
 use crate::figure::release::Release;
 use crate::figure::shapes::Shape;
 use crate::fs;
 use crate::knowledge;
-use crate::output::{Format, package};
+use crate::output::{self, Format, package};
 use crate::page::{self, Contents, Named};
 use crate::period::ReportingPeriod;
 use crate::query::ask::Asks;
@@ -21,7 +23,6 @@ use crate::terminal;
 
 /// The built-in questions.
 const QUESTIONS: &str = "report.toml";
-const DESCRIPTION: &str = "release.json";
 
 /// `phds report`
 pub fn run(typed: &cli::Report, settings: &Settings) -> Result<()> {
@@ -60,7 +61,7 @@ fn lacks(contents: &Contents, typed: &cli::Report) -> Option<String> {
             page::HEADLINE
         ));
     };
-    let before = headline.release.description.reporting_period.parse().ok().map(ReportingPeriod::previous)?;
+    let before = headline.release.description.reporting_period.previous();
     let remedy = match (&typed.releases, &typed.earlier) {
         _ if !contents.earlier.is_empty() => return None,
         (_, Some(folder)) => format!("`{}` has no release of {before}", folder.display()),
@@ -92,7 +93,7 @@ pub fn of_month(
     let folder = beside(out)?;
     query::write_all(asks, releases, Format::Csv, &folder)?;
     let names = asks.releases.iter().filter_map(|ask| ask.name.clone());
-    let paths = names.map(|name| (folder.join(&name).join("table.csv"), name));
+    let paths = names.map(|name| (output::table_in(&folder.join(&name), Format::Csv), name));
     let period = releases.first().map(|release| release.document().reporting_period);
     let quality = period.and_then(|period| quality(store, period));
     let contents = Contents { releases: named(paths, out)?, quality, shapes, ..Contents::default() };
@@ -109,15 +110,8 @@ fn place(page: &Path) -> Result<()> {
 /// Makes the folders of a page's releases. Those of an earlier page may be there when this one replaces them all: the page
 /// and the folder are handed on together, and are of one month.
 fn prepare(asks: &Asks, period: ReportingPeriod, folder: &Path) -> Result<()> {
-    let is_asked = |name: &String| asks.releases.iter().any(|ask| ask.name.as_ref() == Some(name));
-    let others = package::months(folder)?;
-    if let Some((name, month)) = others.iter().find(|(name, month)| *month != period && !is_asked(name)) {
-        return Err(Error::usage(format!(
-            "`{}` is of {month}, and the page will be of {period}",
-            folder.join(name).display()
-        ))
-        .hint("name another page in `--out`, or remove that folder first"));
-    }
+    let asked: Vec<&str> = asks.releases.iter().filter_map(|ask| ask.name.as_deref()).collect();
+    package::of_one_month(folder, period, &asked, "name another page in `--out`, or remove that folder first")?;
     query::prepare(asks, Format::Csv, folder).map(drop)
 }
 
@@ -138,9 +132,9 @@ fn beside(page: &Path) -> Result<PathBuf> {
 
 /// Writes a page, compared with the releases of the month before in a folder. Gives what it is made of.
 fn write(mut contents: Contents, earlier: Option<&Path>, out: &Path) -> Result<Contents> {
-    let period = contents.releases.first().map(|named| named.release.description.reporting_period.parse());
-    if let Some((folder, Ok(period))) = earlier.zip(period) {
-        contents.earlier = kept(folder, ReportingPeriod::previous(period));
+    let period = contents.releases.first().map(|named| named.release.description.reporting_period);
+    if let Some((folder, period)) = earlier.zip(period) {
+        contents.earlier = kept(folder, period.previous());
     }
     fs::write_whole(out, page::html(&contents)?.as_bytes())?;
     Ok(contents)
@@ -185,28 +179,19 @@ fn linked(path: &Path) -> String {
     path.components().map(part).collect::<Vec<String>>().join("/")
 }
 
-/// What a description says of its month.
-#[derive(serde::Deserialize)]
-struct Month {
-    reporting_period: ReportingPeriod,
-}
-
 /// The releases of a month among those in a folder, the newest last. What cannot be read is passed over: it is compared
 /// with nothing.
 fn kept(folder: &Path, period: ReportingPeriod) -> Vec<Release> {
-    let candidate = |entry: std::fs::DirEntry| {
-        let description = entry.path().join(DESCRIPTION);
-        let month: Month = serde_json::from_slice(&std::fs::read(&description).ok()?).ok()?;
-        let written = description.metadata().ok()?.modified().ok()?;
-        (month.reporting_period == period).then(|| (written, entry.path()))
-    };
-    let mut found: Vec<_> = std::fs::read_dir(folder).into_iter().flatten().flatten().filter_map(candidate).collect();
+    let of_month = package::months(folder).unwrap_or_default().into_iter().filter(|(_, month)| *month == period);
+    let paths = of_month.map(|(name, _)| folder.join(name));
+    let dated = paths.filter_map(|path| Some((path.join(DESCRIPTION).metadata().ok()?.modified().ok()?, path)));
+    let mut found: Vec<_> = dated.collect();
     found.sort();
     found.into_iter().filter_map(|(_, path)| Release::open(&path).ok()).collect()
 }
 
 /// What the check found in the month.
 fn quality(store: &Store, period: ReportingPeriod) -> Option<Document> {
-    let text = std::fs::read(store.reports(period).join("report.json")).ok()?;
+    let text = std::fs::read(store.reports(period).join(REPORT)).ok()?;
     serde_json::from_slice(&text).ok()
 }

@@ -1,13 +1,11 @@
 //! `phds completions`, `man`, `schema`: what is needed around the work.
 
-use clap::CommandFactory;
-use schemars::{Schema, schema_for};
-use serde_json::json;
-
 use crate::cli::{self, Cli};
 use crate::error::{Error, Result};
 use crate::terminal;
 use crate::{check, convert, disclosure, fetch, fs, synth};
+use clap::CommandFactory;
+use schemars::{Schema, schema_for};
 
 /// `phds man`
 pub fn man(typed: &cli::Manual) -> Result<()> {
@@ -50,7 +48,7 @@ const SCHEMAS: [(&str, Make); 14] = [
     ("status", || schema_for!(crate::status::Status)),
     ("planted", || schema_for!(synth::Planted)),
     ("population", || schema_for!(crate::population::Note)),
-    ("measures", || schema_for!(crate::measure::Document)),
+    ("measures", || schema_for!(crate::measure::Family)),
     ("questions", || schema_for!(crate::query::ask::Asks)),
     ("opportunities", || schema_for!(crate::measure::opportunity::Document)),
 ];
@@ -62,5 +60,5 @@ pub fn schema(name: &str) -> Result<()> {
         return Err(Error::usage(format!("there is no schema `{name}`")).hint(names.join(", ")));
     };
     let schema = schema();
-    super::lookup::print_json(&json!(schema))
+    terminal::print_json(&schema)
 }

@@ -2,9 +2,6 @@
 
 use std::fmt::Write as _;
 
-use chrono::Local;
-use serde_json::json;
-
 use crate::cli;
 use crate::disclosure::ledger::Ledger;
 use crate::error::{Error, ErrorKind, Result};
@@ -12,6 +9,8 @@ use crate::settings::Settings;
 use crate::status::{Month, Status, day};
 use crate::store::Store;
 use crate::terminal;
+use crate::words;
+use chrono::Local;
 
 /// `phds status`
 pub fn status(typed: &cli::Status, settings: &Settings) -> Result<()> {
@@ -33,13 +32,13 @@ pub fn status(typed: &cli::Status, settings: &Settings) -> Result<()> {
         status.attention.push(error.message().to_owned());
     }
     if typed.json {
-        super::lookup::print_json(&json!(status))?;
+        terminal::print_json(&status)?;
     } else {
         terminal::print_data(terminal::printable(&told(&status)).as_bytes())?;
     }
     match status.attention.len() {
         count if typed.check && count > 0 => {
-            Err(Error::refused(format!("{} for somebody", terminal::count(count, "thing")))
+            Err(Error::refused(format!("{} for somebody", words::count(count, "thing")))
                 .hint("the lines above name them"))
         }
         _ => Ok(()),
@@ -75,7 +74,7 @@ fn told(status: &Status) -> String {
     let next = &status.next;
     let late = match next.days_late {
         0 => String::new(),
-        days => format!(", {} late", terminal::count(usize::try_from(days).unwrap_or(0), "day")),
+        days => format!(", {} late", words::count(usize::try_from(days).unwrap_or(0), "day")),
     };
     let _ = writeln!(text, "\nnext: {}, due {}{late}", next.reporting_period, next.due);
     if let Some(days) = status.newest_file_days {
@@ -94,7 +93,7 @@ fn told(status: &Status) -> String {
             "{} {}: {} on {}, {} not copied; the server removes {} of them within 30 days",
             mirror.account,
             mirror.folder,
-            terminal::count(mirror.files, "file"),
+            words::count(mirror.files, "file"),
             day(mirror.looked_at),
             mirror.not_copied,
             mirror.purged_soon

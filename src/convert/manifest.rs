@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::fs;
 use crate::period::ReportingPeriod;
 use crate::provenance::{DeliveryId, Edition, Tool};
-use crate::store::Store;
+use crate::store::{MANIFEST, Store};
 
 /// The two tables of a month.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,18 +164,14 @@ impl Partition {
             }
         })?;
         if partition.manifest.reporting_period != period {
-            return Err(Error::damaged(&folder.join("manifest.json")));
+            return Err(Error::damaged(&folder.join(MANIFEST)));
         }
         Ok(Self { _reading: reading, ..partition })
     }
 
     pub(super) fn open_folder(folder: &Path) -> Result<Option<Self>> {
-        let path = folder.join("manifest.json");
-        let text = match std::fs::read(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(Error::io("read", &path, &error)),
-        };
+        let path = folder.join(MANIFEST);
+        let Some(text) = fs::read_if_there(&path)? else { return Ok(None) };
         let manifest: Manifest = serde_json::from_slice(&text).map_err(|_| Error::damaged(&path))?;
         if !manifest.holds_together() {
             return Err(Error::damaged(&path));

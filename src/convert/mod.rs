@@ -24,8 +24,8 @@ use crate::parallel::{self, Resources};
 use crate::period::ReportingPeriod;
 use crate::progress::Reporter;
 use crate::provenance::{DeliveryId, Edition, Tool};
-use crate::secret::random_bytes;
-use crate::store::Store;
+use crate::random::random_bytes;
+use crate::store::{MANIFEST, Store};
 use aside::Aside;
 use manifest::{Manifest, Table};
 
@@ -171,7 +171,7 @@ pub fn remove(store: &Store, period: ReportingPeriod) -> Result<()> {
     let lock = manifest::lock(&folder)?;
     lock.lock().map_err(|error| Error::io("lock", &folder, &error))?;
     // Without its manifest, the month is not loaded any more.
-    fs::remove_file(&folder.join("manifest.json"))?;
+    fs::remove_file(&folder.join(MANIFEST))?;
     fs::remove_folder(&folder)
 }
 
@@ -194,7 +194,7 @@ fn publish(folder: &Path, work: &DraftFolder, manifest: Manifest) -> Result<Part
     // Queries that are reading the month go on until they are done; the next ones see the new month.
     let lock = manifest::lock(folder)?;
     lock.lock().map_err(|error| Error::io("lock", folder, &error))?;
-    fs::write_json(&folder.join("manifest.json"), &manifest)?;
+    fs::write_json(&folder.join(MANIFEST), &manifest)?;
     remove_nameless(folder)?;
     drop(lock);
     Ok(Partition::new(folder, manifest))

@@ -14,7 +14,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use crate::check::NO_TEXT;
 use crate::error::{Error, Result};
 use crate::parallel::lock;
-use crate::secret::random_bytes;
+use crate::random::random_bytes;
 use crate::spill::u64_at;
 
 /// Marks the number of a text that is not in memory.

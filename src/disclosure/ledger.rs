@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::known::Known;
-use super::release::{Audience, BesideNote, Cell, Document, FinerNote, Kept, Number, Release};
+use super::release::{Audience, BesideNote, Cell, DESCRIPTION, Document, FinerNote, Kept, Number, Release};
 use crate::error::{Error, Result};
 use crate::fs;
 use crate::knowledge::Fingerprint;
@@ -264,22 +264,15 @@ impl Ledger {
     }
 
     fn read(&mut self) -> Result<()> {
-        let head = match std::fs::read(&self.head_path) {
-            Ok(text) => serde_json::from_slice::<Head>(&text).map_err(|_| altered(&self.head_path))?,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                // The head comes before the first entry.
-                return if self.numbers()?.is_empty() { Ok(()) } else { Err(altered(&self.head_path)) };
-            }
-            Err(error) => return Err(Error::io("read", &self.head_path, &error)),
+        let Some(head) = fs::read_if_there(&self.head_path)? else {
+            // The head comes before the first entry.
+            return if self.numbers()?.is_empty() { Ok(()) } else { Err(altered(&self.head_path)) };
         };
+        let head: Head = serde_json::from_slice(&head).map_err(|_| altered(&self.head_path))?;
         let mut previous = BEGINNING.to_owned();
         for number in 1..=head.entries {
             let path = self.path(number);
-            let text = match std::fs::read(&path) {
-                Ok(text) => text,
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(altered(&path)),
-                Err(error) => return Err(Error::io("read", &path, &error)),
-            };
+            let text = fs::read_if_there(&path)?.ok_or_else(|| altered(&path))?;
             let entry: Entry = serde_json::from_slice(&text).map_err(|_| altered(&path))?;
             if (entry.schema_version, entry.number) != (1, number) || entry.previous_sha256 != previous {
                 return Err(altered(&path));
@@ -301,7 +294,7 @@ impl Ledger {
     /// Every table of the store that is marked as published is in an entry.
     fn knows_what_was_published(&self, store: &Store) -> Result<()> {
         for folder in fs::folders_in(&store.releases())? {
-            let path = folder.join("release.json");
+            let path = folder.join(DESCRIPTION);
             let Ok(text) = std::fs::read(&path) else { continue };
             let Ok(document) = serde_json::from_slice::<Document>(&text) else { continue };
             let is_entry =

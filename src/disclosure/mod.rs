@@ -22,6 +22,9 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use known::Known;
 pub use policy::Policy;
 pub use release::{Audience, Cell, Release, Status};
+pub use slices::POOL;
+
+pub use crate::query::COMPLETE;
 
 use crate::dictionary::Level;
 use crate::error::{Error, Result};

@@ -5,8 +5,8 @@ use std::cmp::Reverse;
 use chrono::{Datelike, NaiveDate};
 use serde::{Deserialize, Serialize};
 
-use super::Policy;
 use super::ledger::Row;
+use super::{POOL, Policy};
 use crate::dictionary::{Dimension, Level, names};
 use crate::knowledge::Fingerprint;
 use crate::measure::Measures;
@@ -15,6 +15,10 @@ use crate::provenance::{DeliveryId, Edition, Tool};
 use crate::query::ask::{Ask, Attribution, Denominator, Indicator, by_in_words};
 use crate::query::{People, Question};
 use crate::statistics;
+use crate::words::lower_first;
+
+/// The name of a table's description, in its folder.
+pub const DESCRIPTION: &str = "release.json";
 
 /// What a cell tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -285,7 +289,7 @@ pub struct AttributionNote {
 }
 
 /// A dimension of the table.
-#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct DimensionNote {
     /// Name of its column.
     pub id: String,
@@ -714,7 +718,7 @@ fn cohort_note(question: &Question<'_>) -> CohortNote {
                 format!(" (nobody of the cohort {what} {})", outside.join(", "))
             }
         };
-        format!("; only {}: {}{nobody}", dimension.title.to_lowercase(), labels.join(", "))
+        format!("; only {}: {}{nobody}", lower_first(&dimension.title), labels.join(", "))
     });
     CohortNote { description: who + &filters.collect::<String>(), born_from, born_to, age_months: age, as_of }
 }
@@ -834,7 +838,7 @@ fn caveats(question: &Question<'_>, policy: &Policy, audience: Audience, kind: K
         Indicator::Potential | Indicator::Missed => caveats.push("Why a dose was not given, the file does not tell: contraindications, refusals and shortages are in it, too. Minimum ages and intervals are those of CDSi.".to_owned()),
         Indicator::Late if by_birth(question) => caveats.push("Who was born later had less time to be late by the as-of date: shares of younger and older clients are not alike.".to_owned()),
         Indicator::OneVisit => caveats.push("Intervals and minimum ages are not asked: this is what a visit could complete at best.".to_owned()),
-        Indicator::Missing => caveats.push(format!("Sets of fewer than {} clients are pooled as `other sets`.", policy.k())),
+        Indicator::Missing => caveats.push(format!("Sets of fewer than {} clients are pooled as `{POOL}`.", policy.k())),
         _ => {}
     }
     if !question.attributions().is_empty() {
@@ -844,7 +848,7 @@ fn caveats(question: &Question<'_>, policy: &Policy, audience: Audience, kind: K
         );
     }
     if let Some(dimension) = question.standardized().and_then(|at| question.by().nth(at)) {
-        caveats.push(format!("Rates are standardized by {}: as if each group had the make-up of all shown rows together. The crude rate is the plain one.", dimension.title.to_lowercase()));
+        caveats.push(format!("Rates are standardized by {}: as if each group had the make-up of all shown rows together. The crude rate is the plain one.", lower_first(&dimension.title)));
     }
     if kind == Kind::Funnel {
         caveats.push(

@@ -10,8 +10,8 @@ use super::treat::{may_be_seen, share_may_be_seen, shown};
 use crate::query::{COMPLETE, RawShare, RawStep, Slice};
 use crate::statistics;
 
-/// What stands for sets of few clients.
-const POOL: &str = "other sets";
+/// How the set begins in which those of few clients are pooled.
+pub const POOL: &str = "other sets";
 
 /// The sets of missing parts of each group. Those with too few clients are pooled as `other sets`, with as many further
 /// ones, the smallest first, as are needed for k clients.

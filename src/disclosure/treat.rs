@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Policy;
 use super::release::{Cell, Number, Status};
 use crate::query::ask::{Attribution, Denominator};
-use crate::query::{RawDoses, RawShare, UNKNOWN};
+use crate::query::{RawDoses, RawShare};
 use crate::statistics;
+use crate::words::UNKNOWN;
 
 /// Whether a number of clients may be seen: none, or k and more.
 pub(super) fn may_be_seen(clients: u64, policy: &Policy) -> bool {

@@ -4,7 +4,6 @@
 //! known host that shows a key of another type is a changed host and not a new one, and `@revoked` lines count.
 //! Format: <https://man.openbsd.org/sshd.8#SSH_KNOWN_HOSTS_FILE_FORMAT>.
 
-use std::io::ErrorKind;
 use std::path::Path;
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -14,6 +13,7 @@ use russh::keys::{Algorithm, PublicKey};
 use sha1::Sha1;
 
 use crate::error::{Error, Result};
+use crate::fs;
 
 /// The port whose hosts are listed without a port.
 const STANDARD_PORT: u16 = 22;
@@ -50,11 +50,10 @@ impl KnownHosts {
     /// [`crate::error::ErrorKind::Credentials`], because leaving it out would trust a revoked key. Other lines that
     /// cannot be understood (old formats, unknown key types) are left out, as `ssh` does.
     pub fn read(path: &Path) -> Result<Self> {
-        match std::fs::read(path) {
+        match fs::read_if_there(path)? {
             // Lossy: a comment in another encoding does no harm, and no host that is asked for holds a U+FFFD.
-            Ok(bytes) => Self::parse(&String::from_utf8_lossy(&bytes), path),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Self::default()),
-            Err(error) => Err(Error::io("read", path, &error)),
+            Some(bytes) => Self::parse(&String::from_utf8_lossy(&bytes), path),
+            None => Ok(Self::default()),
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Source;
 use crate::error::{Error, Result};
 use crate::progress::Reporter;
-use crate::secret::random_bytes;
+use crate::random::random_bytes;
 
 /// How often work on a source is tried, and how patiently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -147,13 +147,13 @@ impl Part {
         self.file.sync_all().map_err(|error| self.failed("sync", &error))?;
         fs::move_into_place(&self.path, place)?;
         fs::sync_folder(place.parent().unwrap_or(Path::new(".")))?;
-        remove(&self.state_path)
+        fs::remove_file(&self.state_path)
     }
 
     /// Takes it away.
     pub fn discard(self) -> Result<()> {
-        remove(&self.path)?;
-        remove(&self.state_path)
+        fs::remove_file(&self.path)?;
+        fs::remove_file(&self.state_path)
     }
 }
 
@@ -174,17 +174,10 @@ pub(super) fn remove_others(folder: &Path, is_expected: impl Fn(&str) -> bool) -
         let name = entry.file_name().to_string_lossy().into_owned();
         let file = name.strip_suffix(STATE).or_else(|| name.strip_suffix(PART));
         if file.is_some_and(|file| !is_expected(file)) && !fs::is_draft(&entry.file_name()) {
-            remove(&entry.path())?;
+            fs::remove_file(&entry.path())?;
         }
     }
     Ok(())
-}
-
-fn remove(path: &Path) -> Result<()> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", path, &error)),
-        _ => Ok(()),
-    }
 }
 
 /// Names the run of the operating system, where it can be told.

@@ -105,14 +105,8 @@ pub(super) fn is_receipt(name: &str) -> bool {
 /// The receipts of a folder, in the order of their names. What cannot be read as one is left out; a missing folder has
 /// none.
 pub fn receipts(folder: &Path) -> Result<Vec<Receipt>> {
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(Error::io("list", folder, &error)),
-    };
-    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    let mut paths = fs::files_in(folder)?;
     paths.retain(|path| is_receipt(&path.to_string_lossy()));
-    paths.sort_unstable();
     let receipts = paths.iter().filter_map(|path| serde_json::from_slice(&std::fs::read(path).ok()?).ok());
     Ok(receipts.collect())
 }

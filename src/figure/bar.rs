@@ -1,12 +1,12 @@
 //! Horizontal bars, one for each group, with intervals and the numbers beside them.
 
+use super::face::{Face, label};
 use super::frame::{Drawing, Entry, Frame, INNER, Mark, rows};
 use super::release::{Status, Value};
 use super::scale::{self, Scale};
 use super::svg;
-use super::words::{Face, label};
 use super::{Unit, withheld_words};
-use crate::figures::grouped;
+use crate::words::grouped;
 
 const LABEL: Face = Face::plain(11.5);
 /// The height of a row whose label has two lines.

@@ -1,7 +1,7 @@
 //! What stands around every figure: marking, title, what the numbers are, the legend, and what a reader must know.
 
+use super::face::Face;
 use super::svg::{self, Node};
-use super::words::Face;
 use crate::error::Result;
 
 /// What every figure of this program is known by.

@@ -2,12 +2,12 @@
 //!
 //! Spiegelhalter DJ (2005), Funnel plots for comparing institutional performance, Statistics in Medicine 24:1185-1202.
 
+use super::face::{Face, whole};
 use super::frame::{Drawing, Entry, Frame, INNER, Mark};
 use super::scale::{self, Scale};
 use super::svg::{self, Node};
-use super::words::{Face, percent, whole};
-use crate::figures::grouped;
 use crate::statistics::Limits;
+use crate::words::{grouped, percent};
 
 const TICK: Face = Face::plain(10.5);
 const NAME: Face = Face::plain(10.5);

@@ -2,12 +2,12 @@
 //! its own line, and nothing is told by colour.
 
 use super::Unit;
+use super::face::{Face, label};
 use super::frame::{Drawing, Entry, Frame, INNER, Mark, rows};
 use super::release::{Status, Value};
 use super::scale::{self, Scale};
 use super::svg::{self, Node};
-use super::words::{Face, label};
-use crate::figures::grouped;
+use crate::words::grouped;
 
 const HEADING: Face = Face::bold(11.5);
 const HEADING_LINE: f64 = 14.0;

@@ -1,13 +1,13 @@
 //! A map: places shaded in at most five steps of one colour, with their numbers where there is room.
 
 use super::Unit;
+use super::face::Face;
 use super::frame::{Drawing, Entry, Frame, INNER, Mark};
 use super::release::{Status, Value};
 use super::scale::{class_of, classes};
 use super::shapes::{Albers, Shape, bounds, centre, reach};
 use super::svg::{self, Node};
-use super::words::{Face, percent};
-use crate::figures::grouped;
+use crate::words::{grouped, percent};
 
 const NAME: Face = Face::plain(10.5);
 const NUMBER: Face = Face::bold(10.5);

@@ -8,6 +8,7 @@
 //! classes, names of limits, how many rows are not drawn) stand in elements of the class `scale`.
 
 pub mod bar;
+pub mod face;
 pub mod frame;
 pub mod funnel;
 pub mod lines;
@@ -18,18 +19,17 @@ pub mod scale;
 pub mod shapes;
 pub mod svg;
 pub mod upset;
-pub mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::disclosure::{COMPLETE, POOL};
 use crate::error::{Error, Result};
-use crate::figures::grouped;
 use crate::period::ReportingPeriod;
 use crate::statistics;
+use crate::words::{UNKNOWN, grouped, list, lower_first, percent};
 use frame::{Drawing, Entry, Frame, Mark};
-use release::{Release, Status, Value};
+use release::{MISSING, Release, Status, Value};
 use shapes::Shape;
-use words::{list, lower_first, percent};
 
 /// The kinds of figures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -121,7 +121,7 @@ impl Unit {
     pub fn tick(self, tick: f64) -> String {
         match self {
             Self::Share => format!("{}%", svg::number(tick * 100.0)),
-            Self::Count => grouped(words::whole(tick)),
+            Self::Count => grouped(face::whole(tick)),
         }
     }
 
@@ -217,12 +217,9 @@ struct Groups {
 const FURTHER: [(&str, &str); 2] = [("attribution", "Attribution"), ("denominator_source", "Denominator")];
 /// Columns that have a meaning of their own for a kind.
 const AGE: &str = "age_months";
-const MISSING: &str = "missing";
 const SEASON: &str = "season";
 const AGE_AT_DOSE: &str = "age_at_dose";
 const ORGANIZATION: &str = "organization";
-/// How the set begins that others are pooled in.
-const POOL: &str = "other sets";
 
 impl Groups {
     fn of(release: &Release) -> Self {
@@ -265,7 +262,7 @@ impl Groups {
 
 fn frame(kind: Kind, release: &Release, groups: &Groups, options: &Options) -> Frame {
     let description = &release.description;
-    let month = month(&description.reporting_period);
+    let month = month(description.reporting_period);
     let by: Vec<String> = groups.varying.iter().map(|column| lower_first(&column.title)).collect();
     let by = if by.is_empty() { String::new() } else { format!(", by {}", list(&by)) };
     let measures = || description.from_measure.iter().chain(&description.measure);
@@ -308,12 +305,8 @@ fn frame(kind: Kind, release: &Release, groups: &Groups, options: &Options) -> F
 }
 
 /// A reporting period as people write it: `December 2024`.
-pub fn month(reporting_period: &str) -> String {
-    let period: Option<ReportingPeriod> = reporting_period.parse().ok();
-    period.map_or_else(
-        || reporting_period.to_owned(),
-        |period| format!("{} {}", month_name(period.month()), period.year()),
-    )
+pub fn month(period: ReportingPeriod) -> String {
+    period.first_day().format("%B %Y").to_string()
 }
 
 /// What an id may hold.
@@ -335,24 +328,6 @@ fn asked(indicator: &str) -> &'static str {
         "doses" => "Doses administered",
         _ => "",
     }
-}
-
-fn month_name(month: u32) -> &'static str {
-    const NAMES: [&str; 12] = [
-        "January",
-        "February",
-        "March",
-        "April",
-        "May",
-        "June",
-        "July",
-        "August",
-        "September",
-        "October",
-        "November",
-        "December",
-    ];
-    NAMES[month.clamp(1, 12) as usize - 1]
 }
 
 /// What a row without numbers says in their place.
@@ -537,7 +512,7 @@ pub fn survivors(release: &Release) -> Option<String> {
 }
 
 fn is_unknown(label: &str) -> bool {
-    label == "Unknown"
+    label == UNKNOWN
 }
 
 /// A year, quarter, month or season of a column as a number of these. A season is told by its column: 2011-12 could be
@@ -720,7 +695,7 @@ fn funnel(release: &Release, groups: &Groups, frame: &Frame) -> Result<Drawing> 
     let (Some(least), Some(most)) = (told.iter().map(|one| one.2).min(), told.iter().map(|one| one.2).max()) else {
         return Err(unfit("a funnel needs rows with numerator, denominator and rate, and none is told"));
     };
-    let (target, factor) = if let Some(note) = release.description.funnel {
+    let (target, factor) = if let Some(note) = &release.description.funnel {
         (note.target, note.factor_applied)
     } else {
         let target = common_rate(&told);
@@ -770,7 +745,7 @@ fn upset(release: &Release, groups: &Groups, frame: &Frame) -> Result<Drawing> {
         if cell.starts_with(POOL) {
             return upset::Set { parts: Vec::new(), name: cell.to_owned(), value };
         }
-        let parts = cell.split(" + ").map(str::trim).filter(|part| !part.is_empty() && *part != "none");
+        let parts = cell.split(" + ").map(str::trim).filter(|part| !part.is_empty() && *part != COMPLETE);
         let title = |part: &str| titles.get(part).cloned().unwrap_or_else(|| part.to_owned());
         upset::Set { parts: parts.map(title).collect(), name: "nothing missing".to_owned(), value }
     };

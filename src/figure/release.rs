@@ -5,11 +5,15 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-pub use crate::disclosure::Status;
+use crate::disclosure::release::{CohortNote, DESCRIPTION, DimensionNote, FunnelNote, IntervalNote, PartNote};
+pub use crate::disclosure::release::{NumberNote, Status, Unit};
+use crate::disclosure::{COMPLETE, POOL};
 use crate::error::{Error, Result};
 use crate::fs;
 use crate::output::label;
+use crate::output::span::Covered;
 use crate::period::ReportingPeriod;
+use crate::provenance::Tool;
 
 /// What of `release.json` goes around a figure.
 #[derive(Clone, Debug, Deserialize)]
@@ -30,18 +34,18 @@ pub struct Description {
     pub from_measure: Option<Measure>,
     /// What the ids in the column `missing` stand for.
     #[serde(default)]
-    pub parts: Vec<Part>,
+    pub parts: Vec<PartNote>,
     /// Who is counted.
-    pub cohort: Cohort,
+    pub cohort: CohortNote,
     /// What the rates are shares of; each row names its own where there are several.
     pub denominators: Vec<Denominator>,
     /// The first columns.
-    pub dimensions: Vec<Dimension>,
+    pub dimensions: Vec<DimensionNote>,
     /// The columns of labels.
     pub labels: Vec<String>,
     /// The columns of numbers.
     #[serde(default)]
-    pub numbers: Vec<NumberColumn>,
+    pub numbers: Vec<NumberNote>,
     /// The filters, as they are written.
     #[serde(rename = "where")]
     pub filters: serde_json::Value,
@@ -49,28 +53,19 @@ pub struct Description {
     #[serde(default)]
     pub attributions: serde_json::Value,
     /// The dimension whose make-up was made alike, where one was.
-    pub standardized_by: Option<Dimension>,
+    pub standardized_by: Option<DimensionNote>,
     /// How intervals are made, where there are any.
-    pub interval: Option<Interval>,
+    pub interval: Option<IntervalNote>,
     /// What the limits of organizations come from, where the table has any.
-    pub funnel: Option<Funnel>,
-    /// The month, `YYYY-MM`.
-    pub reporting_period: String,
+    pub funnel: Option<FunnelNote>,
+    /// The month.
+    pub reporting_period: ReportingPeriod,
     /// How small a count may be.
     pub disclosure: Disclosure,
     /// What a reader must know.
     pub caveats: Vec<String>,
     /// The table beside it.
     pub table: Option<File>,
-}
-
-/// The program that made a release.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Tool {
-    /// Name.
-    pub name: String,
-    /// Version.
-    pub version: String,
 }
 
 /// A measure.
@@ -88,28 +83,6 @@ pub struct Measure {
     pub source: String,
 }
 
-/// A part of a combination.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Part {
-    /// Its id, as the table has it.
-    pub id: String,
-    /// A few words.
-    pub title: String,
-}
-
-/// Who is counted.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Cohort {
-    /// In a sentence.
-    pub description: String,
-    /// The last day that counts, `YYYY-MM-DD`.
-    pub as_of: String,
-    /// The first day of birth, `YYYY-MM-DD`.
-    pub born_from: String,
-    /// The last day of birth, `YYYY-MM-DD`.
-    pub born_to: String,
-}
-
 /// What rates are shares of.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Denominator {
@@ -120,45 +93,6 @@ pub struct Denominator {
     /// The population file, as it is written.
     #[serde(default)]
     pub population: serde_json::Value,
-}
-
-/// A column of groups.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct Dimension {
-    /// Name of its column.
-    pub id: String,
-    /// A few words.
-    pub title: String,
-    /// Whether it is the age on the as-of date.
-    #[serde(default)]
-    pub is_age: bool,
-}
-
-/// A column of numbers.
-#[derive(Clone, Debug, Deserialize)]
-pub struct NumberColumn {
-    /// Its name.
-    pub name: String,
-    /// A few words.
-    pub title: String,
-    /// `count`, or `share`: 0.9 is 90 %.
-    pub unit: String,
-}
-
-/// Intervals.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Interval {
-    /// Confidence level, 0 to 1.
-    pub level: f64,
-}
-
-/// What funnel limits come from.
-#[derive(Clone, Copy, Debug, Deserialize)]
-pub struct Funnel {
-    /// The common rate, 0 to 1.
-    pub target: f64,
-    /// The overdispersion by whose root the limits are widened; 1 for none.
-    pub factor_applied: f64,
 }
 
 /// The policy of small counts.
@@ -210,7 +144,8 @@ pub struct Release {
     pub table: Table,
 }
 
-const DESCRIPTION: &str = "release.json";
+/// The indicator that counts clients of all ages.
+const DOSES: &str = "doses";
 
 impl Release {
     /// Reads a release from disk: its table, its description, or the folder of both. Refused are a table without a
@@ -333,8 +268,8 @@ impl Release {
             let title = release.description.measure.as_ref()?.title.clone();
             let rows = release.table.rows.iter();
             let cohort = &release.description.cohort;
-            let own = [&title, &cohort.born_from, &cohort.born_to];
-            whole.table.rows.extend(rows.map(|row| own.into_iter().chain(row).cloned().collect::<Vec<_>>()));
+            let own = [title, cohort.born_from.to_string(), cohort.born_to.to_string()];
+            whole.table.rows.extend(rows.map(|row| own.iter().chain(row).cloned().collect::<Vec<_>>()));
             let description = &mut whole.description;
             for denominator in &release.description.denominators {
                 if description.denominators.iter().all(|known| known.description != denominator.description) {
@@ -345,37 +280,39 @@ impl Release {
             let new: Vec<String> = caveats.filter(|caveat| !description.caveats.contains(caveat)).cloned().collect();
             description.caveats.extend(new);
         }
-        let vaccine = Dimension { id: VACCINE.to_owned(), title: "Vaccine".to_owned(), is_age: false };
+        let vaccine = DimensionNote { id: VACCINE.to_owned(), title: "Vaccine".to_owned(), is_age: false };
         whole.description.dimensions.insert(0, vaccine);
         whole.description.labels.insert(0, VACCINE.to_owned());
         Some(whole)
     }
 
-    /// Where the cohort of a row begins or ends within the year, quarter, month or season that a column names:
-    /// `to 2023-06-30`. None where the period is whole, or the column has none.
+    /// The days that a row covers.
+    fn covered(&self, row: usize) -> Covered {
+        let CohortNote { born_from, born_to, as_of, .. } = self.description.cohort;
+        let own = |column: &str| self.table.cell(row, column).and_then(|day| day.parse().ok());
+        let born = (own(BORN_FROM).unwrap_or(born_from), own(BORN_TO).unwrap_or(born_to));
+        Covered { born: (self.description.indicator != DOSES).then_some(born), as_of }
+    }
+
+    /// Where what a row covers begins or ends within the period that a column names: `to 2023-06-30`. None where the period
+    /// is whole, or the column has none.
     pub fn cut(&self, row: usize, column: &str) -> Option<String> {
-        let (first, last) = days(column, self.table.cell(row, column)?)?;
-        let cohort = &self.description.cohort;
-        let born = |end: &str, of_all: &str| self.table.cell(row, end).unwrap_or(of_all).to_owned();
-        let (from, to) = match column {
-            BIRTH_YEAR | BIRTH_QUARTER => (born(BORN_FROM, &cohort.born_from), born(BORN_TO, &cohort.born_to)),
-            // When the doses of a file begin is not in its description.
-            _ => (String::new(), cohort.as_of.clone()),
-        };
-        let from = (from > first).then(|| format!("from {from}"));
-        let to = (to < last).then(|| format!("to {to}"));
-        let cut: Vec<String> = from.into_iter().chain(to).collect();
-        (!cut.is_empty()).then(|| cut.join(" "))
+        self.covered(row).cut(column, self.table.cell(row, column)?)
     }
 
     /// The label of a row, with what is cut off its period: `2023 (to 06-30)`.
     pub fn label(&self, row: usize, column: &str) -> String {
-        let label = self.table.cell(row, column).unwrap_or_default();
-        let year = label.split('-').next().unwrap_or_default();
-        match self.cut(row, column) {
-            Some(cut) => format!("{label} ({})", cut.replace(&format!("{year}-"), "")),
-            None => label.to_owned(),
-        }
+        self.covered(row).label(column, self.table.cell(row, column).unwrap_or_default())
+    }
+
+    /// Whether a row is of the sets of missing parts that are pooled because they are small.
+    pub fn is_pool(&self, row: usize) -> bool {
+        self.table.cell(row, MISSING).is_some_and(|set| set.starts_with(POOL))
+    }
+
+    /// Whether a row is of the clients who lack no part.
+    pub fn is_complete(&self, row: usize) -> bool {
+        self.table.cell(row, MISSING) == Some(COMPLETE)
     }
 
     /// A number of a row; none where the cell or the column is missing.
@@ -432,38 +369,12 @@ impl Table {
     }
 }
 
+/// The column of sets of missing parts.
+pub const MISSING: &str = "missing";
+
 /// The columns of days of birth, where rows have cohorts of their own.
 const BORN_FROM: &str = "born_from";
 const BORN_TO: &str = "born_to";
-
-/// The columns of periods that a cohort may cut off.
-const BIRTH_YEAR: &str = "birth_year";
-const BIRTH_QUARTER: &str = "birth_quarter";
-const VACCINATION_YEAR: &str = "vaccination_year";
-const VACCINATION_MONTH: &str = "vaccination_month";
-const SEASON: &str = "season";
-
-/// The first and the last day of the period that a label of a column names, `YYYY-MM-DD`.
-fn days(column: &str, label: &str) -> Option<(String, String)> {
-    const QUARTERS: [(&str, &str, &str); 4] =
-        [("Q1", "01-01", "03-31"), ("Q2", "04-01", "06-30"), ("Q3", "07-01", "09-30"), ("Q4", "10-01", "12-31")];
-    let (year, rest) = label.split_once('-').unwrap_or((label, ""));
-    let number: i32 = year.parse().ok()?;
-    match (column, rest) {
-        (BIRTH_YEAR | VACCINATION_YEAR, "") => Some((format!("{year}-01-01"), format!("{year}-12-31"))),
-        (BIRTH_QUARTER, rest) => {
-            let (_, first, last) = QUARTERS.into_iter().find(|(quarter, ..)| *quarter == rest)?;
-            Some((format!("{year}-{first}"), format!("{year}-{last}")))
-        }
-        (VACCINATION_MONTH, _) => {
-            let month: ReportingPeriod = label.parse().ok()?;
-            Some((month.first_day().to_string(), month.last_day().to_string()))
-        }
-        // From July to June.
-        (SEASON, _) => Some((format!("{year}-07-01"), format!("{}-06-30", number + 1))),
-        _ => None,
-    }
-}
 
 /// The table that a description names, which lies in its folder.
 fn table_beside(description: &Path, text: &[u8]) -> Option<PathBuf> {
@@ -477,9 +388,7 @@ fn describing(table: &Path) -> Result<PathBuf> {
     let name = table.file_name().unwrap_or_default();
     let is_there = table.symlink_metadata();
     is_there.map_err(|error| Error::named_file("read", table, &error))?;
-    let mut own = name.to_owned();
-    own.push(format!(".{DESCRIPTION}"));
-    let own = table.with_file_name(own);
+    let own = fs::own_description_path(table, DESCRIPTION);
     if own.is_file() {
         return Ok(own);
     }

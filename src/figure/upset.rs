@@ -2,11 +2,11 @@
 //!
 //! Lex A et al. (2014), UpSet: visualization of intersecting sets, IEEE TVCG 20(12):1983-1992.
 
+use super::face::{Face, label};
 use super::frame::{Drawing, Frame, INNER, rows};
 use super::release::{Status, Value};
 use super::scale::{self, Scale};
 use super::svg;
-use super::words::{Face, label};
 use super::{Unit, withheld_words};
 
 const PART: Face = Face::plain(11.5);

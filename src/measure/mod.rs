@@ -175,7 +175,7 @@ impl Measure {
 /// A measure file: a family of measures that follow one definition of coverage.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Document {
+pub struct Family {
     /// 2.
     pub schema_version: u32,
     /// The first part of the ids.
@@ -248,7 +248,7 @@ pub enum Requirement {
 pub struct Measures {
     /// Code and label of the CVX codelist, by position.
     cvx: Vec<(String, String)>,
-    families: Vec<Document>,
+    families: Vec<Family>,
     list: Vec<Measure>,
     /// For each measure, the position of its family.
     family_of: Vec<usize>,
@@ -269,7 +269,7 @@ impl Measures {
         Self::of(files.collect::<Result<_>>()?, opportunity::Document::built_in()?, cvx)
     }
 
-    fn of(files: Vec<(&str, Document)>, opportunities: opportunity::Document, cvx: &Codelist) -> Result<Self> {
+    fn of(files: Vec<(&str, Family)>, opportunities: opportunity::Document, cvx: &Codelist) -> Result<Self> {
         let mut names = BTreeMap::new();
         for (file, document) in &files {
             if document.schema_version != SCHEMA_VERSION {
@@ -475,12 +475,12 @@ impl Measures {
     }
 
     /// The families, in the order of their files.
-    pub fn families(&self) -> &[Document] {
+    pub fn families(&self) -> &[Family] {
         &self.families
     }
 
     /// The family of a measure.
-    pub fn family(&self, at: usize) -> &Document {
+    pub fn family(&self, at: usize) -> &Family {
         &self.families[self.family_of[at]]
     }
 

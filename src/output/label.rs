@@ -1,7 +1,12 @@
 //! Labels of rows and columns as people and spreadsheet programs meet them.
 
-/// The title of a column of labels that is no dimension.
-pub fn column_in_words(column: &str) -> String {
+use crate::disclosure::release::DimensionNote;
+
+/// The title of a column of labels: that of its dimension, or what it is in words.
+pub fn title(column: &str, dimensions: &[DimensionNote]) -> String {
+    if let Some(dimension) = dimensions.iter().find(|dimension| dimension.id == column) {
+        return dimension.title.clone();
+    }
     match column {
         "attribution" => "Attribution".to_owned(),
         "denominator_source" => "Share of".to_owned(),

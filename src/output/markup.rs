@@ -1,6 +1,6 @@
 //! A release as a table in Markdown (GitHub's) or LaTeX (booktabs), to be put into a text of somebody else.
 
-use super::page::Page;
+use super::page::{NO_ROW, Page};
 use crate::disclosure::Release;
 
 /// A heading, the table, and what a reader must know.
@@ -17,7 +17,7 @@ pub fn markdown(release: &Release) -> String {
     text += &format!("|{}\n", rules.collect::<String>());
     text += &page.rows.iter().map(|row| line(row)).collect::<String>();
     if page.rows.is_empty() {
-        text += "\nNobody of the cohort has these values.\n";
+        text += &format!("\n{NO_ROW}\n");
     }
     text += "\n";
     for note in page.legend.iter().chain(&page.notes).chain(&page.caveats) {

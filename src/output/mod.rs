@@ -9,6 +9,7 @@ pub mod label;
 mod markup;
 pub mod package;
 mod page;
+pub mod span;
 mod table;
 
 use std::collections::HashMap;
@@ -21,7 +22,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
-use crate::disclosure::release::{Document, Number, NumberColumn, TableNote, Unit};
+use crate::disclosure::release::{DESCRIPTION, Document, Number, NumberColumn, TableNote, Unit};
 use crate::disclosure::{Cell, Release};
 use crate::error::{Error, Result};
 use crate::fs;
@@ -148,8 +149,6 @@ impl Form {
     }
 }
 
-const DESCRIPTION: &str = "release.json";
-
 /// Names of all columns.
 pub fn columns(release: &Release) -> Vec<String> {
     let labels = release.label_columns().iter().cloned();
@@ -198,6 +197,11 @@ pub fn write(release: &Release, form: impl Into<Form>, path: &Path) -> Result<Wr
     fs::write_json(&description, &document)?;
     fs::write_whole(path, &bytes)?;
     Ok(Written { description, document })
+}
+
+/// The table of a release that has a folder of its own.
+pub fn table_in(folder: &Path, format: Format) -> PathBuf {
+    folder.join(format!("table.{}", format.name()))
 }
 
 /// The name of a table's file, and where its description goes. Refused is what can be no file of a table, a file that is
@@ -283,9 +287,7 @@ fn json(release: &Release) -> Result<Vec<u8>> {
         })
         .map(serde_json::Value::Object)
         .collect();
-    let mut text = serde_json::to_vec_pretty(&rows).map_err(|_| Error::internal("a release has no JSON form"))?;
-    text.push(b'\n');
-    Ok(text)
+    fs::json(&rows)
 }
 
 fn batch(release: &Release) -> Result<RecordBatch> {

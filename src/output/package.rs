@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::Format;
-use super::label::column_in_words;
+use super::{Format, label};
 use crate::disclosure::Status;
-use crate::disclosure::release::{Document, TableNote, Unit};
-use crate::error::Result;
+use crate::disclosure::release::{DESCRIPTION, Document, TableNote, Unit};
+use crate::error::{Error, Result};
 use crate::fs;
 use crate::period::ReportingPeriod;
+use crate::words::{list, lower_first};
 
 /// The name of the description of a set of releases.
 pub const FILE: &str = "datapackage.json";
@@ -38,11 +38,25 @@ pub fn months(folder: &Path) -> Result<Vec<(String, ReportingPeriod)>> {
         reporting_period: ReportingPeriod,
     }
     let release = |folder: &PathBuf| {
-        let text = std::fs::read(folder.join(super::DESCRIPTION)).ok()?;
+        let text = std::fs::read(folder.join(DESCRIPTION)).ok()?;
         let month: Month = serde_json::from_slice(&text).ok()?;
         Some((folder.file_name()?.to_str()?.to_owned(), month.reporting_period))
     };
     Ok(fs::folders_in(folder)?.iter().filter_map(release).collect())
+}
+
+/// Refuses a folder with releases of another month than those that will be in it, other than the ones in folders that will be
+/// written again: what is in a folder is handed on together.
+pub fn of_one_month(folder: &Path, month: ReportingPeriod, again: &[&str], hint: &str) -> Result<()> {
+    let mut releases = months(folder)?.into_iter();
+    match releases.find(|(name, other)| *other != month && !again.contains(&name.as_str())) {
+        None => Ok(()),
+        Some((name, other)) => Err(Error::usage(format!(
+            "`{}` is of {other}, and the new releases are of {month}",
+            folder.join(name).display()
+        ))
+        .hint(hint)),
+    }
 }
 
 /// Writes the description of releases in a folder: of each, the name of its own folder, and its description. Those that
@@ -64,8 +78,8 @@ pub fn write(folder: &Path, releases: &[(&str, Document)]) -> Result<()> {
 
 fn resource(name: &str, document: &Document, table: &TableNote) -> Value {
     let title = document.measure.as_ref().map_or("All vaccines", |measure| &measure.title);
-    let dimensions: Vec<_> = document.dimensions.iter().map(|dimension| dimension.title.to_lowercase()).collect();
-    let by = if dimensions.is_empty() { String::new() } else { format!(", by {}", dimensions.join(" and ")) };
+    let dimensions: Vec<_> = document.dimensions.iter().map(|dimension| lower_first(&dimension.title)).collect();
+    let by = if dimensions.is_empty() { String::new() } else { format!(", by {}", list(&dimensions)) };
     let mut resource = json!({
         "profile": "data-resource",
         "name": name.to_lowercase(),
@@ -77,7 +91,7 @@ fn resource(name: &str, document: &Document, table: &TableNote) -> Value {
         ),
         "format": table.format,
         "hash": format!("sha256:{}", table.sha256),
-        "release": format!("{name}/release.json"),
+        "release": format!("{name}/{DESCRIPTION}"),
         "release_id": document.release_id,
     });
     let Some(format) = Format::named(&table.format) else { return resource };
@@ -97,14 +111,8 @@ fn resource(name: &str, document: &Document, table: &TableNote) -> Value {
 /// The columns of a release as a Table Schema.
 fn schema(document: &Document) -> Value {
     let text = |name: &str, title: &str| json!({"name": name, "title": title, "type": "string"});
-    let mut fields: Vec<Value> = document
-        .labels
-        .iter()
-        .map(|label| {
-            let dimension = document.dimensions.iter().find(|dimension| dimension.id == *label);
-            text(label, &dimension.map_or_else(|| column_in_words(label), |dimension| dimension.title.clone()))
-        })
-        .collect();
+    let mut fields: Vec<Value> =
+        document.labels.iter().map(|label| text(label, &label::title(label, &document.dimensions))).collect();
     if let Some(measure) = &document.measure {
         let mut field = text("measure", "Measure");
         field["description"] = json!(measure.definition);

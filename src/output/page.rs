@@ -1,12 +1,10 @@
 //! What a reader must see of a release, in words: the same for the terminal, Markdown and LaTeX.
 
-use chrono::NaiveDate;
-
 use super::label;
+use super::span::Covered;
 use crate::disclosure::release::{CohortNote, DenominatorNote, Kind, Number, NumberColumn};
 use crate::disclosure::{Cell, Release, Status};
-use crate::figures::grouped;
-use crate::period::ReportingPeriod;
+use crate::words::{grouped, hundredths, lower_first};
 
 /// What stands for a withheld number.
 pub const WITHHELD: &str = "·";
@@ -16,6 +14,9 @@ const NOBODY: &str = "n/a";
 
 /// What stands before a rate that tells too little.
 const UNRELIABLE: &str = "~";
+
+/// What stands in place of the rows where there is none.
+pub const NO_ROW: &str = "Nobody of the cohort has these values.";
 
 /// A release in words.
 #[derive(Debug)]
@@ -48,17 +49,18 @@ impl Page {
     pub fn of(release: &Release) -> Self {
         let document = release.document();
         let columns = release.kind().columns();
+        let covered = covered(release);
+        let row = |cell: &Cell| {
+            let labels = release.label_columns().iter().zip(&cell.labels);
+            labels.map(|(column, label)| covered.label(column, label)).chain(numbers_of(cell, &columns)).collect()
+        };
         Self {
             marking: document.marking.clone(),
             title: title(release),
             about: [document.indicator_definition.clone(), document.cohort.description.clone()],
             header: header(release, &columns),
             labels: release.label_columns().len(),
-            rows: release
-                .cells()
-                .iter()
-                .map(|cell| labels_of(cell, release).chain(numbers_of(cell, &columns)).collect())
-                .collect(),
+            rows: release.cells().iter().map(row).collect(),
             rates: release.cells().iter().map(Cell::rate).collect(),
             legend: legend(release),
             notes: notes(release),
@@ -79,15 +81,12 @@ pub fn title(release: &Release) -> String {
         (None, _) => "All vaccines".to_owned(),
     };
     let standardized = document.standardized_by.as_ref();
-    title + &standardized.map(|by| format!(", standardized by {}", by.title.to_lowercase())).unwrap_or_default()
+    title + &standardized.map(|by| format!(", standardized by {}", lower_first(&by.title))).unwrap_or_default()
 }
 
 fn header(release: &Release, columns: &[NumberColumn]) -> Vec<String> {
     let document = release.document();
-    let titles = release.label_columns().iter().map(|column| {
-        let dimension = document.dimensions.iter().find(|dimension| dimension.id == *column);
-        dimension.map_or_else(|| label::column_in_words(column), |dimension| dimension.title.clone())
-    });
+    let titles = release.label_columns().iter().map(|column| label::title(column, &document.dimensions));
     let interval = document.interval.as_ref().map(|interval| format!("{:.0} % interval", interval.level * 100.0));
     let numbers = columns.iter().filter_map(|column| match column.name {
         "ci_low" => interval.clone(),
@@ -97,34 +96,10 @@ fn header(release: &Release, columns: &[NumberColumn]) -> Vec<String> {
     titles.chain(numbers).collect()
 }
 
-/// The labels of a row. A year or quarter of birth of which a part is in the cohort says so: `2023 (to 06-30)`.
-fn labels_of(cell: &Cell, release: &Release) -> impl Iterator<Item = String> {
-    let CohortNote { born_from, born_to, .. } = release.document().cohort;
-    let is_of_a_cohort = release.kind() != Kind::Doses;
-    let of_birth = move |column: &String| is_of_a_cohort && column.starts_with("birth_");
-    release.label_columns().iter().zip(&cell.labels).map(move |(column, label)| {
-        let Some((first, last)) = of_birth(column).then(|| span(label)).flatten() else { return label.clone() };
-        match (born_from > first && born_from <= last, born_to < last && born_to >= first) {
-            (true, true) => format!("{label} ({} to {})", born_from.format("%m-%d"), born_to.format("%m-%d")),
-            (true, false) => format!("{label} (from {})", born_from.format("%m-%d")),
-            (false, true) => format!("{label} (to {})", born_to.format("%m-%d")),
-            (false, false) => label.clone(),
-        }
-    })
-}
-
-/// The first and the last day of a year (`2023`) or a quarter (`2023-Q2`).
-fn span(label: &str) -> Option<(NaiveDate, NaiveDate)> {
-    let (year, quarter) = label.split_once("-Q").map_or((label, None), |(year, quarter)| (year, Some(quarter)));
-    let year = year.parse().ok()?;
-    let (first, last) = match quarter {
-        Some(quarter) => {
-            (quarter.parse::<u32>().ok()?.checked_mul(3)?.checked_sub(2)?, quarter.parse::<u32>().ok()? * 3)
-        }
-        None => (1, 12),
-    };
-    let end = ReportingPeriod::new(year, last)?.last_day();
-    Some((NaiveDate::from_ymd_opt(year, first, 1)?, end))
+/// The days that a release covers.
+fn covered(release: &Release) -> Covered {
+    let CohortNote { born_from, born_to, as_of, .. } = release.document().cohort;
+    Covered { born: (release.kind() != Kind::Doses).then_some((born_from, born_to)), as_of }
 }
 
 /// The numbers of a row; the two ends of an interval are one.
@@ -135,7 +110,7 @@ fn numbers_of(cell: &Cell, columns: &[NumberColumn]) -> Vec<String> {
     for (at, column) in columns.iter().enumerate() {
         let text = match cell.values().and_then(|values| values[at]) {
             Some(Number::Count(count)) => grouped(count),
-            Some(Number::Share(share)) => format!("{:.1}", share * 100.0),
+            Some(Number::Share(share)) => hundredths(share),
             None => instead.to_owned(),
         };
         let withheld = text == instead;

@@ -1,7 +1,7 @@
 //! A release as a table for people, on a screen or in a text file.
 
 use super::grid::{Grid, Look};
-use super::page::Page;
+use super::page::{NO_ROW, Page};
 use crate::disclosure::Release;
 
 /// The marking and the title, the table, then what a reader must know.
@@ -15,7 +15,7 @@ pub fn render(release: &Release, look: Look) -> String {
     let grid = Grid { header: page.header, labels: page.labels, rows: page.rows, rates: page.rates };
     text += &format!("\n{}\n", grid.draw(look));
     if is_empty {
-        text += "Nobody of the cohort has these values.\n";
+        text += &format!("{NO_ROW}\n");
     }
     text += &page.legend.iter().map(|line| wrapped(&look.drawn(line))).collect::<String>();
     text += "\n";

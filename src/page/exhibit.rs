@@ -4,9 +4,8 @@ use super::html::{escaped, list, once};
 use super::{Contents, Named, table};
 use crate::error::{Error, Result};
 use crate::figure::release::{Release, Status};
-use crate::figure::words::lower_first;
 use crate::figure::{self, Kind, Options};
-use crate::figures::grouped;
+use crate::words::{grouped, lower_first};
 
 /// More bars are no picture any more.
 const BARS: usize = 60;
@@ -166,7 +165,7 @@ impl<'a> Exhibit<'a> {
         fact("Denominator", &denominators);
         let dates: Vec<String> = descriptions()
             .map(|description| {
-                let month = figure::month(&description.reporting_period);
+                let month = figure::month(description.reporting_period);
                 format!("reporting period {month}, doses up to {}", description.cohort.as_of)
             })
             .collect();

@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::figure;
 use crate::figure::release::Release;
 use crate::figure::shapes::Shape;
+use crate::period::ReportingPeriod;
 use html::escaped;
 use sections::Section;
 
@@ -51,8 +52,8 @@ pub const HEADLINE: &str = "headline";
 
 impl Contents {
     /// The month of all releases.
-    fn period(&self) -> Result<&str> {
-        let mut periods = self.releases.iter().map(|named| named.release.description.reporting_period.as_str());
+    fn period(&self) -> Result<ReportingPeriod> {
+        let mut periods = self.releases.iter().map(|named| named.release.description.reporting_period);
         let first = periods.next().ok_or_else(|| Error::usage("a page needs at least one release"))?;
         match periods.find(|period| *period != first) {
             None => Ok(first),

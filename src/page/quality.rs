@@ -3,8 +3,8 @@
 use super::html::escaped;
 use crate::check::report::{Document, Outcome, RuleOutcome, Verdict};
 use crate::check::ruleset::Severity;
-use crate::figure::words::{list, percent};
 use crate::statistics::real;
+use crate::words::{list, percent};
 
 /// What stands in place of a share that few rows are behind.
 const FEW: &str = "<td class=\"n striped\"><span>few rows</span>";

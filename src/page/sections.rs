@@ -5,10 +5,8 @@ use super::html::escaped;
 use super::{Contents, HEADLINE, Named, quality};
 use crate::error::Result;
 use crate::figure::release::{Release, Status};
-use crate::figure::words::percent;
 use crate::figure::{self, Kind, Options};
-use crate::figures::grouped;
-use crate::period::ReportingPeriod;
+use crate::words::{grouped, percent};
 
 /// A part of the page.
 #[derive(Clone, Debug)]
@@ -261,12 +259,11 @@ fn is_whole(named: &Named) -> bool {
 /// What changed since the release of the month before.
 fn since(release: &Release, year: Option<&str>, contents: &Contents) -> String {
     let Some(comparison) = contents.change(release) else {
-        let before = release.description.reporting_period.parse().map(ReportingPeriod::previous);
-        let before = before.map_or_else(|_| "the month before".to_owned(), |month| figure::month(&month.to_string()));
+        let before = figure::month(release.description.reporting_period.previous());
         return format!("No release of {before} to compare with");
     };
     let [earlier, _] = comparison.months();
-    let month = escaped(&figure::month(earlier));
+    let month = figure::month(earlier);
     let is_it = |labels: &[String]| year.is_none_or(|year| labels.iter().any(|label| label == year));
     let change = comparison.changes.iter().find(|change| is_it(&change.labels));
     match change.and_then(|change| change.earlier.zip(change.change)) {
@@ -287,7 +284,7 @@ fn since(release: &Release, year: Option<&str>, contents: &Contents) -> String {
 /// The vaccines of the newest whole year of birth, and each over the years.
 fn by_vaccine(sources: Vec<&Named>, all: &Release, year: Option<&str>, contents: &Contents) -> Result<String> {
     let mut text = String::new();
-    let month = figure::month(&all.description.reporting_period);
+    let month = figure::month(all.description.reporting_period);
     let trend = Exhibit {
         id: "figure-vaccines".to_owned(),
         sources,
@@ -320,8 +317,7 @@ fn gaps(release: &Release, year: Option<&str>) -> Result<Release> {
     const DRAWN: usize = 15;
     let is_it = |row: &usize| {
         let label = release.table.cell(*row, "birth_year");
-        year.is_none_or(|year| label.is_none_or(|label| label == year))
-            && release.table.cell(*row, "missing") != Some("none")
+        year.is_none_or(|year| label.is_none_or(|label| label == year)) && !release.is_complete(*row)
     };
     let sizes = (0..release.table.len()).filter(is_it).map(|row| Ok((row, release.value(row)?.numerator)));
     let mut sizes = sizes.collect::<Result<Vec<_>>>()?;

@@ -2,10 +2,9 @@
 
 use super::html::escaped;
 use crate::error::Result;
-use crate::figure::release::{NumberColumn, Release, Status};
+use crate::figure::release::{NumberNote, Release, Status, Unit};
 use crate::figure::withheld_words;
-use crate::figure::words::percent;
-use crate::figures::grouped;
+use crate::words::{grouped, percent};
 
 /// A table with more rows is not printed: it would be many pages, and its file has it.
 const PRINTED: usize = 60;
@@ -64,8 +63,8 @@ fn of(id: &str, release: &Release, caption: &str) -> Result<String> {
 }
 
 /// A number as people read it.
-fn number(release: &Release, row: usize, column: &NumberColumn) -> Result<Option<String>> {
-    Ok(if column.unit == "share" {
+fn number(release: &Release, row: usize, column: &NumberNote) -> Result<Option<String>> {
+    Ok(if column.unit == Unit::Share {
         release.number::<f64>(row, &column.name)?.map(percent)
     } else {
         release.number::<u64>(row, &column.name)?.map(grouped)
@@ -73,7 +72,7 @@ fn number(release: &Release, row: usize, column: &NumberColumn) -> Result<Option
 }
 
 /// The title of a column where it stands alone.
-fn heading(column: &NumberColumn) -> &str {
+fn heading(column: &NumberNote) -> &str {
     match column.name.as_str() {
         "ci_low" => "Interval from",
         "ci_high" => "Interval to",

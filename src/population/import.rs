@@ -11,10 +11,10 @@ use super::{COUNT, Note, codelist, fingerprint, is_birth_year, is_name};
 use crate::dictionary::{Dictionary, Dimension, FieldType, Level, nearest};
 use crate::encoding::{self, Encoding};
 use crate::error::{Error, Result};
-use crate::figures::grouped;
 use crate::fs;
 use crate::knowledge::{self, Fingerprint};
 use crate::provenance::{DeliveryId, Tool};
+use crate::words::grouped;
 
 const WORDS: &str = "population.toml";
 

@@ -17,12 +17,10 @@ use crate::fs;
 use crate::knowledge::Fingerprint;
 use crate::provenance::{DeliveryId, Tool};
 use crate::store::Store;
+use crate::words::UNKNOWN;
 
 /// The column of the counts in a stored population.
 const COUNT: &str = "count";
-
-/// What a group reads whose region nobody has said, as in releases.
-const UNKNOWN: &str = "Unknown";
 
 /// `NAME.json` of the store's populations: what a population is. It has no clock time, so that the same file gives the same
 /// bytes, here and in every release that names it.
@@ -300,17 +298,9 @@ pub fn note(store: &Store, name: &str) -> Result<Option<Note>> {
 
 /// The populations of a store, by name.
 pub fn list(store: &Store) -> Result<Vec<Note>> {
-    let folder = store.populations();
-    let entries = match std::fs::read_dir(&folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(Error::io("list", &folder, &error)),
-    };
-    let paths = entries.flatten().map(|entry| entry.path());
-    let mut notes = paths
-        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
-        .map(|path| read_note(&path))
-        .collect::<Result<Vec<_>>>()?;
+    let mut paths = fs::files_in(&store.populations())?;
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
+    let mut notes = paths.iter().map(|path| read_note(path)).collect::<Result<Vec<_>>>()?;
     notes.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(notes)
 }

@@ -6,12 +6,13 @@
 
 use chrono::Datelike;
 
+use super::Question;
 use super::ask::Ask;
 use super::axis::Axis;
 use super::bind::BIRTH_YEAR;
-use super::{Question, UNKNOWN};
 use crate::calendar;
 use crate::dictionary::{Dimension, Level};
+use crate::words::UNKNOWN;
 
 /// A question by age as the same one by year of birth.
 pub(crate) struct ByYearOfBirth<'a> {

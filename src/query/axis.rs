@@ -5,11 +5,11 @@ use std::ops::RangeInclusive;
 
 use chrono::NaiveDate;
 
-use super::UNKNOWN;
 use super::ask::Attribution;
 use super::plan::{Column, Condition, Expression, Value};
 use crate::dictionary::{Codelist, Dictionary, Dimension, Field, FieldType, Level, names, nearest};
 use crate::error::{Error, Result};
+use crate::words::UNKNOWN;
 
 /// A dimension and the field that it is made from.
 #[derive(Clone, Copy, Debug)]

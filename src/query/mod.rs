@@ -27,11 +27,8 @@ use ask::{Ask, Attribution, AttributionChoice, Denominator, Indicator, Where};
 pub use axis::Values;
 use axis::{Axis, Filter};
 
-/// What stands for "not known" in tables and filters.
-pub const UNKNOWN: &str = "Unknown";
-
 /// The set of missing parts of a client who lacks none.
-pub(crate) const COMPLETE: &str = "none";
+pub const COMPLETE: &str = "none";
 
 /// A curve ends so many months after the age of its measure: late doses are seen, and a tail of few clients is not.
 const CURVE_BEYOND: u32 = 12;

@@ -170,16 +170,6 @@ fn from_prompt(text: &str) -> Result<String> {
         .map_err(|error| Error::environment(format!("cannot read the password from the terminal: {error}")))
 }
 
-/// Bytes from the operating system's source of randomness.
-pub fn random_bytes<const N: usize>() -> Result<[u8; N]> {
-    use rand::TryRng;
-    let mut bytes = [0; N];
-    rand::rngs::SysRng
-        .try_fill_bytes(&mut bytes)
-        .map_err(|_| Error::environment("the operating system gives no random bytes"))?;
-    Ok(bytes)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

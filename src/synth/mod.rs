@@ -32,10 +32,10 @@ use std::path::{Path, PathBuf};
 pub use faults::{Column, Planted, PlantedFault, Rule, Severity};
 
 use crate::error::{Error, Result};
-use crate::figures;
 use crate::fs::{self, Draft};
 use crate::period::ReportingPeriod;
 use crate::progress::Reporter;
+use crate::words;
 use calendar::{Calendar, Day, day_of};
 use faults::Planter;
 use knowledge::Knowledge;
@@ -120,7 +120,7 @@ pub fn write_month(options: &Options, out: &Path, reporter: &dyn Reporter) -> Re
         return Err(Error::usage("the share of faults is a number from 0 to 0.5"));
     }
     if options.clients > MOST_CLIENTS {
-        return Err(Error::usage(format!("a synthetic month has at most {} clients", figures::grouped(MOST_CLIENTS)))
+        return Err(Error::usage(format!("a synthetic month has at most {} clients", words::grouped(MOST_CLIENTS)))
             .hint("make several files"));
     }
     let world = World::new(options)?;
@@ -139,7 +139,7 @@ pub fn write_month(options: &Options, out: &Path, reporter: &dyn Reporter) -> Re
         write_list(&list, options, rows, planter.planted)?;
         Some(list)
     } else {
-        remove(&list)?;
+        fs::remove_file(&list)?;
         None
     };
     draft.publish()?;
@@ -184,13 +184,6 @@ fn write_list(path: &Path, options: &Options, rows: u64, planted: Vec<PlantedFau
         .map_err(|error| Error::io("write", path, &error))?;
     drop(buffer);
     draft.publish().map(drop)
-}
-
-fn remove(path: &Path) -> Result<()> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", path, &error)),
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]

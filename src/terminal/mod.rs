@@ -11,10 +11,11 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::cli::Color;
 use crate::error::{Error, Result};
-use crate::figures::grouped;
+use crate::fs;
 use crate::output::grid::Look;
 use crate::parallel::lock;
 use crate::progress::Reporter;
+use crate::words::grouped;
 
 /// Whether nothing but warnings and errors is wanted.
 static QUIET: AtomicBool = AtomicBool::new(false);
@@ -90,6 +91,11 @@ pub fn print_data(bytes: &[u8]) -> Result<()> {
     }
 }
 
+/// Prints a value as JSON, as [`fs::json`] has it.
+pub fn print_json(value: &impl serde::Serialize) -> Result<()> {
+    print_data(&fs::json(value)?)
+}
+
 /// Whether data would go to a person's screen.
 pub fn data_goes_to_a_screen() -> bool {
     std::io::stdout().is_terminal()
@@ -151,11 +157,6 @@ pub fn columns<const N: usize>(rows: impl IntoIterator<Item = [String; N]>) -> S
         column.set_padding((0, 0));
     }
     format!("{}\n", table.trim_fmt())
-}
-
-/// A number of things: `1 file`, `2 files`.
-pub fn count(number: usize, thing: &str) -> String {
-    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
 }
 
 /// A line on stderr, for people who have not asked for quiet.

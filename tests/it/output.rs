@@ -447,7 +447,11 @@ fn a_folder_of_releases_is_of_one_month() {
     }
     let before = context.tree();
     let outcome = context.phds("query monthly.toml --store store --period 2025-01 --out r12").ended(2);
-    assert!(outcome.stderr.contains("`r12` has releases of 2024-12, and these are of 2025-01"), "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("`r12/a` is of 2024-12, and the new releases are of 2025-01"),
+        "{}",
+        outcome.stderr
+    );
     assert!(outcome.stderr.contains("--out r12/2025-01"), "{}", outcome.stderr);
     assert_eq!(context.tree(), before);
     // The page of the next month replaces that of the last one with all of its releases, and not with some of them.
@@ -459,7 +463,11 @@ fn a_folder_of_releases_is_of_one_month() {
     }
     both("a", "c");
     let outcome = page("2024-12").ended(2);
-    assert!(outcome.stderr.contains("`page/b` is of 2025-01, and the page will be of 2024-12"), "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("`page/b` is of 2025-01, and the new releases are of 2024-12"),
+        "{}",
+        outcome.stderr
+    );
     // Somebody else's package is left alone.
     context.put("theirs/datapackage.json", r#"{"name": "births"}"#);
     let outcome = context.phds("query monthly.toml --store store --out theirs").ended(2);

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use phds::figure::words::percent;
-use phds::figures::grouped;
+use phds::words::grouped;
+use phds::words::percent;
 use regex::Regex;
 use serde_json::Value;
 

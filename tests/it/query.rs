@@ -296,6 +296,11 @@ fn a_year_that_is_not_whole_says_so() {
     // Quarters end with June, and so does the cohort: each is whole.
     let table = ask("coverage --measure nis.mmr1 --by birth_quarter");
     assert!(line(&table, "2023-Q2").starts_with("2023-Q2 20 20"), "{table}");
+    // Doses are of clients of all ages, and end with the as-of date.
+    let table = ask("doses --by season --as-of 2024-12-31");
+    for (start, shown) in [("2023-24", "2023-24 40 40"), ("2024-25", "2024-25 (to 12-31) 50 50")] {
+        assert!(line(&table, start).starts_with(shown), "{start}: {table}");
+    }
     // Whoever is asked for and cannot be there is named.
     let table = ask("coverage --measure nis.mmr1 --where birth_year=2022,2023,2024,2025");
     let only = "only year of birth: 2022, 2023, 2024, 2025 (nobody of the cohort was born in 2024, 2025)";

@@ -481,7 +481,7 @@ pub fn unanswered(path: &Path, questions: &[Question]) -> Error {
             }
         }
     }
-    let count = if hints.len() == 1 { "1 question".to_owned() } else { format!("{} questions", hints.len()) };
+    let count = crate::words::count(hints.len(), "question");
     Error::usage(format!("`{}` leaves {count} open", path.display()))
         .hint(format!("add the right one of each line:\n  {}", hints.join("\n  ")))
 }

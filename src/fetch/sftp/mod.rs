@@ -272,8 +272,8 @@ impl SftpSource {
         }
     }
 
-    async fn entries(&self) -> Result<Listing, SftpError> {
-        let mut listing = Listing::default();
+    async fn entries(&self) -> Result<Entries, SftpError> {
+        let mut listing = Entries::default();
         let entries = self.sftp.read_dir(self.folder()).await.map_err(|error| {
             // The library only knows that its stream broke.
             if self.allowance.is_spent() { too_long() } else { error }
@@ -344,7 +344,7 @@ impl Source for SftpSource {
         let listed = self.runtime.block_on(async { timeout(patience, self.answer(self.entries())).await });
         self.allowance.set(u64::MAX);
         let address = self.settings.address();
-        let Listing { files, not_utf8, unsafe_names, telling } = listed
+        let Entries { files, not_utf8, unsafe_names, telling } = listed
             .map_err(|_| {
                 let (folder, seconds) = (clean(self.folder()), patience.as_secs());
                 Error::network(format!(
@@ -513,7 +513,7 @@ fn read_error(error: &io::Error) -> SftpError {
 
 /// Files of a folder, and how many of its names are unfit.
 #[derive(Default)]
-struct Listing {
+struct Entries {
     files: Vec<RemoteFile>,
     /// Those are among the files.
     not_utf8: usize,

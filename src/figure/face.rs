@@ -146,38 +146,10 @@ fn hundredths(c: char) -> u8 {
     }
 }
 
-/// A share as people read it: with one digit after the point, or as many as it takes that some are not none, and that
-/// most are not all.
-pub fn percent(share: f64) -> String {
-    let text = |digits: usize| format!("{:.digits$}", share * 100.0);
-    let ends = |text: &str| matches!(text.trim_end_matches('0').trim_end_matches('.'), "0" | "100");
-    let is_end = share <= 0.0 || share >= 1.0;
-    let digits = (1..4).find(|digits| is_end || !ends(&text(*digits))).unwrap_or(4);
-    format!("{}%", text(digits))
-}
-
 /// A number that was drawn, and is not negative, without what is behind its point.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place on an axis of counts")]
 pub fn whole(number: f64) -> u64 {
     number.round() as u64
-}
-
-/// A few things as an English list.
-pub fn list(things: &[String]) -> String {
-    match things {
-        [] => String::new(),
-        [one] => one.clone(),
-        [first @ .., last] => format!("{} and {last}", first.join(", ")),
-    }
-}
-
-/// A text that begins with a small letter, unless its first word is an abbreviation or a name such as `ZIP`.
-pub fn lower_first(text: &str) -> String {
-    let mut letters = text.chars();
-    match (letters.next(), letters.clone().next()) {
-        (Some(first), Some(second)) if !second.is_uppercase() => first.to_lowercase().chain(letters).collect(),
-        _ => text.to_owned(),
-    }
 }
 
 #[cfg(test)]
@@ -209,18 +181,5 @@ mod tests {
         assert_eq!(face.wrapped("", 25.0, 9), Vec::<String>::new());
         // The last word is not alone: in a title, the month stays with its year.
         assert_eq!(face.wrapped("1 2 May 2024", 65.0, 9), ["1 2", "May 2024"].map(str::to_owned));
-    }
-
-    #[test]
-    fn few_are_not_none_and_most_are_not_all() {
-        let texts = [0.0, 0.1, 0.0004, 0.5, 0.999, 0.9996, 1.0].map(percent);
-        assert_eq!(texts, ["0.0%", "10.0%", "0.04%", "50.0%", "99.9%", "99.96%", "100.0%"]);
-    }
-
-    #[test]
-    fn lists_and_sentences() {
-        let list = |things: &[&str]| list(&things.iter().map(ToString::to_string).collect::<Vec<_>>());
-        assert_eq!([list(&[]), list(&["a"]), list(&["a", "b", "c"])], ["", "a", "a, b and c"].map(str::to_owned));
-        assert_eq!(["Year of birth", "ZIP code", "x", ""].map(lower_first), ["year of birth", "ZIP code", "x", ""]);
     }
 }
