@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Days, Local, NaiveDate, SubsecRound, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::check::report::{Totals, Verdict};
+use crate::check::report::{Alarm, Totals, Verdict};
 use crate::convert::manifest::Manifest;
 use crate::error::{Error, Result};
 use crate::fetch::mirror::{LISTING, Listing};
@@ -89,6 +89,8 @@ pub struct Loaded {
     pub rows: Totals,
     /// The SHA-256 of the file that is loaded.
     pub sha256: String,
+    /// What its check found wrong with the file as a whole.
+    pub alarms: Vec<Alarm>,
 }
 
 /// The next file.
@@ -271,7 +273,12 @@ fn month(store: &Store, period: ReportingPeriod) -> Result<Month> {
             let manifest: Manifest = serde_json::from_slice(&text).map_err(|_| {
                 Error::environment(format!("`{}` is damaged", path.display())).hint("load the month again")
             })?;
-            Some(Loaded { loaded_at: manifest.loaded_at, rows: manifest.totals, sha256: manifest.delivery.sha256 })
+            Some(Loaded {
+                loaded_at: manifest.loaded_at,
+                rows: manifest.totals,
+                sha256: manifest.delivery.sha256,
+                alarms: manifest.alarms,
+            })
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
         Err(error) => return Err(Error::io("read", &path, &error)),

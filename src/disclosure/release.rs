@@ -780,6 +780,15 @@ fn caveats(question: &Question<'_>, policy: &Policy, audience: Audience, kind: K
     });
     caveats
         .push("Recorded doses count as the definition says, valid or not; the file does not tell validity.".to_owned());
+    let manifest = question.partition().manifest();
+    if !manifest.alarms.is_empty() {
+        let alarms: Vec<_> = manifest.alarms.iter().map(ToString::to_string).collect();
+        caveats.push(format!(
+            "The check of the month found what may make all its numbers wrong: {}. See `reports/{}/report.html` of the store.",
+            alarms.join("; "),
+            manifest.reporting_period
+        ));
+    }
     caveats.push("County, sex and the like are those of the client's latest vaccination in the file.".to_owned());
     caveats.push(match kind {
         Kind::Shares { .. } | Kind::Funnel => format!("Rows with a numerator, a complement or a denominator of 1 to {small} are suppressed; suppressed is not zero."),
