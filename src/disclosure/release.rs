@@ -768,9 +768,19 @@ fn by_birth(question: &Question<'_>) -> bool {
 
 /// What a reader must know.
 fn caveats(question: &Question<'_>, policy: &Policy, audience: Audience, kind: Kind) -> Vec<String> {
-    let year = question.partition().manifest().first_inclusion_year;
+    let manifest = question.partition().manifest();
+    let year = manifest.first_inclusion_year;
     let small = policy.k() - 1;
-    let mut caveats = vec!["The Texas registry is opt-in: clients without consent are absent, and so is a child with no recorded dose. Rates among clients in the file tend to overstate coverage of the population.".to_owned()];
+    let mut caveats = Vec::new();
+    if !manifest.alarms.is_empty() {
+        let alarms: Vec<_> = manifest.alarms.iter().map(ToString::to_string).collect();
+        caveats.push(format!(
+            "The check of the month found what may make its numbers wrong: {}. See `reports/{}/report.html` of the store.",
+            alarms.join("; "),
+            manifest.reporting_period
+        ));
+    }
+    caveats.push("The Texas registry is opt-in: clients without consent are absent, and so is a child with no recorded dose. Rates among clients in the file tend to overstate coverage of the population.".to_owned());
     caveats.push(match kind {
         Kind::Doses => format!("Vaccinations before {year} should not be in the file, and are few; a season or year at its beginning or end is not whole."),
         _ => format!(
@@ -780,15 +790,6 @@ fn caveats(question: &Question<'_>, policy: &Policy, audience: Audience, kind: K
     });
     caveats
         .push("Recorded doses count as the definition says, valid or not; the file does not tell validity.".to_owned());
-    let manifest = question.partition().manifest();
-    if !manifest.alarms.is_empty() {
-        let alarms: Vec<_> = manifest.alarms.iter().map(ToString::to_string).collect();
-        caveats.push(format!(
-            "The check of the month found what may make all its numbers wrong: {}. See `reports/{}/report.html` of the store.",
-            alarms.join("; "),
-            manifest.reporting_period
-        ));
-    }
     caveats.push("County, sex and the like are those of the client's latest vaccination in the file.".to_owned());
     caveats.push(match kind {
         Kind::Shares { .. } | Kind::Funnel => format!("Rows with a numerator, a complement or a denominator of 1 to {small} are suppressed; suppressed is not zero."),

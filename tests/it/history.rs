@@ -102,8 +102,12 @@ fn what_a_whole_file_is_found_to_be_may_refuse_it_or_not_as_the_settings_say() {
 
     // A fifth is told, and refused where the settings say so.
     settings(&[("PHDS-H01", "refuse")]);
-    let refused = context.phds("load fewer.csv --period 2024-12").ended(1);
-    insta::assert_snapshot!(context.filtered(&refused.stderr), @"");
+    let refused = context.phds("--quiet load fewer.csv --period 2024-12").ended(1);
+    insta::assert_snapshot!(context.filtered(&refused.stderr), @r#"
+    error: the file is refused: PHDS-H01 rows have changed by more than a fifth: 630 rows, 900 in 2024-11
+
+    hint: `phds explain PHDS-H01` says what to do; if the file is right as it is, say so in the settings: under `[check.severity.PHDS-H01]`, `severity = "review"` and the reason
+    "#);
     assert!(!context.path("store/partitions/2024-12/manifest.json").exists());
     let status = context.phds("status --check").ended(1);
     assert!(status.text().contains("the file of 2024-12 was refused"), "{}", status.text());
@@ -123,7 +127,7 @@ fn what_a_whole_file_is_found_to_be_may_refuse_it_or_not_as_the_settings_say() {
     assert_eq!(context.json("store/partitions/2024-12/manifest.json")["alarms"], expected);
     let status = context.phds("status").done();
     assert!(status.text().contains("\n         PHDS-H12 rows have fallen by more than half\n"), "{}", status.text());
-    let caveat = "The check of the month found what may make all its numbers wrong: PHDS-H01 rows have changed by more \
+    let caveat = "The check of the month found what may make its numbers wrong: PHDS-H01 rows have changed by more \
                   than a fifth; PHDS-H02 clients have changed by more than a fifth; PHDS-H12 rows have fallen by more \
                   than half; PHDS-H13 clients have fallen by more than half. See `reports/2024-12/report.html` of the store.";
     for (period, is_told) in [("2024-11", false), ("2024-12", true)] {
