@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Days, Local, NaiveDate, SubsecRound, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::check::report::{Totals, Verdict};
+use crate::check::report::{Alarm, Totals, Verdict};
 use crate::check::{PAGE, REPORT};
 use crate::convert::manifest::Manifest;
 use crate::error::{Error, Result};
@@ -91,6 +91,8 @@ pub struct Loaded {
     pub rows: Totals,
     /// The SHA-256 of the file that is loaded.
     pub sha256: String,
+    /// What its check found wrong with the file as a whole.
+    pub alarms: Vec<Alarm>,
 }
 
 /// The next file.
@@ -274,6 +276,7 @@ fn month(store: &Store, period: ReportingPeriod) -> Result<Month> {
         loaded_at: manifest.loaded_at,
         rows: manifest.totals,
         sha256: manifest.delivery.sha256,
+        alarms: manifest.alarms,
     });
     Ok(Month { reporting_period: period, fetched, loaded })
 }

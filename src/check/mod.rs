@@ -188,8 +188,7 @@ impl Checker<'_> {
         sum.tell(delivery);
         let Outcome { structure, pieces } = &outcome;
         report.structure(structure, pieces.line_end(), pieces.has_byte_order_mark(), pieces.encoding());
-        let mut report = report.finish(delivery, self.max_rejected_share, &applies, started.elapsed())?;
-        past::compare(report.document_mut(), self.rules, self.previous);
+        let report = report.finish(delivery, self.max_rejected_share, &applies, self.previous, started.elapsed())?;
         let totals = report.document().totals;
         reporter.finished(&format!(
             "{} rows read = {} accepted + {} rejected",

@@ -12,7 +12,10 @@ const NAMED: usize = 8;
 /// Fills in the rules that compare with the report of the last month that was loaded.
 pub fn compare(document: &mut Document, rules: &Ruleset, previous: Option<&Document>) {
     for (at, rule) in rules.rules().iter().enumerate().filter(|(_, rule)| rule.kind.is_of_history()) {
-        let of_columns = !matches!(rule.kind, Kind::Changed { .. } | Kind::DeliveredAgain | Kind::ShareChanged { .. });
+        let of_columns = !matches!(
+            rule.kind,
+            Kind::Changed { .. } | Kind::Fallen { .. } | Kind::DeliveredAgain | Kind::ShareChanged { .. }
+        );
         let reason = match previous {
             None => Some("no earlier month is loaded".to_owned()),
             Some(previous) if of_columns && previous.columns.is_empty() => Some(format!(
@@ -24,6 +27,7 @@ pub fn compare(document: &mut Document, rules: &Ruleset, previous: Option<&Docum
         let reason = document.rules[at].reason.clone().or(reason);
         let findings = match (&rule.kind, previous.filter(|_| reason.is_none())) {
             (Kind::Changed { of, by }, Some(previous)) => changed(document, previous, *of, *by),
+            (Kind::Fallen { of, by, least }, Some(previous)) => fallen(document, previous, *of, *by, *least),
             (Kind::DeliveredAgain, Some(previous)) => (document.delivery.sha256 == previous.delivery.sha256)
                 .then(|| format!("it is the file of {}", previous.reporting_period))
                 .into_iter()
@@ -36,6 +40,9 @@ pub fn compare(document: &mut Document, rules: &Ruleset, previous: Option<&Docum
                 organizations_moved(document, previous, *by, *least_rows)
             }
             (Kind::ColumnsChanged, Some(previous)) => columns_changed(&document.columns, &previous.columns),
+            (Kind::ColumnEmptied { by, least_values }, Some(previous)) => {
+                columns_emptied(&document.columns, &previous.columns, *by, *least_values)
+            }
             _ => Vec::new(),
         };
         let outcome = &mut document.rules[at];
@@ -51,13 +58,24 @@ pub fn compare(document: &mut Document, rules: &Ruleset, previous: Option<&Docum
     }
 }
 
-fn changed(document: &Document, previous: &Document, of: Total, by: f64) -> Vec<String> {
-    let (what, before, now) = match of {
+/// What is counted, how many there were, and how many there are.
+fn totals(document: &Document, previous: &Document, of: Total) -> (&'static str, u64, u64) {
+    match of {
         Total::Rows => ("rows", previous.totals.read, document.totals.read),
         Total::Clients => ("clients", previous.clients, document.clients),
-    };
+    }
+}
+
+fn changed(document: &Document, previous: &Document, of: Total, by: f64) -> Vec<String> {
+    let (what, before, now) = totals(document, previous, of);
     let is_far = part_of(before.abs_diff(now), before) > by;
     is_far.then(|| format!("{now} {what}, {before} in {}", previous.reporting_period)).into_iter().collect()
+}
+
+/// From so many on, they are fewer by more than a share.
+fn fallen(document: &Document, previous: &Document, of: Total, by: f64, least: u64) -> Vec<String> {
+    let (_, before, now) = totals(document, previous, of);
+    if before >= least && now < before { changed(document, previous, of, by) } else { Vec::new() }
 }
 
 /// The rules of rows whose share of failures has moved by more than so much.
@@ -72,6 +90,19 @@ fn shares_changed(rules: &[RuleOutcome], previous: &Document, by: f64) -> Vec<St
                 .then(|| format!("{} {:.1} % after {:.1} %", rule.code, of(rule) * 100.0, of(before) * 100.0))
         })
         .collect()
+}
+
+/// Columns of so many fitting values, whose share of rows with one has fallen by more than so much of what it was.
+fn columns_emptied(now: &[Column], before: &[Column], by: f64, least_values: u64) -> Vec<String> {
+    let fitting = |column: &Column| Some(column.present?.saturating_sub(column.unfit?));
+    let share = |column: &Column| Some(part_of(fitting(column)?, column.present? + column.missing?));
+    let found = now.iter().filter_map(|column| {
+        let before = before.iter().find(|before| before.name == column.name)?;
+        let (is, was) = (share(column)?, share(before)?);
+        (fitting(before)? >= least_values && is < was * (1.0 - by))
+            .then(|| format!("{} with values in {:.1} % of rows after {:.1} %", column.header, is * 100.0, was * 100.0))
+    });
+    found.collect()
 }
 
 /// The columns of codes that both reports have.

@@ -7,20 +7,24 @@ use serde::{Deserialize, Serialize};
 
 use super::across;
 use super::findings::{Alternatives, Count, FIRST_PLACES, Found, RuleId, slot, slots};
+use super::past;
 use super::place::Place;
 use super::profile::{Plan, Profile};
 use super::quality::{self, Column, FieldCounts, Organizations};
 use super::reader;
 use super::rows::AGES;
 use super::ruleset::{Kind, Rule, Ruleset, Scope, Severity};
-use crate::dictionary::{Dictionary, Presence, Role};
+use crate::dictionary::{Dictionary, Presence, Role, names};
 use crate::encoding::Encoding;
 use crate::error::{Error, Result};
 use crate::fetch::Delivery;
 use crate::period::ReportingPeriod;
 use crate::provenance::{DeliveryId, Edition, Tool};
 use crate::statistics::part_of;
-use crate::words::abridged;
+use crate::words::{abridged, grouped};
+
+/// Columns that the note of a rule names.
+const NAMED: usize = 6;
 
 /// How a rule came out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -231,6 +235,12 @@ pub struct Document {
     pub run: Option<Run>,
 }
 
+impl RuleOutcome {
+    fn refuses(&self) -> bool {
+        self.severity == Severity::Refuse && self.outcome == Outcome::Failed
+    }
+}
+
 impl Document {
     /// The rules that failed, those that do most damage first: a file that is out, rows that are out, rows to look at.
     pub fn by_damage(&self) -> Vec<&RuleOutcome> {
@@ -251,6 +261,23 @@ impl Document {
 pub struct Report {
     document: Document,
     diagnosis: Option<String>,
+    /// The codes of the rules about the file as a whole that may refuse it or not, as the settings say.
+    of_file: Vec<String>,
+}
+
+/// A rule about the file as a whole that failed and did not refuse it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Alarm {
+    /// Code of the rule.
+    pub rule: String,
+    /// The bad pattern in a few words.
+    pub title: String,
+}
+
+impl std::fmt::Display for Alarm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.rule, in_a_sentence(&self.title))
+    }
 }
 
 /// A file that may be loaded.
@@ -272,8 +299,11 @@ impl Report {
         &self.document
     }
 
-    pub(super) fn document_mut(&mut self) -> &mut Document {
-        &mut self.document
+    /// What is wrong with the file as a whole and did not refuse it, in the order of the rules.
+    pub fn alarms(&self) -> Vec<Alarm> {
+        let rules = self.document.rules.iter().filter(|rule| self.of_file.contains(&rule.code));
+        let rules = rules.filter(|rule| rule.severity == Severity::Review && rule.outcome == Outcome::Failed);
+        rules.map(|rule| Alarm { rule: rule.code.clone(), title: rule.title.clone() }).collect()
     }
 
     /// Accepts the file, or says which rule refuses it.
@@ -287,12 +317,13 @@ impl Report {
     /// Why the file is refused, when it is.
     pub fn refusal(&self) -> Option<Error> {
         let rules = &self.document.rules;
-        let refusing: Vec<_> =
-            rules.iter().filter(|rule| rule.severity == Severity::Refuse && rule.outcome == Outcome::Failed).collect();
+        let refusing: Vec<_> = rules.iter().filter(|rule| rule.refuses()).collect();
         let first = refusing.first()?;
         let reasons = refusing.iter().map(|rule| {
             let mut reason = format!("{} {}", rule.code, in_a_sentence(&rule.title));
-            if !rule.columns.is_empty() {
+            if let Some(note) = &rule.note {
+                reason += &format!(": {note}");
+            } else if !rule.columns.is_empty() {
                 reason += &format!(": {}", abridged(&rule.columns, 6));
             } else if let Some(line) = rule.first_lines.first() {
                 reason += &format!(": line {line}");
@@ -304,7 +335,14 @@ impl Report {
             reason
         });
         let reasons = reasons.collect::<Vec<_>>().join("; ");
-        let hint = format!("`phds explain {}` says what to do", first.code);
+        let mut hint = format!("`phds explain {}` says what to do", first.code);
+        if refusing.iter().all(|rule| self.of_file.contains(&rule.code)) {
+            let codes: Vec<_> = refusing.iter().map(|rule| format!("`[check.severity.{}]`", rule.code)).collect();
+            hint += &format!(
+                "; if the file is right as it is, say so in the settings: under {}, `severity = \"review\"` and the reason",
+                codes.join(" and ")
+            );
+        }
         Some(Error::refused(format!("the file is refused: {reasons}")).hint(match &self.diagnosis {
             Some(diagnosis) => format!("{diagnosis}; {hint}"),
             None => hint,
@@ -521,6 +559,7 @@ impl<'a> Builder<'a> {
         delivery: &Delivery,
         max_rejected_share: f64,
         applies: &dyn Fn(usize) -> Vec<usize>,
+        previous: Option<&Document>,
         took: Duration,
     ) -> Result<Report> {
         if !self.is_refused() {
@@ -531,28 +570,31 @@ impl<'a> Builder<'a> {
             }
         }
         let rules = self.rules.rules().iter().enumerate().map(|(id, rule)| self.outcome(id, rule, applies)).collect();
-        Ok(Report {
-            document: Document {
-                schema_version: SCHEMA_VERSION,
-                tool: Tool::this(),
-                reporting_period: delivery.period(),
-                delivery: delivery.id()?,
-                dictionary: self.dictionary.edition(),
-                rules_edition: self.rules.edition(),
-                verdict: if self.is_refused() { Verdict::Refused } else { Verdict::Accepted },
-                structure: self.structure,
-                totals: self.totals,
-                clients: self.clients,
-                keys: self.keys,
-                max_rejected_share,
-                k: self.k,
-                columns: self.columns,
-                organizations: self.organizations,
-                rules,
-                run: Some(Run::of(delivery.bytes(), took)),
-            },
-            diagnosis: self.diagnosis,
-        })
+        let mut document = Document {
+            schema_version: SCHEMA_VERSION,
+            tool: Tool::this(),
+            reporting_period: delivery.period(),
+            delivery: delivery.id()?,
+            dictionary: self.dictionary.edition(),
+            rules_edition: self.rules.edition(),
+            verdict: Verdict::Accepted,
+            structure: self.structure,
+            totals: self.totals,
+            clients: self.clients,
+            keys: self.keys,
+            max_rejected_share,
+            k: self.k,
+            columns: self.columns,
+            organizations: self.organizations,
+            rules,
+            run: Some(Run::of(delivery.bytes(), took)),
+        };
+        past::compare(&mut document, self.rules, previous);
+        if document.rules.iter().any(RuleOutcome::refuses) {
+            document.verdict = Verdict::Refused;
+        }
+        let of_file = self.rules.rules().iter().filter(|rule| rule.may_refuse()).map(|rule| rule.code.clone());
+        Ok(Report { document, diagnosis: self.diagnosis, of_file: of_file.collect() })
     }
 
     fn outcome(&self, id: usize, rule: &Rule, applies: &dyn Fn(usize) -> Vec<usize>) -> RuleOutcome {
@@ -584,13 +626,7 @@ impl<'a> Builder<'a> {
                 outcome.note = AGES.get(best).map(|age| format!("the column is: {age}"));
             }
         }
-        if let Kind::PeriodWithoutDoses { least_rows } = rule.kind {
-            outcome.checked = 1;
-            outcome.failed = u64::from(self.totals.accepted >= least_rows && self.in_period == 0);
-        }
-        if let Kind::OtherJurisdiction { most } = rule.kind {
-            self.hold_to_jurisdiction(most, &mut outcome);
-        }
+        self.hold_whole_file(&rule.kind, &mut outcome);
         let fields_of_rule = applies(id);
         let to_all = match rule.kind.scope() {
             _ if !fields_of_rule.is_empty() => self.well_formed * fields_of_rule.len() as u64,
@@ -622,7 +658,7 @@ impl<'a> Builder<'a> {
         if outcome.reason.is_none() {
             outcome.not_applicable = to_all.saturating_sub(outcome.checked);
         }
-        if rule.severity == Severity::Refuse {
+        if rule.kind.severities() == [Severity::Refuse] {
             outcome.checked = 1;
             if let Some((_, columns, place)) = self.file.iter().find(|(kind, ..)| *kind == rule.kind) {
                 outcome.failed = 1;
@@ -647,6 +683,51 @@ impl<'a> Builder<'a> {
             _ => Outcome::Failed,
         };
         outcome
+    }
+
+    /// Fills in a rule about the file as a whole, from the sums of all rows.
+    fn hold_whole_file(&self, kind: &Kind, outcome: &mut RuleOutcome) {
+        if outcome.reason.is_some() {
+            return;
+        }
+        let found = match kind {
+            Kind::PeriodWithoutDoses { least_rows } => {
+                outcome.failed = u64::from(self.totals.accepted >= *least_rows && self.in_period == 0);
+                None
+            }
+            Kind::OtherJurisdiction { most } => return self.hold_to_jurisdiction(*most, outcome),
+            Kind::ColumnUnfit { most, least_values } => {
+                let is_unfit = |column: &&Column| {
+                    let (present, unfit) = (column.present.unwrap_or(0), column.unfit.unwrap_or(0));
+                    present >= *least_values && part_of(unfit, present) > *most
+                };
+                let told = self.columns.iter().filter(is_unfit).map(|column| {
+                    outcome.columns.push(column.header.clone());
+                    let [unfit, present] = [column.unfit, column.present].map(|rows| grouped(rows.unwrap_or(0)));
+                    format!("{unfit} of {present} values in {}", column.header)
+                });
+                let told: Vec<_> = told.collect();
+                (!told.is_empty()).then(|| abridged(&told, NAMED))
+            }
+            Kind::ManyOrganizations { most, least } => {
+                let column = self.columns.iter().find(|column| column.name == names::ORGANIZATION);
+                let different = column.and_then(|column| column.distinct.as_ref()).map_or(0, |distinct| distinct.count);
+                let is_far = different >= *least && part_of(different, self.clients) > *most;
+                is_far.then(|| format!("{} organizations, and {} clients", grouped(different), grouped(self.clients)))
+            }
+            Kind::Mostly { rule: of, most, least_rows } => {
+                let rules = self.rules.rules().iter();
+                let count =
+                    rules.enumerate().find(|(_, rule)| rule.code == *of).map(|(id, _)| self.counted(id, None).0);
+                let count = count.unwrap_or_default();
+                let is_far = count.checked >= *least_rows && part_of(count.failed, count.checked) > *most;
+                is_far.then(|| format!("{} of {} rows by {of}", grouped(count.failed), grouped(count.checked)))
+            }
+            _ => return,
+        };
+        outcome.checked = 1;
+        outcome.failed |= u64::from(found.is_some());
+        outcome.note = found;
     }
 
     /// Whether the share of rows of other responsible entities than the department's is at most `most`.

@@ -21,7 +21,7 @@ const FILE: &str = "rules.toml";
 pub enum Severity {
     /// The row is out.
     Reject,
-    /// The row is kept and counted.
+    /// The row is kept and counted; of a rule about the file as a whole: it is loaded, and its releases say so.
     Review,
     /// The whole file is out.
     Refuse,
@@ -277,8 +277,30 @@ pub enum Kind {
         least_rows: u64,
     },
     ColumnsChanged,
+    ColumnEmptied {
+        by: f64,
+        least_values: u64,
+    },
     OtherJurisdiction {
         most: f64,
+    },
+    Fallen {
+        of: Total,
+        by: f64,
+        least: u64,
+    },
+    ColumnUnfit {
+        most: f64,
+        least_values: u64,
+    },
+    ManyOrganizations {
+        most: f64,
+        least: u64,
+    },
+    Mostly {
+        rule: String,
+        most: f64,
+        least_rows: u64,
     },
 }
 
@@ -318,8 +340,8 @@ pub enum Total {
 }
 
 impl Kind {
-    /// The one severity that the kind can have, where the row or the file cannot go on.
-    fn only_severity(&self) -> Option<Severity> {
+    /// The severities that the kind can have: one alone where the row or the file cannot go on, or where it is too late.
+    pub(super) fn severities(&self) -> &'static [Severity] {
         match self {
             Self::FileEmpty
             | Self::UnknownColumn
@@ -327,7 +349,7 @@ impl Kind {
             | Self::DoubledColumn
             | Self::NoRows
             | Self::CutOff
-            | Self::RejectedShare => Some(Severity::Refuse),
+            | Self::RejectedShare => &[Severity::Refuse],
             Self::FieldCount
             | Self::NotText
             | Self::StrayQuote
@@ -337,15 +359,14 @@ impl Kind {
             | Self::Required
             | Self::Date
             | Self::Integer
-            | Self::Code { unlisted: Unlisted::Reject } => Some(Severity::Reject),
+            | Self::Code { unlisted: Unlisted::Reject } => &[Severity::Reject],
             // Which rows these are is known when the last one has been read.
-            Self::MixedFormats
-            | Self::AgeInMonths { .. }
-            | Self::ManyDoses { .. }
-            | Self::PeriodWithoutDoses { .. }
-            | Self::OtherJurisdiction { .. } => Some(Severity::Review),
-            kind if kind.is_of_history() || kind.scope() == Scope::AcceptedRows => Some(Severity::Review),
-            _ => None,
+            Self::MixedFormats | Self::AgeInMonths { .. } | Self::ManyDoses { .. } => &[Severity::Review],
+            kind => match kind.scope() {
+                Scope::Rows => &[Severity::Review, Severity::Reject],
+                Scope::AcceptedRows => &[Severity::Review],
+                Scope::File => &[Severity::Review, Severity::Refuse],
+            },
         }
     }
 
@@ -361,7 +382,10 @@ impl Kind {
             | Self::RejectedShare
             | Self::ManyDoses { .. }
             | Self::PeriodWithoutDoses { .. }
-            | Self::OtherJurisdiction { .. } => Scope::File,
+            | Self::OtherJurisdiction { .. }
+            | Self::ColumnUnfit { .. }
+            | Self::ManyOrganizations { .. }
+            | Self::Mostly { .. } => Scope::File,
             kind if kind.is_of_history() => Scope::File,
             Self::RowAgain
             | Self::DoseAgain
@@ -378,6 +402,7 @@ impl Kind {
         matches!(
             self,
             Self::Changed { .. }
+                | Self::Fallen { .. }
                 | Self::DeliveredAgain
                 | Self::ShareChanged { .. }
                 | Self::CodesMoved { .. }
@@ -385,6 +410,7 @@ impl Kind {
                 | Self::CodeGone { .. }
                 | Self::OrganizationsMoved { .. }
                 | Self::ColumnsChanged
+                | Self::ColumnEmptied { .. }
         )
     }
 
@@ -437,6 +463,22 @@ pub struct Rule {
     /// The check and its parameters.
     #[serde(flatten)]
     pub kind: Kind,
+}
+
+impl Rule {
+    /// Why it cannot have a severity, when that is so: the others that it can have.
+    fn cannot_be(&self, severity: Severity) -> Option<String> {
+        let can = self.kind.severities();
+        let words: Vec<_> = can.iter().map(|severity| format!("`{}`", severity.word())).collect();
+        (!can.contains(&severity)).then(|| {
+            format!("this rule cannot be of severity `{}`, but of {} only", severity.word(), words.join(" or "))
+        })
+    }
+
+    /// Whether it is about the file as a whole, and may refuse it or not.
+    pub(super) fn may_refuse(&self) -> bool {
+        self.kind.severities() == [Severity::Review, Severity::Refuse]
+    }
 }
 
 /// The disaster period and where its items are listed.
@@ -544,8 +586,8 @@ impl Ruleset {
             let Some(rule) = self.document.rules.iter_mut().find(|rule| rule.code == code) else {
                 return wrong("there is no such rule").map_err(|error: Error| error.hint("`phds explain` lists all"));
             };
-            if rule.kind.only_severity().is_some() || wanted.severity == Severity::Refuse {
-                return wrong("a rule of this kind cannot have this severity");
+            if let Some(why) = rule.cannot_be(wanted.severity) {
+                return wrong(&why);
             }
             if wanted.reason.trim().is_empty() {
                 return wrong("say in `reason` why");
@@ -573,8 +615,13 @@ impl Ruleset {
             if !codes.insert(&rule.code) {
                 return wrong("the code is there twice");
             }
-            if rule.kind.only_severity().map_or(rule.severity == Severity::Refuse, |only| only != rule.severity) {
-                return wrong("a rule of this kind cannot have this severity");
+            if let Some(why) = rule.cannot_be(rule.severity) {
+                return wrong(&why);
+            }
+            if let Kind::Mostly { rule: other, .. } = &rule.kind
+                && !self.rules().iter().any(|rule| rule.code == *other && rule.kind.scope() == Scope::AcceptedRows)
+            {
+                return wrong("it names a rule that does not look at accepted rows");
             }
             let columns: &[&String] = match &rule.kind {
                 Kind::DateOrder { earlier, later } => &[earlier, later],
@@ -734,6 +781,7 @@ impl Ruleset {
             Kind::IdDiffers { column, by } => by.iter().chain([column]).map(String::as_str).collect(),
             Kind::ClientDiffers { column } => vec![names::CLIENT, column],
             Kind::OrganizationsMoved { .. } => vec![names::ORGANIZATION],
+            Kind::ManyOrganizations { .. } => vec![names::CLIENT, names::ORGANIZATION],
             Kind::OtherJurisdiction { .. } => vec![names::RESPONSIBLE_ENTITY],
             Kind::OrdinalOrder => vec![names::VACCINATION_DATE, names::VACCINE_GROUP, names::ORDINAL],
             _ => Vec::new(),

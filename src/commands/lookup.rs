@@ -306,7 +306,7 @@ fn as_markdown(settings: &Settings) -> String {
     let mut text = format!(
         "# The rules of the check\n\n\
          Made by `phds explain --markdown` from `dictionaries/phds/rules.toml`, version {} ({}). Do not change it here.\n\n\
-         `reject`: the row is out. `review`: the row is kept and counted. `refuse`: the file is out.\n\n\
+         `reject`: the row is out. `review`: the row is kept and counted, or the file is loaded and its releases say so. `refuse`: the file is out.\n\n\
          | code | severity | pattern |\n| --- | --- | --- |\n",
         edition.version, edition.fingerprint
     );

@@ -48,6 +48,7 @@ pub fn status(typed: &cli::Status, settings: &Settings) -> Result<()> {
 fn told(status: &Status) -> String {
     let mut text = String::new();
     for Month { reporting_period, fetched, loaded } in &status.months {
+        let alarms = loaded.iter().flat_map(|loaded| &loaded.alarms);
         let fetched = match fetched.as_slice() {
             [] => "not fetched".to_owned(),
             [file] => format!("fetched {}", day(file.fetched_at)),
@@ -67,6 +68,9 @@ fn told(status: &Status) -> String {
             },
         );
         let _ = writeln!(text, "{reporting_period}  {fetched}, {loaded}");
+        for alarm in alarms {
+            let _ = writeln!(text, "         {alarm}");
+        }
     }
     if status.months.is_empty() {
         text += "no month is here\n";

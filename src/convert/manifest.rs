@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::check::report::Totals;
+use crate::check::report::{Alarm, Totals};
 use crate::error::{Error, Result};
 use crate::fs;
 use crate::period::ReportingPeriod;
@@ -98,6 +98,9 @@ pub struct Manifest {
     pub first_inclusion_year: i32,
     /// Rows of the file.
     pub totals: Totals,
+    /// What the check found wrong with the file as a whole.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alarms: Vec<Alarm>,
     /// One row for each accepted row; those of a client stand together, by day. Several may tell of one dose,
     /// so rows are no count of doses.
     pub immunizations: TableFiles,

@@ -124,6 +124,7 @@ impl<'a> Staging<'a> {
             opportunities: Some(measures.opportunities().edition().clone()),
             first_inclusion_year: dictionary.first_inclusion_year(),
             totals: report.totals,
+            alarms: accepted.report().alarms(),
             immunizations: writer.describe(Table::Immunizations, immunizations)?,
             clients: writer.describe(Table::Clients, clients)?,
         };

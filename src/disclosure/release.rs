@@ -783,9 +783,19 @@ fn is_of_birth(dimension: &Dimension) -> bool {
 
 /// What a reader must know.
 fn caveats(question: &Question<'_>, policy: &Policy, audience: Audience, kind: Kind) -> Vec<String> {
-    let year = question.partition().manifest().first_inclusion_year;
+    let manifest = question.partition().manifest();
+    let year = manifest.first_inclusion_year;
     let small = policy.k() - 1;
-    let mut caveats = vec!["The Texas registry is opt-in: clients without consent are absent, and so is a child with no recorded dose. Rates among clients in the file tend to overstate coverage of the population.".to_owned()];
+    let mut caveats = Vec::new();
+    if !manifest.alarms.is_empty() {
+        let alarms: Vec<_> = manifest.alarms.iter().map(ToString::to_string).collect();
+        caveats.push(format!(
+            "The check of the month found what may make its numbers wrong: {}. See `reports/{}/report.html` of the store.",
+            alarms.join("; "),
+            manifest.reporting_period
+        ));
+    }
+    caveats.push("The Texas registry is opt-in: clients without consent are absent, and so is a child with no recorded dose. Rates among clients in the file tend to overstate coverage of the population.".to_owned());
     caveats.push(match kind {
         Kind::Doses => format!("Vaccinations before {year} should not be in the file, and are few; a season or year at its beginning or end is not whole."),
         _ => format!(

@@ -44,6 +44,105 @@ fn a_month_is_compared_with_the_report_of_the_last() {
     );
 }
 
+/// Loads a table as November, and tries to load another as December: the rules that refuse it.
+fn refused_after(before: &str, now: &str) -> String {
+    let context = TestContext::new();
+    context.put("phds.toml", "store = 'store'\n");
+    for (period, table) in [("2024-11", before), ("2024-12", now)] {
+        context.put("month.csv", Month::of(table).bytes());
+        context.phds(&format!("load month.csv --period {period}"));
+    }
+    let report = context.json("store/reports/2024-12/report.json");
+    let refusing = |rule: &&Value| rule["severity"] == "refuse" && rule["outcome"] == "failed";
+    let rules = report["rules"].as_array().unwrap().iter().filter(refusing);
+    let told: Vec<_> = rules.map(|rule| format!("{} {}", rule["code"], rule["note"]).replace('"', "")).collect();
+    assert_eq!(report["verdict"], if told.is_empty() { "accepted" } else { "refused" });
+    assert_eq!(context.path("store/partitions/2024-12/manifest.json").exists(), told.is_empty());
+    told.join("\n")
+}
+
+#[test]
+fn a_file_that_has_lost_most_of_what_it_had_is_refused() {
+    let rows = |times| format!("times | VACCINATION DATE\n{times} | 2022-07-02");
+    assert_eq!(refused_after("times\n300", &rows(150)), "", "half is not less than half");
+    assert_eq!(
+        refused_after("times\n300", &rows(149)),
+        "PHDS-H12 149 rows, 300 in 2024-11\nPHDS-H13 149 clients, 300 in 2024-11"
+    );
+    assert_eq!(refused_after("times\n299", &rows(10)), "", "few rows tell nothing");
+    assert_eq!(refused_after("times\n300", &rows(700)), "", "more is not less");
+    let twice = "clients | VACCINATION DATE\n149 a | 2022-07-01\n149 a | 2022-07-02";
+    assert_eq!(refused_after("times\n300", twice), "PHDS-H13 149 clients, 300 in 2024-11");
+
+    let counties = |some, none| format!("times | CLIENT COUNTY\n{some} | Travis\n{none} |");
+    assert_eq!(refused_after(&counties(300, 0), &counties(30, 270)), "", "a tenth is not less than a tenth");
+    assert_eq!(
+        refused_after(&counties(300, 0), &counties(29, 271)),
+        "PHDS-H14 CLIENT COUNTY with values in 9.7 % of rows after 100.0 %"
+    );
+    assert_eq!(refused_after(&counties(299, 0), &counties(0, 300)), "", "few values tell nothing");
+    assert_eq!(refused_after(&counties(300, 2700), &counties(31, 2969)), "", "a column that had few");
+}
+
+#[test]
+fn what_a_whole_file_is_found_to_be_may_refuse_it_or_not_as_the_settings_say() {
+    let context = TestContext::new();
+    let settings = |rules: &[(&str, &str)]| {
+        let rules = rules.iter().map(|(code, severity)| {
+            format!("[check.severity.{code}]\nseverity = '{severity}'\nreason = 'told by the registry'\n")
+        });
+        context.put("phds.toml", format!("store = 'store'\n{}", rules.collect::<String>()));
+    };
+    settings(&[]);
+    for (name, times) in [("last", 900), ("fewer", 630), ("few", 360)] {
+        context.put(&format!("{name}.csv"), Month::of(&format!("times\n{times}")).bytes());
+    }
+    context.phds("load last.csv --period 2024-11").done();
+    assert_eq!(context.json("store/partitions/2024-11/manifest.json").get("alarms"), None, "nothing was wrong with it");
+
+    // A fifth is told, and refused where the settings say so.
+    settings(&[("PHDS-H01", "refuse")]);
+    let refused = context.phds("--quiet load fewer.csv --period 2024-12").ended(1);
+    insta::assert_snapshot!(context.filtered(&refused.stderr), @r#"
+    error: the file is refused: PHDS-H01 rows have changed by more than a fifth: 630 rows, 900 in 2024-11
+
+    hint: `phds explain PHDS-H01` says what to do; if the file is right as it is, say so in the settings: under `[check.severity.PHDS-H01]`, `severity = "review"` and the reason
+    "#);
+    assert!(!context.path("store/partitions/2024-12/manifest.json").exists());
+    let status = context.phds("status --check").ended(1);
+    assert!(status.text().contains("the file of 2024-12 was refused"), "{}", status.text());
+
+    // A half is refused, and told where the settings say so.
+    settings(&[]);
+    context.phds("load few.csv --period 2024-12").ended(1);
+    settings(&[("PHDS-H12", "review"), ("PHDS-H13", "review")]);
+    context.phds("load few.csv --period 2024-12").done();
+    let alarm = |rule, title| json!({ "rule": rule, "title": title });
+    let expected = json!([
+        alarm("PHDS-H01", "Rows have changed by more than a fifth"),
+        alarm("PHDS-H02", "Clients have changed by more than a fifth"),
+        alarm("PHDS-H12", "Rows have fallen by more than half"),
+        alarm("PHDS-H13", "Clients have fallen by more than half"),
+    ]);
+    assert_eq!(context.json("store/partitions/2024-12/manifest.json")["alarms"], expected);
+    let status = context.phds("status").done();
+    assert!(status.text().contains("\n         PHDS-H12 rows have fallen by more than half\n"), "{}", status.text());
+    let caveat = "The check of the month found what may make its numbers wrong: PHDS-H01 rows have changed by more \
+                  than a fifth; PHDS-H02 clients have changed by more than a fifth; PHDS-H12 rows have fallen by more \
+                  than half; PHDS-H13 clients have fallen by more than half. See `reports/2024-12/report.html` of the store.";
+    for (period, is_told) in [("2024-11", false), ("2024-12", true)] {
+        context.put(&format!("{period}/.keep"), "");
+        context
+            .phds(&format!(
+                "query coverage --measure nis.mmr1 --period {period} --format json --out {period}/rates.json"
+            ))
+            .done();
+        let release = context.json(&format!("{period}/release.json"));
+        let told = release["caveats"].as_array().unwrap().iter().any(|told| told == caveat);
+        assert_eq!(told, is_told, "{period}: {}", release["caveats"]);
+    }
+}
+
 #[test]
 fn a_file_is_of_one_month() {
     let context = TestContext::new();

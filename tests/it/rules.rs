@@ -232,6 +232,9 @@ fn what_the_file_cannot_tell_is_said_with_its_reason() {
     PHDS-H09 not_checkable: no earlier month is loaded
     PHDS-H10 not_checkable: no earlier month is loaded
     PHDS-H11 not_checkable: the settings name no responsible entity
+    PHDS-H12 not_checkable: no earlier month is loaded
+    PHDS-H13 not_checkable: no earlier month is loaded
+    PHDS-H14 not_checkable: no earlier month is loaded
     PHDS-D05 not_checkable: it applies to periods that end after 2028-06-15
     PHDS-C01 not_checkable: the dictionary maps no column of the file to `disaster_consent` and `consent_type`
     PHDS-C02 not_checkable: the dictionary maps no column of the file to `consent_date`

@@ -42,9 +42,16 @@ fn a_department_gives_a_rule_another_severity_and_says_why() {
 fn a_severity_needs_a_rule_that_can_have_it_and_a_reason() {
     for (settings, message) in [
         ("[check.severity.PHDS-Z99]\nseverity = 'reject'\nreason = 'x'", "there is no such rule"),
-        ("[check.severity.PHDS-F03]\nseverity = 'review'\nreason = 'x'", "cannot have this severity"),
-        ("[check.severity.PHDS-X01]\nseverity = 'reject'\nreason = 'x'", "cannot have this severity"),
-        ("[check.severity.PHDS-R05]\nseverity = 'refuse'\nreason = 'x'", "cannot have this severity"),
+        (
+            "[check.severity.PHDS-F03]\nseverity = 'review'\nreason = 'x'",
+            "`check.severity.PHDS-F03`: this rule cannot be of severity `review`, but of `reject` only",
+        ),
+        ("[check.severity.PHDS-F09]\nseverity = 'reject'\nreason = 'x'", "but of `review` only"),
+        ("[check.severity.PHDS-X01]\nseverity = 'reject'\nreason = 'x'", "but of `review` only"),
+        ("[check.severity.PHDS-S02]\nseverity = 'review'\nreason = 'x'", "but of `refuse` only"),
+        ("[check.severity.PHDS-R05]\nseverity = 'refuse'\nreason = 'x'", "but of `review` or `reject` only"),
+        ("[check.severity.PHDS-H01]\nseverity = 'reject'\nreason = 'x'", "but of `review` or `refuse` only"),
+        ("[check.severity.PHDS-H01]\nseverity = 'fail'\nreason = 'x'", "`reject`, `review`, `refuse`"),
         ("[check.severity.PHDS-R05]\nseverity = 'reject'\nreason = ' '", "say in `reason` why"),
         ("[check.severity.PHDS-R05]\nseverity = 'reject'", "missing field `reason`"),
     ] {

@@ -7,6 +7,8 @@
 //! - `clients`: `20 a` is one row for each of twenty clients, and `20 a` again is a second row for each of the same;
 //! - `finds`: the rules that the row breaks; not written.
 //!
+//! `\#` in a cell is the number of the row, so that each of `times` rows has a value of its own.
+//!
 //! In a cell, `\n`, `\"`, `\\` and `\xE9` stand for bytes; `raw:` keeps the rest of the cell from being quoted; `absent`
 //! leaves the field and its comma out.
 
@@ -104,7 +106,10 @@ impl Month {
                 let client = clients.map_or(format!("client-{serial}"), |(_, kind)| format!("client-{kind}-{number}"));
                 let fields: Vec<Vec<u8>> = columns
                     .iter()
-                    .filter_map(|name| field(stated(name).unwrap_or(&default(name, &stated, &client, serial))))
+                    .filter_map(|name| {
+                        let cell = stated(name).map_or_else(|| default(name, &stated, &client, serial), str::to_owned);
+                        field(&cell.replace(r"\#", &serial.to_string()))
+                    })
                     .collect();
                 let record = [fields.join(&b','), vec![b'\n']].concat();
                 let finds = stated("finds").unwrap_or_default().split_whitespace().map(str::to_owned).collect();
