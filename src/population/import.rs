@@ -143,7 +143,7 @@ impl Import {
             let line = encoding::line_of(text, record.position());
             match table.cell(&record) {
                 Ok((cell, _)) if cells.contains_key(&cell) => {
-                    faults.push((line, format!("it is the same cell as line {}", lines[&cell])));
+                    faults.push((line, format!("it is the same cell as line {}: {}", lines[&cell], cell.join(", "))));
                 }
                 Ok((cell, count)) => {
                     lines.insert(cell.clone(), line);
