@@ -158,7 +158,7 @@ fn again(typed: &cli::Load, settings: &Settings, reporter: &dyn Reporter) -> Res
         };
         load().map_err(|error: Error| error.within(&period.to_string()))?;
     }
-    terminal::say(&format!("\n{} months are loaded again.", periods.len()));
+    terminal::say(&format!("\n{} loaded again", words::count(periods.len(), "month")));
     Ok(())
 }
 
