@@ -493,6 +493,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_hyphen_names_no_file() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(may_become(Path::new("-")).unwrap_err().message().contains("names no file"));
+        assert!(may_become(&folder.path().join("-")).is_ok());
+    }
+
+    #[test]
     fn a_sha256_is_the_same_in_every_way() {
         let bytes: Vec<u8> = (0..100_000_u32).flat_map(u32::to_le_bytes).collect();
         let (count, expected) = sha256_of(&mut bytes.as_slice(), |_| ()).unwrap();

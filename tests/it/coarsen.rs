@@ -271,6 +271,12 @@ fn coarsening_is_for_the_public_and_for_shares() {
 
     hint: add `--audience public`, or leave it away: the staff see what is small in a table
     ");
+    // A file of questions serves the staff, too.
+    context.put(
+        "questions.toml",
+        "schema_version = 1\n[[release]]\nname = \"a\"\nindicator = \"coverage\"\nmeasure = \"nis.mmr1\"\nby = [\"county\"]\ncoarsen = true\n",
+    );
+    context.phds("query questions.toml --store store --out for-the-staff").done();
     let standardized = format!("{BY_COUNTY},sex --standardize sex --coarsen");
     insta::assert_snapshot!(said(&standardized, "--audience public --dry-run"), @"
     error: `--coarsen` is for plain shares of clients
