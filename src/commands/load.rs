@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use chrono::Local;
+
 use crate::check::page;
 use crate::check::report::{Document, Outcome, Report, RuleOutcome, SCHEMA_VERSION, Verdict};
 use crate::check::ruleset::Severity;
@@ -20,7 +22,6 @@ use crate::settings::account::{Account, Login};
 use crate::store::Store;
 use crate::terminal;
 use crate::words;
-use chrono::Local;
 
 /// `phds check`
 pub fn check(typed: &cli::Check, settings: &Settings, reporter: &dyn Reporter) -> Result<()> {

@@ -252,17 +252,20 @@ pub fn answer(
         Some(name) => error.within(&format!("release `{name}`")),
         None => error,
     };
+    // One file of questions serves both audiences; the flag is typed for one.
+    if audience == Audience::Internal && asks.iter().any(|ask| ask.coarsen && ask.name.is_none()) {
+        return Err(Error::usage("`--coarsen` is for tables for the public")
+            .hint("add `--audience public`, or leave it away: the staff see what is small in a table"));
+    }
+    let is_coarsened = |ask: &Ask| ask.coarsen && audience == Audience::Public;
     // Each with the coarser ones that may be published in its place.
     let questions = asks.iter().map(|ask| {
-        match (ask.coarsen, audience) {
-            (false, _) => Question::bind(ask, context).map(|question| vec![question]),
-            (true, Audience::Public) => Question::with_coarser(ask, context),
-            // One file of questions serves both audiences.
-            (true, Audience::Internal) if ask.name.is_some() => Question::bind(ask, context).map(|one| vec![one]),
-            (true, Audience::Internal) => Err(Error::usage("`--coarsen` is for tables for the public")
-                .hint("add `--audience public`, or leave it away: the staff see what is small in a table")),
-        }
-        .map_err(|error| named(ask, error))
+        let bound = if is_coarsened(ask) {
+            Question::with_coarser(ask, context)
+        } else {
+            Question::bind(ask, context).map(|question| vec![question])
+        };
+        bound.map_err(|error| named(ask, error))
     });
     let questions = questions.collect::<Result<Vec<_>>>()?;
     let asked: Vec<Question<'_>> = questions.iter().filter_map(|levels| levels.first().cloned()).collect();
@@ -278,7 +281,7 @@ pub fn answer(
         Question::read_ahead(&asked, &mut engine)?;
     }
     let answers = asks.iter().zip(&questions).zip(&asked).map(|((ask, levels), question)| {
-        let (release, at) = if ask.coarsen {
+        let (release, at) = if is_coarsened(ask) {
             control.protect_coarsened(levels, &mut engine).map_err(|error| named(ask, error))?
         } else {
             let raw = question.count(&mut engine)?;

@@ -1,11 +1,12 @@
 //! `phds completions`, `man`, `schema`: what is needed around the work.
 
+use clap::CommandFactory;
+use schemars::{Schema, schema_for};
+
 use crate::cli::{self, Cli};
 use crate::error::{Error, Result};
 use crate::terminal;
 use crate::{check, convert, disclosure, fetch, fs, synth};
-use clap::CommandFactory;
-use schemars::{Schema, schema_for};
 
 /// `phds man`
 pub fn man(typed: &cli::Manual) -> Result<()> {

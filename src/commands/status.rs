@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use chrono::Local;
+
 use crate::cli;
 use crate::disclosure::ledger::Ledger;
 use crate::error::{Error, ErrorKind, Result};
@@ -10,7 +12,6 @@ use crate::status::{Month, Status, day};
 use crate::store::Store;
 use crate::terminal;
 use crate::words;
-use chrono::Local;
 
 /// `phds status`
 pub fn status(typed: &cli::Status, settings: &Settings) -> Result<()> {

@@ -274,7 +274,7 @@ fn coarsening_is_for_the_public_and_for_shares() {
     // A file of questions serves the staff, too.
     context.put(
         "questions.toml",
-        "schema_version = 1\n[[release]]\nname = \"a\"\nindicator = \"coverage\"\nmeasure = \"nis.mmr1\"\nby = [\"county\"]\ncoarsen = true\n",
+        "schema_version = 1\n[[release]]\nname = \"a\"\nindicator = \"coverage\"\nmeasure = \"nis.mmr1\"\nby = [\"organization\"]\ncoarsen = true\n",
     );
     context.phds("query questions.toml --store store --out for-the-staff").done();
     let standardized = format!("{BY_COUNTY},sex --standardize sex --coarsen");

@@ -7,7 +7,7 @@ use std::path::Path;
 use calamine::{DataRef, Reader, SheetType, Xlsx};
 use zip::ZipArchive;
 
-use crate::encoding::Encoding;
+use crate::encoding::{Encoding, line_of};
 use crate::error::{Error, Result};
 
 /// The largest file, and the most that an Excel file may hold when it is unpacked. A dictionary of 26 columns has some
@@ -126,7 +126,7 @@ fn csv_sheet(text: &[u8], delimiter: u8) -> Sheet {
     let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).has_headers(false).flexible(true).from_reader(text);
     let mut record = csv::StringRecord::new();
     while sheet.fault.is_none() && reader.read_record(&mut record).unwrap_or(false) {
-        let number = usize::try_from(crate::encoding::line_of(text, record.position())).unwrap_or(usize::MAX);
+        let number = usize::try_from(line_of(text, record.position())).unwrap_or(usize::MAX);
         for (column, cell) in record.iter().enumerate().take(MOST_COLUMNS + 1) {
             sheet.put(number, column, cell);
         }
