@@ -1041,6 +1041,10 @@ pub struct Measures {
     /// All measures as one page in Markdown
     #[arg(long, conflicts_with_all = ["measures", "json"])]
     pub markdown: bool,
+    /// Go through files of cases: histories that you invent, and what you have counted by hand. Tells where the measures
+    /// answer otherwise
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["measures", "json", "markdown"])]
+    pub cases: Vec<PathBuf>,
 }
 
 /// `phds dimensions`

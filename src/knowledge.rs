@@ -61,6 +61,22 @@ pub fn without_value(message: &str) -> String {
     }
 }
 
+/// A built-in file as a department's own changes it: entries of its arrays are matched by `key`.
+pub fn with_own<T: serde::de::DeserializeOwned>(name: &str, own: Option<&Path>, key: &str) -> Result<T> {
+    let Some(own) = own else { return parse(name, text(name)?) };
+    let mut table: Table = parse(name, text(name)?)?;
+    let place = own.display().to_string();
+    overlay(&mut table, parse(&place, &read(own)?)?, key);
+    fitting(&place, table)
+}
+
+/// A table of a knowledge file as what it is to be; `place` names it in the error.
+pub fn fitting<T: serde::de::DeserializeOwned>(place: &str, table: Table) -> Result<T> {
+    table
+        .try_into()
+        .map_err(|error: toml::de::Error| Error::usage(format!("`{place}`: {}", without_value(error.message()))))
+}
+
 /// Lays `over` on `base`: tables merge key by key; in an array of tables, an entry with the same `key` merges and a new
 /// one is added; everything else is replaced.
 pub fn overlay(base: &mut Table, over: Table, key: &str) {

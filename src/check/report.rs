@@ -90,7 +90,7 @@ pub struct RuleOutcome {
     /// Why it could not be checked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// Why the severity is another than the built-in one.
+    /// What the department has changed of the built-in rule, and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<String>,
     /// What the rows were held to, where the file itself tells it.

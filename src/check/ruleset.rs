@@ -1,9 +1,11 @@
 //! Rule files → a [`Ruleset`] whose rules name real fields of the right type.
 
 use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
 
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
 
 use super::reader::Broken;
 use crate::calendar;
@@ -414,6 +416,23 @@ impl Kind {
         )
     }
 
+    /// Whether there may be more rules of the kind, with other parameters.
+    fn may_be_again(&self) -> bool {
+        matches!(
+            self,
+            Self::DateOrder { .. }
+                | Self::DateRange { .. }
+                | Self::AgeOver { .. }
+                | Self::CodeIs { .. }
+                | Self::CodeDate { .. }
+                | Self::CodeAge { .. }
+                | Self::DisasterItemDate { .. }
+                | Self::IdAgain { .. }
+                | Self::IdDiffers { .. }
+                | Self::Mostly { .. }
+        )
+    }
+
     /// The kinds of which the check needs exactly one rule each.
     fn built_on() -> Vec<Self> {
         vec![
@@ -530,6 +549,81 @@ struct Document {
     consents: Vec<Consent>,
 }
 
+/// A department's own file of rules: new ones, and changes of built-in ones. The disaster period and the consent matrix are
+/// law, and stay.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OwnDocument {
+    #[serde(default)]
+    version: Option<String>,
+    #[serde(rename = "rule")]
+    rules: Vec<Table>,
+}
+
+/// The prefix of the codes of built-in rules.
+const PREFIX: &str = "PHDS-";
+
+impl Document {
+    /// Takes a department's rules in, called `place` in errors. Gives the reasons of those that change a built-in one, by
+    /// their codes.
+    fn take(&mut self, own: OwnDocument, place: &str) -> Result<BTreeMap<String, String>> {
+        let mut reasons = BTreeMap::new();
+        for mut entry in own.rules {
+            let text = |entry: &Table, key: &str| entry.get(key).and_then(Value::as_str).map(str::to_owned);
+            let Some(code) = text(&entry, "code") else {
+                return Err(Error::usage(format!("`{place}`: a rule has no `code`"))
+                    .hint("name the built-in rule that it changes, or give it a code of your own, such as HILL-01"));
+            };
+            let wrong = |what: &str| Error::usage(format!("`{place}`: rule {code}: {what}"));
+            if reasons.contains_key(&code) {
+                return Err(wrong("the code is there twice"));
+            }
+            let known = self.rules.iter().position(|rule| rule.code == code);
+            let table = if let Some(at) = known {
+                if !code.starts_with(PREFIX) {
+                    return Err(wrong("the code is there twice"));
+                }
+                let reason = text(&entry, "reason").filter(|reason| !reason.trim().is_empty());
+                reasons.insert(code.clone(), reason.ok_or_else(|| wrong("say in `reason` why it is changed"))?);
+                entry.remove("reason");
+                let mut table =
+                    Table::try_from(&self.rules[at]).map_err(|_| Error::internal("a rule has no TOML form"))?;
+                if entry.get("kind").is_some_and(|kind| table.get("kind") != Some(kind)) {
+                    return Err(wrong("a built-in rule keeps its `kind`: give yours a code of its own"));
+                }
+                table.extend(entry.clone());
+                table
+            } else {
+                let is_named = code.contains('-')
+                    && code.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '-');
+                if code.starts_with(PREFIX) || !is_named {
+                    return Err(wrong(
+                        "a new rule has a code of your own: capitals, digits and a hyphen, such as HILL-01",
+                    ));
+                }
+                entry.clone()
+            };
+            let rule: Rule = knowledge::fitting(&format!("{place}`, rule `{code}"), table)?;
+            if known.is_none() && !rule.kind.may_be_again() {
+                return Err(wrong("there is one rule of this kind: change that one, by its code"));
+            }
+            // A parameter that is misspelt would be passed over.
+            let read = Table::try_from(&rule).map_err(|_| Error::internal("a rule has no TOML form"))?;
+            if let Some(key) = entry.keys().find(|key| !read.contains_key(*key)) {
+                return Err(wrong(&format!("its kind has no `{key}`")));
+            }
+            match known {
+                Some(at) => self.rules[at] = rule,
+                None => self.rules.push(rule),
+            }
+        }
+        if let Some(version) = own.version {
+            self.version = version;
+        }
+        Ok(reasons)
+    }
+}
+
 /// One product that is a disaster item: a code of one field.
 #[derive(Clone, Debug, Deserialize)]
 struct ItemLine {
@@ -546,7 +640,7 @@ pub struct Ruleset {
     document: Document,
     items: Vec<ItemLine>,
     fingerprint: Fingerprint,
-    /// The department's severities: code → reason.
+    /// What the department has changed: code → what, and why.
     policy: BTreeMap<String, String>,
 }
 
@@ -563,7 +657,19 @@ pub struct Override {
 impl Ruleset {
     /// The built-in rules.
     pub fn built_in(dictionary: &Dictionary) -> Result<Self> {
-        let document: Document = knowledge::parse(FILE, knowledge::text(FILE)?)?;
+        Self::with(dictionary, None)
+    }
+
+    /// The built-in rules as a department's own file changes them, and its own rules behind them.
+    pub fn with(dictionary: &Dictionary, own: Option<&Path>) -> Result<Self> {
+        let mut document: Document = knowledge::parse(FILE, knowledge::text(FILE)?)?;
+        let mut policy = BTreeMap::new();
+        if let Some(path) = own {
+            let place = path.display().to_string();
+            let reasons = document.take(knowledge::parse(&place, &knowledge::read(path)?)?, &place)?;
+            policy =
+                reasons.into_iter().map(|(code, reason)| (code, format!("your rules change it: {reason}"))).collect();
+        }
         let items_text = knowledge::text(&format!("codelists/{}.csv", document.disaster.items))?;
         let items = csv::Reader::from_reader(items_text.as_bytes())
             .deserialize()
@@ -572,9 +678,10 @@ impl Ruleset {
                 Error::usage("the list of disaster items needs the columns item, column, code, market and introduced")
             })?;
         let text = serde_json::to_vec(&document).map_err(|_| Error::internal("the rules have no JSON form"))?;
-        let fingerprint =
-            Fingerprint::of([(FILE, text.as_slice()), (document.disaster.items.as_str(), items_text.as_bytes())]);
-        let rules = Self { document, items, fingerprint, policy: BTreeMap::new() };
+        let files = [(FILE, text.as_slice()), (document.disaster.items.as_str(), items_text.as_bytes())];
+        let reasons = policy.iter().map(|(code, reason): (&String, &String)| (code.as_str(), reason.as_bytes()));
+        let fingerprint = Fingerprint::of(files.into_iter().chain(reasons));
+        let rules = Self { document, items, fingerprint, policy };
         rules.prove(dictionary)?;
         Ok(rules)
     }
@@ -595,12 +702,13 @@ impl Ruleset {
             rule.severity = wanted.severity;
             let told = format!("{} {} {}", self.fingerprint, wanted.severity.word(), wanted.reason);
             self.fingerprint = Fingerprint::of([(code.as_str(), told.as_bytes())]);
-            self.policy.insert(code, wanted.reason);
+            let told = format!("your settings make it {}: {}", wanted.severity.word(), wanted.reason);
+            self.policy.entry(code).and_modify(|reason| *reason = format!("{reason}; {told}")).or_insert(told);
         }
         Ok(self)
     }
 
-    /// Why a rule has another severity than the built-in one, when it has.
+    /// What the department has changed of a rule, and why, when it has.
     pub fn policy(&self, code: &str) -> Option<&str> {
         self.policy.get(code).map(String::as_str)
     }
@@ -702,13 +810,15 @@ impl Ruleset {
             .ok_or_else(|| Error::internal("a rule that the check is built on is gone"))
     }
 
-    /// A rule by its code, without regard to case; the error names the nearest one.
+    /// A rule by its code, without regard to case; how the built-in ones begin need not be typed. The error names the nearest
+    /// one.
     pub fn rule(&self, code: &str) -> Result<&Rule> {
-        let wanted = code.to_ascii_uppercase();
-        self.rules().iter().find(|rule| rule.code == wanted).ok_or_else(|| {
+        let typed = code.to_ascii_uppercase();
+        let full = if typed.starts_with(PREFIX) { typed.clone() } else { format!("{PREFIX}{typed}") };
+        self.rules().iter().find(|rule| rule.code == typed || rule.code == full).ok_or_else(|| {
             let codes = self.rules().iter().map(|rule| rule.code.as_str());
-            Error::usage(format!("there is no rule `{code}`")).hint(crate::dictionary::nearest(
-                &wanted,
+            Error::usage(format!("there is no rule `{typed}`")).hint(crate::dictionary::nearest(
+                &full,
                 codes,
                 "phds explain",
             ))

@@ -358,7 +358,7 @@ fn rule_lines(rule: &RuleOutcome) -> Vec<String> {
         .map_or_else(String::new, |line| format!(" (line {line}{})", if rule.failed > 1 { ", …" } else { "" }));
     let start = format!("  {}  {verb} {:>9}  ", rule.code, rule.failed);
     let room = columns().saturating_sub(start.chars().count() + line.chars().count());
-    let policy = rule.policy.as_ref().map(|reason| format!("by your settings: {}", terminal::printable(reason)));
+    let policy = rule.policy.as_ref().map(|changed| terminal::printable(changed));
     let remarks: Vec<String> = rule.note.clone().into_iter().chain(policy).collect();
     let remarks = (!remarks.is_empty()).then(|| format!("            {}", remarks.join("; ")));
     std::iter::once(format!("{start}{}{line}", cut(&rule.title, room))).chain(remarks).collect()

@@ -1,21 +1,28 @@
 //! `phds measures`, `dimensions`, `dictionary`, `explain`: what the program knows.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
 use serde_json::json;
 
 use crate::cli::{self, DictionaryFormat};
 use crate::dictionary::{Dictionary, Dimension, Field, Presence};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::history::cases;
 use crate::measure::{Measures, opportunity};
 use crate::query::Values;
 use crate::settings::Settings;
 use crate::terminal;
-use crate::words::UNKNOWN;
+use crate::words::{UNKNOWN, abridged, count};
 
 /// `phds measures`
 pub fn measures(typed: &cli::Measures, settings: &Settings) -> Result<()> {
     let measures = &settings.measures;
     if typed.markdown {
         return terminal::print_data(measures_as_markdown(measures).as_bytes());
+    }
+    if !typed.cases.is_empty() {
+        return prove(&typed.cases, settings);
     }
     let chosen = match typed.words.as_slice() {
         [] => (0..measures.measures().len()).collect(),
@@ -41,6 +48,31 @@ pub fn measures(typed: &cli::Measures, settings: &Settings) -> Result<()> {
         chosen => measures_by_family(measures, chosen),
     };
     terminal::print_text(&text)
+}
+
+/// Goes through files of cases. Where one is not as expected, the exit code says so.
+fn prove(files: &[PathBuf], settings: &Settings) -> Result<()> {
+    let measures = &settings.measures;
+    let (mut text, mut wrong) = (String::new(), 0);
+    for file in files {
+        let found = cases::prove(file, &settings.dictionary, measures)?;
+        let ids = |of: &BTreeSet<usize>| {
+            let ids: Vec<_> = of.iter().map(|at| measures.measures()[*at].id.clone()).collect();
+            abridged(&ids, 5)
+        };
+        text += &format!("{}: {} as expected, of {}\n", file.display(), count(found.right, "row"), ids(&found.asked));
+        text.extend(found.wrong.iter().map(|line| format!("  {line}\n")));
+        if !found.unproved.is_empty() {
+            text += &format!("  no case is counted, or none is not, of {}\n", ids(&found.unproved));
+        }
+        wrong += found.wrong.len();
+    }
+    terminal::print_text(&text)?;
+    if wrong == 0 {
+        return Ok(());
+    }
+    Err(Error::refused(format!("{} not as expected", count(wrong, "answer")))
+        .hint("count it by hand once more; `phds measures ID` says how the measure is read"))
 }
 
 /// Measures below the titles of their families, one line each.
@@ -262,9 +294,6 @@ fn describe(field: &Field) -> String {
     format!("\n{}\n  {}\n  {}\n", field.header, field.description, facts.join(" · "))
 }
 
-/// Every rule's code begins so; who looks one up need not type it.
-const PREFIX: &str = "PHDS-";
-
 /// `phds explain`
 pub fn explain(typed: &cli::Explain, settings: &Settings) -> Result<()> {
     if typed.markdown {
@@ -278,8 +307,7 @@ pub fn explain(typed: &cli::Explain, settings: &Settings) -> Result<()> {
         let lines = lines.map(|rule| format!("{}  {:<7}  {}\n", rule.code, rule.severity.word(), rule.title));
         return terminal::print_text(&lines.collect::<String>());
     };
-    let code = code.to_ascii_uppercase();
-    let rule = settings.rules.rule(if code.starts_with(PREFIX) { code } else { format!("{PREFIX}{code}") }.as_str())?;
+    let rule = settings.rules.rule(code)?;
     if typed.json {
         return terminal::print_json(&rule);
     }
@@ -294,7 +322,7 @@ pub fn explain(typed: &cli::Explain, settings: &Settings) -> Result<()> {
         rule.remedy
     );
     let text = match settings.rules.policy(&rule.code) {
-        Some(reason) => format!("{text}Policy:  your settings make it {}: {reason}\n", rule.severity.word()),
+        Some(changed) => format!("{text}Policy:  {changed}\n"),
         None => text,
     };
     terminal::print_text(&text)

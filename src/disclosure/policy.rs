@@ -46,6 +46,24 @@ impl Policy {
         Self::parse(FILE, knowledge::text(FILE)?)
     }
 
+    /// With a higher k of the department, and its reason.
+    pub fn stricter(mut self, k: u64, reason: &str) -> Result<Self> {
+        let wrong = |what: String| Err(Error::usage(format!("`[disclosure]`: {what}")));
+        if !(self.document.k..=LARGEST_K).contains(&k) {
+            return wrong(format!(
+                "k is {} or more, and up to {LARGEST_K}: the settings can only be stricter",
+                self.document.k
+            ));
+        }
+        if reason.trim().is_empty() {
+            return wrong("say in `reason` why k is what it is".to_owned());
+        }
+        let told = format!("{} {k} {reason}", self.fingerprint);
+        self.fingerprint = Fingerprint::of([("settings", told.as_bytes())]);
+        (self.document.k, self.document.reason) = (k, reason.trim().to_owned());
+        Ok(self)
+    }
+
     fn parse(name: &str, text: &str) -> Result<Self> {
         let document: Document = knowledge::parse(name, text)?;
         let wrong = |what: &str| Err(Error::usage(format!("`{name}`: {what}")));
@@ -177,6 +195,13 @@ mod tests {
         let policy = Policy::built_in().unwrap();
         assert_eq!(policy.rule(None).unwrap().k, policy.k());
         assert_eq!((policy.rule(Some(5)).unwrap().k, policy.rule(Some(20)).unwrap().k), (5, 20));
+        for (k, reason, fits) in
+            [(10, "x", false), (11, "x", true), (20, "x", true), (20, " ", false), (1_000_001, "x", false)]
+        {
+            let stricter = Policy::built_in().unwrap().stricter(k, reason);
+            assert_eq!(stricter.is_ok(), fits, "{k}");
+            assert!(stricter.is_err() || stricter.unwrap().edition().fingerprint != policy.edition().fingerprint);
+        }
         assert!(policy.rule(Some(4)).is_err() && policy.rule(Some(u64::MAX)).is_err());
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! A day makes every later question a comparison: by which age, as of which date.
 
+pub mod cases;
 mod distinct;
 mod organizations;
 
@@ -32,7 +33,7 @@ pub struct Dose {
 pub struct Evaluator {
     columns: Vec<String>,
     /// For every CVX code, the code sets that it is in, one bit each.
-    sets_of: Vec<u64>,
+    sets_of: Vec<u128>,
     series: Vec<Series>,
     /// For every measure whose last visit is asked for, its column and the series of its parts.
     combinations: Vec<(usize, Vec<usize>)>,
@@ -104,11 +105,11 @@ impl Evaluator {
     /// Prepares the series of all measures.
     pub fn new(measures: &Measures) -> Result<Self> {
         let sets = measures.code_sets();
-        if sets.len() > 64 {
-            return Err(Error::usage("the measures have more than 64 different sets of CVX codes"));
+        if sets.len() > 128 {
+            return Err(Error::usage("the measures have more than 128 different sets of CVX codes"));
         }
         let codes = sets.first().map_or(0, Vec::len);
-        let bits = |cvx: usize| sets.iter().enumerate().fold(0, |bits, (at, set)| bits | u64::from(set[cvx]) << at);
+        let bits = |cvx: usize| sets.iter().enumerate().fold(0, |bits, (at, set)| bits | u128::from(set[cvx]) << at);
         let mut columns = vec![names::FIRST_VACCINATION.to_owned(), names::LAST_VACCINATION.to_owned()];
         let mut column = |name: String| {
             columns.push(name);
@@ -197,7 +198,7 @@ impl Evaluator {
 
 impl Client {
     /// Takes the doses of another client.
-    fn take(&mut self, sets_of: &[u64], doses: &[Dose]) {
+    fn take(&mut self, sets_of: &[u128], doses: &[Dose]) {
         let note = |days: &mut Vec<i32>, day: i32| {
             if days.last() != Some(&day) {
                 days.push(day);

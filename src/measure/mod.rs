@@ -9,13 +9,16 @@ pub mod opportunity;
 mod words;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
+use chrono::NaiveDate;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use age::Age;
 pub use opportunity::Opportunities;
 
+use crate::calendar::{self, born_by};
 use crate::dictionary::{Codelist, Dictionary, names, nearest};
 use crate::error::{Error, Result};
 use crate::knowledge::{self, Fingerprint};
@@ -243,12 +246,23 @@ pub enum Requirement {
     NoneOf(Vec<usize>),
 }
 
+/// A department's own files.
+#[derive(Clone, Debug, Default)]
+pub struct Own {
+    /// Families of measures beside the built-in ones.
+    pub families: Vec<PathBuf>,
+    /// Laid over `opportunities.toml`.
+    pub opportunities: Option<PathBuf>,
+}
+
 /// All measures, and the families that they belong to.
 #[derive(Clone, Debug)]
 pub struct Measures {
     /// Code and label of the CVX codelist, by position.
     cvx: Vec<(String, String)>,
     families: Vec<Family>,
+    /// How many of the families are built in; the others are the department's own.
+    built_in: usize,
     list: Vec<Measure>,
     /// For each measure, the position of its family.
     family_of: Vec<usize>,
@@ -263,15 +277,43 @@ pub struct Measures {
 impl Measures {
     /// The built-in measures.
     pub fn built_in(dictionary: &Dictionary) -> Result<Self> {
-        let cvx = dictionary.field(names::CVX).and_then(|field| dictionary.codelist(field));
-        let cvx = cvx.ok_or_else(|| Error::usage("the dictionary has no codelist of CVX codes"))?;
-        let files = knowledge::folder("measures").map(|(name, text)| Ok((name, knowledge::parse(name, text)?)));
-        Self::of(files.collect::<Result<_>>()?, opportunity::Document::built_in()?, cvx)
+        Self::with(dictionary, &Own::default())
     }
 
-    fn of(files: Vec<(&str, Family)>, opportunities: opportunity::Document, cvx: &Codelist) -> Result<Self> {
+    /// The built-in measures, and a department's own behind them.
+    pub fn with(dictionary: &Dictionary, own: &Own) -> Result<Self> {
+        let cvx = dictionary.field(names::CVX).and_then(|field| dictionary.codelist(field));
+        let cvx = cvx.ok_or_else(|| Error::usage("the dictionary has no codelist of CVX codes"))?;
+        let built_in = knowledge::folder("measures")
+            .map(|(name, text)| Ok((name.to_owned(), knowledge::parse(name, text)?)))
+            .collect::<Result<Vec<_>>>()?;
+        let own_families = own.families.iter().map(|path| {
+            let name = path.display().to_string();
+            let family = knowledge::parse(&name, &knowledge::read(path)?)?;
+            Ok((name, family))
+        });
+        let own_families = own_families.collect::<Result<Vec<_>>>()?;
+        let opportunities = opportunity::Document::with(own.opportunities.as_deref())?;
+        Self::of(built_in, own_families, opportunities, cvx)
+    }
+
+    fn of(
+        built_in: Vec<(String, Family)>,
+        own: Vec<(String, Family)>,
+        opportunities: opportunity::Document,
+        cvx: &Codelist,
+    ) -> Result<Self> {
+        let number_built_in = built_in.len();
+        let files: Vec<_> = built_in.into_iter().chain(own).collect();
         let mut names = BTreeMap::new();
-        for (file, document) in &files {
+        for (at, (file, document)) in files.iter().enumerate() {
+            if let Some((other, _)) = files[..at].iter().find(|(_, other)| other.family == document.family) {
+                return Err(Error::usage(format!(
+                    "`{file}`: the family `{}` is there already, in `{other}`",
+                    document.family
+                ))
+                .hint("give the family of your own measures another name"));
+            }
             if document.schema_version != SCHEMA_VERSION {
                 return Err(Error::usage(format!(
                     "`{file}` has a schema_version that this program does not know; it knows {SCHEMA_VERSION}"
@@ -293,6 +335,7 @@ impl Measures {
             list: files.iter().flat_map(|(_, document)| document.measures.clone()).collect(),
             family_of: Vec::new(),
             families: Vec::new(),
+            built_in: number_built_in,
             requirements: Vec::new(),
             fingerprints: Vec::new(),
             versions: Vec::new(),
@@ -330,6 +373,9 @@ impl Measures {
         });
         if !well_formed {
             return Err("the id must be the family, a dot, and lower-case letters, digits and underscores".to_owned());
+        }
+        if [&measure.title, &measure.definition, &measure.source].iter().any(|text| text.trim().is_empty()) {
+            return Err("it needs a title, a definition and a source".to_owned());
         }
         if self.list.iter().filter(|other| other.id == measure.id).count() > 1 {
             return Err("the id is there twice".to_owned());
@@ -484,6 +530,11 @@ impl Measures {
         &self.families[self.family_of[at]]
     }
 
+    /// Whether a measure is the department's own.
+    pub fn is_own(&self, at: usize) -> bool {
+        self.family_of[at] >= self.built_in
+    }
+
     /// What each measure needs.
     pub fn requirements(&self) -> &[Requirement] {
         &self.requirements
@@ -552,6 +603,33 @@ impl Measures {
         };
         let has = self.deciding(first);
         self.deciding(other).into_iter().all(|part| has.iter().any(|own| *own == part || follows(part, *own)))
+    }
+
+    /// The first day of birth whose doses for a measure are all in a file that begins with a year: those of earlier births are
+    /// cut off.
+    pub fn complete_from(&self, at: usize, first_year: i32) -> NaiveDate {
+        let first = NaiveDate::from_ymd_opt(first_year, 1, 1).unwrap_or(NaiveDate::MIN);
+        let months = self.list[at].history_from_months;
+        months.map_or(first, |months| calendar::date(born_by(calendar::day(first) - 1, months) + 1))
+    }
+
+    /// Who is of the age of a measure on a day: the first day of birth of those who are young enough, where it has such a
+    /// limit, and the last one of those who are old enough.
+    pub fn born(&self, at: usize, as_of: NaiveDate) -> (Option<NaiveDate>, NaiveDate) {
+        let of_age = |months| calendar::date(born_by(calendar::day(as_of), months));
+        let measure = &self.list[at];
+        let young = measure.under_age_months.map(|months| of_age(months) + chrono::Days::new(1));
+        (young, of_age(measure.by_age_months))
+    }
+
+    /// Whether a day is in time by the age and the cutoff of a measure.
+    pub fn is_in_time(&self, at: usize, birth: i32, day: i32) -> bool {
+        let measure = &self.list[at];
+        let reached = Age::of_months(measure.by_age_months).after(birth);
+        match measure.cutoff {
+            Cutoff::BeforeBirthday => day < reached,
+            Cutoff::ThroughBirthday => day <= reached,
+        }
     }
 
     /// The CVX codes that count for a measure, or for any part of a combined one, in the order of the codelist.
@@ -638,12 +716,12 @@ mod tests {
         let opportunities = "schema_version = 1\nversion = ''\ntitle = ''\nsource = ''\nsource_date = ''\nbasis = 'read'\n\
              no_dose = []\nvaccine = []";
         let opportunities = knowledge::parse("opportunities.toml", opportunities)?;
-        Measures::of(vec![("f.toml", knowledge::parse("f.toml", &text)?)], opportunities, cvx)
+        Measures::of(vec![("f.toml".to_owned(), knowledge::parse("f.toml", &text)?)], Vec::new(), opportunities, cvx)
     }
 
     fn measure(id: &str, needs: &str) -> String {
         format!(
-            "[[measure]]\nid = '{id}'\ntitle = ''\ndefinition = ''\nsource = ''\nbasis = 'read'\nby_age_months = 24\n\
+            "[[measure]]\nid = '{id}'\ntitle = 't'\ndefinition = 'd'\nsource = 's'\nbasis = 'read'\nby_age_months = 24\n\
              cutoff = 'before_birthday'\n{needs}\n"
         )
     }
@@ -658,6 +736,7 @@ mod tests {
             (measure("g.a", series), "the id must be"),
             (measure("f.a-b", series), "the id must be"),
             (one.clone() + &one, "the id is there twice"),
+            (one.replace("'d'", "' '"), "it needs a title, a definition and a source"),
             (measure("f.a", ""), "it needs one of"),
             (measure("f.a", &format!("{series}\nall_of = ['f.a']")), "it needs one of"),
             (measure("f.a", "series = [{ doses = 0, codes = ['mmr'] }]"), "a way needs doses"),

@@ -1,5 +1,7 @@
 //! When each dose could have been given at the earliest: `opportunities.toml`, proved against codes and measures.
 
+use std::path::Path;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -79,9 +81,9 @@ pub struct Document {
 }
 
 impl Document {
-    /// The built-in file.
-    pub(super) fn built_in() -> Result<Self> {
-        knowledge::parse(FILE, knowledge::text(FILE)?)
+    /// The built-in file, with a department's own over it: vaccines are matched by `name`.
+    pub(super) fn with(own: Option<&Path>) -> Result<Self> {
+        knowledge::with_own(FILE, own, "name")
     }
 }
 

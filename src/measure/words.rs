@@ -75,9 +75,11 @@ impl Measures {
         self.opportunities.vaccine(at).map(|vaccine| vaccine.in_words(needed)).unwrap_or_default()
     }
 
-    /// What the measure is not, and what must be known of it: its own words, then those of its family.
+    /// What the measure is not, and what must be known of it: whether it is the department's own, its own words, then those
+    /// of its family.
     pub fn caveats(&self, at: usize) -> impl Iterator<Item = &str> {
-        self.list[at].caveats.iter().chain(&self.family(at).caveats).map(String::as_str)
+        let own = self.is_own(at).then_some("A definition of the department's own: phds does not come with it.");
+        own.into_iter().chain(self.list[at].caveats.iter().chain(&self.family(at).caveats).map(String::as_str))
     }
 
     fn way(&self, way: &Way, rule: &Rule) -> String {

@@ -17,7 +17,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{Datelike, NaiveDate};
 
-use crate::calendar::{self, born_by};
 use crate::convert::Partition;
 use crate::dictionary::{Dictionary, Dimension, Level, names};
 use crate::measure::{Basis, Measure, Measures, Requirement};
@@ -347,25 +346,22 @@ impl<'a> Question<'a> {
         caveats
     }
 
-    /// The first day of birth whose doses for the measure are all in the file: those of earlier births are cut off.
+    /// The first day of birth whose doses for the measures are all in the file: those of earlier births are cut off.
     pub fn complete_from(&self) -> NaiveDate {
         let year = self.context.partition.manifest().first_inclusion_year;
-        let first = NaiveDate::from_ymd_opt(year, 1, 1).unwrap_or(NaiveDate::MIN);
-        let from = self.measures_asked().map(|at| {
-            let months = self.measure_at(at).history_from_months;
-            months.map_or(first, |months| calendar::date(born_by(calendar::day(first) - 1, months) + 1))
-        });
-        from.max().unwrap_or(first)
+        let from = self.measures_asked().map(|at| self.context.measures.complete_from(at, year)).max();
+        from.or_else(|| NaiveDate::from_ymd_opt(year, 1, 1)).unwrap_or(NaiveDate::MIN)
     }
 
     /// The first and the last day of birth in the cohort.
     pub fn born(&self) -> (NaiveDate, NaiveDate) {
         let complete = self.complete_from();
-        let Some(measure) = self.measure.map(|at| self.measure_at(at)) else { return (complete, self.as_of) };
-        let of_age = |months| calendar::date(born_by(calendar::day(self.as_of), months));
-        let young = measure.under_age_months.filter(|_| self.indicator != Indicator::Curve);
-        let from = young.map_or(complete, |months| complete.max(of_age(months) + chrono::Days::new(1)));
-        (from, if self.indicator == Indicator::Curve { self.as_of } else { of_age(measure.by_age_months) })
+        // A curve follows everybody from birth on.
+        let Some(at) = self.measure.filter(|_| self.indicator != Indicator::Curve) else {
+            return (complete, self.as_of);
+        };
+        let (young, old) = self.context.measures.born(at, self.as_of);
+        (young.map_or(complete, |young| complete.max(young)), old)
     }
 
     /// The age in months at which a curve ends.

@@ -11,7 +11,7 @@ use crate::cli::Connection;
 use crate::dictionary::Dictionary;
 use crate::disclosure::Policy;
 use crate::error::{Error, Result};
-use crate::measure::Measures;
+use crate::measure::{Measures, Own};
 
 pub mod account;
 
@@ -29,7 +29,9 @@ struct Document {
     store: Option<PathBuf>,
     accounts: BTreeMap<String, AccountDocument>,
     dictionary: DictionaryDocument,
+    measures: MeasuresDocument,
     check: CheckDocument,
+    disclosure: Option<DisclosureDocument>,
     query: QueryDocument,
 }
 
@@ -41,10 +43,25 @@ struct DictionaryDocument {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+struct MeasuresDocument {
+    files: Vec<PathBuf>,
+    opportunities: Option<PathBuf>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 struct CheckDocument {
+    rules: Option<PathBuf>,
     max_rejected_share: Option<f64>,
     jurisdiction: Vec<String>,
     severity: BTreeMap<String, Override>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DisclosureDocument {
+    k: u64,
+    reason: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -105,17 +122,26 @@ impl Settings {
             Some(file) => Dictionary::with_overrides(&folder.join(file))?,
             None => Dictionary::built_in()?,
         };
+        let beside = |path: PathBuf| folder.join(path);
+        let measures = Own {
+            families: document.measures.files.into_iter().map(beside).collect(),
+            opportunities: document.measures.opportunities.map(beside),
+        };
+        let rules = Ruleset::with(&dictionary, document.check.rules.map(beside).as_deref())?;
         Ok(Self {
-            rules: Ruleset::built_in(&dictionary)?.with_policy(document.check.severity)?,
-            measures: Measures::built_in(&dictionary)?,
+            rules: rules.with_policy(document.check.severity)?,
+            measures: Measures::with(&dictionary, &measures)?,
             dictionary,
-            policy: Policy::built_in()?,
+            policy: match document.disclosure {
+                Some(own) => Policy::built_in()?.stricter(own.k, &own.reason)?,
+                None => Policy::built_in()?,
+            },
             accounts: document.accounts,
             folder: folder.to_owned(),
             max_rejected_share,
             jurisdiction: document.check.jurisdiction,
             counties: document.query.counties,
-            store: document.store.map(|store| folder.join(store)),
+            store: document.store.map(beside),
         })
     }
 

@@ -527,6 +527,146 @@ fn every_measure_at_its_boundaries_counted_by_hand() {
     assert_eq!(all.difference(&missed).collect::<Vec<_>>(), Vec::<&String>::new(), "no case misses these");
 }
 
+#[test]
+fn the_program_itself_goes_through_the_same_cases() {
+    let files = sources("tests/cases/series", "toml");
+    let context = TestContext::new();
+    let mut arguments = vec!["measures".to_owned(), "--cases".to_owned()];
+    let mut expected = Vec::new();
+    for (path, text) in &files {
+        let file: File = toml::from_str(text).unwrap();
+        let rows: usize = file.cases.iter().map(|case| Table::parse(&case.table).rows.len()).sum();
+        expected.push(format!("{}: {rows} rows as expected, of ", path.display()));
+        arguments.push(path.display().to_string());
+    }
+    let said = context.run(&arguments.iter().map(String::as_str).collect::<Vec<_>>()).done().text();
+    let told: Vec<_> = said.lines().filter(|line| !line.starts_with(' ')).collect();
+    assert!(
+        told.len() == expected.len() && told.iter().zip(&expected).all(|(told, start)| told.starts_with(start)),
+        "{said}"
+    );
+}
+
+/// A family of a department, with one measure.
+const HILL: &str = "\
+schema_version = 2
+family = 'hill'
+version = '1'
+title = 'Ours'
+about = 'Every dose counts.'
+source = 'An advisory'
+source_date = '2024'
+caveats = []
+[[measure]]
+id = 'hill.early'
+title = 'MMR at 6 to 11 months'
+definition = 'One dose of MMR from 6 months and before the first birthday.'
+source = 'An advisory'
+basis = 'read'
+by_age_months = 12
+cutoff = 'before_birthday'
+series = [{ doses = 1, codes = ['nis:MMR'], from = '6 months' }]
+";
+
+#[test]
+fn a_department_asks_by_a_measure_of_its_own() {
+    let context = TestContext::new();
+    context.put("phds.toml", "store = 'store'\n");
+    let month = "\
+clients | BIRTH DATE | VACCINATION DATE | CVX CODE
+20 a    | 2022-06-15 | 2022-12-15       | 03
+30 b    | 2022-06-15 | 2022-12-14       | 03
+";
+    context.put("month.csv", Month::of(month).bytes());
+    context.phds(&format!("load month.csv --period {PERIOD}")).done();
+    context.put("phds.toml", "store = 'store'\n[measures]\nfiles = ['own/hill.toml']\n");
+    context.put("own/hill.toml", HILL);
+    let ask = "query coverage --measure hill.early --format csv --out early.csv";
+    let said = context.phds(ask).ended(2).stderr;
+    assert!(
+        said.contains("was loaded with another definition of `hill.early`") && said.contains("load --again"),
+        "{said}"
+    );
+    context.phds("load --again").done();
+    context.phds(ask).done();
+    let rows = csv_rows(&context.read("early.csv"));
+    assert_eq!(rows[1][1..3], ["20", "50"], "{rows:?}");
+    let caveats = context.json("release.json")["caveats"].to_string();
+    assert!(caveats.contains("A definition of the department's own"), "{caveats}");
+    // What was loaded with it is another month without it, and the built-in measures are as they were.
+    context.put("phds.toml", "store = 'store'\n");
+    context.phds("query coverage --measure nis.mmr1 --by birth_year --format csv").done();
+    let said = context.phds("query coverage --measure hill.early").ended(2).stderr;
+    assert!(said.contains("there is no measure `hill.early`"), "{said}");
+}
+
+#[test]
+fn what_is_wrong_with_a_family_or_a_case_is_said() {
+    let context = TestContext::new();
+    let settings = |files: &str| format!("[measures]\nfiles = [{files}]\n");
+    context.put("twice.toml", HILL);
+    for (family, files, message) in [
+        (HILL.to_owned(), "'none.toml'", "none.toml"),
+        (
+            HILL.to_owned(),
+            "'hill.toml', 'twice.toml'",
+            "`twice.toml`: the family `hill` is there already, in `hill.toml`",
+        ),
+        (
+            HILL.replace("'hill'", "'nis'"),
+            "'hill.toml'",
+            "`hill.toml`: the family `nis` is there already, in `nis.toml`",
+        ),
+        (HILL.replace("hill.early", "nis.early"), "'hill.toml'", "the id must be the family"),
+        (HILL.replace("nis:MMR", "MMR"), "'hill.toml'", "there is no code set `MMR`"),
+        (HILL.replace("'read'", "'heard'"), "'hill.toml'", "`hill.toml`, line 14"),
+        (HILL.replace("'MMR at 6 to 11 months'", "''"), "'hill.toml'", "it needs a title"),
+    ] {
+        context.put("hill.toml", family);
+        context.put("phds.toml", settings(files));
+        let said = context.phds("measures").ended(2).stderr;
+        assert!(said.contains(message), "{said}");
+    }
+    context.put("hill.toml", HILL);
+    context.put("phds.toml", settings("'hill.toml'"));
+    let row = "2022-06-15 | 2022-12-15 03 | 2022-12-15 | yes";
+    let cases = |columns: &str, row: &str| {
+        let table = format!("table = \"\"\"\n{columns}\n{row}\n\"\"\"");
+        format!("what = ''\nperiod = '2024-12'\n[[case]]\nmeasure = 'hill.early'\n{table}\n")
+    };
+    for (row, code, message) in [
+        (row, 0, "cases.toml: 1 row as expected, of hill.early\n  no case is counted, or none is not, of hill.early"),
+        (
+            "2022-06-15 | 2022-12-14 03 | 2022-12-15 | yes",
+            1,
+            "hill.early, row 1: `complete` is no day, and 2022-12-15 was expected",
+        ),
+        ("2022-06-15 | 2022-12-15 03 | 2022-12-15 | no", 1, "hill.early, row 1: `counted` is yes, and no was expected"),
+        ("2022-06-15 | 2022-12-15 03 |            | yes", 1, "`complete` is 2022-12-15, and no day was expected"),
+        ("2022-06-15 | 2022-12-15 03 | 2022-12-15 | ja", 2, "row 1: `counted` is yes, no or out"),
+        ("2022-06-15 | 2022-12-15 03 | soon       | yes", 2, "row 1: `complete` is a day"),
+        ("2022-02-30 | 2022-12-15 03 | 2022-12-15 | yes", 2, "row 1: `birth` is a day"),
+        ("2022-06-15 | 2022-12-15    | 2022-12-15 | yes", 2, "row 1: `doses` are days with CVX codes"),
+        ("2022-06-15 | 2022-12-15 3x | 2022-12-15 | yes", 2, "row 1: a code of `doses` is no CVX code"),
+        ("2022-06-15 | 2022-12-15 03 | 2022-12-15", 2, "row 1: it has 3 cells for 4 columns"),
+    ] {
+        context.put("cases.toml", cases("birth | doses | complete | counted", row));
+        let outcome = context.phds("measures --cases cases.toml").ended(code);
+        let said = outcome.text() + &outcome.stderr;
+        assert!(said.contains(message), "{said}");
+    }
+    for (columns, message) in [
+        ("birth | doses | could | counted", "a load stores no `could` of this measure"),
+        ("birth | doses", "a table has the columns"),
+        ("birth | doses | done", "a table has the columns"),
+        ("birth | doses | birth | counted", "a table has the columns"),
+    ] {
+        context.put("cases.toml", cases(columns, row));
+        let said = context.phds("measures --cases cases.toml").ended(2).stderr;
+        assert!(said.contains(message), "{said}");
+    }
+}
+
 // ------------------------------------------------------------------ by chance
 
 /// Small numbers that are the same in every run (`SplitMix64`).

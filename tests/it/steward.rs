@@ -30,10 +30,13 @@ fn a_department_gives_a_rule_another_severity_and_says_why() {
     assert_eq!(usual.json("out/report.json")["totals"]["rejected"], 2);
     let ours = context("[check.severity.PHDS-R05]\nseverity = 'reject'\nreason = 'agreed in our county'\n");
     let said = ours.phds("check month.csv --period 2024-12 --report out").done().text();
-    assert!(said.contains("PHDS-R05  rejects") && said.contains("by your settings: agreed in our county"), "{said}");
+    assert!(
+        said.contains("PHDS-R05  rejects") && said.contains("your settings make it reject: agreed in our county"),
+        "{said}"
+    );
     let report = ours.json("out/report.json");
     assert_eq!(report["totals"]["rejected"], 3);
-    assert_eq!(rule(&report, "PHDS-R05")["policy"], "agreed in our county");
+    assert_eq!(rule(&report, "PHDS-R05")["policy"], "your settings make it reject: agreed in our county");
     assert_ne!(report["rules_edition"], usual.json("out/report.json")["rules_edition"]);
     assert!(ours.phds("explain PHDS-R05").done().text().contains("Policy:  your settings make it reject"));
 }
@@ -82,4 +85,83 @@ fn rejected_rows_come_byte_for_byte_into_a_private_file() {
     context.put(delivery, [&month[..], b"x"].concat());
     context.phds("rejects --period 2024-12 --out other.csv").ended(3);
     assert!(!context.path("other.csv").exists());
+}
+
+/// The example of CONTRIBUTING.md, and what else a department may write.
+#[test]
+fn a_department_has_rules_of_its_own_and_changes_the_built_in_ones() {
+    let contributing = include_str!("../../CONTRIBUTING.md");
+    let start = contributing.find("version = \"2026.5 Hill County 1\"").unwrap();
+    let example = &contributing[start..start + contributing[start..].find("```").unwrap()];
+    let ours = context("rules = 'rules.toml'\n[check.severity.PHDS-R05]\nseverity = 'reject'\nreason = 'agreed'\n");
+    ours.put("rules.toml", example);
+    let month = "\
+CLIENT ID | BIRTH DATE | VACCINATION DATE
+1         | 1899-12-31 | 2022-07-01
+2         | 1900-01-01 | 2022-07-01
+3         | 1900-01-02 | 2022-07-01
+4         | 2015-06-15 | 2017-12-31
+";
+    ours.put("month.csv", Month::of(month).bytes());
+    ours.phds("check month.csv --period 2024-12 --report out").done();
+    let report = ours.json("out/report.json");
+    assert_eq!(report["totals"]["rejected"], 3);
+    assert_eq!(rule(&report, "HILL-01")["failed"], 2);
+    assert_eq!(rule(&report, "HILL-01")["first_lines"], serde_json::json!([2, 3]));
+    assert_eq!(report["rules_edition"]["version"], "2026.5 Hill County 1");
+    let changed = rule(&report, "PHDS-H01")["policy"].as_str().unwrap().to_owned();
+    assert_eq!(changed, "your rules change it: our file changes by less than a twentieth");
+    assert!(ours.phds("explain hill-01").done().text().contains("Birth date is our clinics' placeholder"));
+    // A tenth is the limit now: of 20 rows, 18 are as many, and 17 are not.
+    for (rows, is_told) in [(18, false), (17, true)] {
+        let ours = context("rules = 'rules.toml'\n");
+        ours.put("rules.toml", example);
+        for (period, rows) in [("2024-11", 20), ("2024-12", rows)] {
+            let clients: Vec<_> = (0..rows).map(|row| format!("c{row} | 2015-06-15 | 2022-07-01")).collect();
+            let month = format!("CLIENT ID | BIRTH DATE | VACCINATION DATE\n{}\n", clients.join("\n"));
+            ours.put("month.csv", Month::of(&month).bytes());
+            ours.phds(&format!("load month.csv --period {period} --report out")).done();
+        }
+        assert_eq!(rule(&ours.json("out/report.json"), "PHDS-H01")["failed"] == 1, is_told, "{rows} rows");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_department_s_rule_is_said() {
+    let own = |lines: &str| {
+        format!(
+            "[[rule]]\ncode = 'HILL-01'\nseverity = 'review'\ntitle = 't'\nwhat = 'w'\nwhy = 'w'\nexample = 'e'\n\
+             remedy = 'r'\n{lines}\n"
+        )
+    };
+    let fits = own("kind = 'code_is'\ncolumn = 'cvx_code'\ncodes = ['998']");
+    let ours = context("rules = 'rules.toml'");
+    ours.put("rules.toml", &fits);
+    ours.phds("explain HILL-01").done();
+    for (rules, message) in [
+        ("[[rule]]\nseverity = 'review'".to_owned(), "`rules.toml`: a rule has no `code`"),
+        ("[[rule]]\ncode = 'PHDS-H01'\nby = 0.1".to_owned(), "rule PHDS-H01: say in `reason` why"),
+        ("[[rule]]\ncode = 'PHDS-H01'\nby = 0.1\nreason = ' '".to_owned(), "rule PHDS-H01: say in `reason` why"),
+        ("[[rule]]\ncode = 'PHDS-H01'\nbuy = 0.1\nreason = 'r'".to_owned(), "rule PHDS-H01: its kind has no `buy`"),
+        ("[[rule]]\ncode = 'PHDS-H01'\nby = 'x'\nreason = 'r'".to_owned(), "`rules.toml`, rule `PHDS-H01`"),
+        ("[[rule]]\ncode = 'PHDS-H01'\nkind = 'row_again'\nreason = 'r'".to_owned(), "keeps its `kind`"),
+        ("[[rule]]\ncode = 'PHDS-F03'\nseverity = 'review'\nreason = 'r'".to_owned(), "but of `reject` only"),
+        (fits.replace("HILL-01", "PHDS-R99"), "a new rule has a code of your own"),
+        (fits.replace("HILL-01", "hill 1"), "a new rule has a code of your own"),
+        (fits.clone() + &fits, "rule HILL-01: the code is there twice"),
+        (fits.replace("codes", "cods"), "rule HILL-01: its kind has no `cods`"),
+        (fits.replace("'cvx_code'", "'birth_date'"), "it names a field that is not a code"),
+        (fits.replace("'code_is'", "'code_was'"), "`rules.toml`, rule `HILL-01`"),
+        (own("kind = 'row_again'"), "rule HILL-01: there is one rule of this kind"),
+        (fits.replace("title = 't'\n", ""), "missing field `title`"),
+        ("schema_version = 1\nrule = []".to_owned(), "`rules.toml`, line 1: unknown field `schema_version`"),
+        ("[disaster]\nfrom = '2020-03-13'".to_owned(), "unknown field `disaster`"),
+    ] {
+        let ours = context("rules = 'rules.toml'");
+        ours.put("rules.toml", &rules);
+        let said = ours.phds("explain").ended(2).stderr;
+        assert!(said.contains(message), "{rules}\n{said}");
+    }
+    let said = context("rules = 'rules.toml'").phds("explain").ended(2).stderr;
+    assert!(said.contains("rules.toml"), "{said}");
 }
