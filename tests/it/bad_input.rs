@@ -558,7 +558,7 @@ fn settings_that_are_missing_or_wrong() {
     hint: add `--store DIR`, or set `store` in phds.toml
     ");
     context.put("typo.toml", "[check]\nmax_rejected = 0.1\n");
-    insta::assert_snapshot!(fails(&context, "--config typo.toml check month.csv --period 2024-12", 2), @"error: `typo.toml`, line 2: unknown field `max_rejected`, expected one of `max_rejected_share`, `jurisdiction`, `severity`");
+    insta::assert_snapshot!(fails(&context, "--config typo.toml check month.csv --period 2024-12", 2), @"error: `typo.toml`, line 2: unknown field `max_rejected`, expected one of `rules`, `max_rejected_share`, `jurisdiction`, `severity`");
     context.put("percent.toml", "[check]\nmax_rejected_share = 5\n");
     insta::assert_snapshot!(fails(&context, "--config percent.toml check month.csv --period 2024-12", 2), @"error: `check.max_rejected_share` is a share from 0 to 1, for example 0.05");
     insta::assert_snapshot!(fails(&context, "--config missing.toml check month.csv --period 2024-12", 2), @r"

@@ -173,6 +173,8 @@ fn the_settings_file_that_init_writes_is_read() {
         _ => line,
     });
     context.put("phds.toml", filled.collect::<Vec<_>>().join("\n"));
+    context.put("rules.toml", "rule = []\n");
+    context.put("opportunities.toml", "vaccine = []\n");
     context.phds("measures").done();
 }
 

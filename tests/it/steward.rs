@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::{Month, TestContext};
+use crate::support::{Month, TestContext, csv_rows};
 
 const MONTH: &str = "\
 CLIENT ID | BIRTH DATE | VACCINATION DATE | PROVIDER CITY
@@ -120,9 +120,13 @@ CLIENT ID | BIRTH DATE | VACCINATION DATE
             let clients: Vec<_> = (0..rows).map(|row| format!("c{row} | 2015-06-15 | 2022-07-01")).collect();
             let month = format!("CLIENT ID | BIRTH DATE | VACCINATION DATE\n{}\n", clients.join("\n"));
             ours.put("month.csv", Month::of(&month).bytes());
-            ours.phds(&format!("load month.csv --period {period} --report out")).done();
+            ours.phds(&format!("load month.csv --period {period}")).done();
         }
-        assert_eq!(rule(&ours.json("out/report.json"), "PHDS-H01")["failed"] == 1, is_told, "{rows} rows");
+        assert_eq!(
+            rule(&ours.json("store/reports/2024-12/report.json"), "PHDS-H01")["failed"] == 1,
+            is_told,
+            "{rows} rows"
+        );
     }
 }
 
@@ -164,4 +168,40 @@ fn what_is_wrong_with_a_department_s_rule_is_said() {
     }
     let said = context("rules = 'rules.toml'").phds("explain").ended(2).stderr;
     assert!(said.contains("rules.toml"), "{said}");
+}
+
+#[test]
+fn a_department_raises_k_and_cannot_lower_it() {
+    let month = "\
+clients | BIRTH DATE | VACCINATION DATE | CVX CODE
+60 a    | 2020-06-15 | 2021-07-01       | 03
+24 b    | 2021-06-15 | 2022-07-01       | 03
+25 c    | 2022-06-15 | 2023-07-01       | 03
+";
+    for (settings, shown) in [
+        ("", "60 24 25"),
+        ("[disclosure]\nk = 24\nreason = 'our board'\n", "60 24 25"),
+        ("[disclosure]\nk = 25\nreason = 'our board'\n", "60  25"),
+    ] {
+        let context = TestContext::new();
+        context.put("phds.toml", format!("store = 'store'\n{settings}"));
+        context.put("month.csv", Month::of(month).bytes());
+        context.phds("load month.csv --period 2024-12").done();
+        context.phds("query coverage --measure nis.mmr1 --by birth_year --out t.csv").done();
+        let rows = csv_rows(&context.read("t.csv"));
+        let numerators: Vec<_> = rows[1..].iter().map(|row| row[2].as_str()).collect();
+        assert_eq!(numerators.join(" "), shown, "{settings}");
+        let policy = &context.json("release.json")["disclosure"];
+        assert_eq!(policy["reason"] == "our board", !settings.is_empty(), "{policy}");
+    }
+    for (settings, message) in [
+        ("k = 10\nreason = 'small'", "k is 11 or more"),
+        ("k = 20\nreason = ' '", "say in `reason` why"),
+        ("k = 20", "missing field `reason`"),
+    ] {
+        let context = TestContext::new();
+        context.put("phds.toml", format!("[disclosure]\n{settings}\n"));
+        let said = context.phds("measures").ended(2).stderr;
+        assert!(said.contains(message), "{said}");
+    }
 }
