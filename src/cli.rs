@@ -20,7 +20,7 @@ use crate::words;
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done
-  1  the data or the release was refused; or `doctor`, `mirror`, `audit` or `status --check` found something
+  1  the data or the release was refused; or `doctor`, `mirror`, `audit`, `measures --cases` or `status --check` found something
   2  the command, the settings or a knowledge file asks for something that cannot be
   3  network or disk failed
   4  credentials were refused, or the server is not the one expected

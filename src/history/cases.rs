@@ -35,7 +35,7 @@ struct Case {
     table: String,
 }
 
-/// What is expected of a row, by the column that says it.
+/// What a column of a table says of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Column {
     Birth,
@@ -66,6 +66,14 @@ impl Column {
     }
 }
 
+/// A history, and what is expected of it.
+#[derive(Debug)]
+struct Row<'a> {
+    birth: i32,
+    doses: Vec<Dose>,
+    expected: Vec<(Column, &'a str)>,
+}
+
 /// What came of a file of cases.
 #[derive(Debug, Default)]
 pub struct Found {
@@ -91,98 +99,105 @@ pub fn prove(path: &Path, dictionary: &Dictionary, measures: &Measures) -> Resul
     let cvx = cvx.ok_or_else(|| Error::usage("the dictionary has no codelist of CVX codes"))?;
     let mut evaluator = Evaluator::new(measures)?;
     let mut found = Found::default();
-    let (mut counts, mut seen) = (BTreeSet::new(), BTreeSet::new());
+    let mut counts = BTreeSet::new();
     for case in &document.cases {
-        let measure = measures.position(&case.measure)?;
-        found.asked.insert(measure);
-        let place = format!("`{file}`: {}", case.measure);
-        let wrong = |what: &str| Error::usage(format!("{place}: {what}"));
-        let (columns, rows) = table(&case.table).map_err(|what| wrong(&what))?;
-        for (number, row) in (1..).zip(rows) {
-            let wrong = |what: &str| wrong(&format!("row {number}: {what}"));
-            let cell =
-                |wanted: Column| columns.iter().zip(&row).find(|(column, _)| **column == wanted).map(|(_, cell)| *cell);
-            let birth =
-                cell(Column::Birth).and_then(day).ok_or_else(|| wrong("`birth` is a day, such as 2021-06-15"))?;
-            let mut doses = doses(cell(Column::Doses).unwrap_or_default(), cvx).map_err(|what| wrong(&what))?;
-            // A row may tell that there was no dose.
-            doses.retain(|dose| measures.opportunities().doses()[usize::from(dose.cvx)]);
-            let days = evaluator.days(birth, &doses).to_vec();
-            let stored = |name: &str| -> Option<Option<i32>> {
-                Some(days[evaluator.columns().iter().position(|column| column == name)?])
-            };
-            let mut is_right = true;
-            for (column, expected) in columns.iter().zip(&row) {
-                let name = match column {
-                    Column::Birth | Column::Doses => continue,
-                    Column::Complete => Some(measures.measures()[measure].column()),
-                    Column::Could => measures.potential(measure),
-                    Column::Near => measures.near(measure),
-                    Column::Counted => None,
+        let wrong = |what: String| Error::usage(format!("`{file}`: {}: {what}", case.measure));
+        let at = measures.position(&case.measure)?;
+        let asked = Asked { measures, at, dictionary, as_of: document.period.last_day() };
+        found.asked.insert(at);
+        for (number, row) in (1..).zip(rows(&case.table, cvx).map_err(wrong)?) {
+            let doses: Vec<Dose> = row.doses.into_iter().filter(|dose| asked.is_dose(dose)).collect();
+            let stored = evaluator.days(row.birth, &doses).to_vec();
+            let days = Days { birth: row.birth, stored, columns: evaluator.columns() };
+            let before = found.wrong.len();
+            for (column, expected) in row.expected {
+                let name = column.name();
+                let Some(answer) = asked.answer(column, &days) else {
+                    return Err(wrong(format!("row {number}: a load stores no `{name}` of this measure")));
                 };
-                let answer = if *column == Column::Counted {
-                    if !["yes", "no", "out"].contains(expected) {
-                        return Err(wrong("`counted` is yes, no or out"));
-                    }
-                    let met = |part: usize| stored(&measures.measures()[part].column()).flatten();
-                    let answer = counted(measures, measure, birth, document.period.last_day(), dictionary, met);
-                    counts.insert(measure);
-                    seen.insert((measure, answer));
-                    answer.to_owned()
-                } else {
-                    let lacking = || wrong(&format!("a load stores no `{}` of this measure", column.name()));
-                    let answer = name.and_then(|name| stored(&name)).ok_or_else(lacking)?;
-                    if !expected.is_empty() && day(expected).is_none() {
-                        return Err(wrong(&format!("`{}` is a day, such as 2021-06-15, or empty", column.name())));
-                    }
-                    answer.map(|day| calendar::date(day).to_string()).unwrap_or_default()
-                };
-                if answer != *expected {
-                    let told = |text: &str| if text.is_empty() { "no day".to_owned() } else { text.to_owned() };
-                    is_right = false;
-                    found.wrong.push(format!(
-                        "{}, row {number}: `{}` is {}, and {} was expected",
-                        case.measure,
-                        column.name(),
-                        told(&answer),
-                        told(expected)
-                    ));
+                if column == Column::Counted {
+                    counts.insert((at, answer.clone()));
+                }
+                if answer != expected {
+                    let [answer, expected] =
+                        [&answer, expected].map(|told| if told.is_empty() { "no day" } else { told });
+                    let what = format!("`{name}` is {answer}, and {expected} was expected");
+                    found.wrong.push(format!("{}, row {number}: {what}", case.measure));
                 }
             }
-            found.right += usize::from(is_right);
+            found.right += usize::from(found.wrong.len() == before);
         }
     }
-    found.unproved =
-        counts.into_iter().filter(|at| !["yes", "no"].iter().all(|it| seen.contains(&(*at, *it)))).collect();
+    let lacks = |at: usize| ["yes", "no"].iter().any(|answer| !counts.contains(&(at, (*answer).to_owned())));
+    found.unproved = counts.iter().map(|(at, _)| *at).filter(|at| lacks(*at)).collect();
     Ok(found)
 }
 
-/// Whether a client is in the numerator, when the client is in the cohort.
-fn counted(
-    measures: &Measures,
-    at: usize,
+/// The days of a client, as a load stores them.
+struct Days<'a> {
     birth: i32,
-    as_of: NaiveDate,
-    dictionary: &Dictionary,
-    met: impl Fn(usize) -> Option<i32>,
-) -> &'static str {
-    let (young, old) = measures.born(at, as_of);
-    let from = measures.complete_from(at, dictionary.first_inclusion_year());
-    let from = young.map_or(from, |young| from.max(young));
-    if !(from..=old).contains(&calendar::date(birth)) {
-        return "out";
-    }
-    let in_time = |part: usize| met(part).is_some_and(|day| measures.is_in_time(at, birth, day));
-    let parts = measures.deciding(at);
-    let is_counted = match &measures.requirements()[at] {
-        Requirement::Series(_) | Requirement::AllOf(_) => parts.into_iter().all(in_time),
-        Requirement::NoneOf(_) => !parts.into_iter().any(in_time),
-    };
-    if is_counted { "yes" } else { "no" }
+    stored: Vec<Option<i32>>,
+    /// The columns in which they are.
+    columns: &'a [String],
 }
 
-/// The columns and the rows of a table; or what is wrong with it.
-fn table(text: &str) -> std::result::Result<(Vec<Column>, Vec<Vec<&str>>), String> {
+impl Days<'_> {
+    fn position(&self, column: &str) -> Option<usize> {
+        self.columns.iter().position(|known| known == column)
+    }
+}
+
+/// A measure that is asked about.
+struct Asked<'a> {
+    measures: &'a Measures,
+    at: usize,
+    dictionary: &'a Dictionary,
+    as_of: NaiveDate,
+}
+
+impl Asked<'_> {
+    /// Whether a row tells of a dose: it may tell that there was none.
+    fn is_dose(&self, dose: &Dose) -> bool {
+        self.measures.opportunities().doses()[usize::from(dose.cvx)]
+    }
+
+    /// The answer of a client, written as in a table; when there is one for this measure.
+    fn answer(&self, column: Column, client: &Days<'_>) -> Option<String> {
+        let name = match column {
+            Column::Counted => return Some(self.counted(client).to_owned()),
+            Column::Complete => Some(self.measures.measures()[self.at].column()),
+            Column::Could => self.measures.potential(self.at),
+            Column::Near => self.measures.near(self.at),
+            Column::Birth | Column::Doses => None,
+        };
+        let day = client.stored[client.position(&name?)?];
+        Some(day.map(|day| calendar::date(day).to_string()).unwrap_or_default())
+    }
+
+    /// Whether a client is in the numerator, when the client is in the cohort.
+    fn counted(&self, client: &Days<'_>) -> &'static str {
+        let Self { measures, at, .. } = *self;
+        let (young, old) = measures.born(at, self.as_of);
+        let complete = measures.complete_from(at, self.dictionary.first_inclusion_year());
+        let from = young.map_or(complete, |young| complete.max(young));
+        if !(from..=old).contains(&calendar::date(client.birth)) {
+            return "out";
+        }
+        let in_time = |part: usize| {
+            let met = client.position(&measures.measures()[part].column()).and_then(|column| client.stored[column]);
+            met.is_some_and(|day| measures.is_in_time(at, client.birth, day))
+        };
+        let parts = measures.deciding(at);
+        let is_counted = match &measures.requirements()[at] {
+            Requirement::Series(_) | Requirement::AllOf(_) => parts.into_iter().all(in_time),
+            Requirement::NoneOf(_) => !parts.into_iter().any(in_time),
+        };
+        if is_counted { "yes" } else { "no" }
+    }
+}
+
+/// The rows of a table; or what is wrong with it.
+fn rows<'a>(text: &'a str, cvx: &Codelist) -> std::result::Result<Vec<Row<'a>>, String> {
     fn cells(line: &str) -> Vec<&str> {
         line.split('|').map(str::trim).collect()
     }
@@ -197,11 +212,34 @@ fn table(text: &str) -> std::result::Result<(Vec<Column>, Vec<Vec<&str>>), Strin
             "a table has the columns birth and doses, and one or more of complete, could, near and counted".to_owned()
         );
     }
-    let rows: Vec<Vec<&str>> = lines.map(cells).collect();
-    match rows.iter().position(|row| row.len() != columns.len()) {
-        Some(at) => Err(format!("row {}: it has {} cells for {} columns", at + 1, rows[at].len(), columns.len())),
-        None => Ok((columns, rows)),
+    let read = |(number, line): (usize, &'a str)| {
+        let cells = cells(line);
+        if cells.len() != columns.len() {
+            return Err(format!("row {number}: it has {} cells for {} columns", cells.len(), columns.len()));
+        }
+        row(columns.iter().copied().zip(cells), cvx).map_err(|what| format!("row {number}: {what}"))
+    };
+    (1..).zip(lines).map(read).collect()
+}
+
+/// One row by its cells; or what is wrong with it.
+fn row<'a>(cells: impl Iterator<Item = (Column, &'a str)>, cvx: &Codelist) -> std::result::Result<Row<'a>, String> {
+    let mut row = Row { birth: 0, doses: Vec::new(), expected: Vec::new() };
+    for (column, cell) in cells {
+        let no_day = || format!("`{}` is a day, such as 2021-06-15", column.name());
+        match column {
+            Column::Birth => row.birth = day(cell).ok_or_else(no_day)?,
+            Column::Doses => row.doses = doses(cell, cvx)?,
+            Column::Counted if !["yes", "no", "out"].contains(&cell) => {
+                return Err("`counted` is yes, no or out".to_owned());
+            }
+            Column::Complete | Column::Could | Column::Near if !cell.is_empty() && day(cell).is_none() => {
+                return Err(no_day() + ", or empty");
+            }
+            _ => row.expected.push((column, cell)),
+        }
     }
+    Ok(row)
 }
 
 fn day(text: &str) -> Option<i32> {
