@@ -622,6 +622,9 @@ pub struct Query {
     /// Begin CSV with a byte order mark, by which Excel knows UTF-8
     #[arg(long)]
     pub bom: bool,
+    /// For the public: leave out a question that is refused, and go on with the others; the exit code is 1 all the same
+    #[arg(long)]
+    pub keep_going: bool,
     /// Which month.
     #[command(flatten)]
     pub month: Month,

@@ -68,7 +68,9 @@ pub fn run(typed: &cli::Demo, reporter: &dyn Reporter) -> Result<()> {
         (ask.by, ask.filters) = (vec![dimension.to_owned()], region.into_iter().collect());
         ask
     });
-    let answer = |asks: &[Ask]| query::answer(asks, &store, &partition, &settings, Audience::Internal)?.release(&store);
+    let answer = |asks: &[Ask]| {
+        query::answer(asks, &store, &partition, &settings, Audience::Internal, query::Refused::EndsRun)?.release(&store)
+    };
     let releases = answer(&asks)?;
     for ((dimension, _), release) in TABLES.iter().zip(&releases) {
         let folder = dir.join("releases").join(format!("by_{dimension}"));
