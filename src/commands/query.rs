@@ -71,6 +71,7 @@ fn one(question: &cli::Question, settings: &Settings) -> Result<()> {
             Some(path) => {
                 let written = output::write(release, form, path)?;
                 say_what_was_coarsened(release, None);
+                say_what_stands(release, None, &store);
                 terminal::say(&format!("{} and {}", path.display(), written.description.display()));
                 suggest_figure(path, written.document.indicator, &path.with_extension("svg"));
             }
@@ -123,6 +124,7 @@ fn many(typed: &cli::Query, settings: &Settings) -> Result<()> {
     write_all(&asks, &releases, form, out)?;
     for (ask, release) in asks.releases.iter().zip(&releases) {
         say_what_was_coarsened(release, ask.name.as_deref());
+        say_what_stands(release, ask.name.as_deref(), &store);
     }
     terminal::say(&format!("{} in {}", words::count(releases.len(), "release"), out.display()));
     if let [ask, ..] = asks.releases.as_slice() {
@@ -152,6 +154,21 @@ fn say_what_was_coarsened(release: &Release, name: Option<&str>) {
     let ids: Vec<_> = document.dimensions.iter().map(|dimension| dimension.id.clone()).collect();
     let finer: Vec<_> = document.coarsened_from.iter().map(FinerNote::sentence).collect();
     terminal::say(&format!("{name}coarsened: {} ({})", by_in_words(&ids), finer.join("; ")));
+}
+
+/// Tells that rows are withheld because they have changed by few clients since they were published, and what stands for them.
+fn say_what_stands(release: &Release, name: Option<&str>, store: &Store) {
+    let disclosure = &release.document().disclosure;
+    for id in disclosure.standing() {
+        let of = name.map(|name| format!(" of `{name}`")).unwrap_or_default();
+        terminal::say(&format!(
+            "rows{of} have changed by few clients since they were published, and are withheld: the numbers of that time stand \
+             (`{}`). Keep them beside the new table. A row is renewed when it has changed by {} clients or more; wider rows \
+             (region, birth_year) change by more",
+            store.releases().join(id).display(),
+            disclosure.k
+        ));
+    }
 }
 
 /// Says how to draw what was written, where it can be drawn: of one row there are no bars, and of a binary table nothing.
@@ -271,6 +288,9 @@ impl Answered {
             for note in &document.disclosure.beside {
                 let of = if note.release_id == document.release_id { "this table" } else { &note.release_id };
                 text += &format!("  rows are withheld because {} ({of})\n", note.otherwise);
+            }
+            if !document.disclosure.standing().is_empty() {
+                text += "  what was published of them stands until they have changed by more\n";
             }
         }
         text

@@ -269,6 +269,7 @@ impl<'a> Control<'a> {
         let asked = held.normalized();
         let known = self.beside.iter().find(|(known, notes)| *known == asked && !notes.is_empty());
         document.disclosure.beside = known.map_or_else(|| notes(&beside), |(_, notes)| notes.clone());
+        document.caveats.extend(series::caveat(&document.disclosure));
         document.release_id = document.identify(&cells);
         // Until now the table had no name of its own.
         let id = document.release_id.clone();
