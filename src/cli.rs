@@ -519,7 +519,7 @@ pub struct Load {
     /// rules or the measures
     #[arg(long, conflicts_with_all = ["file", "due"])]
     pub again: bool,
-    /// Last month, unless it is loaded: for cron. Until the day on which it is due, it may be missing
+    /// Last month, unless the newest file of it is loaded: for cron. Until the day on which it is due, it may be missing
     #[arg(long, conflicts_with_all = ["period", "file"])]
     pub due: bool,
     /// The store; a missing or empty folder becomes one [default: `store` of the settings]

@@ -9,6 +9,7 @@ use crate::check::report::{Document, Outcome, Report, RuleOutcome, SCHEMA_VERSIO
 use crate::check::ruleset::Severity;
 use crate::check::{Checker, Discard, PAGE, REJECTED, REPORT};
 use crate::cli;
+use crate::convert::manifest::Manifest;
 use crate::convert::{Partition, Staging};
 use crate::error::{Error, Result};
 use crate::fetch::local::LocalSource;
@@ -76,10 +77,11 @@ pub fn load(typed: &cli::Load, settings: &Settings, reporter: &dyn Reporter) -> 
         let how = if period == now { "is not over" } else { "has not begun" };
         reporter.warned(&format!("{period} {how}: is it the month that the file describes?"));
     }
-    if typed.due && Store::open(&root).is_ok_and(|store| store.loaded().contains(&period)) {
+    let loaded = if typed.due { loaded(&root, period)? } else { None };
+    let is_loaded = || {
         reporter.noted(&format!("{period} is loaded already"));
-        return Ok(());
-    }
+        Ok(())
+    };
     if typed.file.is_some() {
         no_connection(typed, "a FILE is loaded from this machine")?;
     }
@@ -92,7 +94,11 @@ pub fn load(typed: &cli::Load, settings: &Settings, reporter: &dyn Reporter) -> 
         let account = settings.account(&typed.connection)?;
         account.names()?;
         let login = account.login()?;
-        if typed.due && today <= period.due_date() && !super::fetch::has(&account, &login, period, reporter)? {
+        if let Some((store, manifest)) = &loaded {
+            if !super::fetch::has_later(&account, &login, manifest, store, reporter)? {
+                return is_loaded();
+            }
+        } else if typed.due && today <= period.due_date() && !super::fetch::has(&account, &login, period, reporter)? {
             reporter.noted(&format!("{period} is not there yet; it is due on {}", period.due_date()));
             return Ok(());
         }
@@ -110,6 +116,12 @@ pub fn load(typed: &cli::Load, settings: &Settings, reporter: &dyn Reporter) -> 
         }
         Wanted::Month(account, login) => super::fetch::from_account(&account, &login, Some(period), &store, reporter)?,
     };
+    if let Some((_, manifest)) = &loaded {
+        if delivery.id()?.sha256 == manifest.delivery.sha256 {
+            return is_loaded();
+        }
+        reporter.noted(&format!("{period} has a later file: `{}` is loaded in its place", delivery.id()?.file_name));
+    }
     if let Some(other) = loaded_as(&store, &delivery.id()?.sha256, period) {
         if !had_files {
             fs::remove_folder(&deliveries)?;
@@ -148,6 +160,16 @@ fn later_files(delivery: &Delivery, store: &Store, reporter: &dyn Reporter) -> R
         ));
     }
     Ok(receipts.into_iter().map(|receipt| receipt.delivery.sha256).collect())
+}
+
+/// A month that is loaded into a store, where there is one.
+fn loaded(root: &Path, period: ReportingPeriod) -> Result<Option<(Store, Manifest)>> {
+    let Ok(store) = Store::open(root) else { return Ok(None) };
+    if !store.loaded().contains(&period) {
+        return Ok(None);
+    }
+    let manifest = Partition::open(&store, period)?.manifest().clone();
+    Ok(Some((store, manifest)))
 }
 
 fn no_connection(typed: &cli::Load, why: &str) -> Result<()> {

@@ -1,6 +1,8 @@
 //! `phds fetch` and `phds load` with settings, a password file and a server of their own.
 
+use chrono::Local;
 use phds::demo::server::LoopbackServer;
+use phds::period::ReportingPeriod;
 use serde_json::json;
 
 use crate::support::transfer::{PASSWORD, account};
@@ -307,6 +309,46 @@ fn an_account_of_an_ftps_server() {
     fetch(&password, 3);
     write(1, "host_key = \"SHA256:x\"\n");
     assert!(fetch(&password, 2).stderr.contains("`host_key` means nothing to the protocol `ftps`"));
+}
+
+#[test]
+fn a_later_file_of_the_month_that_is_due_is_known_on_servers_of_others() {
+    let due = ReportingPeriod::of(Local::now().date_naive()).previous();
+    let name = format!("PHDS_{}_{:02}.csv", due.year(), due.month());
+    for kind in ["sshd", "proftpd-sftp", "proftpd"] {
+        let (context, place) = (TestContext::new(), servers::Place::with_keys());
+        let server = servers::Server::start(&place, kind);
+        let trust = if kind == "proftpd" {
+            context.put("ca.pem", std::fs::read(place.path("pki/ca.pem")).unwrap());
+            "protocol = \"ftps\"\nhost = \"localhost\"\nca_file = \"ca.pem\"\n"
+        } else {
+            context.put("known_hosts", place.host_key_line("ed25519", server.port));
+            "protocol = \"sftp\"\nhost = \"127.0.0.1\"\nknown_hosts = \"known_hosts\"\n"
+        };
+        context.put(
+            "phds.toml",
+            format!(
+                "store = \"store\"\n[accounts.phds]\n{trust}port = {}\nuser = \"{}\"\npattern = \"PHDS_{{YYYY}}_{{MM}}*.csv\"\n",
+                server.port,
+                servers::USER
+            ),
+        );
+        let password = place.password();
+        let load = || context.run_with(&[("PHDS_PASSWORD", &password)], &["load", "--due"]).done();
+        for clients in ["1", "1\n2"] {
+            // The second is some bytes larger and, by its time, a month later.
+            place.put(&name, Month::of(&format!("CLIENT ID\n{clients}")).bytes());
+            if clients.len() > 1 {
+                let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_723_108_000);
+                let file = std::fs::File::options().write(true).open(place.path(&format!("root/{name}"))).unwrap();
+                file.set_modified(time).unwrap();
+            }
+            let loaded = load();
+            assert!(loaded.text().starts_with(&format!("{due} ")), "{kind}: {}", loaded.stderr);
+            assert!(load().stderr.contains(&format!("{due} is loaded already")), "{kind}");
+        }
+        assert_eq!(context.json(&format!("store/partitions/{due}/manifest.json"))["totals"]["read"], 2, "{kind}");
+    }
 }
 
 #[cfg(unix)]
