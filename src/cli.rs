@@ -134,7 +134,7 @@ pub enum Verb {
     Check(Check),
     /// Fetch (or take FILE), check and convert a month into the store
     Load(Load),
-    /// Write the rejected rows of a loaded month, as they came, into a private file
+    /// Write the rejected rows of a month, as they came, into a private file
     Rejects(Rejects),
     /// Take a month out of the store
     Remove(Remove),
@@ -542,6 +542,9 @@ pub struct Rejects {
     /// The month
     #[arg(long, value_name = "YYYY-MM")]
     pub period: ReportingPeriod,
+    /// Those of the file that was refused, and not of the one that is loaded
+    #[arg(long)]
+    pub refused: bool,
     /// The file to write, readable by you alone; it names people
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
