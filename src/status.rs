@@ -203,7 +203,8 @@ impl Status {
             attention.push(format!("the newest file is {days} days old"));
         }
         for Month { reporting_period, fetched, loaded } in &self.months {
-            let was_left = |file: &Fetched| loaded.as_ref().is_some_and(|loaded| loaded.chosen_over.contains(&file.sha256));
+            let was_left =
+                |file: &Fetched| loaded.as_ref().is_some_and(|loaded| loaded.chosen_over.contains(&file.sha256));
             if fetched.last().is_some_and(was_left) {
                 continue;
             }

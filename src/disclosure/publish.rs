@@ -86,7 +86,8 @@ pub(super) fn too_little(beside: &[BesideNote]) -> Error {
         why if why.is_empty() => "with the other rows, small counts would be told".to_owned(),
         why => why,
     };
-    Error::refused(format!("rows with too few of the clients of this table can be published: {why}")).hint(remedy(beside))
+    Error::refused(format!("rows with too few of the clients of this table can be published: {why}"))
+        .hint(remedy(beside))
 }
 
 /// What can be done about a table of which too little is left.

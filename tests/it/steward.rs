@@ -100,7 +100,10 @@ fn the_rejected_rows_of_a_refused_correction_can_be_had_too() {
     let refused = rows(correction.bytes(), [1, 3]);
     context.phds("--config strict.toml load correction.csv --period 2024-12").ended(1);
     let said = context.phds("rejects --period 2024-12 --refused --out refused.csv").done().stderr;
-    assert!(said.contains("2 rejected rows of the refused file `correction.csv` of 2024-12 are in `refused.csv`"), "{said}");
+    assert!(
+        said.contains("2 rejected rows of the refused file `correction.csv` of 2024-12 are in `refused.csv`"),
+        "{said}"
+    );
     assert_eq!(context.read("refused.csv"), refused);
     context.phds("rejects --period 2024-12 --out loaded.csv").done();
     assert_eq!(context.read("loaded.csv"), rows(&context.read("month.csv"), [2, 4]));
