@@ -16,6 +16,7 @@ use crate::period::ReportingPeriod;
 use crate::progress::Reporter;
 use crate::settings::Settings;
 use crate::settings::account::{Account, Login};
+use crate::settings::refused::Memory;
 use crate::store::Store;
 use crate::terminal;
 use crate::words;
@@ -30,7 +31,7 @@ pub fn fetch(typed: &cli::Fetch, settings: &Settings, reporter: &dyn Reporter) -
         return terminal::print_data(listing(&account, files, typed.period)?.as_bytes());
     }
     let root = settings.store(typed.store.as_deref())?;
-    let login = account.login()?;
+    let login = account.login()?.remembered(Memory::of(&account, settings, &root));
     let store = Store::open_or_create(&root)?;
     let _lock = store.lock()?;
     let delivery = from_account(&account, &login, typed.period, &store, reporter)?;
@@ -189,7 +190,7 @@ pub fn mirror(typed: &cli::Mirror, settings: &Settings, reporter: &dyn Reporter)
             .hint("name each folder once, in one way"));
     }
     let root = settings.store(typed.store.as_deref())?;
-    let login = account.login()?;
+    let login = account.login()?.remembered(Memory::of(&account, settings, &root));
     let store = Store::open_or_create(&root)?;
     let _lock = store.lock()?;
     let mut failed = 0;

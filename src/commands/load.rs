@@ -20,6 +20,7 @@ use crate::period::ReportingPeriod;
 use crate::progress::Reporter;
 use crate::settings::Settings;
 use crate::settings::account::{Account, Login};
+use crate::settings::refused::Memory;
 use crate::store::Store;
 use crate::terminal;
 use crate::words;
@@ -93,7 +94,11 @@ pub fn load(typed: &cli::Load, settings: &Settings, reporter: &dyn Reporter) -> 
     } else {
         let account = settings.account(&typed.connection)?;
         account.names()?;
-        let login = account.login()?;
+        let memory = Memory::of(&account, settings, &root);
+        if typed.due {
+            memory.look()?;
+        }
+        let login = account.login()?.remembered(memory);
         if let Some((store, manifest)) = &loaded {
             if !super::fetch::has_later(&account, &login, manifest, store, reporter)? {
                 return is_loaded();
