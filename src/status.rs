@@ -92,7 +92,7 @@ pub struct Loaded {
     /// The SHA-256 of the file that is loaded.
     pub sha256: String,
     /// The SHA-256 of later files of the month that were here when somebody named that one.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub chosen_over: Vec<String>,
     /// What its check found wrong with the file as a whole.
     pub alarms: Vec<Alarm>,
