@@ -134,7 +134,7 @@ pub enum Verb {
     Check(Check),
     /// Fetch (or take FILE), check and convert a month into the store
     Load(Load),
-    /// Write the rejected rows of a loaded month, as they came, into a private file
+    /// Write the rejected rows of a month, as they came, into a private file
     Rejects(Rejects),
     /// Take a month out of the store
     Remove(Remove),
@@ -519,7 +519,7 @@ pub struct Load {
     /// rules or the measures
     #[arg(long, conflicts_with_all = ["file", "due"])]
     pub again: bool,
-    /// Last month, unless it is loaded: for cron. Until the day on which it is due, it may be missing
+    /// Last month, unless the newest file of it is loaded: for cron. Until the day on which it is due, it may be missing
     #[arg(long, conflicts_with_all = ["period", "file"])]
     pub due: bool,
     /// The store; a missing or empty folder becomes one [default: `store` of the settings]
@@ -542,6 +542,9 @@ pub struct Rejects {
     /// The month
     #[arg(long, value_name = "YYYY-MM")]
     pub period: ReportingPeriod,
+    /// Those of the file that was refused, and not of the one that is loaded
+    #[arg(long)]
+    pub refused: bool,
     /// The file to write, readable by you alone; it names people
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
@@ -622,6 +625,9 @@ pub struct Query {
     /// Begin CSV with a byte order mark, by which Excel knows UTF-8
     #[arg(long)]
     pub bom: bool,
+    /// For the public: leave out a question that is refused, and go on with the others; the exit code is 1 all the same
+    #[arg(long)]
+    pub keep_going: bool,
     /// Which month.
     #[command(flatten)]
     pub month: Month,

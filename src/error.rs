@@ -39,6 +39,7 @@ impl ErrorKind {
 pub struct Error {
     kind: ErrorKind,
     may_pass: bool,
+    is_refused_login: bool,
     message: String,
     hint: Option<String>,
 }
@@ -48,7 +49,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
     fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, may_pass: false, message: message.into(), hint: None }
+        Self { kind, may_pass: false, is_refused_login: false, message: message.into(), hint: None }
     }
 
     /// The data or the release was refused.
@@ -74,6 +75,11 @@ impl Error {
     /// Credentials or server identity are wrong.
     pub fn credentials(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Credentials, message)
+    }
+
+    /// The server was shown who we are, and turned us away: the same must not be tried again.
+    pub fn refused_login(message: impl Into<String>) -> Self {
+        Self { is_refused_login: true, ..Self::credentials(message) }
     }
 
     /// A fault of this program.
@@ -135,6 +141,11 @@ impl Error {
     /// Whether the same work, tried again in a while, may well go through.
     pub fn may_pass(&self) -> bool {
         self.may_pass
+    }
+
+    /// Whether the server was shown who we are, and turned us away.
+    pub fn is_refused_login(&self) -> bool {
+        self.is_refused_login
     }
 
     /// What happened, without the hint.

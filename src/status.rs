@@ -91,6 +91,9 @@ pub struct Loaded {
     pub rows: Totals,
     /// The SHA-256 of the file that is loaded.
     pub sha256: String,
+    /// The SHA-256 of later files of the month that were here when somebody named that one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chosen_over: Vec<String>,
     /// What its check found wrong with the file as a whole.
     pub alarms: Vec<Alarm>,
 }
@@ -200,6 +203,11 @@ impl Status {
             attention.push(format!("the newest file is {days} days old"));
         }
         for Month { reporting_period, fetched, loaded } in &self.months {
+            let was_left =
+                |file: &Fetched| loaded.as_ref().is_some_and(|loaded| loaded.chosen_over.contains(&file.sha256));
+            if fetched.last().is_some_and(was_left) {
+                continue;
+            }
             if let Some(page) = fetched.last().and_then(|file| refusal(store, *reporting_period, &file.sha256)) {
                 attention.push(format!("the file of {reporting_period} was refused: see {}", page.display()));
                 continue;
@@ -209,7 +217,8 @@ impl Status {
                     "{reporting_period} is fetched and not loaded: phds load --period {reporting_period}"
                 )),
                 (Some(file), Some(loaded)) if file.sha256 != loaded.sha256 => attention.push(format!(
-                    "{reporting_period}: the file that came last, `{}`, is not the one that is loaded",
+                    "{reporting_period}: the file that came last, `{}`, is not the one that is loaded: phds load FILE \
+                     --period {reporting_period} loads the one that is meant",
                     file.file_name
                 )),
                 _ => {}
@@ -276,6 +285,7 @@ fn month(store: &Store, period: ReportingPeriod) -> Result<Month> {
         loaded_at: manifest.loaded_at,
         rows: manifest.totals,
         sha256: manifest.delivery.sha256,
+        chosen_over: manifest.chosen_over,
         alarms: manifest.alarms,
     });
     Ok(Month { reporting_period: period, fetched, loaded })

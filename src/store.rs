@@ -112,6 +112,11 @@ impl Store {
         self.root.join("dictionaries")
     }
 
+    /// What is remembered of logins, a file for each account.
+    pub fn logins(&self) -> PathBuf {
+        self.root.join("logins")
+    }
+
     /// The folder of the counts of people.
     pub fn populations(&self) -> PathBuf {
         self.root.join("populations")
@@ -144,7 +149,7 @@ impl Store {
     /// Removes what killed runs left behind.
     fn sweep(&self) -> Result<()> {
         fs::remove_drafts(&self.root)?;
-        for room in ["deliveries", "reports", "partitions", "dictionaries", "populations", "mirror"] {
+        for room in ["deliveries", "reports", "partitions", "dictionaries", "populations", "mirror", "logins"] {
             sweep_below(&self.root.join(room))?;
         }
         Ok(())

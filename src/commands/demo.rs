@@ -57,7 +57,7 @@ pub fn run(typed: &cli::Demo, reporter: &dyn Reporter) -> Result<()> {
     // The server is gone, and its password with it.
     let _ = std::fs::remove_file(dir.join("password"));
     let super::load::Loaded { partition, .. } =
-        super::load::into_store(&delivery, &store, &settings, Resources::default(), reporter)?;
+        super::load::into_store(&delivery, Vec::new(), &store, &settings, Resources::default(), reporter)?;
     let partition = partition.ok_or_else(|| Error::internal("the month of the demo is refused"))?;
     drop(lock);
 
@@ -68,7 +68,9 @@ pub fn run(typed: &cli::Demo, reporter: &dyn Reporter) -> Result<()> {
         (ask.by, ask.filters) = (vec![dimension.to_owned()], region.into_iter().collect());
         ask
     });
-    let answer = |asks: &[Ask]| query::answer(asks, &store, &partition, &settings, Audience::Internal)?.release(&store);
+    let answer = |asks: &[Ask]| {
+        query::answer(asks, &store, &partition, &settings, Audience::Internal, query::Refused::EndsRun)?.release(&store)
+    };
     let releases = answer(&asks)?;
     for ((dimension, _), release) in TABLES.iter().zip(&releases) {
         let folder = dir.join("releases").join(format!("by_{dimension}"));

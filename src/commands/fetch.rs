@@ -5,16 +5,18 @@ use std::path::Path;
 use chrono::{Local, Utc};
 
 use crate::cli;
+use crate::convert::manifest::Manifest;
 use crate::error::{Error, Result};
 use crate::fetch::download::{self, Downloaded};
 use crate::fetch::mirror::{self, Copied, Listing};
 use crate::fetch::pick::{Kind, Newest};
-use crate::fetch::shelf::{News, Shelf};
-use crate::fetch::{self, Delivery, Link, RemoteFile};
+use crate::fetch::shelf::{self, News, Shelf};
+use crate::fetch::{self, Delivery, Link, Receipt, RemoteFile};
 use crate::period::ReportingPeriod;
 use crate::progress::Reporter;
 use crate::settings::Settings;
 use crate::settings::account::{Account, Login};
+use crate::settings::refused::Memory;
 use crate::store::Store;
 use crate::terminal;
 use crate::words;
@@ -29,7 +31,7 @@ pub fn fetch(typed: &cli::Fetch, settings: &Settings, reporter: &dyn Reporter) -
         return terminal::print_data(listing(&account, files, typed.period)?.as_bytes());
     }
     let root = settings.store(typed.store.as_deref())?;
-    let login = account.login()?;
+    let login = account.login()?.remembered(Memory::of(&account, settings, &root));
     let store = Store::open_or_create(&root)?;
     let _lock = store.lock()?;
     let delivery = from_account(&account, &login, typed.period, &store, reporter)?;
@@ -81,6 +83,37 @@ pub fn has(account: &Account, login: &Login, period: ReportingPeriod, reporter: 
     let files = login.link(None, reporter).run(|source| source.list())?;
     let names = account.names()?;
     Ok(files.iter().any(|file| names.kind(&file.name) == Kind::Delivery(period)))
+}
+
+/// Whether the account has a file of a month that came later than the one that is loaded, and was not left for that one on
+/// purpose. It is listed once and nothing is fetched.
+pub fn has_later(
+    account: &Account,
+    login: &Login,
+    loaded: &Manifest,
+    store: &Store,
+    reporter: &dyn Reporter,
+) -> Result<bool> {
+    let period = loaded.reporting_period;
+    let mut link = login.link(None, reporter);
+    let files = link.run(|source| source.list())?;
+    let origin = link.run(|source| Ok(source.origin()))?;
+    let Ok(Newest { file, .. }) = account.names()?.newest(files, Some(period)) else { return Ok(false) };
+    let receipts = shelf::receipts(&store.deliveries(period))?;
+    let latest = |is_wanted: &dyn Fn(&Receipt) -> bool| {
+        receipts.iter().filter(|receipt| is_wanted(receipt)).max_by_key(|receipt| receipt.fetched_at)
+    };
+    let own = latest(&|receipt| receipt.delivery.sha256 == loaded.delivery.sha256);
+    let there = latest(&|receipt| receipt.remote == file && receipt.origin.is_same_place(&origin));
+    Ok(match (own, there) {
+        (Some(own), Some(there)) => {
+            there.fetched_at > own.fetched_at && !loaded.chosen_over.contains(&there.delivery.sha256)
+        }
+        // What was loaded may have been downloaded by hand: the same file is not newer. A server without times has a later
+        // file when it is called otherwise, or has another size.
+        (Some(own), None) => file.modified.is_none() || file.modified > own.remote.modified,
+        (None, _) => true,
+    })
 }
 
 /// Fetches the newest delivery of the account, or that of one period, and the data dictionary where there is one.
@@ -157,7 +190,7 @@ pub fn mirror(typed: &cli::Mirror, settings: &Settings, reporter: &dyn Reporter)
             .hint("name each folder once, in one way"));
     }
     let root = settings.store(typed.store.as_deref())?;
-    let login = account.login()?;
+    let login = account.login()?.remembered(Memory::of(&account, settings, &root));
     let store = Store::open_or_create(&root)?;
     let _lock = store.lock()?;
     let mut failed = 0;

@@ -9,16 +9,18 @@ use crate::check::report::{Document, Outcome, Report, RuleOutcome, SCHEMA_VERSIO
 use crate::check::ruleset::Severity;
 use crate::check::{Checker, Discard, PAGE, REJECTED, REPORT};
 use crate::cli;
+use crate::convert::manifest::Manifest;
 use crate::convert::{Partition, Staging};
 use crate::error::{Error, Result};
 use crate::fetch::local::LocalSource;
-use crate::fetch::{self, Delivery, Link, RemoteFile, Retry};
+use crate::fetch::{self, Delivery, Link, RemoteFile, Retry, shelf};
 use crate::fs::{self, Draft};
 use crate::parallel::Resources;
 use crate::period::ReportingPeriod;
 use crate::progress::Reporter;
 use crate::settings::Settings;
 use crate::settings::account::{Account, Login};
+use crate::settings::refused::Memory;
 use crate::store::Store;
 use crate::terminal;
 use crate::words;
@@ -76,10 +78,11 @@ pub fn load(typed: &cli::Load, settings: &Settings, reporter: &dyn Reporter) -> 
         let how = if period == now { "is not over" } else { "has not begun" };
         reporter.warned(&format!("{period} {how}: is it the month that the file describes?"));
     }
-    if typed.due && Store::open(&root).is_ok_and(|store| store.loaded().contains(&period)) {
+    let loaded = if typed.due { loaded(&root, period)? } else { None };
+    let is_loaded = || {
         reporter.noted(&format!("{period} is loaded already"));
-        return Ok(());
-    }
+        Ok(())
+    };
     if typed.file.is_some() {
         no_connection(typed, "a FILE is loaded from this machine")?;
     }
@@ -91,8 +94,16 @@ pub fn load(typed: &cli::Load, settings: &Settings, reporter: &dyn Reporter) -> 
     } else {
         let account = settings.account(&typed.connection)?;
         account.names()?;
-        let login = account.login()?;
-        if typed.due && today <= period.due_date() && !super::fetch::has(&account, &login, period, reporter)? {
+        let memory = Memory::of(&account, settings, &root);
+        if typed.due {
+            memory.look()?;
+        }
+        let login = account.login()?.remembered(memory);
+        if let Some((store, manifest)) = &loaded {
+            if !super::fetch::has_later(&account, &login, manifest, store, reporter)? {
+                return is_loaded();
+            }
+        } else if typed.due && today <= period.due_date() && !super::fetch::has(&account, &login, period, reporter)? {
             reporter.noted(&format!("{period} is not there yet; it is due on {}", period.due_date()));
             return Ok(());
         }
@@ -110,6 +121,12 @@ pub fn load(typed: &cli::Load, settings: &Settings, reporter: &dyn Reporter) -> 
         }
         Wanted::Month(account, login) => super::fetch::from_account(&account, &login, Some(period), &store, reporter)?,
     };
+    if let Some((_, manifest)) = &loaded {
+        if delivery.id()?.sha256 == manifest.delivery.sha256 {
+            return is_loaded();
+        }
+        reporter.noted(&format!("{period} has a later file: `{}` is loaded in its place", delivery.id()?.file_name));
+    }
     if let Some(other) = loaded_as(&store, &delivery.id()?.sha256, period) {
         if !had_files {
             fs::remove_folder(&deliveries)?;
@@ -120,7 +137,8 @@ pub fn load(typed: &cli::Load, settings: &Settings, reporter: &dyn Reporter) -> 
             ),
         ));
     }
-    let partition = load_one(&delivery, &store, typed, settings, reporter)?;
+    let later = if typed.file.is_some() { later_files(&delivery, &store, reporter)? } else { Vec::new() };
+    let partition = load_one(&delivery, later, &store, typed, settings, reporter)?;
     let manifest = partition.manifest();
     terminal::say(&format!(
         "\n{} clients and {} rows of immunizations are loaded. Ask for coverage:\n  phds query coverage --store {} --period {} --measure nis.mmr1 --by county",
@@ -130,6 +148,33 @@ pub fn load(typed: &cli::Load, settings: &Settings, reporter: &dyn Reporter) -> 
         manifest.reporting_period
     ));
     Ok(())
+}
+
+/// The files of the month, by their SHA-256, that came later than the one that somebody has named. Whoever names it means it.
+fn later_files(delivery: &Delivery, store: &Store, reporter: &dyn Reporter) -> Result<Vec<String>> {
+    let own = delivery.id()?.sha256;
+    let mut receipts = shelf::receipts(&store.deliveries(delivery.period()))?;
+    let came = receipts.iter().filter(|receipt| receipt.delivery.sha256 == own).map(|receipt| receipt.fetched_at).max();
+    receipts.retain(|receipt| receipt.delivery.sha256 != own && Some(receipt.fetched_at) > came);
+    receipts.sort_by_key(|receipt| receipt.fetched_at);
+    if let Some(last) = receipts.last() {
+        reporter.warned(&format!(
+            "`{}` of {} came later and is left for this file, until a still later one comes",
+            last.delivery.file_name,
+            delivery.period()
+        ));
+    }
+    Ok(receipts.into_iter().map(|receipt| receipt.delivery.sha256).collect())
+}
+
+/// A month that is loaded into a store, where there is one.
+fn loaded(root: &Path, period: ReportingPeriod) -> Result<Option<(Store, Manifest)>> {
+    let Ok(store) = Store::open(root) else { return Ok(None) };
+    if !store.loaded().contains(&period) {
+        return Ok(None);
+    }
+    let manifest = Partition::open(&store, period)?.manifest().clone();
+    Ok(Some((store, manifest)))
 }
 
 fn no_connection(typed: &cli::Load, why: &str) -> Result<()> {
@@ -148,14 +193,15 @@ fn again(typed: &cli::Load, settings: &Settings, reporter: &dyn Reporter) -> Res
     let periods = typed.period.map_or_else(|| store.loaded(), |period| vec![period]);
     for period in &periods {
         let load = || {
-            let loaded = Partition::open(&store, *period)?.manifest().delivery.clone();
+            let manifest = Partition::open(&store, *period)?.manifest().clone();
+            let loaded = manifest.delivery;
             let path = store.deliveries(*period).join(&loaded.file_name);
             let delivery = Delivery::in_place(&path, *period)?;
             if delivery.id()? != loaded {
                 return Err(Error::environment(format!("`{}` is not the file that was loaded", path.display()))
                     .hint("load the month from its file: `phds load FILE --period YYYY-MM`"));
             }
-            load_one(&delivery, &store, typed, settings, reporter)
+            load_one(&delivery, manifest.chosen_over, &store, typed, settings, reporter)
         };
         load().map_err(|error: Error| error.within(&period.to_string()))?;
     }
@@ -163,16 +209,18 @@ fn again(typed: &cli::Load, settings: &Settings, reporter: &dyn Reporter) -> Res
     Ok(())
 }
 
-/// Loads a delivery and tells what was found in it. An error when the file is refused.
+/// Loads a delivery, in place of later ones when somebody has named it, and tells what was found in it. An error when the file
+/// is refused.
 fn load_one(
     delivery: &Delivery,
+    chosen_over: Vec<String>,
     store: &Store,
     typed: &cli::Load,
     settings: &Settings,
     reporter: &dyn Reporter,
 ) -> Result<Partition> {
     let Loaded { report, partition, folder } =
-        into_store(delivery, store, settings, typed.resources.resolve(), reporter)?;
+        into_store(delivery, chosen_over, store, settings, typed.resources.resolve(), reporter)?;
     tell(&report, &see(&folder), typed.json)?;
     partition.ok_or_else(|| report.refusal().unwrap_or_else(|| Error::internal("a file is refused without a reason")))
 }
@@ -197,6 +245,7 @@ fn see(folder: &Path) -> String {
 /// those of a file that was refused while the month is loaded go to `refused/`.
 pub fn into_store(
     delivery: &Delivery,
+    chosen_over: Vec<String>,
     store: &Store,
     settings: &Settings,
     resources: Resources,
@@ -209,6 +258,7 @@ pub fn into_store(
     // The check holds what its rules across rows need, and the staging the rows.
     let resources = resources.half();
     let staging = Staging::begin(store, delivery, &settings.dictionary, &settings.measures, resources)?;
+    let staging = staging.chosen_over(chosen_over);
     let checker = checker(settings, previous.as_ref(), &reports, resources);
     let report = checker.check(delivery, &staging, &mut rejected, reporter)?;
     let is_loaded = store.loaded().contains(&delivery.period());

@@ -7,7 +7,7 @@ use crate::convert::Partition;
 use crate::disclosure::ledger::Ledger;
 use crate::disclosure::release::FinerNote;
 use crate::disclosure::{Audience, Control, Release, Status};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::figure::{self, Kind};
 use crate::output::{self, Form, Format, package};
 use crate::parallel::Resources;
@@ -61,7 +61,8 @@ fn one(question: &cli::Question, settings: &Settings) -> Result<()> {
         }
     }
     let (store, partition) = month(&table.month, settings)?;
-    let answered = terminal::busy("counting", || answer(&[ask], &store, &partition, settings, audience))?;
+    let answered =
+        terminal::busy("counting", || answer(&[ask], &store, &partition, settings, audience, Refused::EndsRun))?;
     if purpose.dry_run {
         return terminal::print_data(answered.outlook().as_bytes());
     }
@@ -70,6 +71,7 @@ fn one(question: &cli::Question, settings: &Settings) -> Result<()> {
             Some(path) => {
                 let written = output::write(release, form, path)?;
                 say_what_was_coarsened(release, None);
+                say_what_stands(release, None, &store);
                 terminal::say(&format!("{} and {}", path.display(), written.description.display()));
                 suggest_figure(path, written.document.indicator, &path.with_extension("svg"));
             }
@@ -86,12 +88,28 @@ fn many(typed: &cli::Query, settings: &Settings) -> Result<()> {
     if !file.exists() {
         return Err(cli::no_question(&file.display().to_string()));
     }
-    let asks = Asks::read(file)?;
-    let (store, partition) = month(&typed.month, settings)?;
     let audience = typed.purpose.audience.into();
-    let answered = terminal::busy("counting", || answer(&asks.releases, &store, &partition, settings, audience))?;
+    if typed.keep_going && audience == Audience::Internal {
+        return Err(Error::usage("`--keep-going` is for tables for the public")
+            .hint("add `--audience public`, or leave it away: of the staff, no question is refused"));
+    }
+    let mut asks = Asks::read(file)?;
+    let asked = asks.releases.len();
+    let (store, partition) = month(&typed.month, settings)?;
+    let refused = if typed.keep_going { Refused::LeftOut } else { Refused::EndsRun };
+    let answered =
+        terminal::busy("counting", || answer(&asks.releases, &store, &partition, settings, audience, refused))?;
+    for (_, refusal) in &answered.refusals {
+        terminal::print_refusal(refusal);
+    }
+    let verdict = verdict(answered.refusals.len(), asked);
     if typed.purpose.dry_run {
-        return terminal::print_data(answered.outlook().as_bytes());
+        terminal::print_data(answered.outlook().as_bytes())?;
+        return verdict;
+    }
+    asks.releases.retain(|ask| !answered.refusals.iter().any(|(name, _)| *name == ask.name));
+    if asks.releases.is_empty() {
+        return verdict;
     }
     let Some(out) = &typed.out else {
         return Err(Error::usage("a file of questions needs a folder for the releases").hint("add `--out DIR`"));
@@ -106,13 +124,24 @@ fn many(typed: &cli::Query, settings: &Settings) -> Result<()> {
     write_all(&asks, &releases, form, out)?;
     for (ask, release) in asks.releases.iter().zip(&releases) {
         say_what_was_coarsened(release, ask.name.as_deref());
+        say_what_stands(release, ask.name.as_deref(), &store);
     }
     terminal::say(&format!("{} in {}", words::count(releases.len(), "release"), out.display()));
     if let [ask, ..] = asks.releases.as_slice() {
         let name = ask.name.as_deref().unwrap_or_default();
         suggest_figure(&out.join(name), ask.indicator, Path::new(&format!("{name}.svg")));
     }
-    Ok(())
+    verdict
+}
+
+/// How a run ends in which so many questions were left out.
+fn verdict(refused: usize, asked: usize) -> Result<()> {
+    if refused == 0 {
+        return Ok(());
+    }
+    let were = if refused == 1 { "was" } else { "were" };
+    Err(Error::refused(format!("{} of {asked} {were} refused and left out", words::count(refused, "question")))
+        .hint("the lines above say why: ask otherwise, or take it out of the file"))
 }
 
 /// Tells that a table is not the one that was asked for.
@@ -125,6 +154,21 @@ fn say_what_was_coarsened(release: &Release, name: Option<&str>) {
     let ids: Vec<_> = document.dimensions.iter().map(|dimension| dimension.id.clone()).collect();
     let finer: Vec<_> = document.coarsened_from.iter().map(FinerNote::sentence).collect();
     terminal::say(&format!("{name}coarsened: {} ({})", by_in_words(&ids), finer.join("; ")));
+}
+
+/// Tells that rows are withheld because they have changed by few clients since they were published, and what stands for them.
+fn say_what_stands(release: &Release, name: Option<&str>, store: &Store) {
+    let disclosure = &release.document().disclosure;
+    for id in disclosure.standing() {
+        let of = name.map(|name| format!(" of `{name}`")).unwrap_or_default();
+        terminal::say(&format!(
+            "rows{of} have changed by few clients since they were published, and are withheld: the numbers of that time stand \
+             (`{}`). Keep them beside the new table. A row is renewed when it has changed by {} clients or more; wider rows \
+             (region, birth_year) change by more",
+            store.releases().join(id).display(),
+            disclosure.k
+        ));
+    }
 }
 
 /// Says how to draw what was written, where it can be drawn: of one row there are no bars, and of a binary table nothing.
@@ -186,10 +230,21 @@ pub fn month(typed: &cli::Month, settings: &Settings) -> Result<(Store, Partitio
     Ok((store, partition))
 }
 
+/// What a refused question is to the others of its run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// It ends the run.
+    EndsRun,
+    /// The others are answered as if it had not been asked.
+    LeftOut,
+}
+
 /// Questions that were answered and audited, and that nobody has seen the answers of.
 pub struct Answered {
     questions: Vec<Ask>,
     releases: Vec<Release>,
+    /// The names of the questions that were left out, and why.
+    refusals: Vec<(Option<String>, Error)>,
     /// Held from before the audit until the releases are in it, where they are for the public.
     ledger: Option<Ledger>,
 }
@@ -234,6 +289,9 @@ impl Answered {
                 let of = if note.release_id == document.release_id { "this table" } else { &note.release_id };
                 text += &format!("  rows are withheld because {} ({of})\n", note.otherwise);
             }
+            if !document.disclosure.standing().is_empty() {
+                text += "  what was published of them stands until they have changed by more\n";
+            }
         }
         text
     }
@@ -246,6 +304,7 @@ pub fn answer(
     partition: &Partition,
     settings: &Settings,
     audience: Audience,
+    refused: Refused,
 ) -> Result<Answered> {
     let context = context(store, partition, settings);
     let named = |ask: &Ask, error: Error| match &ask.name {
@@ -280,17 +339,26 @@ pub fn answer(
     if questions.len() > 1 || audience == Audience::Public {
         Question::read_ahead(&asked, &mut engine)?;
     }
-    let answers = asks.iter().zip(&questions).zip(&asked).map(|((ask, levels), question)| {
-        let (release, at) = if is_coarsened(ask) {
-            control.protect_coarsened(levels, &mut engine).map_err(|error| named(ask, error))?
+    let mut answered = Answered { questions: Vec::new(), releases: Vec::new(), refusals: Vec::new(), ledger };
+    for ((ask, levels), question) in asks.iter().zip(&questions).zip(&asked) {
+        let release = if is_coarsened(ask) {
+            control.protect_coarsened(levels, &mut engine)
         } else {
             let raw = question.count(&mut engine)?;
-            (control.protect(raw, question, &mut engine).map_err(|error| named(ask, error))?, 0)
+            control.protect(raw, question, &mut engine).map(|release| (release, 0))
         };
-        Ok((release, levels[at].normalized()))
-    });
-    let (releases, questions) = answers.collect::<Result<Vec<_>>>()?.into_iter().unzip();
-    Ok(Answered { questions, releases, ledger })
+        match release.map_err(|error| named(ask, error)) {
+            Ok((release, at)) => {
+                answered.releases.push(release);
+                answered.questions.push(levels[at].normalized());
+            }
+            Err(error) if refused == Refused::LeftOut && error.kind() == ErrorKind::Refused => {
+                answered.refusals.push((ask.name.clone(), error));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(answered)
 }
 
 /// What counts in a month, by all processors.

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::check::report::Document;
+use crate::check::report::{Document, Verdict};
 use crate::check::{REJECTED, REPORT};
 use crate::cli;
 use crate::error::{Error, Result};
@@ -21,8 +21,7 @@ pub fn run(typed: &cli::Rejects, settings: &Settings) -> Result<()> {
             .hint("name a file that is not there yet"));
     }
     let store = Store::open(&settings.store(typed.store.as_deref())?)?;
-    let reports = store.reports(typed.period);
-    let report = read_report(&reports.join(REPORT), typed)?;
+    let (reports, report) = if typed.refused { of_refused(&store, typed)? } else { of_month(&store, typed)? };
     let delivery = store.deliveries(typed.period).join(&report.delivery.file_name);
     let (_, sha256) = fs::sha256_of_file(&delivery)?;
     if sha256 != report.delivery.sha256 {
@@ -40,10 +39,14 @@ pub fn run(typed: &cli::Rejects, settings: &Settings) -> Result<()> {
         out.write_all(&record).map_err(|error| Error::io("write", &typed.out, &error))?;
     }
     out.publish()?;
+    let of = if typed.refused {
+        format!("the refused file `{}` of {}", terminal::printable(&report.delivery.file_name), typed.period)
+    } else {
+        typed.period.to_string()
+    };
     terminal::say(&format!(
-        "{} rejected rows of {} are in `{}`, byte for byte and without a header.",
+        "{} rejected rows of {of} are in `{}`, byte for byte and without a header.",
         places.len(),
-        typed.period,
         typed.out.display()
     ));
     terminal::insist(
@@ -52,12 +55,31 @@ pub fn run(typed: &cli::Rejects, settings: &Settings) -> Result<()> {
     Ok(())
 }
 
-fn read_report(path: &Path, typed: &cli::Rejects) -> Result<Document> {
-    let text = fs::read_if_there(path)?.ok_or_else(|| {
+/// The reports of a month, and what the check of its file found: of the one that is loaded, or was refused when none is.
+fn of_month(store: &Store, typed: &cli::Rejects) -> Result<(PathBuf, Document)> {
+    let folder = store.reports(typed.period);
+    let report = read_report(&folder)?.ok_or_else(|| {
         Error::usage(format!("the month {} has not been checked in this store", typed.period))
             .hint("load it first; `phds check` keeps no rows to come back to")
     })?;
-    serde_json::from_slice(&text).map_err(|_| Error::damaged(path))
+    Ok((folder, report))
+}
+
+/// The same of the last file that was refused, while the month is loaded or not.
+fn of_refused(store: &Store, typed: &cli::Rejects) -> Result<(PathBuf, Document)> {
+    for folder in [store.refused(typed.period), store.reports(typed.period)] {
+        if let Some(report) = read_report(&folder)?.filter(|report| report.verdict == Verdict::Refused) {
+            return Ok((folder, report));
+        }
+    }
+    Err(Error::usage(format!("no file of {} was refused in this store", typed.period))
+        .hint("leave `--refused` away for the rows of the file that is loaded"))
+}
+
+fn read_report(folder: &Path) -> Result<Option<Document>> {
+    let path = folder.join(REPORT);
+    let text = fs::read_if_there(&path)?;
+    text.map(|text| serde_json::from_slice(&text)).transpose().map_err(|_| Error::damaged(&path))
 }
 
 /// First byte and length of each rejected record, in the order of the file. A record is listed once for each rule.

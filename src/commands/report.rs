@@ -41,7 +41,8 @@ pub fn run(typed: &cli::Report, settings: &Settings) -> Result<()> {
         beside(&typed.out)?;
         let asks = typed.questions.as_deref().map_or_else(built_in, Asks::read)?;
         let (store, partition) = query::month(&typed.month, settings)?;
-        let answered = query::answer(&asks.releases, &store, &partition, settings, Audience::Internal)?;
+        let (audience, refused) = (Audience::Internal, query::Refused::EndsRun);
+        let answered = query::answer(&asks.releases, &store, &partition, settings, audience, refused)?;
         prepare(&asks, partition.manifest().reporting_period, &beside(&typed.out)?)?;
         let releases = answered.release(&store)?;
         of_month(&asks, &releases, &store, shapes, earlier, &typed.out)?

@@ -8,6 +8,7 @@ use crate::cli;
 use crate::disclosure::ledger::Ledger;
 use crate::error::{Error, ErrorKind, Result};
 use crate::settings::Settings;
+use crate::settings::refused::Memory;
 use crate::status::{Month, Status, day};
 use crate::store::Store;
 use crate::terminal;
@@ -16,15 +17,23 @@ use crate::words;
 /// `phds status`
 pub fn status(typed: &cli::Status, settings: &Settings) -> Result<()> {
     let store = Store::open(&settings.store(typed.store.as_deref())?)?;
+    let mut refused = Vec::new();
     let accounts = settings
         .account_names()
         .map(|name| {
             let account =
                 settings.account(&cli::Connection { account: Some(name.to_owned()), ..cli::Connection::default() })?;
+            refused.extend(Memory::of(&account, settings, store.root()).refused_at().map(|at| (name.to_owned(), at)));
             Ok((name.to_owned(), account.password_changed))
         })
         .collect::<Result<Vec<_>>>()?;
     let mut status = Status::of(&store, accounts, Local::now().date_naive())?;
+    for (name, at) in refused {
+        let day = day(at);
+        status.attention.push(format!(
+            "the login of the account `{name}` was refused on {day}, and is not tried again by `load --due`: phds doctor --account {name}"
+        ));
+    }
     // What was published must be known, or nothing can be.
     if store.ledger().is_dir()
         && let Err(error) = Ledger::open(&store)

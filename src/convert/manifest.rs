@@ -84,6 +84,9 @@ pub struct Manifest {
     pub loaded_at: DateTime<Utc>,
     /// The file that it was made from.
     pub delivery: DeliveryId,
+    /// SHA-256 of files of the month that came later and were here when somebody named this one to be loaded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chosen_over: Vec<String>,
     /// The dictionary that the file was read by.
     pub dictionary: Edition,
     /// The rules that it was held to.

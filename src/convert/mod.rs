@@ -42,6 +42,7 @@ pub struct Staging<'a> {
     measures: &'a Measures,
     folder: PathBuf,
     delivery: DeliveryId,
+    chosen_over: Vec<String>,
     /// What is set aside, and finished files that are not in place yet.
     work: DraftFolder,
     aside: Aside,
@@ -63,7 +64,14 @@ impl<'a> Staging<'a> {
         remove_nameless(&folder)?;
         let work = fs::draft_folder(&folder)?;
         let aside = Aside::new(dictionary, work.path(), delivery.bytes(), resources.to_hold())?;
-        Ok(Self { dictionary, measures, folder, delivery: delivery.id()?, work, aside, resources })
+        let (delivery, chosen_over) = (delivery.id()?, Vec::new());
+        Ok(Self { dictionary, measures, folder, delivery, chosen_over, work, aside, resources })
+    }
+
+    /// The same where somebody has named the file, and files that came later (by their SHA-256) are here.
+    #[must_use]
+    pub fn chosen_over(self, later: Vec<String>) -> Self {
+        Self { chosen_over: later, ..self }
     }
 
     /// Gives the month up: what was set aside goes, and the store is as it was.
@@ -76,7 +84,7 @@ impl<'a> Staging<'a> {
 
     /// Writes both tables and puts them in place of what was there. Only an accepted file gets here.
     pub fn commit(self, accepted: &Accepted, reporter: &dyn Reporter) -> Result<Partition> {
-        let Self { dictionary, measures, folder, delivery, work, aside, resources } = self;
+        let Self { dictionary, measures, folder, delivery, chosen_over, work, aside, resources } = self;
         let report = accepted.report().document();
         if report.delivery != delivery {
             return Err(Error::internal("the rows of one delivery are not accepted by the report of another"));
@@ -109,6 +117,7 @@ impl<'a> Staging<'a> {
             reporting_period: report.reporting_period,
             loaded_at: Utc::now().trunc_subsecs(0),
             delivery: report.delivery.clone(),
+            chosen_over,
             dictionary: report.dictionary.clone(),
             rules: report.rules_edition.clone(),
             measures: measures

@@ -93,14 +93,12 @@ impl Control<'_> {
         let least = self.policy.coarsen_below();
         for (at, question) in questions.iter().enumerate().filter(|(_, question)| may_be(question)) {
             let raw = question.count(engine)?;
-            let before = self.linked.clone();
             match self.admit(raw, question, finer.clone(), least, engine)? {
                 Ok(release) => {
                     self.coarsened.extend((at > 0).then(|| Coarsened { question: question.for_the_ledger(), finer }));
                     return Ok((release, at));
                 }
                 Err(few) => {
-                    self.linked = before;
                     let dimensions = question.by().map(|dimension| dimension.id.clone()).collect();
                     finer.push(FinerNote { dimensions, because: few.because, beside: few.beside });
                     refused.get_or_insert(few.error);

@@ -155,7 +155,8 @@ impl<'a> Control<'a> {
     ///
     /// # Errors
     ///
-    /// For everybody: what cannot be audited together with the rest, or of which nothing could be shown.
+    /// For everybody: what cannot be audited together with the rest, or of which nothing could be shown. A table that is
+    /// refused leaves no trace in the audit: what comes after it is treated as if it had not been asked for.
     pub fn protect(&mut self, raw: RawTable, question: &Question<'_>, engine: &mut dyn Engine) -> Result<Release> {
         if self.audience == Audience::Public {
             publish::may_be_published(question, self.policy)?;
@@ -164,7 +165,7 @@ impl<'a> Control<'a> {
     }
 
     /// The same in place of finer tables. For the public, at least this share of the clients must be in shown rows, and one row
-    /// must be shown.
+    /// must be shown; otherwise the audit stays as it was.
     fn admit(
         &mut self,
         raw: RawTable,
@@ -200,8 +201,12 @@ impl<'a> Control<'a> {
                 let total = adjust::total(&shares);
                 let mut cells = treat::shares(shares.clone(), &within, policy);
                 let had_any = cells.iter().any(|cell| cell.values().is_some());
+                let before = (self.audience == Audience::Public).then(|| self.linked.clone());
                 beside = self.hold(&mut cells, &shares, held, engine)?;
-                if self.audience == Audience::Public && coarsen::is_too_little(&cells, &shares, least) {
+                if let Some(before) = before
+                    && coarsen::is_too_little(&cells, &shares, least)
+                {
+                    self.linked = before;
                     return Ok(Err(TooLittle::of(&cells, had_any, least, notes(&beside))));
                 }
                 kept = Kept {
@@ -264,6 +269,7 @@ impl<'a> Control<'a> {
         let asked = held.normalized();
         let known = self.beside.iter().find(|(known, notes)| *known == asked && !notes.is_empty());
         document.disclosure.beside = known.map_or_else(|| notes(&beside), |(_, notes)| notes.clone());
+        document.caveats.extend(series::caveat(&document.disclosure));
         document.release_id = document.identify(&cells);
         // Until now the table had no name of its own.
         let id = document.release_id.clone();

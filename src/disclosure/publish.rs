@@ -71,7 +71,7 @@ pub(super) fn nothing_is_left(beside: &[BesideNote]) -> Error {
         why if why.is_empty() => "with its total, its shown rows would tell small counts".to_owned(),
         why => why,
     };
-    Error::refused(format!("no row of this table can be published: {why}")).hint(WIDER)
+    Error::refused(format!("no row of this table can be published: {why}")).hint(remedy(beside))
 }
 
 /// A table of which no row can be shown even by itself: small counts alone, or nobody.
@@ -86,7 +86,13 @@ pub(super) fn too_little(beside: &[BesideNote]) -> Error {
         why if why.is_empty() => "with the other rows, small counts would be told".to_owned(),
         why => why,
     };
-    Error::refused(format!("rows with too few of the clients of this table can be published: {why}")).hint(WIDER)
+    Error::refused(format!("rows with too few of the clients of this table can be published: {why}"))
+        .hint(remedy(beside))
+}
+
+/// What can be done about a table of which too little is left.
+fn remedy(beside: &[BesideNote]) -> &'static str {
+    if beside.iter().any(BesideNote::is_of_a_change) { STANDING } else { WIDER }
 }
 
 /// For the sake of which other releases rows are withheld; the first three.
@@ -96,4 +102,6 @@ fn of_others(beside: &[BesideNote]) -> String {
     each.collect::<Vec<_>>().join("; ")
 }
 
+const STANDING: &str = "what was published stands: a row is renewed when it has changed by k clients or more, and wider rows \
+     (region, birth_year) change by more";
 const WIDER: &str = "ask with fewer dimensions, wider ones (region, birth_year), or without the filter";

@@ -6,6 +6,7 @@ use chrono::{Datelike, NaiveDate};
 use serde::{Deserialize, Serialize};
 
 use super::ledger::Row;
+use super::linked::Follows;
 use super::{POOL, Policy};
 use crate::dictionary::{Dimension, Level, names};
 use crate::knowledge::Fingerprint;
@@ -374,6 +375,13 @@ pub struct DisclosureNote {
     pub beside: Vec<BesideNote>,
 }
 
+impl DisclosureNote {
+    /// The releases whose numbers stand for rows that are withheld here: these have changed by few clients since.
+    pub fn standing(&self) -> Vec<&str> {
+        self.beside.iter().filter(|note| note.is_of_a_change()).map(|note| note.release_id.as_str()).collect()
+    }
+}
+
 /// Why rows are withheld that are not small themselves.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct BesideNote {
@@ -381,6 +389,13 @@ pub struct BesideNote {
     pub release_id: String,
     /// What would follow, in a sentence.
     pub otherwise: String,
+}
+
+impl BesideNote {
+    /// Whether numbers have changed by few since the other release was published.
+    pub(super) fn is_of_a_change(&self) -> bool {
+        self.otherwise == Follows::Change.sentence()
+    }
 }
 
 /// A finer table of the same question, of which too little could be shown.

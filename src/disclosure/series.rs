@@ -13,7 +13,7 @@ use super::coarsen::TooLittle;
 use super::growth::{History, Past};
 use super::ledger::{Entry, Row};
 use super::linked::{Follows, Reason};
-use super::release::{Cell, Status};
+use super::release::{Cell, DisclosureNote, Status};
 use super::table::Rule;
 use super::{Policy, treat};
 use crate::error::{Error, Result};
@@ -52,6 +52,20 @@ pub(super) fn is_continued(question: &Question<'_>, earlier: &[Entry]) -> Result
             Err(TooLittle { error, because, beside: Vec::new() })
         }
     }
+}
+
+/// What a reader must know of a table that is not published anew in all rows. Of which rows this holds is not told: it would
+/// tell which of the suppressed ones are small.
+pub(super) fn caveat(disclosure: &DisclosureNote) -> Option<String> {
+    let standing = disclosure.standing();
+    let k = disclosure.k;
+    (!standing.is_empty()).then(|| {
+        format!(
+            "Rows that have changed by 1 to {} clients since they were published (release {}) are suppressed, and so are rows that would tell of such a change: their published numbers stand until they have changed by {k} or more.",
+            k - 1,
+            standing.join(", ")
+        )
+    })
 }
 
 /// All rows of a table together, by denominator where there are several.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono::NaiveDate;
 use serde::Deserialize;
 
+use super::refused::Memory;
 use crate::cli::Connection;
 use crate::error::{Error, Result};
 use crate::fetch::ftps::{FtpsSettings, FtpsSource, Tls};
@@ -109,6 +110,7 @@ pub struct Login {
     server: Server,
     proof: Credential,
     retry: Retry,
+    memory: Option<Memory>,
 }
 
 impl Account {
@@ -220,6 +222,20 @@ impl Account {
         }
     }
 
+    /// The files of the proof that are there from run to run. What systemd hands over is a new file each time.
+    pub(super) fn proof_files(&self) -> impl Iterator<Item = &Path> {
+        let (key, secret) = match &self.proof {
+            ProofSource::Password(source) => (None, Some(source)),
+            ProofSource::Key { path, passphrase } => (Some(path.as_path()), passphrase.as_ref()),
+            ProofSource::Agent { .. } => (None, None),
+        };
+        let secret = secret.and_then(|source| match source {
+            SecretSource::File(path) => Some(path.as_path()),
+            _ => None,
+        });
+        key.into_iter().chain(secret)
+    }
+
     /// Whether the proof could be read, as far as that can be seen without reading it, or asking anybody.
     pub fn look_at_proof(&self) -> Result<()> {
         match &self.proof {
@@ -246,11 +262,17 @@ impl Account {
             },
             ProofSource::Agent { key } => Credential::Agent { key: key.clone() },
         };
-        Ok(Login { server: self.server.clone(), proof, retry: self.retry })
+        Ok(Login { server: self.server.clone(), proof, retry: self.retry, memory: None })
     }
 }
 
 impl Login {
+    /// The same, with refusals noted in a store and forgotten after a login that went well.
+    #[must_use]
+    pub fn remembered(self, memory: Memory) -> Self {
+        Self { memory: Some(memory), ..self }
+    }
+
     /// A link to the account, or to another of its folders; it connects when it is first used.
     pub fn link<'a>(&'a self, folder: Option<&str>, reporter: &'a dyn Reporter) -> Link<'a> {
         let mut server = self.server.clone();
@@ -260,7 +282,12 @@ impl Login {
                 Server::Ftps(settings) => folder.clone_into(&mut settings.folder),
             }
         }
-        Link::new(move || connect(&server, &self.proof), self.retry, reporter)
+        let connect = move || {
+            let outcome = connect(&server, &self.proof);
+            self.memory.iter().for_each(|memory| memory.learn(&outcome));
+            outcome
+        };
+        Link::new(connect, self.retry, reporter)
     }
 }
 

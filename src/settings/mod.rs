@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::measure::{Measures, Own};
 
 pub mod account;
+pub mod refused;
 
 use account::{Account, AccountDocument};
 
@@ -88,6 +89,8 @@ pub struct Settings {
     /// The counties of the department, for the denominator `resident`.
     pub counties: Vec<String>,
     accounts: BTreeMap<String, AccountDocument>,
+    /// The settings file, where there is one.
+    file: Option<PathBuf>,
     /// Paths in the file are relative to this.
     folder: PathBuf,
     store: Option<PathBuf>,
@@ -102,7 +105,9 @@ impl Settings {
         match path {
             Some(path) => {
                 let text = crate::knowledge::read(path)?;
-                Self::parse(&path.display().to_string(), &text, path.parent().unwrap_or(Path::new("")))
+                let folder = path.parent().unwrap_or(Path::new(""));
+                let settings = Self::parse(&path.display().to_string(), &text, folder)?;
+                Ok(Self { file: Some(path.to_owned()), ..settings })
             }
             None => Self::of(Document::default(), Path::new("")),
         }
@@ -137,6 +142,7 @@ impl Settings {
                 None => Policy::built_in()?,
             },
             accounts: document.accounts,
+            file: None,
             folder: folder.to_owned(),
             max_rejected_share,
             jurisdiction: document.check.jurisdiction,

@@ -208,9 +208,18 @@ pub fn ask(question: &str) -> Result<String> {
 
 /// Prints an error with its hint.
 pub fn print_error(error: &Error) {
-    let hint = error.what_to_do().map(|hint| format!("\n\n{} {}", marked("hint:", CYAN), printable(hint)));
-    let message = printable(error.message());
-    insist(&format!("{} {message}{}", marked("error:", RED), hint.unwrap_or_default()));
+    insist(&format!("{} {}", marked("error:", RED), with_hint(error, "\n\n")));
+}
+
+/// Prints why something was left out of a run that goes on.
+pub fn print_refusal(error: &Error) {
+    insist(&format!("{} {}", marked("left out:", YELLOW), with_hint(error, "\n")));
+}
+
+/// What an error says, and its hint behind a gap.
+fn with_hint(error: &Error, gap: &str) -> String {
+    let hint = error.what_to_do().map(|hint| format!("{gap}{} {}", marked("hint:", CYAN), printable(hint)));
+    printable(error.message()) + &hint.unwrap_or_default()
 }
 
 const RED: &str = "\x1b[1;31m";

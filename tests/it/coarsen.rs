@@ -43,7 +43,7 @@ const LARGE: &str = "
     70 l    | Medina        | M        | no";
 
 /// Three counties of region 7 and three of region 8, each with a ZIP code: of girls and of boys, so many in time and as many not.
-fn alike(girls: u64, boys: u64) -> String {
+pub fn alike(girls: u64, boys: u64) -> String {
     let counties = [
         ("Travis", "78701"),
         ("Bell", "76501"),

@@ -1,6 +1,8 @@
 //! `phds fetch` and `phds load` with settings, a password file and a server of their own.
 
+use chrono::Local;
 use phds::demo::server::LoopbackServer;
+use phds::period::ReportingPeriod;
 use serde_json::json;
 
 use crate::support::transfer::{PASSWORD, account};
@@ -292,6 +294,7 @@ fn an_account_of_an_ftps_server() {
         let doctor = context.run_with(&[("PHDS_PASSWORD", &password)], &["doctor"]).done().text();
         assert!(doctor.contains("data connections resume the TLS session"), "{doctor}");
         assert!(fetch("wrong-password", 4).stderr.contains("refused the password"));
+        assert!(std::fs::remove_file(context.path("store/logins/phds.json")).is_ok(), "{kind}: it is remembered");
         // No public authority vouches for it, and another pin does not fit.
         write(server.port, tls);
         assert!(fetch(&password, 4).stderr.contains("certificate"));
@@ -307,6 +310,110 @@ fn an_account_of_an_ftps_server() {
     fetch(&password, 3);
     write(1, "host_key = \"SHA256:x\"\n");
     assert!(fetch(&password, 2).stderr.contains("`host_key` means nothing to the protocol `ftps`"));
+}
+
+#[test]
+fn a_refused_login_is_not_tried_again_by_a_timer_until_something_is_changed() {
+    let place = Place::new();
+    let due = ReportingPeriod::of(Local::now().date_naive()).previous();
+    place.context.put(&format!("served/PHDS_{}_{:02}.csv", due.year(), due.month()), Month::of("CLIENT ID\n1").bytes());
+    let due_load = |code: i32| place.context.phds("load --due").ended(code).stderr;
+    let is_tried = |what: &str| {
+        let before = place.server.login_attempts();
+        assert!(due_load(4).contains("refused the password"), "{what}");
+        assert_eq!(place.server.login_attempts(), before + 1, "{what}");
+        for _ in 0..2 {
+            let said = due_load(4);
+            assert!(said.contains("the login of the account `phds` was refused on"), "{what}: {said}");
+            assert!(said.contains("it is not tried again") && said.contains("run `phds fetch` once by hand"), "{said}");
+        }
+        assert_eq!(place.server.login_attempts(), before + 1, "{what}");
+    };
+    place.context.put("password", "wrong-password\n");
+    is_tried("the first time");
+    let note = place.context.json("store/logins/phds.json");
+    assert!(!note.to_string().contains("wrong-password"), "{note}");
+    let told = place.context.phds("status").done().text();
+    assert!(told.contains("the login of the account `phds` was refused on"), "{told}");
+    place.context.put("password", "another-wrong-password\n");
+    is_tried("another password");
+    place.context.put("phds.toml", place.context.read("phds.toml"));
+    is_tried("other settings");
+    // Somebody who is there may try, and what he is told is remembered.
+    let before = place.server.login_attempts();
+    place.context.phds("fetch").ended(4);
+    due_load(4);
+    assert_eq!(place.server.login_attempts(), before + 1);
+    // A server that is not the right one was told nothing.
+    let known = place.context.read("known_hosts");
+    place.context.put("password", format!("{PASSWORD}\n"));
+    place.context.put("known_hosts", "");
+    for _ in 0..2 {
+        assert!(due_load(4).contains("known_hosts"));
+    }
+    place.context.put("known_hosts", known);
+    due_load(0);
+    assert!(!place.context.path("store/logins/phds.json").exists());
+    assert!(!place.context.phds("status").done().text().contains("was refused on"));
+}
+
+#[test]
+fn a_login_that_goes_well_by_hand_ends_a_refusal() {
+    let place = Place::new();
+    let due = ReportingPeriod::of(Local::now().date_naive()).previous();
+    let name = format!("PHDS_{}_{:02}.csv", due.year(), due.month());
+    place.context.put(&format!("served/{name}"), Month::of("CLIENT ID\n1").bytes());
+    let settings = String::from_utf8(place.context.read("phds.toml")).unwrap();
+    place.context.put("phds.toml", settings.replace("password_file = \"password\"\n", ""));
+    let run = |password: &str, words: &str, code: i32| {
+        let words: Vec<_> = words.split(' ').collect();
+        place.context.run_with(&[("PHDS_PASSWORD", password)], &words).ended(code).stderr
+    };
+    run("wrong-password", "load --due", 4);
+    // A variable shows no change.
+    assert!(run(PASSWORD, "load --due", 4).contains("by a password from the environment variable `PHDS_PASSWORD`"));
+    run(PASSWORD, "fetch", 0);
+    run(PASSWORD, "load --due", 0);
+}
+
+#[test]
+fn a_later_file_of_the_month_that_is_due_is_known_on_servers_of_others() {
+    let due = ReportingPeriod::of(Local::now().date_naive()).previous();
+    let name = format!("PHDS_{}_{:02}.csv", due.year(), due.month());
+    for kind in ["sshd", "proftpd-sftp", "proftpd"] {
+        let (context, place) = (TestContext::new(), servers::Place::with_keys());
+        let server = servers::Server::start(&place, kind);
+        let trust = if kind == "proftpd" {
+            context.put("ca.pem", std::fs::read(place.path("pki/ca.pem")).unwrap());
+            "protocol = \"ftps\"\nhost = \"localhost\"\nca_file = \"ca.pem\"\n"
+        } else {
+            context.put("known_hosts", place.host_key_line("ed25519", server.port));
+            "protocol = \"sftp\"\nhost = \"127.0.0.1\"\nknown_hosts = \"known_hosts\"\n"
+        };
+        context.put(
+            "phds.toml",
+            format!(
+                "store = \"store\"\n[accounts.phds]\n{trust}port = {}\nuser = \"{}\"\npattern = \"PHDS_{{YYYY}}_{{MM}}*.csv\"\n",
+                server.port,
+                servers::USER
+            ),
+        );
+        let password = place.password();
+        let load = || context.run_with(&[("PHDS_PASSWORD", &password)], &["load", "--due"]).done();
+        for clients in ["1", "1\n2"] {
+            // The second is some bytes larger and, by its time, a month later.
+            place.put(&name, Month::of(&format!("CLIENT ID\n{clients}")).bytes());
+            if clients.len() > 1 {
+                let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_723_108_000);
+                let file = std::fs::File::options().write(true).open(place.path(&format!("root/{name}"))).unwrap();
+                file.set_modified(time).unwrap();
+            }
+            let loaded = load();
+            assert!(loaded.text().starts_with(&format!("{due} ")), "{kind}: {}", loaded.stderr);
+            assert!(load().stderr.contains(&format!("{due} is loaded already")), "{kind}");
+        }
+        assert_eq!(context.json(&format!("store/partitions/{due}/manifest.json"))["totals"]["read"], 2, "{kind}");
+    }
 }
 
 #[cfg(unix)]

@@ -315,13 +315,85 @@ fn the_month_that_is_due_is_loaded_once() {
     place.context.put(&name, Month::of("CLIENT ID\n1").bytes());
     let outcome = place.context.phds("load --due --min-age 0").done();
     assert!(outcome.text().starts_with(&format!("{due} ")), "{}", outcome.text());
-    let logins = place.server.login_attempts();
+    let (logins, read) = (place.server.login_attempts(), reads(&place.server));
     let outcome = place.context.phds("load --due").done();
     assert!(outcome.stderr.contains(&format!("{due} is loaded already")), "{}", outcome.stderr);
     assert_eq!(place.context.phds("load --due -q").done().stderr, "");
-    assert_eq!(place.server.login_attempts(), logins, "a month that is loaded needs no server");
+    assert_eq!(place.server.login_attempts(), logins + 2, "one login a run");
+    assert_eq!(reads(&place.server), read, "nothing is fetched twice");
     place.context.phds("load --due --period 2024-12").ended(2);
     place.context.phds("load").ended(2);
+}
+
+/// How often a file was opened on a server.
+fn reads(server: &LoopbackServer) -> usize {
+    server.requests().iter().filter(|request| *request == "open-read").count()
+}
+
+/// Changes a file, so many minutes after now.
+fn change(path: &std::path::Path, month: &Month, minutes: u64) {
+    std::fs::write(path, month.bytes()).unwrap();
+    let file = std::fs::File::options().write(true).open(path).unwrap();
+    file.set_modified(std::time::SystemTime::now() + std::time::Duration::from_mins(minutes)).unwrap();
+}
+
+#[test]
+fn a_later_file_of_the_month_that_is_due_is_loaded_and_no_other() {
+    use chrono::Local;
+    use phds::period::ReportingPeriod;
+    let place = Place::new();
+    place.context.phds(&place.flags(&place.server.host_key_fingerprint())).done();
+    let due = ReportingPeriod::of(Local::now().date_naive()).previous();
+    let name = |more: &str| format!("PHDS_{}_{:02}{more}.csv", due.year(), due.month());
+    let served = |more: &str| place.context.path(&format!("served/{}", name(more)));
+    let months = ["1", "1\n2", "1\n2\n3"].map(|clients| Month::of(&format!("CLIENT ID\n{clients}")));
+    let load = || place.context.phds("load --due --min-age 0");
+    let rows = || place.context.json(&format!("store/partitions/{due}/manifest.json"))["totals"]["read"].clone();
+    let is_loaded = |clients: u64| {
+        assert!(load().done().stderr.contains("is loaded already"));
+        assert_eq!(rows(), clients);
+    };
+
+    // Downloaded by hand some minutes after the state has put it there: the same file is fetched once at most.
+    change(&served(""), &months[0], 0);
+    change(&place.context.path("by-hand.csv"), &months[0], 1);
+    place.context.phds(&format!("load by-hand.csv --period {due}")).done();
+    is_loaded(1);
+    // A correction under the same name, and one under another.
+    change(&served(""), &months[1], 2);
+    let said = load().done().stderr;
+    assert!(said.contains(&format!("{due} has a later file: `{}` is loaded in its place", name(""))), "{said}");
+    is_loaded(2);
+    change(&served("_b"), &months[2], 3);
+    load().done();
+    is_loaded(3);
+    // The same content once more.
+    change(&served("_c"), &months[2], 4);
+    is_loaded(3);
+    let opened = reads(&place.server);
+    is_loaded(3);
+    assert_eq!(reads(&place.server), opened, "fetched once");
+
+    // An older one, on purpose, until a still later one comes; what the state takes away takes nothing back.
+    place.context.phds(&format!("load by-hand.csv --period {due}")).done();
+    is_loaded(1);
+    std::fs::remove_file(served("_c")).unwrap();
+    is_loaded(1);
+    change(&served("_d"), &months[1], 5);
+    load().done();
+    is_loaded(2);
+    std::fs::remove_file(served("_d")).unwrap();
+    is_loaded(2);
+
+    // One that is refused is told each day, until somebody names the file that is meant.
+    change(&served("_e"), &Month::of("VACCINATION DATE\n1999-13-01"), 6);
+    for _ in 0..2 {
+        load().ended(1);
+        assert_eq!(rows(), 2);
+    }
+    let loaded = format!("store/deliveries/{due}/{}", name("_d"));
+    place.context.phds(&format!("load {loaded} --period {due}")).done();
+    is_loaded(2);
 }
 
 #[test]

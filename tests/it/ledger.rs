@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::attacks::{deliver, store_of};
 use crate::planted::synthetic;
 use crate::support::{PERIOD, TestContext};
 
@@ -196,6 +197,76 @@ fn what_has_changed_by_few_is_not_published_anew() {
         }
     }
     assert!(withheld > 0);
+}
+
+/// So many in time of three counties, and 40, 50 and 60 who are not.
+fn in_time(bell: u64, hays: u64, travis: u64) -> String {
+    format!(
+        "clients | CLIENT COUNTY | mmr
+         {bell} a | Bell        | yes
+         40 b     | Bell        | no
+         {hays} c | Hays        | yes
+         50 d     | Hays        | no
+         {travis} e | Travis    | yes
+         60 f     | Travis      | no"
+    )
+}
+
+#[test]
+fn whoever_publishes_a_corrected_month_is_told_why_rows_are_withheld_and_what_stands() {
+    let by_county = format!("{ASK} --by county --audience public");
+    let corrected = |bell, hays, travis| {
+        let context = store_of(&[&in_time(40, 50, 60)]);
+        std::fs::create_dir(context.path("first")).unwrap();
+        context.phds(&format!("{by_county} --out first/table.csv")).done();
+        deliver(&context, &in_time(bell, hays, travis), PERIOD);
+        let id = context.json("first/release.json")["release_id"].as_str().unwrap().to_owned();
+        (context, id)
+    };
+    // Six more of Bell and of Hays, twenty more of Travis.
+    let (context, first) = corrected(46, 56, 80);
+    let outlook = context.phds(&format!("{by_county} --dry-run")).done().text();
+    assert!(outlook.contains("1 of 3 rows would be shown"), "{outlook}");
+    assert!(outlook.contains("what was published of them stands until they have changed by more"), "{outlook}");
+    let said = context.phds(&format!("{by_county} --out table.csv")).done().stderr;
+    assert!(said.contains("rows have changed by few clients since they were published"), "{said}");
+    assert!(said.contains(&format!("the numbers of that time stand (`store/releases/{first}`)")), "{said}");
+    let caveat = |context: &TestContext| {
+        let caveats = context.json("release.json")["caveats"].as_array().unwrap().clone();
+        caveats.into_iter().find(|caveat| caveat.as_str().unwrap().starts_with("Rows that have changed"))
+    };
+    let sentence = format!(
+        "Rows that have changed by 1 to 10 clients since they were published (release {first}) are suppressed, and so are \
+         rows that would tell of such a change: their published numbers stand until they have changed by 11 or more."
+    );
+    assert_eq!(caveat(&context), Some(sentence.clone().into()));
+    let table = String::from_utf8(context.read("table.csv")).unwrap();
+    assert_eq!([rows_of(&table, "suppressed"), rows_of(&table, "shown")], [2, 1], "{table}");
+    // Told again with the table, and beneath one for people.
+    let document = context.read("release.json");
+    context.phds(&format!("{by_county} --out table.csv")).done();
+    assert_eq!(context.read("release.json"), document);
+    let printed = context.publish("query coverage --store store --measure nis.mmr1 --by county").done().text();
+    assert!(printed.split_whitespace().collect::<Vec<_>>().join(" ").contains(&sentence), "{printed}");
+    // In a file of questions, by name.
+    context.put(
+        "asks.toml",
+        "schema_version = 1\n[[release]]\nname = 'mmr'\nindicator = 'coverage'\nmeasure = 'nis.mmr1'\nby = ['county']\n",
+    );
+    let said = context.phds("query asks.toml --store store --audience public --out out").done().stderr;
+    assert!(said.contains("rows of `mmr` have changed by few clients"), "{said}");
+
+    // Eleven more each: all is renewed, and nothing is said.
+    let (context, _) = corrected(51, 61, 71);
+    let said = context.phds(&format!("{by_county} --out table.csv")).done().stderr;
+    assert!(!said.contains("changed"), "{said}");
+    assert_eq!(caveat(&context), None);
+
+    // Five more of Bell alone: with the others they would be told.
+    let (context, first) = corrected(45, 50, 60);
+    let said = context.phds(&format!("{by_county} --out table.csv")).ended(1).stderr;
+    assert!(said.contains(&format!("the change since then would be few clients (release {first})")), "{said}");
+    assert!(said.contains("hint: what was published stands"), "{said}");
 }
 
 const KNOW: &str = "ledger know coverage --store store --measure nis.mmr1";

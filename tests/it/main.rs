@@ -41,6 +41,8 @@ mod history;
 mod import;
 /// `phds init`: asked, scripted and repeated.
 mod init;
+/// `phds query FILE --keep-going`: what passes is published without what is refused.
+mod keep_going;
 /// No name, id, street or birth date of a month gets out of the files that may hold it.
 mod leak;
 /// What is published is noted for good; the evidence for the privacy officer.

@@ -210,6 +210,54 @@ fn months_that_were_left_out_and_a_new_dictionary_need_attention() {
 }
 
 #[test]
+fn an_older_file_that_somebody_names_is_meant_until_a_still_later_one_comes() {
+    let context = TestContext::new();
+    let store = || Store::open(&context.path("store")).unwrap();
+    let attention = || Status::of(&store(), Vec::new(), day("2025-01-20")).unwrap().attention;
+    let load = |name: &str| context.phds(&format!("load {name} --period 2024-12 --store store"));
+    for (name, clients) in [("first.csv", "1"), ("second.csv", "1\n2"), ("third.csv", "1\n2\n3")] {
+        context.put(name, Month::of(&format!("CLIENT ID\n{clients}")).bytes());
+    }
+    load("first.csv").done();
+    let said = load("second.csv").done().stderr;
+    assert!(!said.contains("came later"), "{said}");
+    let again = || context.phds("load --again --store store").done();
+    let left = "came later and is left for this file, until a still later one comes";
+    let said = load("first.csv").done().stderr;
+    assert!(said.contains(&format!("`second.csv` of 2024-12 {left}")), "{said}");
+    for _ in 0..2 {
+        assert_eq!(attention(), Vec::<String>::new());
+        again();
+    }
+
+    // One that comes is not loaded by that, and not left either.
+    let period = "2024-12".parse().unwrap();
+    let mut link = Link::new(|| Ok(Box::new(LocalSource::new(&context.path("")))), Retry::default(), &Silent);
+    let third = link.run(|source| source.stat("third.csv")).unwrap();
+    phds::fetch::fetch(&mut link, &third, period, &store().deliveries(period), &Silent).unwrap();
+    for _ in 0..2 {
+        let lines = attention();
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert!(lines[0].contains("the file that came last, `third.csv`, is not the one that is loaded"), "{lines:?}");
+        again();
+    }
+    load("first.csv").done();
+    assert_eq!(attention(), Vec::<String>::new());
+    let sha256 = |name: &str| phds::fs::sha256_hex(&context.read(name));
+    let chosen_over = serde_json::json!([sha256("second.csv"), sha256("third.csv")]);
+    assert_eq!(context.json("store/partitions/2024-12/manifest.json")["chosen_over"], chosen_over);
+
+    // So is one that was refused.
+    context.put("bad.csv", Month::of("VACCINATION DATE\n1999-13-01").bytes());
+    load("bad.csv").ended(1);
+    assert!(attention()[0].starts_with("the file of 2024-12 was refused"), "{:?}", attention());
+    load("first.csv").done();
+    assert_eq!(attention(), Vec::<String>::new());
+    load("third.csv").done();
+    assert_eq!(attention(), Vec::<String>::new());
+}
+
+#[test]
 fn an_old_newest_file_needs_attention_after_40_days() {
     let context = TestContext::new();
     let month = context.put("month.csv", Month::of("CLIENT ID\n1").bytes());

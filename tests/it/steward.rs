@@ -79,6 +79,8 @@ fn rejected_rows_come_byte_for_byte_into_a_private_file() {
         assert_eq!(mode & 0o777, 0o600);
     }
     context.phds("rejects --period 2024-12 --out rejected-rows.csv").ended(2);
+    let said = context.phds("rejects --period 2024-12 --refused --out other.csv").ended(2).stderr;
+    assert!(said.contains("no file of 2024-12 was refused in this store"), "{said}");
     context.phds("rejects --period 2024-11 --out other.csv").ended(2);
     // Another file in the place of the one that was checked gives no rows.
     let delivery = "store/deliveries/2024-12/month.csv";
@@ -203,5 +205,34 @@ clients | BIRTH DATE | VACCINATION DATE | CVX CODE
         context.put("phds.toml", format!("[disclosure]\n{settings}\n"));
         let said = context.phds("measures").ended(2).stderr;
         assert!(said.contains(message), "{said}");
+    }
+}
+
+#[test]
+fn the_rejected_rows_of_a_refused_correction_can_be_had_too() {
+    let context = context("");
+    context.phds("load month.csv --period 2024-12").done();
+    let correction = Month::of("CLIENT ID | VACCINATION DATE\n1 | 2021-02-29\n2 | 2022-07-01\n3 | 1999-13-01\n");
+    context.put("correction.csv", correction.bytes());
+    context.put("strict.toml", "store = 'store'\n");
+    let rows = |month: &[u8], wanted: [usize; 2]| {
+        let rows: Vec<_> = month.split_inclusive(|byte| *byte == b'\n').collect();
+        wanted.map(|row| rows[row]).concat()
+    };
+    let refused = rows(correction.bytes(), [1, 3]);
+    context.phds("--config strict.toml load correction.csv --period 2024-12").ended(1);
+    let said = context.phds("rejects --period 2024-12 --refused --out refused.csv").done().stderr;
+    assert!(
+        said.contains("2 rejected rows of the refused file `correction.csv` of 2024-12 are in `refused.csv`"),
+        "{said}"
+    );
+    assert_eq!(context.read("refused.csv"), refused);
+    context.phds("rejects --period 2024-12 --out loaded.csv").done();
+    assert_eq!(context.read("loaded.csv"), rows(&context.read("month.csv"), [2, 4]));
+    // Of a month that is not loaded, they are the only ones.
+    context.phds("--config strict.toml load correction.csv --period 2024-11").ended(1);
+    for (flag, name) in [("", "a.csv"), ("--refused", "b.csv")] {
+        context.phds(&format!("rejects --period 2024-11 {flag} --out {name}")).done();
+        assert_eq!(context.read(name), refused);
     }
 }

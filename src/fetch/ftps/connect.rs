@@ -261,7 +261,7 @@ impl FtpsSource {
         };
         let said = self.talk.remark(response);
         match code(response) {
-            430 | 500..=599 => Error::credentials(format!("{address} refused the password of `{user}`{said}")).hint(
+            430 | 500..=599 => Error::refused_login(format!("{address} refused the password of `{user}`{said}")).hint(
                 "check user name and password, then try again by hand. It was tried once only: several failures can \
                  lock the account",
             ),

@@ -180,7 +180,7 @@ fn refused(settings: &SftpSettings, what: &str, partial: bool, remaining: &Metho
     // The library tells a connection that ended like a refusal after which nothing else is offered. Both are final: some
     // servers refuse by hanging up.
     let or_hung_up = if remaining.is_empty() { ", or hung up on it" } else { "" };
-    Error::credentials(format!("{address} refused the {what} of `{user}`{or_hung_up}")).hint(
+    Error::refused_login(format!("{address} refused the {what} of `{user}`{or_hung_up}")).hint(
         "check user name and secret, then try again by hand. It was tried once only: several failures can lock the \
          account",
     )
