@@ -48,7 +48,7 @@ Examples:
   phds query coverage --measure nis.mmr1 --by county,birth_year
   phds query coverage --measure nis.mmr1 --by county --denominator clients,population:births
   phds query coverage --measure nis.mmr1 --by organization --funnel
-  phds query coverage --measure nis.mmr1 --by county --bom --out mmr.csv      for Excel
+  phds query coverage --measure nis.mmr1 --by county --out mmr.xlsx           for Excel
   phds query coverage --measure nis.mmr1 --by county --out mmr.tex";
 
 const KNOW_EXAMPLES: &str = "\
@@ -66,7 +66,7 @@ Examples:
 const COMPARE_EXAMPLES: &str = "\
 Examples:
   phds compare releases/2024-11/by_county releases/2024-12/by_county
-  phds compare november.csv december.csv --format csv > change.csv";
+  phds compare november.csv december.csv --out change.xlsx";
 
 const COMPLETIONS_EXAMPLES: &str = "\
 Put it where your shell looks, once:
@@ -852,7 +852,7 @@ pub struct Table {
     /// Begin CSV with a byte order mark, by which Excel knows UTF-8
     #[arg(long)]
     pub bom: bool,
-    /// Write to a file, with its description beside it, in place of printing: .csv, .json, .parquet, .arrow, .md, .tex, .txt
+    /// Write to a file, with its description beside it, in place of printing: .csv, .xlsx, .json, .parquet, .arrow, .md, .tex, .txt
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
 }
@@ -945,21 +945,36 @@ pub struct Compare {
     pub earlier: PathBuf,
     /// The same question's release of the later month
     pub later: PathBuf,
-    /// How to print it
-    #[arg(long, value_enum, default_value_t)]
-    pub format: ComparisonFormat,
+    /// How to print or write it [default: as the ending of FILE says; on a screen, a table for people]
+    #[arg(long, value_enum)]
+    pub format: Option<ComparisonFormat>,
+    /// Write to a file in place of printing: .csv, .xlsx, .json, .txt
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
 }
 
-/// How a comparison is printed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+/// How a comparison is printed or written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum ComparisonFormat {
     /// For people, on a terminal
-    #[default]
     Table,
     /// Comma-separated values, UTF-8
     Csv,
+    /// An Excel workbook, with its notes on a second sheet
+    Xlsx,
     /// An array of objects, one for each group
     Json,
+}
+
+impl From<ComparisonFormat> for Format {
+    fn from(format: ComparisonFormat) -> Self {
+        match format {
+            ComparisonFormat::Table => Self::Table,
+            ComparisonFormat::Csv => Self::Csv,
+            ComparisonFormat::Xlsx => Self::Xlsx,
+            ComparisonFormat::Json => Self::Json,
+        }
+    }
 }
 
 /// `phds protect`

@@ -452,7 +452,7 @@ pub struct NumberNote {
 /// A table file that a release was written to.
 #[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct TableNote {
-    /// `txt`, `csv`, `json`, `parquet`, `arrow`, `md` or `tex`.
+    /// `txt`, `csv`, `xlsx`, `json`, `parquet`, `arrow`, `md` or `tex`.
     pub format: String,
     /// File name, beside this description.
     pub file: String,
