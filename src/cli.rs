@@ -171,12 +171,8 @@ pub enum Verb {
     Completions(Completions),
     /// Print the manual page, or write those of all verbs
     Man(Manual),
-    /// Print the JSON Schema of a file that phds reads or writes
-    #[command(hide = true)]
-    Schema {
-        /// Name of the schema.
-        name: String,
-    },
+    /// Print the JSON Schema of a file or an answer of phds, or list all
+    Schema(SchemaArgs),
 }
 
 /// `phds demo`
@@ -1176,6 +1172,13 @@ pub struct Manual {
     /// Write the pages of phds and of every verb into this folder
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
+}
+
+/// `phds schema`
+#[derive(Debug, Args)]
+pub struct SchemaArgs {
+    /// Name of the schema; without it, all are listed, with what keeps to them
+    pub name: Option<String>,
 }
 
 /// `phds completions`
