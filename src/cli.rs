@@ -741,6 +741,9 @@ pub struct Purpose {
     /// Only say how much would be shown, and release nothing
     #[arg(long, id = "dry_run")]
     pub dry_run: bool,
+    /// Folder in which releases for the staff are kept [default: `query.releases` of the settings, or else in the store]
+    #[arg(long, value_name = "DIR")]
+    pub keep_in: Option<PathBuf>,
 }
 
 /// Who may see the answers.
@@ -915,14 +918,17 @@ pub struct Report {
     /// What to ask the month, as for `phds query FILE` [default: what `--example` prints]
     #[arg(long, value_name = "FILE")]
     pub questions: Option<PathBuf>,
+    /// Folder in which the releases are kept [default: `query.releases` of the settings, or else in the store]
+    #[arg(long, value_name = "DIR")]
+    pub keep_in: Option<PathBuf>,
     /// Print the questions that are built in, to begin with, and ask nothing
     #[arg(long, exclusive = true)]
     pub example: bool,
     /// Make the page of releases that are there, a folder for each, and ask nothing: no store is needed. The one in the folder
     /// `headline` is the number at the top
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["store", "period", "questions"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["store", "period", "questions", "keep_in"])]
     pub releases: Option<PathBuf>,
-    /// Folder of the releases of the month before, for what changed [default: those that the store keeps]
+    /// Folder of the releases of the month before, for what changed [default: those that are kept]
     #[arg(long, value_name = "DIR")]
     pub earlier: Option<PathBuf>,
     /// Shapes of ZIP codes for a map, as GeoJSON
