@@ -5,7 +5,7 @@ use chrono::{Datelike, NaiveDate};
 use serde::{Deserialize, Serialize};
 
 /// A way of writing a date.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DateFormat {
     /// `2024-12-31`
@@ -18,9 +18,27 @@ pub enum DateFormat {
     UsShort,
     /// `31-DEC-2024`, `31Dec2024`: English names of months
     DayMonth,
+    /// `2024-12-31 00:00:00`, `2024-12-31T00:00`: a time of day stands behind the date. The day counts, and no time
+    IsoTime,
+    /// `1/5/2024 0:00`, `01/05/2024 12:00:00 AM`: the same behind month, day and year
+    UsTime,
+    /// `31/12/2024`, `5/1/2024`: day and month with one digit or two
+    DayFirst,
 }
 
 impl DateFormat {
+    /// All of them. Of two that read a value, the first is the likelier one.
+    pub const ALL: [Self; 8] = [
+        Self::Iso,
+        Self::Us,
+        Self::Compact,
+        Self::UsShort,
+        Self::DayMonth,
+        Self::IsoTime,
+        Self::UsTime,
+        Self::DayFirst,
+    ];
+
     /// The last day of 2024 in this format.
     pub fn example(self) -> &'static str {
         match self {
@@ -29,6 +47,9 @@ impl DateFormat {
             Self::Compact => "20241231",
             Self::UsShort => "12/31/2024, 1/5/2024",
             Self::DayMonth => "31-DEC-2024",
+            Self::IsoTime => "2024-12-31 00:00:00",
+            Self::UsTime => "1/5/2024 0:00",
+            Self::DayFirst => "31/12/2024",
         }
     }
 }
@@ -108,6 +129,9 @@ pub fn parse(value: &[u8], format: DateFormat) -> Option<i32> {
         DateFormat::Compact => (*b"00000000", 8),
         DateFormat::UsShort => return us_short(value),
         DateFormat::DayMonth => return day_month(value),
+        DateFormat::IsoTime => return iso_time(value),
+        DateFormat::UsTime => return us_short(before_time(value)?),
+        DateFormat::DayFirst => return day_first(value),
     };
     let (first, rest) = value.split_first_chunk()?;
     if value.len() != length {
@@ -138,12 +162,54 @@ fn number(digits: &[u8], lengths: std::ops::RangeInclusive<usize>) -> Option<i32
 }
 
 fn us_short(value: &[u8]) -> Option<i32> {
-    let mut parts = value.split(|byte| *byte == b'/');
-    let [month, day, year] = [parts.next()?, parts.next()?, parts.next()?];
-    if parts.next().is_some() {
-        return None;
-    }
+    let [month, day, year] = in_three(value, b'/')?;
     from_civil(number(year, 4..=4)?, number(month, 1..=2)?, number(day, 1..=2)?)
+}
+
+fn day_first(value: &[u8]) -> Option<i32> {
+    let [day, month, year] = in_three(value, b'/')?;
+    from_civil(number(year, 4..=4)?, number(month, 1..=2)?, number(day, 1..=2)?)
+}
+
+fn iso_time(value: &[u8]) -> Option<i32> {
+    let [year, month, day] = in_three(before_time(value)?, b'-')?;
+    from_civil(number(year, 4..=4)?, number(month, 2..=2)?, number(day, 2..=2)?)
+}
+
+fn in_three(value: &[u8], between: u8) -> Option<[&[u8]; 3]> {
+    let mut parts = value.split(|byte| *byte == between);
+    let three = [parts.next()?, parts.next()?, parts.next()?];
+    parts.next().is_none().then_some(three)
+}
+
+/// The date before a time of day, from which a blank or a `T` takes it apart. A zone is not read: it could be another day.
+fn before_time(value: &[u8]) -> Option<&[u8]> {
+    let at = value.iter().position(|byte| matches!(byte, b' ' | b'T'))?;
+    let (date, time) = value.split_at(at);
+    is_time_of_day(&time[1..]).then_some(date)
+}
+
+/// Whether a text is a time of day: hours and minutes, seconds and their fraction where they are told; of twelve hours with
+/// `AM` or `PM`.
+fn is_time_of_day(text: &[u8]) -> bool {
+    let halves = [b"AM", b"PM"];
+    let (clock, half) = text.split_at(text.len().saturating_sub(2));
+    let of_twelve = halves.iter().any(|name| half.eq_ignore_ascii_case(*name));
+    let (clock, hours) = if of_twelve { (clock.trim_ascii_end(), 1..=12) } else { (text, 0..=23) };
+    let mut parts = clock.split(|byte| *byte == b':');
+    let (hour, minute, second) = (parts.next(), parts.next(), parts.next());
+    let is_sixtieth = |part: &[u8]| number(part, 2..=2).is_some_and(|number| number < 60);
+    let is_second = |second: &[u8]| match second.split_at_checked(2) {
+        Some((whole, [])) => is_sixtieth(whole),
+        Some((whole, [b'.', fraction @ ..])) => {
+            is_sixtieth(whole) && !fraction.is_empty() && fraction.iter().all(u8::is_ascii_digit)
+        }
+        _ => false,
+    };
+    hour.and_then(|hour| number(hour, 1..=2)).is_some_and(|hour| hours.contains(&hour))
+        && minute.is_some_and(is_sixtieth)
+        && second.is_none_or(is_second)
+        && parts.next().is_none()
 }
 
 fn day_month(value: &[u8]) -> Option<i32> {
@@ -231,65 +297,121 @@ mod tests {
         parse(text.as_bytes(), DateFormat::Iso).unwrap()
     }
 
+    /// Each format with 2024-02-29, 1970-01-01 and 0001-01-01, and with what is none of its days.
+    const FORMATS: [(DateFormat, [&str; 3], &[&str]); 8] = [
+        (
+            DateFormat::Iso,
+            ["2024-02-29", "1970-01-01", "0001-01-01"],
+            &[
+                "2023-02-29",
+                "2024-2-29",
+                "2024-13-01",
+                "2024/02/29",
+                "20240229",
+                "2024-02-30",
+                "2024-02-00",
+                " 024-02-29",
+                "",
+            ],
+        ),
+        (
+            DateFormat::Us,
+            ["02/29/2024", "01/01/1970", "01/01/0001"],
+            &[
+                "29/02/2024",
+                "2/29/2024",
+                "02-29-2024",
+                "02/30/2024",
+                "02/29/24",
+                "2024-02-29",
+                "13/01/2024",
+                "00/01/2024",
+                "",
+            ],
+        ),
+        (
+            DateFormat::Compact,
+            ["20240229", "19700101", "00010101"],
+            &["20230229", "2024022", "202402290", "2024-229", "20241301", "20240230", "20240200", "+0240229", ""],
+        ),
+        (
+            DateFormat::UsShort,
+            ["2/29/2024", "01/1/1970", "1/01/0001"],
+            &["2/29/2023", "2/29/24", "2/29", "2/29/2024/", "13/1/2024", "0/1/2024", "002/9/2024", "2-29-2024", ""],
+        ),
+        (
+            DateFormat::DayMonth,
+            ["29-FEB-2024", "01jan1970", "1-Jan-0001"],
+            &[
+                "29-FEB-2023",
+                "29-FEB-24",
+                "29FEB-2024",
+                "29-FEB2024",
+                "29-02-2024",
+                "FEB2024",
+                "29-FEVR-2024",
+                "-FEB-2024",
+                "",
+            ],
+        ),
+        (
+            DateFormat::IsoTime,
+            ["2024-02-29 00:00:00", "1970-01-01T14:30", "0001-01-01 11:59:59.999 PM"],
+            &[
+                "2024-02-29",
+                "2023-02-29 00:00:00",
+                "2024-02-29 ",
+                "2024-02-29  00:00:00",
+                "2024-02-29 24:00:00",
+                "2024-02-29 23:60",
+                "2024-02-29 23:59:60",
+                "2024-02-29 00:00:00.",
+                "2024-02-29T00:00:00Z",
+                "2024-02-29 00:00:00-06:00",
+                "2024-02-29 00",
+                "2024-02-29 00:00:00:00",
+                "2/29/2024 0:00",
+                "",
+            ],
+        ),
+        (
+            DateFormat::UsTime,
+            ["2/29/2024 0:00", "01/01/1970 12:00:00 AM", "1/1/0001 12:59pm"],
+            &[
+                "2/29/2024",
+                "2/29/2023 0:00",
+                "29/2/2024 0:00",
+                "2/29/2024 0:0",
+                "2/29/2024 000:00",
+                "2/29/2024 0:00 AM",
+                "2/29/2024 13:00 PM",
+                "2/29/2024 AM",
+                "2/29/24 0:00",
+                "2024-02-29 0:00",
+                "",
+            ],
+        ),
+        (
+            DateFormat::DayFirst,
+            ["29/02/2024", "1/1/1970", "01/1/0001"],
+            &[
+                "29/02/2023",
+                "02/29/2024",
+                "31/04/2024",
+                "32/01/2024",
+                "0/1/2024",
+                "29/2/24",
+                "29-02-2024",
+                "29.02.2024",
+                "",
+            ],
+        ),
+    ];
+
     #[test]
     fn only_days_of_the_calendar_in_their_format_are_read() {
-        for (format, good, bad) in [
-            (
-                DateFormat::Iso,
-                ["2024-02-29", "1970-01-01", "0001-01-01"],
-                [
-                    "2023-02-29",
-                    "2024-2-29",
-                    "2024-13-01",
-                    "2024/02/29",
-                    "20240229",
-                    "2024-02-30",
-                    "2024-02-00",
-                    " 024-02-29",
-                    "",
-                ],
-            ),
-            (
-                DateFormat::Us,
-                ["02/29/2024", "01/01/1970", "01/01/0001"],
-                [
-                    "29/02/2024",
-                    "2/29/2024",
-                    "02-29-2024",
-                    "02/30/2024",
-                    "02/29/24",
-                    "2024-02-29",
-                    "13/01/2024",
-                    "00/01/2024",
-                    "",
-                ],
-            ),
-            (
-                DateFormat::Compact,
-                ["20240229", "19700101", "00010101"],
-                ["20230229", "2024022", "202402290", "2024-229", "20241301", "20240230", "20240200", "+0240229", ""],
-            ),
-            (
-                DateFormat::UsShort,
-                ["2/29/2024", "01/1/1970", "1/01/0001"],
-                ["2/29/2023", "2/29/24", "2/29", "2/29/2024/", "13/1/2024", "0/1/2024", "002/9/2024", "2-29-2024", ""],
-            ),
-            (
-                DateFormat::DayMonth,
-                ["29-FEB-2024", "01jan1970", "1-Jan-0001"],
-                [
-                    "29-FEB-2023",
-                    "29-FEB-24",
-                    "29FEB-2024",
-                    "29-FEB2024",
-                    "29-02-2024",
-                    "FEB2024",
-                    "29-FEVR-2024",
-                    "-FEB-2024",
-                    "",
-                ],
-            ),
-        ] {
+        assert_eq!(FORMATS.map(|(format, ..)| format), DateFormat::ALL);
+        for (format, good, bad) in FORMATS {
             assert_eq!(good.map(|text| parse(text.as_bytes(), format)), [Some(19_782), Some(0), Some(-719_162)]);
             for text in bad {
                 assert_eq!(parse(text.as_bytes(), format), None, "{text}");

@@ -48,7 +48,7 @@ Examples:
   phds query coverage --measure nis.mmr1 --by county,birth_year
   phds query coverage --measure nis.mmr1 --by county --denominator clients,population:births
   phds query coverage --measure nis.mmr1 --by organization --funnel
-  phds query coverage --measure nis.mmr1 --by county --bom --out mmr.csv      for Excel
+  phds query coverage --measure nis.mmr1 --by county --out mmr.xlsx           for Excel
   phds query coverage --measure nis.mmr1 --by county --out mmr.tex";
 
 const KNOW_EXAMPLES: &str = "\
@@ -66,7 +66,7 @@ Examples:
 const COMPARE_EXAMPLES: &str = "\
 Examples:
   phds compare releases/2024-11/by_county releases/2024-12/by_county
-  phds compare november.csv december.csv --format csv > change.csv";
+  phds compare november.csv december.csv --out change.xlsx";
 
 const COMPLETIONS_EXAMPLES: &str = "\
 Put it where your shell looks, once:
@@ -171,12 +171,8 @@ pub enum Verb {
     Completions(Completions),
     /// Print the manual page, or write those of all verbs
     Man(Manual),
-    /// Print the JSON Schema of a file that phds reads or writes
-    #[command(hide = true)]
-    Schema {
-        /// Name of the schema.
-        name: String,
-    },
+    /// Print the JSON Schema of a file or an answer of phds, or list all
+    Schema(SchemaArgs),
 }
 
 /// `phds demo`
@@ -751,6 +747,9 @@ pub struct Purpose {
     /// Only say how much would be shown, and release nothing
     #[arg(long, id = "dry_run")]
     pub dry_run: bool,
+    /// Folder in which releases for the staff are kept [default: `query.releases` of the settings, or else in the store]
+    #[arg(long, value_name = "DIR")]
+    pub keep_in: Option<PathBuf>,
 }
 
 /// Who may see the answers.
@@ -858,7 +857,7 @@ pub struct Table {
     /// Begin CSV with a byte order mark, by which Excel knows UTF-8
     #[arg(long)]
     pub bom: bool,
-    /// Write to a file, with its description beside it, in place of printing: .csv, .json, .parquet, .arrow, .md, .tex, .txt
+    /// Write to a file, with its description beside it, in place of printing: .csv, .xlsx, .json, .parquet, .arrow, .md, .tex, .txt
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
 }
@@ -925,14 +924,17 @@ pub struct Report {
     /// What to ask the month, as for `phds query FILE` [default: what `--example` prints]
     #[arg(long, value_name = "FILE")]
     pub questions: Option<PathBuf>,
+    /// Folder in which the releases are kept [default: `query.releases` of the settings, or else in the store]
+    #[arg(long, value_name = "DIR")]
+    pub keep_in: Option<PathBuf>,
     /// Print the questions that are built in, to begin with, and ask nothing
     #[arg(long, exclusive = true)]
     pub example: bool,
     /// Make the page of releases that are there, a folder for each, and ask nothing: no store is needed. The one in the folder
     /// `headline` is the number at the top
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["store", "period", "questions"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["store", "period", "questions", "keep_in"])]
     pub releases: Option<PathBuf>,
-    /// Folder of the releases of the month before, for what changed [default: those that the store keeps]
+    /// Folder of the releases of the month before, for what changed [default: those that are kept]
     #[arg(long, value_name = "DIR")]
     pub earlier: Option<PathBuf>,
     /// Shapes of ZIP codes for a map, as GeoJSON
@@ -951,21 +953,36 @@ pub struct Compare {
     pub earlier: PathBuf,
     /// The same question's release of the later month
     pub later: PathBuf,
-    /// How to print it
-    #[arg(long, value_enum, default_value_t)]
-    pub format: ComparisonFormat,
+    /// How to print or write it [default: as the ending of FILE says; on a screen, a table for people]
+    #[arg(long, value_enum)]
+    pub format: Option<ComparisonFormat>,
+    /// Write to a file in place of printing: .csv, .xlsx, .json, .txt
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
 }
 
-/// How a comparison is printed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+/// How a comparison is printed or written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum ComparisonFormat {
     /// For people, on a terminal
-    #[default]
     Table,
     /// Comma-separated values, UTF-8
     Csv,
+    /// An Excel workbook, with its notes on a second sheet
+    Xlsx,
     /// An array of objects, one for each group
     Json,
+}
+
+impl From<ComparisonFormat> for Format {
+    fn from(format: ComparisonFormat) -> Self {
+        match format {
+            ComparisonFormat::Table => Self::Table,
+            ComparisonFormat::Csv => Self::Csv,
+            ComparisonFormat::Xlsx => Self::Xlsx,
+            ComparisonFormat::Json => Self::Json,
+        }
+    }
 }
 
 /// `phds protect`
@@ -1171,6 +1188,13 @@ pub struct Manual {
     /// Write the pages of phds and of every verb into this folder
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
+}
+
+/// `phds schema`
+#[derive(Debug, Args)]
+pub struct SchemaArgs {
+    /// Name of the schema; without it, all are listed, with what keeps to them
+    pub name: Option<String>,
 }
 
 /// `phds completions`

@@ -8,7 +8,8 @@ use crate::error::{Error, Result};
 use crate::figure::release::{Description, Release, Status};
 use crate::fs;
 use crate::output::grid::{Grid, Look};
-use crate::output::label;
+use crate::output::workbook::{self, About, Entry, Workbook};
+use crate::output::{Format, label, page, rounded};
 use crate::period::ReportingPeriod;
 use crate::statistics;
 use crate::words::{grouped, hundredths};
@@ -28,6 +29,30 @@ pub struct Change {
     /// `shown` when both are told; `small_change` where two counts differ by 1 to k - 1; otherwise what the release says that
     /// tells none, or `absent` where it has no such row.
     pub status: &'static str,
+}
+
+/// The columns behind the labels.
+const COLUMNS: [&str; 5] = ["earlier", "later", "change", "status", "audience"];
+
+/// The word by which a workbook of this room is known.
+const KIND: &str = "comparison";
+
+/// What stands for a number of either month that is withheld.
+const NOT_TOLD: &str = "· not told; suppressed is not zero";
+
+/// What every table for people says of a change.
+const NO_INTERVAL: &str = "A change has no interval";
+
+/// Whether what a file holds is a comparison in a format, so that another may take its place.
+pub fn is_one(bytes: &[u8], format: Format) -> bool {
+    let text = String::from_utf8_lossy(bytes);
+    match format {
+        Format::Table => text.contains(NO_INTERVAL),
+        Format::Csv => text.lines().next().is_some_and(|header| header.ends_with(&COLUMNS.join(","))),
+        Format::Json => text.starts_with('[') && text.contains("\"earlier\": ") && text.contains("\"change\": "),
+        Format::Xlsx => workbook::is_of(KIND, bytes),
+        Format::Parquet | Format::Arrow | Format::Markdown | Format::Latex => false,
+    }
 }
 
 /// Two releases side by side.
@@ -107,8 +132,7 @@ impl Comparison {
     pub fn to_csv(&self) -> Result<Vec<u8>> {
         let failed = |_| Error::internal("a comparison has no CSV form");
         let mut writer = csv::Writer::from_writer(Vec::new());
-        let header =
-            self.columns.iter().map(String::as_str).chain(["earlier", "later", "change", "status", "audience"]);
+        let header = self.columns.iter().map(String::as_str).chain(COLUMNS);
         writer.write_record(header).map_err(failed)?;
         for change in &self.changes {
             let numbers = [change.earlier, change.later, change.change];
@@ -167,13 +191,80 @@ impl Comparison {
             look.bold(&wrapped(marking)),
             look.bold(&wrapped(&self.title)),
             grid.draw(look),
-            wrapped("· not told; suppressed is not zero"),
-            wrapped(if self.is_by_age {
-                "A class of age has other clients in each month: who has grown older is in the next. A change has no interval."
-            } else {
-                "A change has no interval: most clients are in both months, so the two are not independent."
-            })
+            wrapped(NOT_TOLD),
+            wrapped(&self.note())
         )
+    }
+
+    /// What a change does not tell.
+    fn note(&self) -> String {
+        if self.is_by_age {
+            format!(
+                "A class of age has other clients in each month: who has grown older is in the next. {NO_INTERVAL}."
+            )
+        } else {
+            format!("{NO_INTERVAL}: most clients are in both months, so the two are not independent.")
+        }
+    }
+
+    /// An Excel workbook with the rows of the CSV, by the descriptions of the two releases.
+    pub fn to_workbook(&self, earlier: &Description, later: &Description) -> Workbook {
+        let number = |number: Option<f64>| match number {
+            Some(number) if self.is_share => Entry::Share(rounded(number)),
+            Some(number) => Entry::Whole(number),
+            None => Entry::Instead(page::WITHHELD),
+        };
+        let rows = self.changes.iter().map(|change| {
+            let labels = change.labels.iter().cloned().map(Entry::Text);
+            let numbers = [change.earlier, change.later, change.change].map(number);
+            let end = [change.status, &self.audience].map(|word| Entry::Text(word.to_owned()));
+            labels.chain(numbers).chain(end).collect()
+        });
+        Workbook {
+            kind: KIND,
+            title: self.title.clone(),
+            marking: later.marking.clone(),
+            columns: self.columns.iter().map(String::as_str).chain(COLUMNS).map(str::to_owned).collect(),
+            rows: rows.collect(),
+            about: self.about(earlier, later),
+            day: later.cohort.as_of,
+        }
+    }
+
+    fn about(&self, earlier: &Description, later: &Description) -> About {
+        let both = [earlier, later];
+        let mut about = About::default();
+        about.add("For whom", [&later.marking]);
+        about.add("Title", [&self.title]);
+        about.add("Of whom", both.map(|one| format!("{}: {}", one.reporting_period, one.cohort.description)));
+        about.add("As-of date", both.map(|one| format!("{}: {}", one.reporting_period, one.cohort.as_of)));
+        for measure in later.measure.iter().chain(&later.from_measure) {
+            about.add(&measure.id, [&measure.definition]);
+            about.add(&format!("Source of {}", measure.id), [&measure.source]);
+        }
+        about.add("Signs", [NOT_TOLD]);
+        let titles = self.columns.iter().zip(&self.titles).map(|(column, title)| format!("{column}: {title}"));
+        let [what, points] = if self.is_share {
+            ["the rate, to six digits after the point: 0.9 is 90 %", ", in points of a percentage"]
+        } else {
+            ["doses", ""]
+        };
+        let [before, after] = self.months;
+        let numbers = [
+            format!("earlier: {what}; of {before}"),
+            format!("later: the same of {after}"),
+            format!("change: the later less the earlier{points}"),
+            format!(
+                "status: `shown` where both are told, `small_change` where the two differ by 1 to {} doses, `absent` where one release has no such row; otherwise as the releases say",
+                later.disclosure.k - 1
+            ),
+        ];
+        about.add("Columns", titles.chain(numbers));
+        about.add("Notes", [self.note()]);
+        let new = earlier.caveats.iter().filter(|caveat| !later.caveats.contains(caveat));
+        about.add("Caveats", later.caveats.iter().chain(new));
+        about.add("Made from", both.map(|one| format!("Release {} of {}", one.release_id, one.reporting_period)));
+        about
     }
 }
 

@@ -113,6 +113,13 @@ impl Error {
         self
     }
 
+    /// The same as what was asked for that cannot be, where the name in the command or the settings is at fault.
+    #[must_use]
+    pub fn as_usage(mut self) -> Self {
+        self.kind = ErrorKind::Usage;
+        self
+    }
+
     /// Says first where it happened.
     #[must_use]
     pub fn within(mut self, place: &str) -> Self {

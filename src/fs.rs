@@ -356,6 +356,23 @@ fn is_own_file(metadata: &std::fs::Metadata) -> bool {
     metadata.is_file()
 }
 
+/// Opens a lock file to share the lock with other readers, which takes no more than reading it; makes it where it is missing.
+pub fn open_lock_to_share(path: &Path) -> Result<File> {
+    match File::open(path) {
+        Ok(file) => Ok(file),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => open_lock(path),
+        Err(error) => Err(Error::io("read", path, &error)),
+    }
+}
+
+/// Whether nothing may be written into a folder: a draft is made in it, and goes again.
+pub fn is_read_only(folder: &Path) -> bool {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(DRAFT_PREFIX).suffix(DRAFT_SUFFIX);
+    let kind = Noted::made(|| builder.tempfile_in(folder)).err().map(|error| error.kind());
+    matches!(kind, Some(io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem))
+}
+
 /// Opens a lock file, making it with mode 0600 where it is missing.
 pub fn open_lock(path: &Path) -> Result<File> {
     open_private(OpenOptions::new().write(true).create(true).truncate(false), path)

@@ -102,6 +102,11 @@ impl Store {
         self.root.join("releases")
     }
 
+    /// Whether no release can be noted and kept in it, because it may only be read.
+    pub fn is_read_only(&self) -> bool {
+        [self.root.clone(), self.ledger(), self.releases()].iter().any(|folder| fs::is_read_only(folder))
+    }
+
     /// What has been released, and to whom.
     pub fn ledger(&self) -> PathBuf {
         self.root.join("ledger")

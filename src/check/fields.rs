@@ -10,7 +10,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use super::findings::{Findings, RuleId};
 use super::reader::{Column, RawField, Word};
 use super::ruleset::{Kind, Ruleset};
-use crate::calendar;
+use crate::calendar::{self, DateFormat};
 use crate::dictionary::{Codelist, Dictionary, Field, FieldType, Presence, Role, Unlisted};
 use crate::error::{Error, Result};
 use crate::random::random_bytes;
@@ -154,6 +154,37 @@ const MISSING: Faults = 1;
 const UNFIT: Faults = 2;
 const TOO_LONG: Faults = 4;
 
+/// Values of a date that are in none of its formats, and how many of them each format that there is would read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OtherFormats {
+    unfit: u64,
+    read: [u64; DateFormat::ALL.len()],
+}
+
+impl OtherFormats {
+    #[cold]
+    fn add(&mut self, value: &[u8]) {
+        self.unfit += 1;
+        for (read, format) in self.read.iter_mut().zip(DateFormat::ALL) {
+            *read += u64::from(calendar::parse(value, format).is_some());
+        }
+    }
+
+    /// Adds those of another part of the file.
+    pub fn merge(&mut self, other: &Self) {
+        self.unfit += other.unfit;
+        for (read, other) in self.read.iter_mut().zip(other.read) {
+            *read += other;
+        }
+    }
+
+    /// The format that would read every one of them; the likelier one, where two would.
+    pub fn of_all(&self) -> Option<DateFormat> {
+        let mut formats = DateFormat::ALL.into_iter().zip(self.read);
+        formats.find(|(_, read)| *read > 0 && *read == self.unfit).map(|(format, _)| format)
+    }
+}
+
 /// Reads columns. One reader goes from chunk to chunk and remembers what came of a field, so that a spelling is normalised
 /// once and not once a row.
 #[derive(Debug)]
@@ -168,7 +199,7 @@ pub struct FieldReader<'a> {
 /// What has been seen of a field.
 #[derive(Debug)]
 enum Seen {
-    Dates,
+    Dates(OtherFormats),
     Integers(Memo<i32>),
     Codes(Memo<u16>, SeenCodes),
     Texts(Memo<u32>, LongMemo<u32>, SeenTexts),
@@ -178,7 +209,7 @@ enum Seen {
 impl Seen {
     fn new(field: &Field) -> Self {
         match field.field_type {
-            FieldType::Date => Self::Dates,
+            FieldType::Date => Self::Dates(OtherFormats::default()),
             FieldType::Integer => Self::Integers(Memo::new(NO_INTEGER)),
             FieldType::Code => Self::Codes(Memo::new(NO_CODE), SeenCodes::default()),
             FieldType::Text if field.role == Role::Identifier && field.presence == Presence::Optional => Self::Unread,
@@ -195,17 +226,26 @@ impl<'a> FieldReader<'a> {
         Ok(Self { dictionary, rules, seed, seen: dictionary.fields().iter().map(Seen::new).collect() })
     }
 
+    /// What was seen of dates that are in none of their formats, by the field's position in the dictionary.
+    pub fn other_formats(&self) -> Vec<OtherFormats> {
+        let of = |seen: &Seen| if let Seen::Dates(others) = seen { *others } else { OtherFormats::default() };
+        self.seen.iter().map(of).collect()
+    }
+
     /// Reads one column of a chunk; `at` is the position of its field in the dictionary.
     pub fn read(&mut self, column: Column<'_>, at: usize, findings: &mut Findings) -> Result<Values> {
         let (dictionary, rules, seed) = (self.dictionary, self.rules, self.seed);
         let field = &dictionary.fields()[at];
         let mut tally = Tally { rules, field, at, missing: 0 };
         let values = match &mut self.seen[at] {
-            Seen::Dates => {
+            Seen::Dates(others) => {
                 let mut formats = Vec::with_capacity(if field.formats.len() > 1 { column.len() } else { 0 });
                 let read = |(row, raw)| {
                     let (day, format, faults) = date(dictionary, field, column, raw);
                     tally.faults(row, faults, findings);
+                    if faults & UNFIT != 0 {
+                        others.add(&column.value(raw));
+                    }
                     if field.formats.len() > 1 {
                         formats.push(format);
                     }

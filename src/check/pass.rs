@@ -303,6 +303,7 @@ impl<'a> Pass<'a> {
             }
             done = chunk.bytes;
         }
+        profile.other_formats = reader.other_formats();
         lock(desk.desk).profile.merge(profile);
         Ok(())
     }

@@ -11,7 +11,7 @@ use siphasher::sip::SipHasher13;
 
 use arrow::array::Array;
 
-use super::fields::{NO_CODE, NO_DATE, NO_INTEGER, NO_TEXT, Texts, Values};
+use super::fields::{NO_CODE, NO_DATE, NO_INTEGER, NO_TEXT, OtherFormats, Texts, Values};
 use crate::calendar;
 use crate::dictionary::{Dictionary, Field, FieldType, Presence, Role, names};
 
@@ -92,12 +92,20 @@ pub struct Profile {
     pub organizations: Organizations,
     /// Rows of the responsible entities that the department has named, and of others.
     pub entities: [u64; 2],
+    /// Dates that are in none of their formats, by the field's position in the dictionary.
+    pub other_formats: Vec<OtherFormats>,
 }
 
 impl Profile {
     /// The profile of no rows.
     pub fn new(plan: &Plan) -> Self {
-        Self { rows: 0, columns: plan.empty.clone(), organizations: Organizations::default(), entities: [0; 2] }
+        Self {
+            rows: 0,
+            columns: plan.empty.clone(),
+            organizations: Organizations::default(),
+            entities: [0; 2],
+            other_formats: vec![OtherFormats::default(); plan.empty.len()],
+        }
     }
 
     /// Adds the rows of a chunk: `columns` by the field's position in the dictionary, and for each row the key of its
@@ -134,6 +142,9 @@ impl Profile {
         self.organizations.merge(&other.organizations);
         for (rows, other) in self.entities.iter_mut().zip(other.entities) {
             *rows += other;
+        }
+        for (formats, other) in self.other_formats.iter_mut().zip(&other.other_formats) {
+            formats.merge(other);
         }
     }
 }

@@ -14,6 +14,7 @@ use super::quality::{self, Column, FieldCounts, Organizations};
 use super::reader;
 use super::rows::AGES;
 use super::ruleset::{Kind, Rule, Ruleset, Scope, Severity};
+use crate::calendar::DateFormat;
 use crate::dictionary::{Dictionary, Presence, Role, names};
 use crate::encoding::Encoding;
 use crate::error::{Error, Result};
@@ -388,6 +389,8 @@ pub(super) struct Builder<'a> {
     columns: Vec<Column>,
     organizations: Organizations,
     well_formed: u64,
+    /// The fields most of whose dates cannot be read, with the format that would read them all.
+    undeclared: BTreeMap<usize, DateFormat>,
     /// Rows of the responsible entities that the settings name, and of others; `None` when they name none.
     entities: Option<[u64; 2]>,
     /// Whether the header was right, so that rows were looked at.
@@ -423,6 +426,7 @@ impl<'a> Builder<'a> {
             columns: Vec::new(),
             organizations: Organizations::default(),
             well_formed: 0,
+            undeclared: BTreeMap::new(),
             entities: None,
             rows_read: false,
             diagnosis: None,
@@ -529,6 +533,12 @@ impl<'a> Builder<'a> {
         self.entities = jurisdiction.then_some(profile.entities);
         let counted = |at| self.field_counts(at);
         self.columns = quality::columns(profile, self.dictionary, file, counted, (self.period, self.k));
+        let is_mostly_unfit = |column: &Column| {
+            column.unfit.zip(column.present).is_some_and(|(unfit, present)| part_of(unfit, present) > 0.5)
+        };
+        let mostly_unfit = file.iter().zip(&self.columns).filter(|(_, column)| is_mostly_unfit(column));
+        self.undeclared =
+            mostly_unfit.filter_map(|((_, at), _)| Some((*at, profile.other_formats.get(*at)?.of_all()?))).collect();
         self.organizations = quality::organizations(profile, plan, self.k);
     }
 
@@ -554,6 +564,18 @@ impl<'a> Builder<'a> {
         counts
     }
 
+    /// What the dates of a field look like, and the setting that reads them.
+    fn undeclared(&self, at: usize) -> Option<String> {
+        let (field, format) = (&self.dictionary.fields()[at], self.undeclared.get(&at)?);
+        Some(format!(
+            "{} looks like {}: set `formats = [{}]` for the field `{}` in your dictionary file",
+            field.header,
+            format.example(),
+            serde_json::json!(format),
+            field.name
+        ))
+    }
+
     pub fn finish(
         mut self,
         delivery: &Delivery,
@@ -568,6 +590,10 @@ impl<'a> Builder<'a> {
             } else if part_of(self.totals.rejected, self.totals.read) > max_rejected_share {
                 self.file_broke(Kind::RejectedShare, Vec::new());
             }
+        }
+        if self.diagnosis.is_none() && !self.undeclared.is_empty() {
+            let told: Vec<_> = self.undeclared.keys().filter_map(|at| self.undeclared(*at)).collect();
+            self.diagnosis = Some(told.join("; "));
         }
         let rules = self.rules.rules().iter().enumerate().map(|(id, rule)| self.outcome(id, rule, applies)).collect();
         let mut document = Document {
@@ -645,6 +671,10 @@ impl<'a> Builder<'a> {
                     let format = fields[at].formats.get(best).map(|format| format.example());
                     let noted = outcome.note.take().map(|note| note + "; ").unwrap_or_default();
                     outcome.note = format.map(|format| format!("{noted}{} is written like {format}", header(at)));
+                }
+                if let Some(told) = self.undeclared(at).filter(|_| rule.kind == Kind::Date) {
+                    let noted = outcome.note.take().map(|note| note + "; ").unwrap_or_default();
+                    outcome.note = Some(noted + &told);
                 }
                 outcome.by_column.push(ColumnOutcome {
                     column: header(at),

@@ -306,6 +306,22 @@ pub enum Kind {
     },
 }
 
+/// The parameters are those of some fifty kinds, and mean nothing without the program.
+impl schemars::JsonSchema for Kind {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Kind".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "object",
+            "properties": { "kind": { "description": "Which check carries the rule out.", "type": "string" } },
+            "required": ["kind"],
+            "additionalProperties": { "description": "A parameter of the kind." }
+        })
+    }
+}
+
 impl From<Broken> for Kind {
     /// The kind of rule that such a record breaks.
     fn from(broken: Broken) -> Self {
@@ -463,7 +479,7 @@ impl Kind {
 }
 
 /// One rule: what it checks, and the text that `phds explain` prints.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Rule {
     /// Stable code, such as `PHDS-R01`.
     pub code: String,

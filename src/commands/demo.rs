@@ -68,8 +68,9 @@ pub fn run(typed: &cli::Demo, reporter: &dyn Reporter) -> Result<()> {
         (ask.by, ask.filters) = (vec![dimension.to_owned()], region.into_iter().collect());
         ask
     });
+    let keeping = query::Keeping::of(&store, None, Audience::Internal)?;
     let answer = |asks: &[Ask]| {
-        query::answer(asks, &store, &partition, &settings, Audience::Internal, query::Refused::EndsRun)?.release(&store)
+        query::answer(asks, &store, &partition, &settings, None, query::Refused::EndsRun)?.release(&store, &keeping)
     };
     let releases = answer(&asks)?;
     for ((dimension, _), release) in TABLES.iter().zip(&releases) {
@@ -81,7 +82,7 @@ pub fn run(typed: &cli::Demo, reporter: &dyn Reporter) -> Result<()> {
     let monthly = dir.join("releases").join(period.to_string());
     query::write_all(&asks, &answer(&asks.releases)?, Format::Csv, &monthly)?;
     let asks = super::report::built_in()?;
-    super::report::of_month(&asks, &answer(&asks.releases)?, &store, None, None, &dir.join("report.html"))?;
+    super::report::of_month(&asks, &answer(&asks.releases)?, &store, None, keeping.folder(), &dir.join("report.html"))?;
     if let Some(release) = releases.last() {
         terminal::print_data(&output::render(release, Format::Table)?)?;
     }

@@ -10,6 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::fetch::sftp::{self, SftpSettings};
 use crate::progress::Reporter;
 use crate::settings::Settings;
+use crate::settings::account::prove_host;
 use crate::{fs, knowledge, terminal};
 
 /// The settings file with every setting as a comment: what is said is filled in, the rest stays to be read.
@@ -17,6 +18,16 @@ const TEMPLATE: &str = include_str!("phds.toml");
 
 const SERVICE: &str = include_str!("../../packaging/systemd/phds.service");
 const TIMER: &str = include_str!("../../packaging/systemd/phds.timer");
+
+/// What the unit says where the password is a credential, and what where the settings name another source.
+const CREDENTIAL: &str = "\
+# root reads the password for the service, from a file of mode 0600 that is root's own; the program finds it by its name. It is
+# in no environment and no command line.
+LoadCredential=phds-password:/etc/phds/password
+";
+const NO_CREDENTIAL: &str = "\
+# The settings say where the password or the key comes from: the user phds must be able to read it.
+";
 
 /// The section of the account of the monthly file.
 const ACCOUNT: &str = "accounts.phds";
@@ -170,8 +181,9 @@ impl Interview<'_> {
     /// The account of the monthly file. Whether there is one.
     fn account(&mut self, typed: &InitAccount) -> Result<bool> {
         let old_host = self.old_text(ACCOUNT, "host").unwrap_or_default();
-        let host =
-            self.answer(typed.host.as_deref(), "Server of the monthly file", &old_host, |text| Ok(text.to_owned()))?;
+        let host = self.answer(typed.host.as_deref(), "Server of the monthly file", &old_host, |text| {
+            prove_host(text).map(|()| text.to_owned())
+        })?;
         if host.is_empty() {
             return if *typed == InitAccount::default() {
                 Ok(false)
@@ -476,8 +488,7 @@ impl Interview<'_> {
                     .replace("/etc/phds/phds.toml", &systemd_word(&settings_file).replace('$', "$$"))
                     .replace("/var/lib/phds", &systemd_word(&store));
                 // The credential is read where the settings name no other source.
-                let is_needed = |line: &&str| !(self.names_login && line.starts_with("LoadCredential="));
-                let service = service.lines().filter(is_needed).collect::<Vec<_>>().join("\n") + "\n";
+                let service = if self.names_login { service.replace(CREDENTIAL, NO_CREDENTIAL) } else { service };
                 let folder = settings_file.parent().unwrap_or(Path::new("/"));
                 for (name, text) in [("phds.service", service.as_str()), ("phds.timer", TIMER)] {
                     fs::write_whole(&folder.join(name), text.as_bytes())?;

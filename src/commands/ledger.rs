@@ -22,7 +22,7 @@ use crate::{fs, terminal};
 /// `phds ledger`
 pub fn ledger(typed: &cli::LedgerArgs, settings: &Settings) -> Result<()> {
     let store = Store::open(&settings.store(typed.store.as_deref())?)?;
-    let ledger = Ledger::open(&store)?;
+    let ledger = Ledger::open_to_read(&store)?;
     if typed.json {
         let entries = ledger.entries().iter().map(Entry::without_counts);
         return terminal::print_json(&entries.collect::<Vec<_>>());
@@ -131,7 +131,7 @@ pub fn evidence(typed: &cli::Evidence, settings: &Settings) -> Result<()> {
         fs::may_replace(path, "evidence", |path| fs::beginning(path).starts_with(TITLE.as_bytes()))?;
     }
     let store = Store::open(&settings.store(typed.store.as_deref())?)?;
-    let ledger = Ledger::open(&store)?;
+    let ledger = Ledger::open_to_read(&store)?;
     let published: Vec<&Entry> = ledger.entries().iter().filter(|entry| entry.is_published()).collect();
     let known: Vec<&Entry> = ledger.entries().iter().filter(|entry| entry.is_known()).collect();
     let mut months: BTreeMap<ReportingPeriod, Vec<&Entry>> = BTreeMap::new();

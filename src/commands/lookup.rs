@@ -3,17 +3,56 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::json;
 
 use crate::cli::{self, DictionaryFormat};
 use crate::dictionary::{Dictionary, Dimension, Field, Presence};
 use crate::error::{Error, Result};
 use crate::history::cases;
-use crate::measure::{Measures, opportunity};
+use crate::knowledge::Fingerprint;
+use crate::measure::{Measure, Measures, opportunity};
 use crate::query::Values;
 use crate::settings::Settings;
 use crate::terminal;
 use crate::words::{UNKNOWN, abridged, count};
+
+/// A measure as `phds measures --json` lists it.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ListedMeasure<'a> {
+    #[serde(flatten)]
+    measure: &'a Measure,
+    /// The CVX codes that count for it.
+    cvx_codes: Vec<&'a str>,
+    /// Version of its file.
+    version: &'a str,
+    /// Changes with the definition and its codes.
+    fingerprint: &'a Fingerprint,
+}
+
+impl<'a> ListedMeasure<'a> {
+    fn of(measures: &'a Measures, at: usize) -> Self {
+        Self {
+            measure: &measures.measures()[at],
+            cvx_codes: measures.cvx_codes(at),
+            version: &measures.versions()[at],
+            fingerprint: &measures.fingerprints()[at],
+        }
+    }
+}
+
+/// A dimension as `phds dimensions --json` lists it.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ListedDimension<'a> {
+    #[serde(flatten)]
+    dimension: &'a Dimension,
+    /// `clients`, for every question; or `doses`, for questions about doses.
+    of: &'static str,
+    /// Its values, where they are known without a month.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    values: Option<Vec<String>>,
+}
 
 /// `phds measures`
 pub fn measures(typed: &cli::Measures, settings: &Settings) -> Result<()> {
@@ -34,14 +73,8 @@ pub fn measures(typed: &cli::Measures, settings: &Settings) -> Result<()> {
         return measures.position(&typed.words.join(" ")).map(drop);
     }
     if typed.json {
-        let object = |at: usize| {
-            let mut value = json!(measures.measures()[at]);
-            value["cvx_codes"] = json!(measures.cvx_codes(at));
-            value["version"] = json!(measures.versions()[at]);
-            value["fingerprint"] = json!(measures.fingerprints()[at]);
-            value
-        };
-        return terminal::print_json(&chosen.into_iter().map(object).collect::<Vec<_>>());
+        let listed = chosen.into_iter().map(|at| ListedMeasure::of(measures, at));
+        return terminal::print_json(&listed.collect::<Vec<_>>());
     }
     let text = match chosen.as_slice() {
         [at] => measure_in_words(measures, *at),
@@ -197,15 +230,15 @@ pub fn dimensions(typed: &cli::Dimensions, settings: &Settings) -> Result<()> {
     };
     let of = |dimension: &Dimension| if settings.dictionary.is_of_doses(dimension) { "doses" } else { "clients" };
     if typed.json {
-        let object = |dimension| {
-            let mut value = json!(dimension);
-            value["of"] = json!(of(dimension));
-            if let Ok(Values::All(labels)) = Values::of(&settings.dictionary, &dimension.id) {
-                value["values"] = json!(labels);
-            }
-            value
-        };
-        return terminal::print_json(&dimensions.iter().map(object).collect::<Vec<_>>());
+        let listed = dimensions.iter().map(|dimension| ListedDimension {
+            dimension,
+            of: of(dimension),
+            values: match Values::of(&settings.dictionary, &dimension.id) {
+                Ok(Values::All(labels)) => Some(labels),
+                _ => None,
+            },
+        });
+        return terminal::print_json(&listed.collect::<Vec<_>>());
     }
     if let (Some(_), [dimension]) = (&typed.name, dimensions) {
         let values = match Values::of(&settings.dictionary, &dimension.id)? {

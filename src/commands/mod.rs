@@ -66,6 +66,6 @@ pub fn run(cli: &Cli) -> Result<()> {
         Verb::Synth(typed) => synth::run(typed, reporter),
         Verb::Completions(typed) => complete::completions(typed),
         Verb::Man(typed) => setup::man(typed),
-        Verb::Schema { name } => setup::schema(name),
+        Verb::Schema(typed) => setup::schema(typed.name.as_deref()),
     }
 }

@@ -45,7 +45,7 @@ fn one(question: &cli::Question, settings: &Settings) -> Result<()> {
     if table.out.is_none() && !purpose.dry_run && format.is_binary() && terminal::data_goes_to_a_screen() {
         return Err(Error::usage("this format is not for a screen").hint("add `--out FILE`"));
     }
-    let audience = purpose.audience.into();
+    let audience: Audience = purpose.audience.into();
     if !purpose.dry_run {
         match &table.out {
             Some(path) => drop(output::place(path)?),
@@ -61,12 +61,9 @@ fn one(question: &cli::Question, settings: &Settings) -> Result<()> {
         }
     }
     let (store, partition) = month(&table.month, settings)?;
-    let answered =
-        terminal::busy("counting", || answer(&[ask], &store, &partition, settings, audience, Refused::EndsRun))?;
-    if purpose.dry_run {
-        return terminal::print_data(answered.outlook().as_bytes());
-    }
-    for release in &answered.release(&store)? {
+    let (answered, keeping) = answered(&[ask], &store, &partition, settings, purpose, Refused::EndsRun)?;
+    let Some(keeping) = keeping else { return Ok(()) };
+    for release in &answered.release(&store, &keeping)? {
         match &table.out {
             Some(path) => {
                 let written = output::write(release, form, path)?;
@@ -88,25 +85,16 @@ fn many(typed: &cli::Query, settings: &Settings) -> Result<()> {
     if !file.exists() {
         return Err(cli::no_question(&file.display().to_string()));
     }
-    let audience = typed.purpose.audience.into();
-    if typed.keep_going && audience == Audience::Internal {
+    if typed.keep_going && Audience::from(typed.purpose.audience) == Audience::Internal {
         return Err(Error::usage("`--keep-going` is for tables for the public")
             .hint("add `--audience public`, or leave it away: of the staff, no question is refused"));
     }
     let mut asks = Asks::read(file)?;
-    let asked = asks.releases.len();
     let (store, partition) = month(&typed.month, settings)?;
     let refused = if typed.keep_going { Refused::LeftOut } else { Refused::EndsRun };
-    let answered =
-        terminal::busy("counting", || answer(&asks.releases, &store, &partition, settings, audience, refused))?;
-    for (_, refusal) in &answered.refusals {
-        terminal::print_refusal(refusal);
-    }
-    let verdict = verdict(answered.refusals.len(), asked);
-    if typed.purpose.dry_run {
-        terminal::print_data(answered.outlook().as_bytes())?;
-        return verdict;
-    }
+    let (answered, keeping) = answered(&asks.releases, &store, &partition, settings, &typed.purpose, refused)?;
+    let verdict = verdict(answered.refusals.len(), asks.releases.len());
+    let Some(keeping) = keeping else { return verdict };
     asks.releases.retain(|ask| !answered.refusals.iter().any(|(name, _)| *name == ask.name));
     if asks.releases.is_empty() {
         return verdict;
@@ -120,7 +108,7 @@ fn many(typed: &cli::Query, settings: &Settings) -> Result<()> {
     let hint = format!("name a folder for each month, such as `--out {}`", own.display());
     package::of_one_month(out, period, &[], &hint)?;
     prepare(&asks, form, out)?;
-    let releases = answered.release(&store)?;
+    let releases = answered.release(&store, &keeping)?;
     write_all(&asks, &releases, form, out)?;
     for (ask, release) in asks.releases.iter().zip(&releases) {
         say_what_was_coarsened(release, ask.name.as_deref());
@@ -142,6 +130,37 @@ fn verdict(refused: usize, asked: usize) -> Result<()> {
     let were = if refused == 1 { "was" } else { "were" };
     Err(Error::refused(format!("{} of {asked} {were} refused and left out", words::count(refused, "question")))
         .hint("the lines above say why: ask otherwise, or take it out of the file"))
+}
+
+/// The answers to what was typed, and where to keep them: nowhere when nothing shall be released. Says what was refused, and
+/// then how much would be shown.
+fn answered(
+    asks: &[Ask],
+    store: &Store,
+    partition: &Partition,
+    settings: &Settings,
+    purpose: &cli::Purpose,
+    refused: Refused,
+) -> Result<(Answered, Option<Keeping>)> {
+    let audience: Audience = purpose.audience.into();
+    let keeping = if purpose.dry_run {
+        None
+    } else {
+        Some(Keeping::of(store, settings.releases(purpose.keep_in.as_deref()), audience)?)
+    };
+    let ledger = match (audience, &keeping) {
+        (Audience::Internal, _) => None,
+        (Audience::Public, Some(_)) => Some(Ledger::open(store)?),
+        (Audience::Public, None) => Some(Ledger::open_to_read(store)?),
+    };
+    let answered = terminal::busy("counting", || answer(asks, store, partition, settings, ledger, refused))?;
+    for (_, refusal) in &answered.refusals {
+        terminal::print_refusal(refusal);
+    }
+    if keeping.is_none() {
+        terminal::print_data(answered.outlook().as_bytes())?;
+    }
+    Ok((answered, keeping))
 }
 
 /// Tells that a table is not the one that was asked for.
@@ -239,6 +258,45 @@ pub enum Refused {
     LeftOut,
 }
 
+/// Where releases are kept, and whether the ledger of the store notes them.
+pub struct Keeping {
+    folder: PathBuf,
+    is_noted: bool,
+}
+
+impl Keeping {
+    /// What is published is noted, and kept in the store. What is for the staff may be kept elsewhere, and is noted where the
+    /// store can be written.
+    ///
+    /// # Errors
+    ///
+    /// When the store may only be read, and no other folder is named.
+    pub fn of(store: &Store, elsewhere: Option<PathBuf>, audience: Audience) -> Result<Self> {
+        let in_store = Self { folder: store.releases(), is_noted: true };
+        if audience == Audience::Public {
+            return Ok(in_store);
+        }
+        let is_read_only = store.is_read_only();
+        match elsewhere {
+            Some(folder) => {
+                crate::fs::make_folder(&folder)?;
+                Ok(Self { folder, is_noted: !is_read_only })
+            }
+            None if is_read_only => Err(Error::environment(format!(
+                "`{}` may only be read, and releases are kept in it",
+                store.root().display()
+            ))
+            .hint("name a folder for them: `--keep-in DIR`, or `releases` under `[query]` of the settings")),
+            None => Ok(in_store),
+        }
+    }
+
+    /// The folder: each release has one of its own in it, called by its id.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+}
+
 /// Questions that were answered and audited, and that nobody has seen the answers of.
 pub struct Answered {
     questions: Vec<Ask>,
@@ -250,17 +308,23 @@ pub struct Answered {
 }
 
 impl Answered {
-    /// Lets the releases out: notes them in the ledger, keeps each in the store (`releases/<id>/table.csv` and
-    /// `release.json`), and gives them.
-    pub fn release(self, store: &Store) -> Result<Vec<Release>> {
+    /// Lets the releases out: notes them in the ledger, keeps each (`<id>/table.csv` and `release.json`), and gives them.
+    pub fn release(self, store: &Store, keeping: &Keeping) -> Result<Vec<Release>> {
+        // Held until all are kept.
         let mut ledger = match self.ledger {
-            Some(ledger) => ledger,
-            None => Ledger::open(store)?,
+            None if keeping.is_noted => Some(Ledger::open(store)?),
+            ledger => ledger,
         };
-        let noted: Vec<_> = self.releases.iter().zip(self.questions).collect();
-        ledger.append(&noted)?;
+        match &mut ledger {
+            Some(ledger) => ledger.append(&self.releases.iter().zip(self.questions).collect::<Vec<_>>())?,
+            None => terminal::say(&format!(
+                "`{}` may only be read: kept in `{}`, and not noted in the ledger",
+                store.root().display(),
+                keeping.folder.display()
+            )),
+        }
         for release in &self.releases {
-            let folder = store.releases().join(&release.document().release_id);
+            let folder = keeping.folder.join(&release.document().release_id);
             crate::fs::make_folder(&folder)?;
             output::write(release, Format::Csv, &output::table_in(&folder, Format::Csv))?;
         }
@@ -297,15 +361,17 @@ impl Answered {
     }
 }
 
-/// Binds all questions, counts, and audits the tables together; for the public, with everything that was published.
+/// Binds all questions, counts, and audits the tables together; for the public, with everything that was published, which the
+/// ledger tells. Without it, the answers are for the staff.
 pub fn answer(
     asks: &[Ask],
     store: &Store,
     partition: &Partition,
     settings: &Settings,
-    audience: Audience,
+    ledger: Option<Ledger>,
     refused: Refused,
 ) -> Result<Answered> {
+    let audience = if ledger.is_some() { Audience::Public } else { Audience::Internal };
     let context = context(store, partition, settings);
     let named = |ask: &Ask, error: Error| match &ask.name {
         Some(name) => error.within(&format!("release `{name}`")),
@@ -329,12 +395,9 @@ pub fn answer(
     let questions = questions.collect::<Result<Vec<_>>>()?;
     let asked: Vec<Question<'_>> = questions.iter().filter_map(|levels| levels.first().cloned()).collect();
     let mut engine = engine(partition);
-    let (mut control, ledger) = match audience {
-        Audience::Internal => (Control::internal(&settings.policy, &asked)?, None),
-        Audience::Public => {
-            let ledger = Ledger::open(store)?;
-            (published(&ledger, context, &mut engine, settings)?, Some(ledger))
-        }
+    let mut control = match &ledger {
+        None => Control::internal(&settings.policy, &asked)?,
+        Some(ledger) => published(ledger, context, &mut engine, settings)?,
     };
     if questions.len() > 1 || audience == Audience::Public {
         Question::read_ahead(&asked, &mut engine)?;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::query;
+use super::query::{self, Keeping};
 use crate::check::REPORT;
 use crate::check::report::Document;
 use crate::cli;
@@ -41,11 +41,12 @@ pub fn run(typed: &cli::Report, settings: &Settings) -> Result<()> {
         beside(&typed.out)?;
         let asks = typed.questions.as_deref().map_or_else(built_in, Asks::read)?;
         let (store, partition) = query::month(&typed.month, settings)?;
-        let (audience, refused) = (Audience::Internal, query::Refused::EndsRun);
-        let answered = query::answer(&asks.releases, &store, &partition, settings, audience, refused)?;
+        let keeping = Keeping::of(&store, settings.releases(typed.keep_in.as_deref()), Audience::Internal)?;
+        let refused = query::Refused::EndsRun;
+        let answered = query::answer(&asks.releases, &store, &partition, settings, None, refused)?;
         prepare(&asks, partition.manifest().reporting_period, &beside(&typed.out)?)?;
-        let releases = answered.release(&store)?;
-        of_month(&asks, &releases, &store, shapes, earlier, &typed.out)?
+        let releases = answered.release(&store, &keeping)?;
+        of_month(&asks, &releases, &store, shapes, earlier.unwrap_or(keeping.folder()), &typed.out)?
     };
     terminal::say(&format!("{}, with its releases in {}", typed.out.display(), folder.display()));
     if let Some(lacks) = lacks(&contents, typed) {
@@ -81,14 +82,14 @@ pub fn built_in() -> Result<Asks> {
     Asks::parse(QUESTIONS, knowledge::text(QUESTIONS)?)
 }
 
-/// Writes the page of answered questions, and their releases into a folder beside it. Gives the folder, and what the page is
-/// made of.
+/// Writes the page of answered questions, compared with the releases in the folder `earlier`, and their releases into a folder
+/// beside it. Gives that folder, and what the page is made of.
 pub fn of_month(
     asks: &Asks,
     releases: &[crate::disclosure::Release],
     store: &Store,
     shapes: Option<Vec<Shape>>,
-    earlier: Option<&Path>,
+    earlier: &Path,
     out: &Path,
 ) -> Result<(PathBuf, Contents)> {
     let folder = beside(out)?;
@@ -98,7 +99,7 @@ pub fn of_month(
     let period = releases.first().map(|release| release.document().reporting_period);
     let quality = period.and_then(|period| quality(store, period));
     let contents = Contents { releases: named(paths, out)?, quality, shapes, ..Contents::default() };
-    let contents = write(contents, Some(earlier.unwrap_or(&store.releases())), out)?;
+    let contents = write(contents, Some(earlier), out)?;
     Ok((folder, contents))
 }
 

@@ -3,7 +3,9 @@
 use clap::CommandFactory;
 use schemars::{Schema, schema_for};
 
+use super::lookup::{ListedDimension, ListedMeasure};
 use crate::cli::{self, Cli};
+use crate::dictionary::{Dictionary, nearest};
 use crate::error::{Error, Result};
 use crate::terminal;
 use crate::{check, convert, disclosure, fetch, fs, synth};
@@ -33,33 +35,43 @@ fn manual_pages(command: &clap::Command, pages: &mut Vec<(String, Vec<u8>)>) -> 
     own.try_for_each(|own| manual_pages(own, pages))
 }
 
-/// What makes a schema.
-type Make = fn() -> Schema;
+/// A schema: its name, what keeps to it, and what makes it.
+type Described = (&'static str, &'static str, fn() -> Schema);
 
 /// The files and answers that have a schema.
-const SCHEMAS: [(&str, Make); 14] = [
-    ("receipt", || schema_for!(fetch::Receipt)),
-    ("report", || schema_for!(check::report::Document)),
-    ("manifest", || schema_for!(convert::manifest::Manifest)),
-    ("release", || schema_for!(disclosure::release::Document)),
-    ("ledger", || schema_for!(disclosure::ledger::Entry)),
-    ("audit", || schema_for!(disclosure::table::Findings)),
-    ("listing", || schema_for!(fetch::mirror::Listing)),
-    ("doctor", || schema_for!(crate::doctor::Examination)),
-    ("status", || schema_for!(crate::status::Status)),
-    ("planted", || schema_for!(synth::Planted)),
-    ("population", || schema_for!(crate::population::Note)),
-    ("measures", || schema_for!(crate::measure::Family)),
-    ("questions", || schema_for!(crate::query::ask::Asks)),
-    ("opportunities", || schema_for!(crate::measure::opportunity::Document)),
+const SCHEMAS: [Described; 21] = [
+    ("receipt", "receipt.json beside a delivery", || schema_for!(fetch::Receipt)),
+    ("report", "report.json, and `phds check --json`, `phds load --json`", || schema_for!(check::report::Document)),
+    ("manifest", "manifest.json of a loaded month", || schema_for!(convert::manifest::Manifest)),
+    ("release", "release.json beside a table", || schema_for!(disclosure::release::Document)),
+    ("ledger", "an entry of the ledger", || schema_for!(disclosure::ledger::Entry)),
+    ("ledger-list", "`phds ledger --json`", || schema_for!(Vec<disclosure::ledger::Entry>)),
+    ("audit", "`phds audit --json`", || schema_for!(disclosure::table::Findings)),
+    ("listing", ".listing.json of a copied folder", || schema_for!(fetch::mirror::Listing)),
+    ("doctor", "`phds doctor --json`", || schema_for!(crate::doctor::Examination)),
+    ("status", "`phds status --json`", || schema_for!(crate::status::Status)),
+    ("planted", "what `phds synth --faults` has planted", || schema_for!(synth::Planted)),
+    ("population", "the note of a population", || schema_for!(crate::population::Note)),
+    ("population-list", "`phds population list --json`", || schema_for!(Vec<crate::population::Note>)),
+    ("measures", "a file of measures", || schema_for!(crate::measure::Family)),
+    ("measure-list", "`phds measures --json`", || schema_for!(Vec<ListedMeasure<'_>>)),
+    ("dimension-list", "`phds dimensions --json`", || schema_for!(Vec<ListedDimension<'_>>)),
+    ("dictionary", "`phds dictionary --json`", Dictionary::json_schema_of_itself),
+    ("rule", "`phds explain CODE --json`", || schema_for!(check::ruleset::Rule)),
+    ("rule-list", "`phds explain --json`", || schema_for!(Vec<check::ruleset::Rule>)),
+    ("questions", "a file of questions", || schema_for!(crate::query::ask::Asks)),
+    ("opportunities", "the file of opportunities", || schema_for!(crate::measure::opportunity::Document)),
 ];
 
 /// `phds schema`
-pub fn schema(name: &str) -> Result<()> {
-    let Some((_, schema)) = SCHEMAS.iter().find(|(other, _)| *other == name) else {
-        let names: Vec<_> = SCHEMAS.iter().map(|(name, _)| *name).collect();
-        return Err(Error::usage(format!("there is no schema `{name}`")).hint(names.join(", ")));
+pub fn schema(name: Option<&str>) -> Result<()> {
+    let Some(name) = name else {
+        let lines = SCHEMAS.iter().map(|(name, what, _)| [(*name).to_owned(), (*what).to_owned()]);
+        return terminal::print_text(&terminal::columns(lines));
     };
-    let schema = schema();
-    terminal::print_json(&schema)
+    let Some((.., schema)) = SCHEMAS.iter().find(|(other, ..)| *other == name) else {
+        let names = SCHEMAS.iter().map(|(name, ..)| *name);
+        return Err(Error::usage(format!("there is no schema `{name}`")).hint(nearest(name, names, "phds schema")));
+    };
+    terminal::print_json(&schema())
 }

@@ -35,8 +35,7 @@ pub fn status(typed: &cli::Status, settings: &Settings) -> Result<()> {
         ));
     }
     // What was published must be known, or nothing can be.
-    if store.ledger().is_dir()
-        && let Err(error) = Ledger::open(&store)
+    if let Err(error) = Ledger::open_to_read(&store)
         && error.kind() == ErrorKind::Refused
     {
         status.attention.push(error.message().to_owned());

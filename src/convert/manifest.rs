@@ -13,6 +13,9 @@ use crate::period::ReportingPeriod;
 use crate::provenance::{DeliveryId, Edition, Tool};
 use crate::store::{MANIFEST, Store};
 
+/// The name of a month's lock, in its folder.
+const LOCK: &str = ".lock";
+
 /// The two tables of a month.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Table {
@@ -143,7 +146,7 @@ pub struct Partition {
 
 /// The lock that readers of a month share, and that a load holds alone while it changes the month.
 pub(super) fn lock(folder: &Path) -> Result<File> {
-    fs::open_lock(&folder.join(".lock"))
+    fs::open_lock(&folder.join(LOCK))
 }
 
 impl Partition {
@@ -154,7 +157,8 @@ impl Partition {
     /// Opens a month of a store.
     pub fn open(store: &Store, period: ReportingPeriod) -> Result<Self> {
         let folder = store.partition(period);
-        let reading = if folder.is_dir() { Some(lock(&folder)?) } else { None };
+        // A store that may only be read is locked as well: a load elsewhere waits for this reader.
+        let reading = if folder.is_dir() { Some(fs::open_lock_to_share(&folder.join(LOCK))?) } else { None };
         if let Some(reading) = &reading {
             reading.lock_shared().map_err(|error| Error::io("lock", &folder, &error))?;
         }

@@ -97,7 +97,10 @@ impl Dictionary {
 
     fn table_field(&self, field: &Field) -> Value {
         let (table_type, format) = match (field.field_type, field.formats.as_slice()) {
-            (FieldType::Date, [format]) => ("date", Some(strptime(*format))),
+            // A time of day is told in several ways, which one format of that standard cannot be.
+            (FieldType::Date, [format]) if !matches!(format, DateFormat::IsoTime | DateFormat::UsTime) => {
+                ("date", Some(strptime(*format)))
+            }
             (FieldType::Integer, _) => ("integer", None),
             _ => ("string", None),
         };
@@ -231,17 +234,24 @@ fn strptime(format: DateFormat) -> &'static str {
         DateFormat::Us | DateFormat::UsShort => "%m/%d/%Y",
         DateFormat::Compact => "%Y%m%d",
         DateFormat::DayMonth => "%d-%b-%Y",
+        DateFormat::IsoTime => "%Y-%m-%d %H:%M:%S",
+        DateFormat::UsTime => "%m/%d/%Y %H:%M",
+        DateFormat::DayFirst => "%d/%m/%Y",
     }
 }
 
 /// Year, month and day in their places; that the month has such a day cannot be said.
-fn date_form(format: DateFormat) -> &'static str {
+fn date_form(format: DateFormat) -> String {
+    const TIME: &str = "[0-9]{1,2}:[0-5][0-9](:[0-5][0-9](\\.[0-9]+)?)?( *[AaPp][Mm])?";
     match format {
-        DateFormat::Iso => "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])",
-        DateFormat::Us => "(0[1-9]|1[0-2])/(0[1-9]|[12][0-9]|3[01])/[0-9]{4}",
-        DateFormat::Compact => "[0-9]{4}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])",
-        DateFormat::UsShort => "(0?[1-9]|1[0-2])/(0?[1-9]|[12][0-9]|3[01])/[0-9]{4}",
-        DateFormat::DayMonth => "(0?[1-9]|[12][0-9]|3[01])-?[A-Za-z]{3}-?[0-9]{4}",
+        DateFormat::Iso => "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])".to_owned(),
+        DateFormat::Us => "(0[1-9]|1[0-2])/(0[1-9]|[12][0-9]|3[01])/[0-9]{4}".to_owned(),
+        DateFormat::Compact => "[0-9]{4}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])".to_owned(),
+        DateFormat::UsShort => "(0?[1-9]|1[0-2])/(0?[1-9]|[12][0-9]|3[01])/[0-9]{4}".to_owned(),
+        DateFormat::DayMonth => "(0?[1-9]|[12][0-9]|3[01])-?[A-Za-z]{3}-?[0-9]{4}".to_owned(),
+        DateFormat::IsoTime => format!("{}[ T]{TIME}", date_form(DateFormat::Iso)),
+        DateFormat::UsTime => format!("{} {TIME}", date_form(DateFormat::UsShort)),
+        DateFormat::DayFirst => "(0?[1-9]|[12][0-9]|3[01])/(0?[1-9]|1[0-2])/[0-9]{4}".to_owned(),
     }
 }
 

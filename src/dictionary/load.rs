@@ -9,6 +9,7 @@ use toml::Table;
 use super::{
     Codelist, Dictionary, Dimension, Document, Field, FieldType, Level, Presence, Role, StoredIn, header_key, names,
 };
+use crate::calendar::DateFormat;
 use crate::error::{Error, Result};
 use crate::knowledge::{self, Fingerprint};
 
@@ -132,6 +133,15 @@ impl Dictionary {
             }
             if field.max_length.is_some() && field.field_type != FieldType::Text {
                 return wrong("only a text takes a `max_length`");
+            }
+            let has = |format| field.formats.contains(&format);
+            if field.formats.iter().enumerate().any(|(at, format)| field.formats[..at].contains(format)) {
+                return wrong("one of its `formats` is there twice");
+            }
+            if has(DateFormat::DayFirst) && (has(DateFormat::Us) || has(DateFormat::UsShort)) {
+                return wrong(
+                    "its `formats` cannot be told apart: 05/04/2024 is a day of both; name the one of the file",
+                );
             }
             match field.field_type {
                 FieldType::Date if field.formats.is_empty() => return wrong("a date needs `formats`"),

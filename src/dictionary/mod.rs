@@ -102,7 +102,7 @@ pub mod names {
 }
 
 /// How a value is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FieldType {
     /// Text as it stands.
@@ -116,7 +116,7 @@ pub enum FieldType {
 }
 
 /// What part a field plays. After SDMX's component roles, with identifiers set apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Names, numbers or street addresses that single out a person or a record. Never stored.
@@ -130,7 +130,7 @@ pub enum Role {
 }
 
 /// What a missing value means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Presence {
     /// The row is rejected.
@@ -142,7 +142,7 @@ pub enum Presence {
 }
 
 /// What happens to a code that is not in the codelist.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Unlisted {
     /// The codelist is complete: the row is rejected.
@@ -153,7 +153,7 @@ pub enum Unlisted {
 }
 
 /// Where the value of a field is stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StoredIn {
     /// One row a client.
@@ -163,7 +163,7 @@ pub enum StoredIn {
 }
 
 /// One column of the delivery.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Field {
     /// The name inside this program: lower case, digits and underscores.
@@ -250,7 +250,7 @@ fn yes() -> bool {
 }
 
 /// How a dimension is made from its field.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
     /// The field's own values.
@@ -274,7 +274,7 @@ pub enum Level {
 }
 
 /// What an analyst may group and filter by.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Dimension {
     /// The name on the command line and in tables.
@@ -307,7 +307,7 @@ impl Dimension {
 }
 
 /// How the file is written.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Dialect {
     /// One character between fields.
@@ -326,21 +326,32 @@ fn is_zero(number: &u64) -> bool {
 }
 
 /// The dictionary as it stands in its file, before the codelists are read.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Document {
+    /// 1.
     schema_version: u32,
+    /// Name.
     id: String,
+    /// Changes with every change of meaning.
     version: String,
+    /// A few words.
     title: String,
+    /// Where it comes from.
     source: String,
+    /// The first calendar year whose vaccinations are in the file.
     first_inclusion_year: i32,
+    /// The last one, where it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     last_inclusion_year: Option<i32>,
+    /// What stands for no value, beside an empty field.
     missing_values: Vec<String>,
+    /// How the file is written.
     dialect: Dialect,
+    /// The columns.
     #[serde(rename = "field")]
     fields: Vec<Field>,
+    /// What tables may be grouped and filtered by.
     #[serde(rename = "dimension")]
     dimensions: Vec<Dimension>,
     /// The department's own codelists: name → path, relative to the dictionary file.
@@ -465,6 +476,38 @@ impl Dictionary {
         value["fingerprint"] = serde_json::json!(self.fingerprint);
         value["codelists"] = self.codelists.iter().map(|list| (list.name().to_owned(), list.to_json())).collect();
         value
+    }
+
+    /// The JSON Schema of [`Dictionary::to_json`].
+    pub fn json_schema_of_itself() -> schemars::Schema {
+        let mut schema = schemars::schema_for!(Document);
+        if let Some(properties) = schema.pointer_mut("/properties").and_then(serde_json::Value::as_object_mut) {
+            properties.insert(
+                "fingerprint".to_owned(),
+                serde_json::json!({"description": "Changes with its content.", "type": "string"}),
+            );
+            properties.insert(
+                "codelists".to_owned(),
+                serde_json::json!({
+                    "description": "The codelists by their names: of each code itself, its label, and the further columns.",
+                    "type": "object",
+                    "additionalProperties": {
+                        "type": "array",
+                        "items": {
+                            "type": "object",
+                            "required": ["code", "label"],
+                            "additionalProperties": { "type": "string" },
+                        },
+                    },
+                }),
+            );
+        }
+        schema.insert("title".to_owned(), "Dictionary".into());
+        schema.insert(
+            "description".to_owned(),
+            "A dictionary as `phds dictionary --json` prints it: the file with everything that a department has laid over it.".into(),
+        );
+        schema
     }
 }
 

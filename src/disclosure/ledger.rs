@@ -21,6 +21,9 @@ use crate::query::ask::Ask;
 use crate::query::{Members, RawShare, numerator};
 use crate::store::Store;
 
+/// The name of its lock, in its folder.
+const LOCK: &str = ".lock";
+
 /// What stands for the SHA-256 before the first entry.
 const BEGINNING: &str = "";
 
@@ -219,32 +222,61 @@ pub struct Ledger {
     head_path: PathBuf,
     head: Head,
     entries: Vec<Entry>,
-    _lock: File,
+    /// None where there is no ledger yet, to read.
+    _lock: Option<File>,
+    /// Whether entries may be added: the lock is not shared with readers.
+    is_to_write: bool,
 }
 
 impl Ledger {
-    /// Opens the ledger of a store and proves its chain; a store without one gets an empty one with the first entry.
+    /// Opens the ledger of a store, to add to it, and proves its chain; a store without one gets an empty one with the first
+    /// entry.
     ///
     /// # Errors
     ///
-    /// When an entry is missing, was changed or does not belong there; when a table was published that is in no entry.
+    /// When an entry is missing, was changed or does not belong there; when a table was published that is in no entry; when
+    /// the store cannot be written.
     pub fn open(store: &Store) -> Result<Self> {
+        if store.is_read_only() {
+            return Err(Error::environment(format!(
+                "the ledger of `{}` cannot be written, and whatever everybody will know must be noted there first",
+                store.root().display()
+            ))
+            .hint("do it as somebody who may write to the store; `phds query … --dry-run` writes nothing"));
+        }
         let folder = store.ledger();
         fs::make_folder(&folder)?;
-        let lock_path = folder.join(".lock");
+        let lock_path = folder.join(LOCK);
         let lock = fs::open_lock(&lock_path)?;
         lock.lock().map_err(|error| Error::io("lock", &lock_path, &error))?;
-        let head_path = store.root().join("ledger-head.json");
-        let mut ledger = Self {
+        Self { is_to_write: true, ..Self::empty(store, Some(lock)) }.proved(store)
+    }
+
+    /// The same to read it: nothing is written, and the store need not be one that can be.
+    pub fn open_to_read(store: &Store) -> Result<Self> {
+        let lock_path = store.ledger().join(LOCK);
+        let lock = if store.ledger().is_dir() { Some(fs::open_lock_to_share(&lock_path)?) } else { None };
+        if let Some(lock) = &lock {
+            lock.lock_shared().map_err(|error| Error::io("lock", &lock_path, &error))?;
+        }
+        Self::empty(store, lock).proved(store)
+    }
+
+    fn empty(store: &Store, lock: Option<File>) -> Self {
+        Self {
             head: Head { entries: 0, sha256: BEGINNING.to_owned() },
-            head_path,
+            head_path: store.root().join("ledger-head.json"),
             entries: Vec::new(),
-            folder,
+            folder: store.ledger(),
             _lock: lock,
-        };
-        ledger.read()?;
-        ledger.knows_what_was_published(store)?;
-        Ok(ledger)
+            is_to_write: false,
+        }
+    }
+
+    fn proved(mut self, store: &Store) -> Result<Self> {
+        self.read()?;
+        self.knows_what_was_published(store)?;
+        Ok(self)
     }
 
     /// The entries, the oldest first.
@@ -258,8 +290,8 @@ impl Ledger {
 
     /// The numbers of the entries that are there.
     fn numbers(&self) -> Result<Vec<u64>> {
-        let entries = std::fs::read_dir(&self.folder).map_err(|error| Error::io("read", &self.folder, &error))?;
-        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let files = fs::files_in(&self.folder)?;
+        let names = files.iter().filter_map(|path| path.file_name()?.to_str());
         Ok(names.filter_map(|name| name.strip_suffix(".json")?.parse().ok()).collect())
     }
 
@@ -326,6 +358,9 @@ impl Ledger {
         let is_there = |other: &Entry| (other.audience, &other.release_id) == (entry.audience, &entry.release_id);
         if self.entries.iter().any(is_there) {
             return Ok(false);
+        }
+        if !self.is_to_write {
+            return Err(Error::internal("a ledger that was opened to read cannot be added to"));
         }
         entry.number = self.head.entries + 1;
         entry.previous_sha256.clone_from(&self.head.sha256);

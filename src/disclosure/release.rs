@@ -254,12 +254,14 @@ pub struct PartNote {
 pub struct CohortNote {
     /// In a sentence.
     pub description: String,
-    /// The first day of birth.
-    #[schemars(with = "String")]
-    pub born_from: NaiveDate,
-    /// The last day of birth.
-    #[schemars(with = "String")]
-    pub born_to: NaiveDate,
+    /// The first day of birth; none for doses, which are of clients of all ages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub born_from: Option<NaiveDate>,
+    /// The last day of birth; none for doses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub born_to: Option<NaiveDate>,
     /// The age in months that every client has reached by the as-of date; none for curves and doses.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub age_months: Option<u32>,
@@ -467,7 +469,7 @@ pub struct NumberNote {
 /// A table file that a release was written to.
 #[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct TableNote {
-    /// `txt`, `csv`, `json`, `parquet`, `arrow`, `md` or `tex`.
+    /// `txt`, `csv`, `xlsx`, `json`, `parquet`, `arrow`, `md` or `tex`.
     pub format: String,
     /// File name, beside this description.
     pub file: String,
@@ -735,7 +737,14 @@ fn cohort_note(question: &Question<'_>) -> CohortNote {
         };
         format!("; only {}: {}{nobody}", lower_first(&dimension.title), labels.join(", "))
     });
-    CohortNote { description: who + &filters.collect::<String>(), born_from, born_to, age_months: age, as_of }
+    let of_a_cohort = question.indicator() != Indicator::Doses;
+    CohortNote {
+        description: who + &filters.collect::<String>(),
+        born_from: of_a_cohort.then_some(born_from),
+        born_to: of_a_cohort.then_some(born_to),
+        age_months: age,
+        as_of,
+    }
 }
 
 fn denominator_in_words(denominator: &Denominator, question: &Question<'_>) -> String {

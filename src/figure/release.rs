@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use chrono::NaiveDate;
 use serde::Deserialize;
 
 use crate::disclosure::release::{CohortNote, DESCRIPTION, DimensionNote, FunnelNote, IntervalNote, PartNote};
@@ -268,7 +269,8 @@ impl Release {
             let title = release.description.measure.as_ref()?.title.clone();
             let rows = release.table.rows.iter();
             let cohort = &release.description.cohort;
-            let own = [title, cohort.born_from.to_string(), cohort.born_to.to_string()];
+            let day = |day: Option<NaiveDate>| day.map(|day| day.to_string()).unwrap_or_default();
+            let own = [title, day(cohort.born_from), day(cohort.born_to)];
             whole.table.rows.extend(rows.map(|row| own.iter().chain(row).cloned().collect::<Vec<_>>()));
             let description = &mut whole.description;
             for denominator in &release.description.denominators {
@@ -290,8 +292,9 @@ impl Release {
     fn covered(&self, row: usize) -> Covered {
         let CohortNote { born_from, born_to, as_of, .. } = self.description.cohort;
         let own = |column: &str| self.table.cell(row, column).and_then(|day| day.parse().ok());
-        let born = (own(BORN_FROM).unwrap_or(born_from), own(BORN_TO).unwrap_or(born_to));
-        Covered { born: (self.description.indicator != DOSES).then_some(born), as_of }
+        let born = own(BORN_FROM).or(born_from).zip(own(BORN_TO).or(born_to));
+        // Earlier versions told days of birth of doses, too.
+        Covered { born: born.filter(|_| self.description.indicator != DOSES), as_of }
     }
 
     /// Where what a row covers begins or ends within the period that a column names: `to 2023-06-30`. None where the period

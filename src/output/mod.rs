@@ -1,5 +1,5 @@
-//! A [`Release`] → CSV, JSON, Parquet, Arrow, or a table for the terminal, Markdown or LaTeX, with `release.json` beside
-//! each file; and `datapackage.json` for a folder of releases. docs/outputs.md describes them for readers.
+//! A [`Release`] → CSV, an Excel workbook, JSON, Parquet, Arrow, or a table for the terminal, Markdown or LaTeX, with
+//! `release.json` beside each file; and `datapackage.json` for a folder of releases. docs/outputs.md describes them for readers.
 //!
 //! Those for programs are the same long form: columns of labels, then the measure, the numbers of the release's kind,
 //! status and audience.
@@ -8,9 +8,10 @@ pub mod grid;
 pub mod label;
 mod markup;
 pub mod package;
-mod page;
+pub mod page;
 pub mod span;
 mod table;
+pub mod workbook;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -36,6 +37,8 @@ pub enum Format {
     Table,
     /// Comma-separated values, UTF-8
     Csv,
+    /// An Excel workbook, with its notes on a second sheet
+    Xlsx,
     /// An array of objects, one for each row
     Json,
     /// Apache Parquet
@@ -54,6 +57,7 @@ impl Format {
         match self {
             Self::Table => "txt",
             Self::Csv => "csv",
+            Self::Xlsx => "xlsx",
             Self::Json => "json",
             Self::Parquet => "parquet",
             Self::Arrow => "arrow",
@@ -84,10 +88,8 @@ impl Format {
             (Some(format), _) | (None, Some(format)) => Ok(format),
             (None, None) => {
                 let endings = Self::all().iter().map(|format| format!(".{}", format.name())).collect::<Vec<_>>();
-                Err(Error::usage(format!("the ending of `{}` tells no format", path.display())).hint(format!(
-                    "end it in {}, or add `--format`; Excel opens .csv, with all letters when `--bom` is added",
-                    endings.join(", ")
-                )))
+                Err(Error::usage(format!("the ending of `{}` tells no format", path.display()))
+                    .hint(format!("end it in {}, or add `--format`; Excel opens .xlsx as it is", endings.join(", "))))
             }
         }
     }
@@ -102,6 +104,7 @@ impl Format {
         match self {
             Self::Table => "text/plain",
             Self::Csv => "text/csv",
+            Self::Xlsx => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
             Self::Json => "application/json",
             Self::Parquet => "application/vnd.apache.parquet",
             Self::Arrow => "application/vnd.apache.arrow.file",
@@ -112,7 +115,7 @@ impl Format {
 
     /// Whether the bytes are no text.
     pub fn is_binary(self) -> bool {
-        matches!(self, Self::Parquet | Self::Arrow)
+        matches!(self, Self::Xlsx | Self::Parquet | Self::Arrow)
     }
 }
 
@@ -163,6 +166,7 @@ pub fn render(release: &Release, form: impl Into<Form>) -> Result<Vec<u8>> {
     match form.format {
         Format::Table => Ok(table::render(release, form.look).into_bytes()),
         Format::Csv => csv(release, form.bom),
+        Format::Xlsx => workbook::Workbook::of(release).bytes(),
         Format::Json => json(release),
         Format::Parquet => parquet(release),
         Format::Arrow => arrow_file(release),
@@ -246,6 +250,12 @@ fn share(value: f64) -> String {
     format!("{value:.6}")
 }
 
+/// A share as it is written, as a number.
+pub fn rounded(value: f64) -> f64 {
+    // Adding 0 takes the sign of a zero away.
+    share(value).parse::<f64>().unwrap_or(value) + 0.0
+}
+
 /// The numbers of a row by column; none of a withheld one.
 fn numbers(release: &Release, cell: &Cell) -> Vec<Option<Number>> {
     cell.values().map_or_else(|| vec![None; release.kind().columns().len()], <[_]>::to_vec)
@@ -279,7 +289,7 @@ fn json(release: &Release) -> Result<Vec<u8>> {
             let texts = cell.labels.iter().cloned().chain(document.measure_label()).map(serde_json::Value::from);
             let numbers = numbers(release, cell).into_iter().map(|number| match number {
                 Some(Number::Count(count)) => count.into(),
-                Some(Number::Share(value)) => share(value).parse::<f64>().ok().into(),
+                Some(Number::Share(value)) => rounded(value).into(),
                 None => serde_json::Value::Null,
             });
             let end = [cell.status.word(), document.audience.word()].map(serde_json::Value::from);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::{Format, label};
+use super::{Format, label, page};
 use crate::disclosure::Status;
 use crate::disclosure::release::{DESCRIPTION, Document, TableNote, Unit};
 use crate::error::{Error, Result};
@@ -101,10 +101,13 @@ fn resource(name: &str, document: &Document, table: &TableNote) -> Value {
     }
     match format {
         Format::Csv | Format::Json => resource["profile"] = json!("tabular-data-resource"),
-        Format::Parquet | Format::Arrow => {}
+        Format::Xlsx | Format::Parquet | Format::Arrow => {}
         Format::Table | Format::Markdown | Format::Latex => return resource,
     }
     resource["schema"] = schema(document);
+    if format == Format::Xlsx {
+        resource["schema"]["missingValues"] = json!(["", page::WITHHELD, page::NOBODY]);
+    }
     resource
 }
 

@@ -1,8 +1,8 @@
-//! What a reader must see of a release, in words: the same for the terminal, Markdown and LaTeX.
+//! What a reader must see of a release, in words: the same for the terminal, Markdown, LaTeX and a workbook.
 
 use super::label;
 use super::span::Covered;
-use crate::disclosure::release::{CohortNote, DenominatorNote, Kind, Number, NumberColumn};
+use crate::disclosure::release::{CohortNote, DenominatorNote, Number, NumberColumn};
 use crate::disclosure::{Cell, Release, Status};
 use crate::words::{grouped, hundredths, lower_first};
 
@@ -10,10 +10,10 @@ use crate::words::{grouped, hundredths, lower_first};
 pub const WITHHELD: &str = "·";
 
 /// What stands for a number that nobody could have.
-const NOBODY: &str = "n/a";
+pub const NOBODY: &str = "n/a";
 
 /// What stands before a rate that tells too little.
-const UNRELIABLE: &str = "~";
+pub const UNRELIABLE: &str = "~";
 
 /// What stands in place of the rows where there is none.
 pub const NO_ROW: &str = "Nobody of the cohort has these values.";
@@ -46,6 +46,7 @@ pub struct Page {
 }
 
 impl Page {
+    /// What a release tells in words.
     pub fn of(release: &Release) -> Self {
         let document = release.document();
         let columns = release.kind().columns();
@@ -99,12 +100,17 @@ fn header(release: &Release, columns: &[NumberColumn]) -> Vec<String> {
 /// The days that a release covers.
 fn covered(release: &Release) -> Covered {
     let CohortNote { born_from, born_to, as_of, .. } = release.document().cohort;
-    Covered { born: (release.kind() != Kind::Doses).then_some((born_from, born_to)), as_of }
+    Covered { born: born_from.zip(born_to), as_of }
+}
+
+/// What stands for a number that a row does not tell.
+pub fn instead(status: Status) -> &'static str {
+    if status == Status::Suppressed { WITHHELD } else { NOBODY }
 }
 
 /// The numbers of a row; the two ends of an interval are one.
 fn numbers_of(cell: &Cell, columns: &[NumberColumn]) -> Vec<String> {
-    let instead = if cell.status == Status::Suppressed { WITHHELD } else { NOBODY };
+    let instead = instead(cell.status);
     let mut texts = Vec::new();
     let mut low = String::new();
     for (at, column) in columns.iter().enumerate() {

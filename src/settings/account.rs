@@ -113,6 +113,16 @@ pub struct Login {
     memory: Option<Memory>,
 }
 
+/// Whether what stands for a server can be its name. What is refused is not repeated: there may be a password in it.
+pub fn prove_host(host: &str) -> Result<()> {
+    if host.contains(['/', '@']) || host.contains(char::is_whitespace) {
+        return Err(Error::usage("only the name of the server belongs there, such as sftp.example.org").hint(
+            "leave `sftp://`, the user and the folder away: protocol, user, folder and port have settings of their own",
+        ));
+    }
+    Ok(())
+}
+
 impl Account {
     /// Reads a document, with paths relative to `folder`, and what was typed over it.
     pub(super) fn resolve(name: &str, document: &AccountDocument, typed: &Connection, folder: &Path) -> Result<Self> {
@@ -313,6 +323,7 @@ impl AccountDocument {
         if name.is_empty() || !name.chars().all(is_name) {
             return Err(Error::usage("the name of an account has lower-case letters, digits and `_` only"));
         }
+        prove_host(&self.host).map_err(|error| error.within(&format!("`host` of the account `{name}`")))?;
         for (setting, value, least, most) in [
             ("timeout_seconds", self.timeout_seconds, 1, 3_600),
             ("min_age_seconds", self.min_age_seconds, 0, 3_600),

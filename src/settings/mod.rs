@@ -69,6 +69,7 @@ struct DisclosureDocument {
 #[serde(deny_unknown_fields, default)]
 struct QueryDocument {
     counties: Vec<String>,
+    releases: Option<PathBuf>,
 }
 
 /// Everything that was meant, with its knowledge files loaded.
@@ -94,6 +95,7 @@ pub struct Settings {
     /// Paths in the file are relative to this.
     folder: PathBuf,
     store: Option<PathBuf>,
+    releases: Option<PathBuf>,
 }
 
 impl Settings {
@@ -147,6 +149,7 @@ impl Settings {
             max_rejected_share,
             jurisdiction: document.check.jurisdiction,
             counties: document.query.counties,
+            releases: document.query.releases.map(beside),
             store: document.store.map(beside),
         })
     }
@@ -156,6 +159,12 @@ impl Settings {
         typed.map(Path::to_owned).or_else(|| self.store.clone()).ok_or_else(|| {
             Error::usage("no store is named").hint(format!("add `--store DIR`, or set `store` in {FILE}"))
         })
+    }
+
+    /// The folder for the releases of the staff, named on the command line, or else in the settings file; without one, the
+    /// store keeps them.
+    pub fn releases(&self, typed: Option<&Path>) -> Option<PathBuf> {
+        typed.map(Path::to_owned).or_else(|| self.releases.clone())
     }
 
     /// An account as the settings file has it, changed by what was typed. Without a name, it is the one called `phds`,

@@ -9,7 +9,7 @@ use phds::disclosure::release::Kind;
 use regex::Regex;
 use serde_json::{Value, json};
 
-use crate::support::{HEADER, Month, PERIOD, TestContext, csv_rows};
+use crate::support::{HEADER, Month, PERIOD, TestContext, csv_rows, parquet_table, texts};
 
 /// The rules of single cells that reject, or that drop a value for its form.
 const CELL_RULES: [&str; 6] = ["PHDS-F01", "PHDS-F03", "PHDS-F04", "PHDS-F05", "PHDS-F07", "PHDS-F08"];
@@ -291,4 +291,85 @@ fn ages_are_in_the_departments_own_classes() {
     assert_eq!(rows[1..].iter().map(|row| row[0].as_str()).collect::<Vec<_>>(), ["3 years", "4 to 6 years"]);
     let said = context.phds(&format!("{ask} --audience public --dry-run")).ended(1).stderr;
     assert!(said.contains("this age is not for the public"), "{said}");
+}
+
+/// A dictionary of one's own in which both dates have these formats.
+fn with_formats(context: &TestContext, formats: &str) {
+    let field = |name: &str| format!("[[field]]\nname = \"{name}\"\nformats = {formats}\n");
+    context.put("own.toml", field("birth_date") + &field("vaccination_date"));
+    context.put("phds.toml", "[dictionary]\nfile = \"own.toml\"\n");
+}
+
+#[test]
+fn dates_in_other_forms_are_told_and_read_once_they_are_declared() {
+    for (format, example, birth, dose) in [
+        ("us_short", "12/31/2024, 1/5/2024", "6/15/2021", "7/31/2022"),
+        ("day_month", "31-DEC-2024", "15-JUN-2021", "31-jul-2022"),
+        ("iso_time", "2024-12-31 00:00:00", "2021-06-15 00:00:00", "2022-07-31T14:30"),
+        ("us_time", "1/5/2024 0:00", "6/15/2021 0:00", "07/31/2022 11:59:00 PM"),
+        ("day_first", "31/12/2024", "15/06/2021", "31/07/2022"),
+    ] {
+        let context = TestContext::new();
+        context.put(
+            "month.csv",
+            Month::of(&format!("times | BIRTH DATE | VACCINATION DATE\n20 | {birth} | {dose}")).bytes(),
+        );
+        let told = |header: &str, name: &str| {
+            format!(
+                "{header} looks like {example}: set `formats = [\"{format}\"]` for the field `{name}` in your dictionary file"
+            )
+        };
+        let told = [told("BIRTH DATE", "birth_date"), told("VACCINATION DATE", "vaccination_date")].join("; ");
+        let refused = context.phds(&format!("check month.csv --period {PERIOD} --report out")).ended(1);
+        assert!(refused.stderr.contains(&format!("hint: {told}; ")), "{}", refused.stderr);
+        let report = context.json("out/report.json");
+        let rule = report["rules"].as_array().unwrap().iter().find(|rule| rule["code"] == "PHDS-F03").unwrap();
+        assert_eq!(rule["note"], told);
+
+        with_formats(&context, &format!("[\"{format}\"]"));
+        context.phds(&format!("load month.csv --period {PERIOD} --store store")).done();
+        for (table, column, day) in
+            [("clients", "birth_date", "2021-06-15"), ("immunizations", "vaccination_date", "2022-07-31")]
+        {
+            let days = texts(&parquet_table(&context.path("store"), PERIOD, table), |name| name == column);
+            assert_eq!(days, vec![vec![day.to_owned()]; 20], "{format}");
+        }
+    }
+}
+
+#[test]
+fn a_form_is_told_only_where_most_dates_of_a_column_and_all_that_fail_have_it() {
+    let context = TestContext::new();
+    let says = |rows: &str| {
+        context.put("month.csv", Month::of(&format!("times | VACCINATION DATE\n{rows}")).bytes());
+        let said = context.phds(&format!("check month.csv --period {PERIOD}"));
+        said.text().contains("set `formats = [") || said.stderr.contains("set `formats = [")
+    };
+    for (rows, is_told) in [
+        ("10 | 31/07/2022\n9 | 2022-07-31", true),
+        ("10 | 31/07/2022\n10 | 2022-07-31", false),
+        ("10 | 31/07/2022\n1 | not recorded", false),
+        ("10 | 31/07/2022\n1 | 7/31/2022", false),
+        // Nothing is no date that fails. What is a day in both forms is read as it stands.
+        ("10 | 31/07/2022\n30 | ", true),
+        ("10 | 31/07/2022\n5 | 05/07/2022", true),
+    ] {
+        assert_eq!(says(rows), is_told, "{rows}");
+    }
+}
+
+#[test]
+fn formats_that_cannot_be_told_apart_are_refused() {
+    let context = TestContext::new();
+    for (formats, said) in [
+        ("[\"us\", \"day_first\"]", "its `formats` cannot be told apart: 05/04/2024 is a day of both"),
+        ("[\"day_first\", \"us_short\"]", "its `formats` cannot be told apart: 05/04/2024 is a day of both"),
+        ("[\"iso\", \"us\", \"iso\"]", "one of its `formats` is there twice"),
+    ] {
+        with_formats(&context, formats);
+        let refused = context.phds("dictionary").ended(2).stderr;
+        assert!(refused.contains("dictionary field `birth_date`: ") && refused.contains(said), "{refused}");
+    }
+    with_formats(&context, "[\"iso\", \"us\", \"compact\", \"us_short\", \"day_month\", \"iso_time\", \"us_time\"]");
+    context.phds("dictionary").done();
 }

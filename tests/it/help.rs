@@ -7,7 +7,7 @@ use phds::fetch::local::LocalSource;
 use phds::fetch::{Link, Retry, mirror};
 use phds::progress::Silent;
 
-const VERBS: [&str; 26] = [
+const VERBS: [&str; 27] = [
     "demo",
     "init",
     "doctor",
@@ -34,10 +34,11 @@ const VERBS: [&str; 26] = [
     "synth",
     "completions",
     "man",
+    "schema",
 ];
 
 /// Name of each schema, and a file of that form that [`everything`] makes.
-const SCHEMAS: [(&str, &str); 14] = [
+const SCHEMAS: [(&str, &str); 21] = [
     ("receipt", "store/deliveries/2024-12/receipt.json"),
     ("report", "store/reports/2024-12/report.json"),
     ("manifest", "store/partitions/2024-12/manifest.json"),
@@ -52,6 +53,13 @@ const SCHEMAS: [(&str, &str); 14] = [
     ("measures", "measures.json"),
     ("opportunities", "opportunities.json"),
     ("questions", "questions.json"),
+    ("ledger-list", "ledger-list.json"),
+    ("population-list", "population-list.json"),
+    ("measure-list", "measure-list.json"),
+    ("dimension-list", "dimension-list.json"),
+    ("dictionary", "dictionary.json"),
+    ("rule", "rule.json"),
+    ("rule-list", "rule-list.json"),
 ];
 
 #[test]
@@ -200,6 +208,17 @@ fn everything() -> TestContext {
     ] {
         context.put(name, serde_json::to_vec(&text.parse::<toml::Table>().unwrap()).unwrap());
     }
+    for (file, command) in [
+        ("ledger-list.json", "ledger --store store"),
+        ("population-list.json", "population list --store store"),
+        ("measure-list.json", "measures"),
+        ("dimension-list.json", "dimensions"),
+        ("dictionary.json", "dictionary"),
+        ("rule.json", "explain PHDS-R02"),
+        ("rule-list.json", "explain"),
+    ] {
+        context.put(file, context.phds(&format!("{command} --json")).done().stdout);
+    }
     context
         .put("phds.toml", "[accounts.phds]\nprotocol = \"sftp\"\nhost = \"127.0.0.1\"\nport = 1\nuser = \"clinic\"\n");
     context.put("doctor.json", context.phds("doctor --store store --json").ended(1).stdout);
@@ -247,7 +266,31 @@ fn schemas_are_what_the_program_prints() {
         let printed = context.phds(&format!("schema {name}")).done().text();
         assert!(kept == printed, "write it anew: phds schema {name} > schemas/{name}.json");
     }
-    context.phds("schema other").ended(2);
+    let said = context.phds("schema measure").ended(2).stderr;
+    assert!(said.contains("did you mean `measures`?"), "{said}");
+}
+
+#[test]
+fn every_answer_as_json_has_a_schema_and_a_line_in_the_documents() {
+    let context = TestContext::new();
+    let listed = context.phds("schema").done().text();
+    let names: Vec<_> = listed.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    let mut known: Vec<_> = SCHEMAS.iter().map(|(name, _)| *name).collect();
+    known.sort_unstable();
+    let mut sorted = names.clone();
+    sorted.sort_unstable();
+    assert_eq!(sorted, known);
+    let documents = include_str!("../../docs/outputs.md");
+    for name in names {
+        assert!(documents.contains(&format!("schemas/{name}.json")), "docs/outputs.md does not name {name}");
+    }
+    for verb in VERBS.iter().chain(&["population list"]) {
+        let help = context.phds(&format!("{verb} --help")).done().text();
+        if help.contains("--json") {
+            let answer = format!("`phds {verb} --json`");
+            assert!(listed.contains(&answer) && documents.contains(&answer), "{answer} has no schema");
+        }
+    }
 }
 
 #[test]

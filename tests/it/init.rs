@@ -293,7 +293,27 @@ fn a_settings_file_elsewhere_and_a_unit_with_its_places() {
     assert!(read("etc/phds.service").lines().any(|found| found == line), "{line}");
     // Settings that name the password's file need no credential.
     context.phds(&format!("{command} --force --password-file password")).done();
-    assert!(!read("etc/phds.service").contains("\nLoadCredential="));
+    let unit = read("etc/phds.service");
+    assert!(!unit.contains("LoadCredential") && !unit.contains("root reads"), "{unit}");
+    assert!(unit.contains("# The settings say where the password or the key comes from"), "{unit}");
+}
+
+#[test]
+fn a_server_is_named_and_no_address() {
+    let context = TestContext::new();
+    for host in ["sftp://a.example.org", "clinic:hunter2@a.example.org", "a.example.org/Receive", "a.example org"] {
+        let refused = context.run(&["init", "--yes", "--host", host, "--user", "clinic"]).ended(2).stderr;
+        assert!(refused.contains("only the name of the server belongs there"), "{refused}");
+        assert!(!refused.contains("hunter2") && !context.path("phds.toml").exists(), "{refused}");
+    }
+    context.put("phds.toml", "[accounts.phds]\nprotocol = 'sftp'\nhost = 'sftp://a'\nuser = 'u'\nknown_hosts = 'k'\n");
+    let refused = context.phds("doctor --store store").ended(2).stderr;
+    assert!(refused.contains("`host` of the account `phds`: only the name of the server"), "{refused}");
+    for host in ["a.example.org", "192.0.2.1", "2001:db8::1"] {
+        context
+            .run(&["init", &format!("{}.toml", host.len()), "--yes", "--host", host, "--user", "u", "--no-doctor"])
+            .done();
+    }
 }
 
 #[test]

@@ -137,7 +137,7 @@ fn what_is_not_copied_is_told() {
     assert!(place.context.phds("mirror --account exchange -q").done().stderr.is_empty());
     for (arguments, code) in [
         ("--folder ..", 2),
-        ("--folder missing", 3),
+        ("--folder missing", 2),
         ("--folder Receive --folder ./Receive", 2),
         // The copies there are of a folder with another name.
         ("--folder /Receive", 2),

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use arrow::ipc::reader::FileReader;
+use calamine::{Data, Reader, Xlsx};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Value, json};
 
@@ -55,6 +56,160 @@ fn a_spreadsheet_finds_no_formula_in_a_csv_and_readers_find_the_label() {
 
     let refused = context.phds(&format!("{ASK} --format json --bom")).ended(2);
     assert!(refused.stderr.contains("hint: add `--format csv`"), "{}", refused.stderr);
+}
+
+/// The cells of a sheet.
+fn cells_of(bytes: &[u8], sheet: &str) -> Vec<Vec<Data>> {
+    let mut workbook = Xlsx::new(std::io::Cursor::new(bytes)).unwrap();
+    assert_eq!(workbook.sheet_names(), ["Table", "About"]);
+    assert!(workbook.worksheet_formula(sheet).unwrap().is_empty(), "a formula in {sheet}");
+    workbook.worksheet_range(sheet).unwrap().rows().map(<[Data]>::to_vec).collect()
+}
+
+/// The text of a part of a workbook.
+fn part_of(bytes: &[u8], name: &str) -> String {
+    let mut parts = zip::ZipArchive::new(std::io::Cursor::new(bytes)).unwrap();
+    std::io::read_to_string(parts.by_name(name).unwrap()).unwrap()
+}
+
+/// Whether the sheet of rows has what the CSV has: numbers as numbers and digit for digit, a sign in place of those that are
+/// not told, and everything else as text.
+fn has_what_the_csv_has(workbook: &[u8], csv: &[u8], numbers: &[&str], instead: &str) {
+    let (sheet, rows) = (cells_of(workbook, "Table"), csv_rows(csv));
+    assert_eq!(sheet.len(), rows.len());
+    for (cells, row) in sheet.iter().zip(&rows) {
+        for ((cell, text), column) in cells.iter().zip(row).zip(&rows[0]) {
+            let is_number = numbers.contains(&column.as_str()) && row != &rows[0];
+            let expected = match text.parse::<f64>() {
+                Ok(number) if is_number => Data::Float(number),
+                Err(_) if is_number => Data::String(instead.to_owned()),
+                _ => Data::String(phds::output::label::unguarded(text).to_owned()),
+            };
+            assert_eq!(cell, &expected, "{column}: {row:?}");
+        }
+    }
+}
+
+const OF_COVERAGE: [&str; 5] = ["numerator", "denominator", "rate", "ci_low", "ci_high"];
+
+#[test]
+fn a_workbook_has_the_numbers_of_the_csv_and_everything_else_as_text() {
+    let context = odd_names();
+    let csv = context.phds(&format!("{ASK} --format csv")).done().stdout;
+    context.phds(&format!("{ASK} --out t.xlsx")).done();
+    let bytes = context.read("t.xlsx");
+    has_what_the_csv_has(&bytes, &csv, &OF_COVERAGE, "·");
+    let rows = cells_of(&bytes, "Table");
+    let text = |text: &str| Data::String(text.to_owned());
+    assert_eq!(
+        rows[2][..5],
+        [text("=HYPERLINK(1)"), text("nis.mmr1"), Data::Float(20.0), Data::Float(40.0), Data::Float(0.5)]
+    );
+    assert_eq!(rows[4][..3], [text("(others)"), text("nis.mmr1"), text("·")]);
+    // A label that somebody edits stays a text, and a share is shown with all of its digits.
+    let styles = part_of(&bytes, "xl/styles.xml");
+    assert!(styles.contains("formatCode=\"0.0000%\"") && styles.contains("numFmtId=\"49\""), "{styles}");
+    let sheet = part_of(&bytes, "xl/worksheets/sheet1.xml");
+    for part in ["<autoFilter ref=\"A1:I5\"/>", "state=\"frozen\"", "topLeftCell=\"A2\"", "INTERNAL: for the staff"] {
+        assert!(sheet.contains(part), "{part}\n{sheet}");
+    }
+    assert!(!sheet.contains("<f>"), "{sheet}");
+    // The same question gives the same bytes, in place of those that are there; and they are described as the others are.
+    context.phds(&format!("{ASK} --out t.xlsx")).done();
+    assert_eq!(context.read("t.xlsx"), bytes);
+    assert!(part_of(&bytes, "docProps/core.xml").contains("2024-12-31T00:00:00Z"));
+    let table = context.json("release.json")["table"].clone();
+    assert_eq!([&table["format"], &table["rows"]], [&json!("xlsx"), &json!(4)]);
+    assert_eq!(table["sha256"], phds::fs::sha256_hex(&bytes));
+    let refused = context.phds("plot t.xlsx --kind bar").ended(2).stderr;
+    assert!(refused.contains("hint: ask again with `--format csv`"), "{refused}");
+}
+
+#[test]
+fn a_workbook_says_what_the_table_says() {
+    let context = odd_names();
+    context.phds(&format!("{ASK} --out t.xlsx")).done();
+    let about = cells_of(&context.read("t.xlsx"), "About");
+    let told = |what: &str| -> Vec<String> {
+        let mut of = "";
+        let rows = about.iter().filter(|row| {
+            if let Some(Data::String(name)) = row.first().filter(|name| **name != Data::String(String::new())) {
+                of = name;
+            }
+            of == what
+        });
+        rows.map(|row| row[1].to_string()).collect()
+    };
+    let release = context.phds(&format!("{ASK} --format markdown")).done().text();
+    for (what, sentence) in [
+        ("For whom", "INTERNAL: for the staff of this health department. Not for publication."),
+        ("Title", "1 or more MMR by 24 months (nis.mmr1)"),
+        ("As-of date", "2024-12-31"),
+        ("Signs", "· suppressed: it would tell a count of 1 to 10; suppressed is not zero"),
+        ("Columns", "organization: Organization of the client"),
+        ("Columns", "rate: Rate, a share, to six digits after the point: 0.9 is 90 %"),
+        ("Status", "suppressed: withheld because it would tell a small count; suppressed is not zero"),
+    ] {
+        assert!(told(what).iter().any(|found| found == sentence), "{sentence}\n{:?}", told(what));
+    }
+    assert!(told("Withheld")[0].starts_with("No count of 1 to 10 is told. 11 meets the strictest rule"));
+    assert!(told("nis.mmr1").len() == 1 && told("Source of nis.mmr1").len() == 1);
+    let caveats = release.lines().filter(|line| line.starts_with("- ")).count();
+    assert_eq!(told("Signs").len() + told("Notes").len() + told("Caveats").len(), caveats);
+    assert!(release.contains(told("Made from")[0].split(' ').nth(1).unwrap()));
+}
+
+#[test]
+fn labels_that_look_like_dates_and_numbers_are_texts_in_a_workbook() {
+    let context = TestContext::new();
+    context.load(&Month::of(
+        "clients | CLIENT COUNTY | BIRTH DATE | VACCINATION DATE
+         20 a    | Dallas        | 2021-06-15 | 2021-07-01
+         20 b    | Travis        | 2020-06-15 | 2023-07-01",
+    ));
+    let ask = "query doses --by region,birth_year --store store";
+    let csv = context.phds(&format!("{ask} --format csv")).done().stdout;
+    context.phds(&format!("{ask} --out d.xlsx")).done();
+    has_what_the_csv_has(&context.read("d.xlsx"), &csv, &["persons", "doses"], "·");
+    // Doses are of clients of all ages.
+    let cohort = context.json("release.json")["cohort"].clone();
+    assert_eq!(
+        [&cohort["born_from"], &cohort["born_to"], &cohort["as_of"]],
+        [&Value::Null, &Value::Null, &json!("2024-12-31")]
+    );
+    let rows = cells_of(&context.read("d.xlsx"), "Table");
+    assert_eq!(rows[1][..2], ["2/3", "2021"].map(|label| Data::String(label.to_owned())));
+}
+
+#[test]
+fn a_comparison_is_written_as_a_workbook_and_replaces_nothing_else() {
+    let context = odd_names();
+    context.put("later.csv", [context.read("month.csv"), b"\n".to_vec()].concat());
+    context.phds("load later.csv --period 2025-01 --store store").done();
+    for period in ["2024-12", "2025-01"] {
+        context.put(&format!("{period}/.keep"), "");
+        context.phds(&format!("{ASK} --period {period} --format csv --out {period}/t.csv")).done();
+    }
+    let compared = |rest: &str| context.phds(&format!("compare 2024-12 2025-01 {rest}"));
+    let csv = compared("--format csv").done().stdout;
+    for _ in 0..2 {
+        for ending in ["csv", "xlsx", "json", "txt"] {
+            compared(&format!("--out change.{ending}")).done();
+        }
+    }
+    assert_eq!(context.read("change.csv"), csv);
+    let bytes = context.read("change.xlsx");
+    has_what_the_csv_has(&bytes, &csv, &["earlier", "later", "change"], "·");
+    assert!(cells_of(&bytes, "About").iter().any(|row| row[1].to_string().starts_with("A change has no interval")));
+    assert_eq!(compared("--format xlsx").done().stdout, bytes);
+    // What is there and is no comparison stays.
+    context.phds(&format!("{ASK} --out release.xlsx")).done();
+    for file in ["release.xlsx", "month.csv"] {
+        let said = compared(&format!("--out {file}")).ended(2).stderr;
+        assert!(said.contains("is there and is no comparison that phds wrote"), "{said}");
+    }
+    let said = compared("--out change.parquet").ended(2).stderr;
+    assert!(said.contains("hint: end the file in .csv, .xlsx, .json or .txt"), "{said}");
 }
 
 #[test]
@@ -167,7 +322,7 @@ fn a_folder_of_releases_is_a_data_package() {
          [[release]]\nname = \"Coverage\"\nindicator = \"coverage\"\nmeasure = \"nis.mmr1\"\nby = [\"organization\"]\n\
          [[release]]\nname = \"doses\"\nindicator = \"doses\"\nby = [\"sex\"]\n",
     );
-    for format in ["csv", "json", "parquet", "markdown"] {
+    for format in ["csv", "json", "parquet", "xlsx", "markdown"] {
         let said =
             context.phds(&format!("query asks.toml --store store --format {format} --out {format}")).done().stderr;
         let package = context.json(&format!("{format}/datapackage.json"));
@@ -199,6 +354,8 @@ fn a_folder_of_releases_is_a_data_package() {
     );
     assert_eq!(field(7)["constraints"]["enum"], json!(["shown", "suppressed", "zero", "not_applicable", "unreliable"]));
     assert!(!package.to_string().contains("created"), "the same questions give the same bytes");
+    let workbooks = context.json("xlsx/datapackage.json");
+    assert_eq!(workbooks["resources"][0]["schema"]["missingValues"], json!(["", "·", "n/a"]));
 }
 
 #[test]
@@ -371,7 +528,7 @@ fn the_ending_of_a_file_tells_its_format() {
     }
     let before = context.tree();
     for (command, said) in [
-        (format!("{ASK} --out t.xlsx"), "the ending of `t.xlsx` tells no format"),
+        (format!("{ASK} --out t.xls"), "the ending of `t.xls` tells no format"),
         (format!("{ASK} --out release.json"), "a table cannot be called release.json"),
         (format!("{ASK} --out table"), "the ending of `table` tells no format"),
         (format!("{ASK} --format csv --out t.json"), "`t.json` ends in .json, and `--format` says csv"),

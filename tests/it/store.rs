@@ -253,3 +253,61 @@ fn months_are_loaded_again_from_what_the_store_has() {
     context.phds("load --again --store store --period 2024-10").ended(2);
     context.phds("load --again --store store --host a.example.org").ended(2);
 }
+
+#[cfg(unix)]
+#[test]
+fn a_store_that_may_only_be_read_is_asked_and_never_published_from() {
+    let context = TestContext::new();
+    context.load(&month("03"));
+    let table = answer(&context);
+    context.set_writable("store", false);
+    let in_store = || context.tree().into_iter().filter(|name| name.starts_with("store/")).collect::<Vec<_>>();
+    let before = in_store();
+    let run = |words: &str| context.phds_without_powers(words);
+
+    // What is there can be read.
+    assert!(run("ledger --store store").done().text().ends_with("1 release, 0 of them public; the chain is whole\n"));
+    assert!(run("evidence --store store").done().text().contains("1 release in the ledger, 0 of them public"));
+    run("status --store store").done();
+    run(&format!("{ASK} --dry-run")).done();
+    // The audit is done: all of the twenty are counted, which is not for everybody.
+    let outlook = run(&format!("{ASK} --audience public --dry-run")).ended(1);
+    assert!(outlook.stderr.contains("no row of this table can be published"), "{}", outlook.stderr);
+
+    // An answer is kept somewhere, or not given.
+    let refused = run(ASK).ended(3);
+    assert!(
+        refused.stdout.is_empty() && refused.stderr.contains("hint: name a folder for them: `--keep-in DIR`"),
+        "{refused:?}"
+    );
+    let kept = run(&format!("{ASK} --keep-in typed")).done();
+    assert_eq!(kept.text(), table);
+    assert_eq!(kept.stderr, "`store` may only be read: kept in `typed`, and not noted in the ledger\n");
+    context.put("phds.toml", "store = \"store\"\n[query]\nreleases = \"set\"\n");
+    assert_eq!(run(ASK).done().text(), table);
+    run("report --out page.html").done();
+    let release =
+        context.tree().into_iter().find(|name| name.starts_with("typed/") && name.ends_with("/table.csv")).unwrap();
+    assert_eq!(context.read(&release), table.as_bytes());
+    assert_eq!(context.read(&release.replace("typed", "set")), table.as_bytes());
+
+    // What everybody will know is in the one ledger, or is not told.
+    context.put("out/.keep", "");
+    let refused = run(&format!("{ASK} --audience public --keep-in typed --out out/t.csv")).ended(3);
+    assert!(refused.stderr.contains("the ledger of `store` cannot be written"), "{}", refused.stderr);
+    assert!(!context.path("out/t.csv").exists());
+    assert_eq!(in_store(), before);
+    context.set_writable("store", true);
+}
+
+#[test]
+fn releases_that_are_kept_elsewhere_are_noted_where_the_store_can_be_written() {
+    let context = TestContext::new();
+    context.load(&month("03"));
+    let kept = context.phds(&format!("{ASK} --keep-in elsewhere")).done();
+    assert_eq!(kept.stderr, "");
+    assert!(!context.path("store/releases").exists());
+    let entry = context.json("store/ledger/000001.json");
+    let id = entry["release_id"].as_str().unwrap();
+    assert_eq!(context.read(&format!("elsewhere/{id}/table.csv")), kept.stdout);
+}

@@ -323,7 +323,10 @@ impl FtpsSource {
         if !matches!(folder.as_str(), "" | ".")
             && let Err(error) = self.control.cwd(&folder)
         {
-            return Err(self.failed("enter the folder", &folder, &error).hint("check the folder in the settings"));
+            let failed = self.failed("enter the folder", &folder, &error);
+            let is_not_there = matches!(&error, FtpError::UnexpectedResponse(response) if code(response) == 550);
+            let failed = if is_not_there { failed.as_usage() } else { failed };
+            return Err(failed.hint("check the folder in the settings, or the one that was typed"));
         }
         Ok(())
     }

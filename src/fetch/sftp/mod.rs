@@ -56,6 +56,9 @@ const LOOK: Duration = Duration::from_millis(250);
 /// last one waits for all before it, so the library's own limit is put out of the way and [`Download`] counts instead.
 const UNLIMITED_SECONDS: u64 = 7 * 24 * 3600;
 
+/// What to do when a folder is not there, or cannot be listed.
+const WHICH_FOLDER: &str = "check the folder in the settings, or the one that was typed";
+
 /// Names of a listing, and bytes of all that the server sends for it. More is no folder of deliveries.
 const MOST_NAMES: usize = 200_000;
 const MOST_LISTING: u64 = 32 * 1024 * 1024;
@@ -245,9 +248,10 @@ impl SftpSource {
         match error {
             SftpError::Timeout => failed.hint("try again; on a slow line set a longer timeout"),
             _ if failed.may_pass() => failed.hint("try again"),
-            SftpError::Status(_) | SftpError::Limited(_) if what == self.folder() => {
-                failed.hint("check the folder in the settings")
+            SftpError::Status(status) if what == self.folder() && status.status_code == StatusCode::NoSuchFile => {
+                failed.as_usage().hint(WHICH_FOLDER)
             }
+            SftpError::Status(_) | SftpError::Limited(_) if what == self.folder() => failed.hint(WHICH_FOLDER),
             SftpError::Status(_) => failed.hint("list the folder: a file may have been moved or replaced just now"),
             _ => failed,
         }

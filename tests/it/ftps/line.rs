@@ -140,7 +140,7 @@ fn refusals_in_a_session() {
         ("PROT", "421 closing", Environment, true),
         ("TYPE", "421 closing", Environment, true),
         ("TYPE", HANG_UP, Environment, true),
-        ("CWD", "550 no such folder", Environment, false),
+        ("CWD", "550 no such folder", Usage, false),
         ("CWD", "450 busy", Environment, true),
         ("AUTH", "421 closing", Environment, true),
         ("AUTH", HANG_UP, Environment, true),

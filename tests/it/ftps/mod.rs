@@ -5,7 +5,7 @@ use std::io::{ErrorKind as IoKind, Read, Write};
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use phds::error::ErrorKind::{Credentials, Environment};
+use phds::error::ErrorKind::{Credentials, Environment, Usage};
 use phds::error::{Error, ErrorKind};
 use phds::fetch::ftps::{FtpsSettings, FtpsSource, Tls, examine};
 use phds::fetch::{Observation, Source, Verdict};

@@ -67,8 +67,51 @@ impl TestContext {
 
     /// The same with variables of the environment.
     pub fn run_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Outcome {
-        let output = Command::new(env!("CARGO_BIN_EXE_phds"))
-            .args(arguments)
+        self.ends(Command::new(env!("CARGO_BIN_EXE_phds")).args(arguments), variables, arguments)
+    }
+
+    /// The same as somebody for whom the modes of files hold: root's powers are laid down first.
+    #[cfg(unix)]
+    pub fn phds_without_powers(&self, words: &str) -> Outcome {
+        let arguments: Vec<_> = words.split_whitespace().collect();
+        let mut command = Command::new("setpriv");
+        command.args(["--bounding-set=-all", "--inh-caps=-all", env!("CARGO_BIN_EXE_phds")]).args(&arguments);
+        if self.modes_hold() {
+            command = Command::new(env!("CARGO_BIN_EXE_phds"));
+            command.args(&arguments);
+        }
+        self.ends(&mut command, &[("PATH", "/usr/bin:/bin")], &arguments)
+    }
+
+    /// Whether a folder that may only be read cannot be written to: not for root.
+    #[cfg(unix)]
+    fn modes_hold(&self) -> bool {
+        let probe = self.path(".probe");
+        std::fs::create_dir(&probe).unwrap();
+        self.set_writable(".probe", false);
+        let holds = std::fs::write(probe.join("file"), "").is_err();
+        std::fs::remove_dir_all(&probe).unwrap();
+        holds
+    }
+
+    /// Whether a folder and all that is in it may be written to.
+    #[cfg(unix)]
+    pub fn set_writable(&self, name: &str, is_writable: bool) {
+        let set = |path: &Path| {
+            let mode = match (path.is_dir(), is_writable) {
+                (true, true) => 0o700,
+                (true, false) => 0o500,
+                (false, true) => 0o600,
+                (false, false) => 0o400,
+            };
+            std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+        };
+        set(&self.path(name));
+        walk(&self.path(name), &mut |path| set(path));
+    }
+
+    fn ends(&self, command: &mut Command, variables: &[(&str, &str)], arguments: &[&str]) -> Outcome {
+        let output = command
             .current_dir(self.root.path())
             .env_clear()
             .env("HOME", self.root.path())
