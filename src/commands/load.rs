@@ -62,7 +62,7 @@ pub fn check(typed: &cli::Check, settings: &Settings, reporter: &dyn Reporter) -
 /// Where a load takes its delivery from.
 enum Wanted<'a> {
     File(&'a Path, RemoteFile),
-    Month(Box<Account>, Login),
+    Month(Box<(Account, Login)>),
 }
 
 /// `phds load`
@@ -107,7 +107,7 @@ pub fn load(typed: &cli::Load, settings: &Settings, reporter: &dyn Reporter) -> 
             reporter.noted(&format!("{period} is not there yet; it is due on {}", period.due_date()));
             return Ok(());
         }
-        Wanted::Month(Box::new(account), login)
+        Wanted::Month(Box::new((account, login)))
     };
     // Only now, when there is something to load, does a folder become a store.
     let store = Store::open_or_create(&root)?;
@@ -119,7 +119,7 @@ pub fn load(typed: &cli::Load, settings: &Settings, reporter: &dyn Reporter) -> 
             let mut link = Link::new(|| Ok(Box::new(LocalSource::of_file(path)?.0)), Retry::default(), reporter);
             fetch::fetch(&mut link, &file, period, &deliveries, reporter)?
         }
-        Wanted::Month(account, login) => super::fetch::from_account(&account, &login, Some(period), &store, reporter)?,
+        Wanted::Month(from) => super::fetch::from_account(&from.0, &from.1, Some(period), &store, reporter)?,
     };
     if let Some((_, manifest)) = &loaded {
         if delivery.id()?.sha256 == manifest.delivery.sha256 {

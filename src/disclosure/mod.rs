@@ -174,6 +174,23 @@ impl<'a> Control<'a> {
         least: f64,
         engine: &mut dyn Engine,
     ) -> Result<Result<Release, TooLittle>> {
+        let before = (self.audience == Audience::Public).then(|| self.linked.clone());
+        let admitted = self.make(raw, question, finer, least, engine)?;
+        if let (Err(_), Some(before)) = (&admitted, before) {
+            self.linked = before;
+        }
+        Ok(admitted)
+    }
+
+    /// The same; what a refused table has changed in the audit is left there.
+    fn make(
+        &mut self,
+        raw: RawTable,
+        question: &Question<'_>,
+        finer: Vec<FinerNote>,
+        least: f64,
+        engine: &mut dyn Engine,
+    ) -> Result<Result<Release, TooLittle>> {
         let policy = self.policy;
         // What is published by age is held to years of birth, and kept so: they have the same clients in all months.
         let births = if self.audience == Audience::Public { question.by_year_of_birth() } else { None };
@@ -201,12 +218,8 @@ impl<'a> Control<'a> {
                 let total = adjust::total(&shares);
                 let mut cells = treat::shares(shares.clone(), &within, policy);
                 let had_any = cells.iter().any(|cell| cell.values().is_some());
-                let before = (self.audience == Audience::Public).then(|| self.linked.clone());
                 beside = self.hold(&mut cells, &shares, held, engine)?;
-                if let Some(before) = before
-                    && coarsen::is_too_little(&cells, &shares, least)
-                {
-                    self.linked = before;
+                if self.audience == Audience::Public && coarsen::is_too_little(&cells, &shares, least) {
                     return Ok(Err(TooLittle::of(&cells, had_any, least, notes(&beside))));
                 }
                 kept = Kept {

@@ -599,6 +599,8 @@ fn account(context: &TestContext, port: u16, known_hosts: &str) {
     );
     context.put("store/phds-store.json", "{\"store_version\": 1}");
     context.put("store/.lock", "");
+    // A login that is refused is remembered there.
+    context.put("store/logins/phds.json", "");
 }
 
 #[cfg(unix)]
