@@ -170,6 +170,6 @@ fn serves_a_subfolder() {
     assert_eq!(download(&mut source, "a.csv", 1), b"bc");
     let missing = FtpsSettings { folder: "missing".into(), ..place.settings(server.port) };
     let error = place.refusal(&missing, &place.password());
-    assert_eq!(error.kind(), ErrorKind::Environment);
+    assert_eq!(error.kind(), ErrorKind::Usage);
     assert!(error.message().contains("cannot enter the folder `missing`"), "{error}");
 }

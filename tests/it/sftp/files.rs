@@ -135,7 +135,7 @@ fn serves_a_subfolder() {
     }
     let settings = SftpSettings { folder: "missing".into(), ..place.settings(server.port()) };
     let error = SftpSource::connect(&settings, &password()).unwrap().list().unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Environment);
+    assert_eq!(error.kind(), ErrorKind::Usage);
 }
 
 #[test]
