@@ -58,7 +58,7 @@ impl Entry {
             Self::Text(text) => text.chars().count(),
             // With commas between.
             Self::Whole(number) => format!("{number:.0}").len() * 4 / 3,
-            Self::Share(_) => "-100.0000%".len(),
+            Self::Share(_) => "-100.0%".len(),
             Self::Instead(sign) => sign.chars().count(),
         }
     }
@@ -161,7 +161,7 @@ impl Workbook {
         let text = Format::new().set_num_format_index(AS_TEXT).set_indent(1);
         let header = text.clone().set_bold();
         let whole = Format::new().set_num_format("#,##0");
-        let share = Format::new().set_num_format("0.0000%");
+        let share = Format::new().set_num_format("0.0%");
         let instead = Format::new().set_num_format_index(AS_TEXT).set_align(FormatAlign::Right);
         for (column, name) in (0..).zip(&self.columns) {
             sheet.write_string_with_format(0, column, name, &header)?;

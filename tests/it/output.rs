@@ -106,9 +106,9 @@ fn a_workbook_has_the_numbers_of_the_csv_and_everything_else_as_text() {
         [text("=HYPERLINK(1)"), text("nis.mmr1"), Data::Float(20.0), Data::Float(40.0), Data::Float(0.5)]
     );
     assert_eq!(rows[4][..3], [text("(others)"), text("nis.mmr1"), text("·")]);
-    // A label that somebody edits stays a text, and a share is shown with all of its digits.
+    // A label that somebody edits stays a text, and a share is shown as a percentage.
     let styles = part_of(&bytes, "xl/styles.xml");
-    assert!(styles.contains("formatCode=\"0.0000%\"") && styles.contains("numFmtId=\"49\""), "{styles}");
+    assert!(styles.contains("formatCode=\"0.0%\"") && styles.contains("numFmtId=\"49\""), "{styles}");
     let sheet = part_of(&bytes, "xl/worksheets/sheet1.xml");
     for part in ["<autoFilter ref=\"A1:I5\"/>", "state=\"frozen\"", "topLeftCell=\"A2\"", "INTERNAL: for the staff"] {
         assert!(sheet.contains(part), "{part}\n{sheet}");
