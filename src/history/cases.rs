@@ -8,10 +8,10 @@ use serde::Deserialize;
 
 use super::{Dose, Evaluator};
 use crate::calendar::{self, DateFormat};
-use crate::dictionary::{Codelist, Dictionary, names};
+use crate::dictionary::{Codelist, Dictionary};
 use crate::error::{Error, Result};
 use crate::knowledge;
-use crate::measure::{Measures, Requirement};
+use crate::measure::{Measures, Requirement, cvx_codes};
 use crate::period::ReportingPeriod;
 
 /// A file of cases.
@@ -95,8 +95,7 @@ pub struct Found {
 pub fn prove(path: &Path, dictionary: &Dictionary, measures: &Measures) -> Result<Found> {
     let file = path.display().to_string();
     let document: Document = knowledge::parse(&file, &knowledge::read(path)?)?;
-    let cvx = dictionary.field(names::CVX).and_then(|field| dictionary.codelist(field));
-    let cvx = cvx.ok_or_else(|| Error::usage("the dictionary has no codelist of CVX codes"))?;
+    let cvx = cvx_codes(dictionary)?;
     let mut evaluator = Evaluator::new(measures)?;
     let mut found = Found::default();
     let mut counts = BTreeSet::new();

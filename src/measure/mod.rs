@@ -282,8 +282,7 @@ impl Measures {
 
     /// The built-in measures, and a department's own behind them.
     pub fn with(dictionary: &Dictionary, own: &Own) -> Result<Self> {
-        let cvx = dictionary.field(names::CVX).and_then(|field| dictionary.codelist(field));
-        let cvx = cvx.ok_or_else(|| Error::usage("the dictionary has no codelist of CVX codes"))?;
+        let cvx = cvx_codes(dictionary)?;
         let built_in = knowledge::folder("measures")
             .map(|(name, text)| Ok((name.to_owned(), knowledge::parse(name, text)?)))
             .collect::<Result<Vec<_>>>()?;
@@ -695,6 +694,12 @@ impl Measures {
         ages.dedup();
         ages
     }
+}
+
+/// The codelist that measures name vaccines by.
+pub fn cvx_codes(dictionary: &Dictionary) -> Result<&Codelist> {
+    let cvx = dictionary.field(names::CVX).and_then(|field| dictionary.codelist(field));
+    cvx.ok_or_else(|| Error::usage("the dictionary has no codelist of CVX codes"))
 }
 
 /// Name of the column of `clients` that holds the day on which the client reaches an age.

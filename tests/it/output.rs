@@ -27,6 +27,19 @@ fn odd_names() -> TestContext {
     context
 }
 
+/// The same as two months, each with its release.
+fn two_months() -> TestContext {
+    let context = odd_names();
+    // Another file, by a line without anything.
+    context.put("later.csv", [context.read("month.csv"), b"\n".to_vec()].concat());
+    context.phds("load later.csv --period 2025-01 --store store").done();
+    for period in ["2024-12", "2025-01"] {
+        context.put(&format!("{period}/.keep"), "");
+        context.phds(&format!("{ASK} --period {period} --format csv --out {period}/t.csv")).done();
+    }
+    context
+}
+
 const ASK: &str = "query coverage --store store --measure nis.mmr1 --by organization";
 
 #[test]
@@ -183,13 +196,7 @@ fn labels_that_look_like_dates_and_numbers_are_texts_in_a_workbook() {
 
 #[test]
 fn a_comparison_is_written_as_a_workbook_and_replaces_nothing_else() {
-    let context = odd_names();
-    context.put("later.csv", [context.read("month.csv"), b"\n".to_vec()].concat());
-    context.phds("load later.csv --period 2025-01 --store store").done();
-    for period in ["2024-12", "2025-01"] {
-        context.put(&format!("{period}/.keep"), "");
-        context.phds(&format!("{ASK} --period {period} --format csv --out {period}/t.csv")).done();
-    }
+    let context = two_months();
     let compared = |rest: &str| context.phds(&format!("compare 2024-12 2025-01 {rest}"));
     let csv = compared("--format csv").done().stdout;
     for _ in 0..2 {
@@ -214,14 +221,7 @@ fn a_comparison_is_written_as_a_workbook_and_replaces_nothing_else() {
 
 #[test]
 fn a_comparison_has_words_for_titles_and_no_formulas() {
-    let context = odd_names();
-    // Another file, by a line without anything.
-    context.put("later.csv", [context.read("month.csv"), b"\n".to_vec()].concat());
-    context.phds("load later.csv --period 2025-01 --store store").done();
-    for period in ["2024-12", "2025-01"] {
-        context.put(&format!("{period}/.keep"), "");
-        context.phds(&format!("{ASK} --period {period} --format csv --out {period}/t.csv")).done();
-    }
+    let context = two_months();
     let rows = csv_rows(&context.phds("compare 2024-12 2025-01 --format csv").done().stdout);
     assert!(rows.contains(
         &["'=HYPERLINK(1)", "0.500000", "0.500000", "0.000000", "shown", "internal"].map(str::to_owned).to_vec()
