@@ -261,6 +261,13 @@ fn days_of(year: i32, month: i32) -> (i32, i32) {
     (first, days)
 }
 
+/// The day count of the first day of a day's month, and the days that the month has.
+pub fn month_of(day: i32) -> (i32, u8) {
+    let (year, month, _) = civil(day);
+    let (first, days) = days_of(year, month);
+    (first, u8::try_from(days).unwrap_or(0))
+}
+
 /// The day on which someone born on `birth` reaches an age in months, up to 200 years.
 ///
 /// CDC's `CDSi` logic specification 4.6, CALCDT-1 to -6: years and months are added first, and a day that the month does

@@ -7,6 +7,7 @@
 //! Ids are compared by 80 bits of a hash: among 100 million of them, two that differ are taken for the same with a
 //! probability of about 1e8² / 2^81 = 4e-9. Rows of one client are compared by 48, and by their CVX codes.
 
+use std::collections::BTreeSet;
 use std::hash::BuildHasher;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
@@ -161,6 +162,13 @@ struct IdRule {
 impl IdRule {
     fn new(rule: RuleId, dictionary: &Dictionary, id: (usize, usize), by: Vec<(usize, usize)>) -> Self {
         Self { rule, id, by, is_shared: dictionary.fields()[id.1].role != Role::Identifier }
+    }
+
+    /// The columns that rows are compared by, when one use can stand for several rows that are alike; none when each row is
+    /// looked at.
+    fn columns(&self) -> BTreeSet<usize> {
+        let all = || std::iter::once(&self.id).chain(&self.by).map(|(_, field)| *field);
+        if self.is_shared && !self.by.is_empty() { all().collect() } else { BTreeSet::new() }
     }
 
     /// Bytes that a row leaves, about.
@@ -333,8 +341,14 @@ impl<'a> Across<'a> {
     /// Sets entries of the accepted rows of a chunk aside. Chunks may come in any order.
     pub fn add(&self, kept: Kept<'_>) -> Result<()> {
         self.add_doses(kept)?;
+        // Two rules often look at the same columns.
+        let mut rows = Vec::new();
+        let mut last: Option<&IdRule> = None;
         for (rule, spill) in self.ids.iter().zip(&self.uses) {
-            let uses = self.uses_of(rule, kept);
+            if last.replace(rule).is_none_or(|last| last.columns() != rule.columns()) {
+                rows = rows_of(rule, kept);
+            }
+            let uses = self.uses_of(rule, &rows, kept);
             let hashes: Vec<u64> = uses.iter().map(Use::hash).collect();
             let mut room = spill.room(&hashes);
             for (number, one) in uses.iter().enumerate() {
@@ -407,16 +421,15 @@ impl<'a> Across<'a> {
     }
 
     /// The ids of a chunk that are there with all that goes with them.
-    fn uses_of(&self, rule: &IdRule, kept: Kept<'_>) -> Vec<Use> {
-        let rows = rows_of(rule, kept);
+    fn uses_of(&self, rule: &IdRule, rows: &[(usize, u32)], kept: Kept<'_>) -> Vec<Use> {
         let mut uses: Vec<Use> = Vec::with_capacity(rows.len());
-        self.each_hash(kept, rule.id, &rows, |at, hash| {
+        self.each_hash(kept, rule.id, rows, |at, hash| {
             let (row, count) = rows[at];
             let count = if hash.is_some() { count } else { 0 };
             uses.push(Use::new(hash.unwrap_or_default(), kept.records.places()[row].offset, count));
         });
         for by in &rule.by {
-            self.each_hash(kept, *by, &rows, |at, hash| match hash {
+            self.each_hash(kept, *by, rows, |at, hash| match hash {
                 Some(hash) => uses[at].with = mixed(uses[at].with ^ lower(hash)),
                 None => uses[at].rows = 0,
             });
@@ -505,12 +518,12 @@ fn rows_of(rule: &IdRule, kept: Kept<'_>) -> Vec<(usize, u32)> {
     // The rows that were seen last have a place each, by their texts' numbers in this chunk.
     const PLACES: usize = 1 << 9;
     let rows = kept.rows.iter().map(|row| *row as usize);
-    let texts_of = |(_, field): &(usize, usize)| match &kept.columns[*field] {
+    let texts_of = |field: usize| match &kept.columns[field] {
         Values::Texts(texts) => Some(texts.ids.as_slice()),
         _ => None,
     };
-    let columns: Option<Vec<&[u32]>> = std::iter::once(&rule.id).chain(&rule.by).map(texts_of).collect();
-    let Some(columns) = columns.filter(|_| rule.is_shared && !rule.by.is_empty()) else {
+    let columns: Option<Vec<&[u32]>> = rule.columns().into_iter().map(texts_of).collect();
+    let Some(columns) = columns.filter(|columns| !columns.is_empty()) else {
         return rows.map(|row| (row, 1)).collect();
     };
     let mut alike: Vec<(usize, u32)> = Vec::new();

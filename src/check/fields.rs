@@ -7,8 +7,11 @@ use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+use super::dates::{DateReader, Day};
 use super::findings::{Findings, RuleId};
-use super::reader::{Column, RawField, Word};
+use super::memo::{LongMemo, Memo};
+use super::reader::{Column, RawField, Records};
+use super::repeats::{self, Repeats};
 use super::ruleset::{Kind, Ruleset};
 use crate::calendar::{self, DateFormat};
 use crate::dictionary::{Codelist, Dictionary, Field, FieldType, Presence, Role, Unlisted};
@@ -75,8 +78,11 @@ impl Texts {
     /// The different texts that rows have, each with the number of its rows.
     pub fn rows(&self) -> Vec<(&str, u64)> {
         let mut rows = vec![0; self.different.len()];
-        for id in self.ids.iter().filter(|id| **id != NO_TEXT) {
-            rows[*id as usize] += 1;
+        for id in &self.ids {
+            // A row without a text has a number beyond all of them.
+            if let Some(rows) = rows.get_mut(*id as usize) {
+                *rows += 1;
+            }
         }
         let texts = self.different.iter().map(Option::unwrap_or_default);
         texts.zip(rows).filter(|(_, rows)| *rows > 0).collect()
@@ -148,7 +154,7 @@ impl FieldRules {
 }
 
 /// What is wrong with a value, one bit each; none when it fits.
-type Faults = u8;
+pub type Faults = u8;
 const MISSING: Faults = 1;
 /// Not of the field's type or form.
 const UNFIT: Faults = 2;
@@ -194,12 +200,19 @@ pub struct FieldReader<'a> {
     seed: u64,
     /// By field.
     seen: Vec<Seen>,
+    /// Columns of the file that come again together.
+    runs: Vec<Range<usize>>,
+    rows_seen: repeats::Seen,
+    chunks: u64,
 }
+
+/// Chunks after which runs of columns are looked for again.
+const RUNS_HOLD: u64 = 64;
 
 /// What has been seen of a field.
 #[derive(Debug)]
 enum Seen {
-    Dates(OtherFormats),
+    Dates(DateReader, OtherFormats),
     Integers(Memo<i32>),
     Codes(Memo<u16>, SeenCodes),
     Texts(Memo<u32>, LongMemo<u32>, SeenTexts),
@@ -207,9 +220,9 @@ enum Seen {
 }
 
 impl Seen {
-    fn new(field: &Field) -> Self {
+    fn new(dictionary: &Dictionary, field: &Field) -> Self {
         match field.field_type {
-            FieldType::Date => Self::Dates(OtherFormats::default()),
+            FieldType::Date => Self::Dates(DateReader::new(dictionary, field), OtherFormats::default()),
             FieldType::Integer => Self::Integers(Memo::new(NO_INTEGER)),
             FieldType::Code => Self::Codes(Memo::new(NO_CODE), SeenCodes::default()),
             FieldType::Text if field.role == Role::Identifier && field.presence == Presence::Optional => Self::Unread,
@@ -223,69 +236,100 @@ impl<'a> FieldReader<'a> {
     /// it down.
     pub fn new(dictionary: &'a Dictionary, rules: &'a FieldRules) -> Result<Self> {
         let seed = u64::from_le_bytes(random_bytes()?);
-        Ok(Self { dictionary, rules, seed, seen: dictionary.fields().iter().map(Seen::new).collect() })
+        let seen = dictionary.fields().iter().map(|field| Seen::new(dictionary, field)).collect();
+        let rows_seen = repeats::Seen::default();
+        Ok(Self { dictionary, rules, seed, seen, runs: Vec::new(), rows_seen, chunks: 0 })
     }
 
     /// What was seen of dates that are in none of their formats, by the field's position in the dictionary.
     pub fn other_formats(&self) -> Vec<OtherFormats> {
-        let of = |seen: &Seen| if let Seen::Dates(others) = seen { *others } else { OtherFormats::default() };
+        let of = |seen: &Seen| if let Seen::Dates(_, others) = seen { *others } else { OtherFormats::default() };
         self.seen.iter().map(of).collect()
     }
 
-    /// Reads one column of a chunk; `at` is the position of its field in the dictionary.
-    pub fn read(&mut self, column: Column<'_>, at: usize, findings: &mut Findings) -> Result<Values> {
+    /// Reads the columns of a chunk. `order` says for each of them the position of its field in the dictionary, by which the
+    /// values are ordered.
+    pub fn read(&mut self, records: &Records<'_>, order: &[usize], findings: &mut Findings) -> Result<Vec<Values>> {
+        if self.chunks.is_multiple_of(RUNS_HOLD) {
+            let seen = |column: usize| &self.seen[order[column]];
+            // Dates are read as fast as rows are compared. What is not read may stand between.
+            let may_join = |first, column| {
+                !matches!(seen(first), Seen::Dates(..) | Seen::Unread) && !matches!(seen(column), Seen::Dates(..))
+            };
+            self.runs = repeats::runs(records, self.seed, may_join);
+        }
+        self.chunks += 1;
+        let mut columns: Vec<Values> = self.dictionary.fields().iter().map(|_| Values::Unread).collect();
+        for run in self.runs.clone() {
+            let repeats = (run.len() > 1).then(|| Repeats::of(records.columns(run.clone()), &mut self.rows_seen));
+            for number in run {
+                let (column, at) = (records.column(number), order[number]);
+                columns[at] = match &repeats {
+                    None => self.read_column(column, at, column.fields(), |_| {}, findings)?,
+                    Some(repeats) => {
+                        self.read_column(column, at, repeats.fields(column), |fields| fields.repeat(repeats), findings)?
+                    }
+                };
+            }
+        }
+        Ok(columns)
+    }
+
+    /// Reads one column; `at` is the position of its field in the dictionary. `repeat` makes all rows of the fields that are
+    /// given.
+    fn read_column<'c>(
+        &mut self,
+        column: Column<'c>,
+        at: usize,
+        fields: impl Iterator<Item = RawField<'c>>,
+        repeat: impl Fn(&mut Fields),
+        findings: &mut Findings,
+    ) -> Result<Values> {
         let (dictionary, rules, seed) = (self.dictionary, self.rules, self.seed);
         let field = &dictionary.fields()[at];
-        let mut tally = Tally { rules, field, at, missing: 0 };
-        let values = match &mut self.seen[at] {
-            Seen::Dates(others) => {
-                let mut formats = Vec::with_capacity(if field.formats.len() > 1 { column.len() } else { 0 });
-                let read = |(row, raw)| {
-                    let (day, format, faults) = date(dictionary, field, column, raw);
-                    tally.faults(row, faults, findings);
+        let (values, faults) = match &mut self.seen[at] {
+            Seen::Dates(reader, others) => {
+                let read = |raw| {
+                    if let Some(day) = reader.known(raw) {
+                        return (day, 0);
+                    }
+                    let (day, faults) = date(dictionary, reader, column, raw);
                     if faults & UNFIT != 0 {
                         others.add(&column.value(raw));
                     }
-                    if field.formats.len() > 1 {
-                        formats.push(format);
-                    }
-                    day
+                    (day, faults)
                 };
-                let days = column.fields().enumerate().map(read).collect();
+                let ((days, formats), faults): ((_, Vec<u8>), _) = fields.map(read).unzip();
                 if field.formats.len() > 1 {
                     findings.sort_all_rows(rules.mixed_formats, Some(at), &formats);
                 }
-                Values::Dates(days)
+                (Values::Dates(days), faults)
             }
             Seen::Integers(memo) => {
-                let read = |(row, raw)| {
-                    let (number, faults) = memo.find(raw, || integer(dictionary, field, &column.value(raw)));
-                    tally.faults(row, faults, findings);
-                    number
-                };
-                Values::Integers(column.fields().enumerate().map(read).collect())
+                let read = |raw| memo.find(raw, || integer(dictionary, field, &column.value(raw)));
+                let (numbers, faults) = fields.map(read).unzip();
+                (Values::Integers(numbers), faults)
             }
             Seen::Codes(memo, seen) => {
                 let codelist = dictionary.codelist(field);
-                let read = |(row, raw)| {
-                    let (code, faults) = memo.find(raw, || {
+                let read = |raw| {
+                    memo.find(raw, || {
                         let value = column.value(raw);
                         if dictionary.is_missing(&value) {
                             return (NO_CODE, MISSING);
                         }
                         seen.find(&value, seed, codelist, field.labels).map_or((NO_CODE, UNFIT), |code| (code, 0))
-                    });
-                    tally.faults(row, faults, findings);
-                    code
+                    })
                 };
-                Values::Codes(column.fields().enumerate().map(read).collect())
+                let (codes, faults) = fields.map(read).unzip();
+                (Values::Codes(codes), faults)
             }
             Seen::Texts(short, long, seen) => {
                 // The numbers of texts are those of one chunk.
                 short.clear();
                 long.clear();
                 seen.clear();
-                let read = |(row, raw): (usize, RawField<'_>)| {
+                let read = |raw: RawField<'_>| {
                     let find = || {
                         let value = column.value(raw);
                         if dictionary.is_missing(&value) {
@@ -294,39 +338,54 @@ impl<'a> FieldReader<'a> {
                         let (id, faults) = seen.find(&value, seed, field);
                         (if faults == 0 { id } else { NO_TEXT }, faults)
                     };
-                    let (id, faults) =
-                        if raw.is_short() { short.find(raw, find) } else { long.find(column.bytes(), raw, find) };
-                    tally.faults(row, faults, findings);
-                    id
+                    if raw.is_short() { short.find(raw, find) } else { long.find(column.bytes(), raw, find) }
                 };
-                let ids = column.fields().enumerate().map(read).collect();
-                Values::Texts(Texts { ids, different: seen.different()? })
+                let (ids, faults) = fields.map(read).unzip();
+                (Values::Texts(Texts { ids, different: seen.different()? }), faults)
             }
             // An identifier that nothing needs.
             Seen::Unread => return Ok(Values::Unread),
         };
-        tally.finish(column.len(), findings);
-        Ok(values)
+        let mut fields = Fields { values, faults };
+        repeat(&mut fields);
+        Tally { rules, field, at, missing: 0 }.of(&fields.faults, findings);
+        Ok(fields.values)
     }
 }
 
-/// The day of a field, the format that it is written in, one bit each, and what is wrong with it.
-#[inline]
-fn date(dictionary: &Dictionary, field: &Field, column: Column<'_>, raw: RawField<'_>) -> (i32, u8, Faults) {
-    let parse = |value: &[u8]| {
-        let mut formats = (0..).zip(&field.formats);
-        formats.find_map(|(bit, format)| Some((calendar::parse(value, *format)?, 1_u8 << bit)))
-    };
+/// What came of the fields of a column.
+struct Fields {
+    values: Values,
+    faults: Vec<Faults>,
+}
+
+impl Fields {
+    /// Those of all rows, of those that differ.
+    fn repeat(&mut self, repeats: &Repeats) {
+        match &mut self.values {
+            Values::Dates(numbers) | Values::Integers(numbers) => *numbers = repeats.for_each_row(numbers),
+            Values::Codes(codes) => *codes = repeats.for_each_row(codes),
+            Values::Texts(texts) => texts.ids = repeats.for_each_row(&texts.ids),
+            Values::Unread => {}
+        }
+        // Of most columns nothing is wrong.
+        let is_sound = self.faults.iter().all(|faults| *faults == 0);
+        self.faults = if is_sound { vec![0; repeats.len()] } else { repeats.for_each_row(&self.faults) };
+    }
+}
+
+/// The day of a field that the reader has not told at once, and what is wrong with it.
+#[inline(never)]
+fn date(dictionary: &Dictionary, reader: &mut DateReader, column: Column<'_>, raw: RawField<'_>) -> (Day, Faults) {
     // Most dates have no quotes or blanks around them.
-    let value = raw.bytes();
-    if let Some((day, format)) = parse(value).filter(|_| !dictionary.is_missing(value)) {
-        return (day, format, 0);
+    if let Some(day) = reader.read(dictionary, raw) {
+        return (day, 0);
     }
     let value = column.value(raw);
     if dictionary.is_missing(&value) {
-        return (NO_DATE, 0, MISSING);
+        return ((NO_DATE, 0), MISSING);
     }
-    parse(&value).map_or((NO_DATE, 0, UNFIT), |(day, format)| (day, format, 0))
+    reader.parse(&value).map_or(((NO_DATE, 0), UNFIT), |day| (day, 0))
 }
 
 /// The whole number of a value, and what is wrong with it.
@@ -338,77 +397,6 @@ fn integer(dictionary: &Dictionary, field: &Field, value: &[u8]) -> (i32, Faults
         field.minimum.is_none_or(|minimum| minimum <= *number) && field.maximum.is_none_or(|maximum| *number <= maximum)
     });
     number.map_or((NO_INTEGER, UNFIT), |number| (number, 0))
-}
-
-/// What came of the short fields that were read last. Each has one place, by some bits of its bytes, and the next field of
-/// that place takes it.
-#[derive(Debug)]
-struct Memo<T> {
-    places: Box<[(Word, T, Faults); PLACES]>,
-    none: T,
-}
-
-/// Fields that are remembered of a column.
-const PLACES: usize = 256;
-
-impl<T: Copy> Memo<T> {
-    fn new(none: T) -> Self {
-        Self { places: Box::new([(Word::NONE, none, 0); PLACES]), none }
-    }
-
-    fn clear(&mut self) {
-        self.places.fill((Word::NONE, self.none, 0));
-    }
-
-    /// What came of a field; `read` is asked if that is not remembered, and for every long one.
-    #[inline]
-    fn find(&mut self, raw: RawField<'_>, read: impl FnOnce() -> (T, Faults)) -> (T, Faults) {
-        let Some(word) = raw.word() else { return read() };
-        let Word([low, high]) = word;
-        let place = &mut self.places[usize::from(mixed(low, high))];
-        if place.0 != word {
-            let (value, faults) = read();
-            *place = (word, value, faults);
-        }
-        (place.1, place.2)
-    }
-}
-
-/// The same for long fields of one chunk, which are known by where they lie in it.
-#[derive(Debug)]
-struct LongMemo<T> {
-    places: Box<[(Range<u32>, T, Faults); PLACES]>,
-    none: T,
-}
-
-impl<T: Copy> LongMemo<T> {
-    fn new(none: T) -> Self {
-        Self { places: Box::new([const { 0..0 }; PLACES].map(|range| (range, none, 0))), none }
-    }
-
-    fn clear(&mut self) {
-        self.places.fill((0..0, self.none, 0));
-    }
-
-    /// What came of a field of more than sixteen bytes.
-    #[inline]
-    fn find(&mut self, chunk: &[u8], raw: RawField<'_>, read: impl FnOnce() -> (T, Faults)) -> (T, Faults) {
-        let bytes = raw.bytes();
-        let first = bytes.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
-        let last = bytes.last_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
-        let place = &mut self.places[usize::from(mixed(first, last))];
-        if chunk[place.0.start as usize..place.0.end as usize] != *bytes {
-            let (value, faults) = read();
-            *place = (raw.range(), value, faults);
-        }
-        (place.1, place.2)
-    }
-}
-
-/// Eight bits of two numbers, by Fibonacci hashing: the uppermost bits of a product with 2^64 divided by the golden ratio.
-#[inline]
-fn mixed(one: u64, other: u64) -> u8 {
-    (one ^ other.rotate_left(29)).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes()[7]
 }
 
 /// Turns the faults of one column into findings.
@@ -428,11 +416,15 @@ impl Tally<'_> {
         }
     }
 
-    #[inline]
-    fn faults(&mut self, row: usize, faults: Faults, findings: &mut Findings) {
-        if faults != 0 {
-            self.fault(row, faults, findings);
+    /// Tells the faults of all rows.
+    fn of(mut self, faults: &[Faults], findings: &mut Findings) {
+        // Of most columns nothing is wrong: all rows are looked at at once.
+        if faults.iter().fold(0, |all, faults| all | faults) != 0 {
+            for (row, faults) in faults.iter().enumerate().filter(|(_, faults)| **faults != 0) {
+                self.fault(row, *faults, findings);
+            }
         }
+        self.finish(faults.len(), findings);
     }
 
     fn fault(&mut self, row: usize, faults: Faults, findings: &mut Findings) {
@@ -582,10 +574,11 @@ mod tests {
     use super::*;
     use crate::encoding::Encoding;
 
-    /// Every row read by a reader that has seen nothing, against all rows read by one: what is remembered changes nothing.
+    /// Every row read by a reader that has seen nothing, against all rows read by one: what is remembered changes nothing, and
+    /// neither does it that columns come again together.
     #[test]
     fn a_field_is_read_the_same_whatever_came_before() {
-        const FIELDS: [&str; 28] = [
+        const FIELDS: [&str; 32] = [
             "",
             " ",
             "NULL",
@@ -595,6 +588,10 @@ mod tests {
             "2024-02-29",
             "02/29/2024",
             "20240229",
+            "2024-02-01",
+            "2024-02-30",
+            "2024-02-2a",
+            "2024-02-1 ",
             "2023-02-29",
             "\"2024-02-29\"",
             "7",
@@ -619,26 +616,25 @@ mod tests {
         let ruleset = Ruleset::built_in(&dictionary).unwrap();
         let (rules, rejecting) = (FieldRules::new(&ruleset).unwrap(), rejecting(&ruleset));
         let width = dictionary.fields().len();
+        let order: Vec<usize> = (0..width).collect();
         let mut state = 0x2545_f491_4f6c_dd1d_u64;
-        let rows: Vec<String> = (0..1_500)
-            .map(|_| {
-                let field = |_| {
-                    state ^= state << 13;
-                    state ^= state >> 7;
-                    state ^= state << 17;
-                    FIELDS[usize::try_from(state >> 33).unwrap() % FIELDS.len()].replace(',', ";")
-                };
-                (0..width).map(field).collect::<Vec<_>>().join(",") + "\n"
-            })
-            .collect();
+        let mut next = |below: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            usize::try_from(state >> 33).unwrap() % below
+        };
+        let mut some = |fields: usize| -> String {
+            let fields: Vec<_> = (0..fields).map(|_| FIELDS[next(FIELDS.len())].replace(',', ";")).collect();
+            fields.join(",")
+        };
         let read = |reader: &mut FieldReader<'_>, text: &str| {
             let bytes = text.as_bytes().to_vec();
             let chunk = Chunk { first_line: 1, first_offset: 0, bytes, line_end: b'\n', encoding: Encoding::Utf8 };
             let records = Records::split(&chunk, Form { delimiter: b',', width, header: b"" });
             assert!(records.broken.is_empty());
             let mut findings = Findings::new(records.places(), &rejecting, width);
-            let columns: Vec<Values> =
-                (0..width).map(|at| reader.read(records.column(at), at, &mut findings).unwrap()).collect();
+            let columns = reader.read(&records, &order, &mut findings).unwrap();
             let values = |row: usize| -> Vec<String> {
                 let value = |values: &Values| match values {
                     Values::Dates(numbers) | Values::Integers(numbers) => numbers[row].to_string(),
@@ -654,19 +650,25 @@ mod tests {
             (values, counts)
         };
         let reader = || FieldReader::new(&dictionary, &rules).unwrap();
-        let mut together = reader();
-        // The second time, everything has been seen.
-        let first = read(&mut together, &rows.concat());
-        assert!(first == read(&mut together, &rows.concat()));
-        let alone: Vec<_> = rows.iter().map(|row| read(&mut reader(), row)).collect();
-        let mut sums = vec![[0; 2]; first.1.len()];
-        for (number, (values, counts)) in alone.into_iter().enumerate() {
-            assert_eq!(values, [first.0[number].clone()], "{}", rows[number]);
-            for (sum, count) in sums.iter_mut().zip(counts) {
-                *sum = [sum[0] + count[0], sum[1] + count[1]];
+        for (different, last_run) in [(1_500, width - 1..width), (100, width - 8..width)] {
+            let ends: Vec<String> = (0..different).map(|_| some(8)).collect();
+            let rows: Vec<String> =
+                (0..1_500).map(|row| format!("{},{}\n", some(width - 8), ends[row % different])).collect();
+            let mut together = reader();
+            // The second time, everything has been seen.
+            let first = read(&mut together, &rows.concat());
+            assert_eq!(together.runs.last(), Some(&last_run));
+            assert!(first == read(&mut together, &rows.concat()));
+            let alone: Vec<_> = rows.iter().map(|row| read(&mut reader(), row)).collect();
+            let mut sums = vec![[0; 2]; first.1.len()];
+            for (number, (values, counts)) in alone.into_iter().enumerate() {
+                assert_eq!(values, [first.0[number].clone()], "{}", rows[number]);
+                for (sum, count) in sums.iter_mut().zip(counts) {
+                    *sum = [sum[0] + count[0], sum[1] + count[1]];
+                }
             }
+            assert!(first.1 == sums);
         }
-        assert!(first.1 == sums);
     }
 
     #[test]

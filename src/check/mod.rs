@@ -7,9 +7,11 @@
 
 mod across;
 mod chart;
+mod dates;
 mod diagnosis;
 mod fields;
 mod findings;
+mod memo;
 pub mod page;
 mod pass;
 mod past;
@@ -19,6 +21,7 @@ mod profile;
 pub mod quality;
 mod reader;
 mod rejected;
+mod repeats;
 pub mod report;
 mod rows;
 pub mod ruleset;

@@ -319,10 +319,7 @@ impl<'a> Pass<'a> {
         let form = Form { delimiter: dictionary.delimiter(), width: self.order.len(), header: &self.header };
         let records = Records::split(chunk, form);
         let mut findings = Findings::new(records.places(), &self.rejecting, dictionary.fields().len());
-        let mut columns: Vec<Values> = dictionary.fields().iter().map(|_| Values::Unread).collect();
-        for (column, at) in self.order.iter().copied().enumerate() {
-            columns[at] = reader.read(records.column(column), at, &mut findings)?;
-        }
+        let columns = reader.read(&records, &self.order, &mut findings)?;
         self.row_rules.check(&columns, &mut findings);
         let read = (records.len() + records.broken.len()) as u64;
         for rule in &self.broken {

@@ -219,7 +219,7 @@ impl Counts {
         match (self, other) {
             (Self::Codes(counts), Self::Codes(other)) => add_up(counts, &other),
             (Self::Days(line), Self::Days(other)) | (Self::Numbers(line), Self::Numbers(other)) => {
-                add_up(&mut line.counts, &other.counts);
+                line.merge(&other);
             }
             (
                 Self::Texts { present, distinct, shapes },
@@ -241,37 +241,47 @@ fn add_up(counts: &mut [u64], other: &[u64]) {
     }
 }
 
-/// Rows by whole numbers of a range: none, below it, each number, above it.
+/// Rows by whole numbers of a range.
 #[derive(Clone, Debug)]
 pub struct Line {
     first: i32,
-    counts: Vec<u64>,
+    /// Rows of each number from the first on.
+    inside: Vec<u64>,
+    /// Rows with a number below and above them.
+    outside: [u64; 2],
 }
 
 impl Line {
     fn new(range: &RangeInclusive<i32>) -> Self {
         let width = usize::try_from(i64::from(*range.end()) - i64::from(*range.start()) + 1).unwrap_or(0);
-        Self { first: *range.start(), counts: vec![0; width + 3] }
+        Self { first: *range.start(), inside: vec![0; width], outside: [0; 2] }
     }
 
     fn add(&mut self, values: &[i32], none: i32) {
-        let (first, last) = (i64::from(self.first) - 2, self.counts.len() - 1);
         for value in values {
-            let at =
-                if *value == none { 0 } else { usize::try_from(i64::from(*value) - first).unwrap_or(1).clamp(1, last) };
-            self.counts[at] += 1;
+            // Without its sign, what is below the first is beyond the last.
+            let at = value.wrapping_sub(self.first).cast_unsigned() as usize;
+            if let Some(rows) = self.inside.get_mut(at) {
+                *rows += 1;
+            } else if *value != none {
+                self.outside[usize::from(*value > self.first)] += 1;
+            }
         }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        add_up(&mut self.inside, &other.inside);
+        add_up(&mut self.outside, &other.outside);
     }
 
     /// The numbers with rows, and those rows.
     pub fn each(&self) -> impl Iterator<Item = (i32, u64)> {
-        let inside = &self.counts[2..self.counts.len() - 1];
-        (self.first..).zip(inside).filter(|(_, rows)| **rows > 0).map(|(value, rows)| (value, *rows))
+        (self.first..).zip(&self.inside).filter(|(_, rows)| **rows > 0).map(|(value, rows)| (value, *rows))
     }
 
     /// Rows with a number below and above the range.
     pub fn outside(&self) -> [u64; 2] {
-        [self.counts[1], self.counts[self.counts.len() - 1]]
+        self.outside
     }
 }
 
@@ -560,19 +570,18 @@ impl Organizations {
 /// Adds one to each row with a value.
 fn usable_values(values: &Values, usable: &mut [u16]) {
     match values {
-        Values::Dates(days) => {
-            usable.iter_mut().zip(days).for_each(|(sum, day)| *sum += u16::from(*day != NO_DATE));
-        }
-        Values::Integers(numbers) => {
-            usable.iter_mut().zip(numbers).for_each(|(sum, number)| *sum += u16::from(*number != NO_INTEGER));
-        }
-        Values::Codes(codes) => {
-            usable.iter_mut().zip(codes).for_each(|(sum, code)| *sum += u16::from(*code != NO_CODE));
-        }
-        Values::Texts(texts) => {
-            usable.iter_mut().zip(&texts.ids).for_each(|(sum, id)| *sum += u16::from(*id != NO_TEXT));
-        }
+        Values::Dates(days) => add_ones(usable, days, NO_DATE),
+        Values::Integers(numbers) => add_ones(usable, numbers, NO_INTEGER),
+        Values::Codes(codes) => add_ones(usable, codes, NO_CODE),
+        Values::Texts(texts) => add_ones(usable, &texts.ids, NO_TEXT),
         Values::Unread => {}
+    }
+}
+
+/// A file has fewer columns than would make a sum too large; that nothing asks for it, many rows are added at once.
+fn add_ones<T: Copy + PartialEq>(usable: &mut [u16], values: &[T], none: T) {
+    for (sum, value) in usable.iter_mut().zip(values) {
+        *sum = sum.wrapping_add((*value != none).into());
     }
 }
 

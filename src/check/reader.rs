@@ -10,6 +10,7 @@ use std::io::Read;
 use std::ops::Range;
 
 use memchr::{memchr, memchr_iter, memchr2, memchr3, memrchr};
+use wide::u8x16;
 
 use super::place::Place;
 use super::plain::{PlainSplitter, unquoted};
@@ -143,10 +144,15 @@ impl<R: Read> Chunker<R> {
     }
 
     fn lines(&self, bytes: &[u8]) -> u64 {
-        // So many that a byte can count them: sixteen are compared and counted at once.
-        let ends =
-            |part: &[u8]| part.iter().fold(0_u8, |ends, byte| ends.wrapping_add(u8::from(*byte == self.line_end)));
-        bytes.chunks(240).map(|part| u64::from(ends(part))).sum()
+        let ends = u8x16::splat(self.line_end);
+        let (parts, rest) = bytes.as_chunks::<16>();
+        let mut lines = memchr_iter(self.line_end, rest).count() as u64;
+        // So many steps that a byte can count them; a byte of those that are equal is -1.
+        for parts in parts.chunks(255) {
+            let counts = parts.iter().fold(u8x16::ZERO, |counts, part| counts - u8x16::from(*part).simd_eq(ends));
+            lines += counts.to_array().map(u64::from).iter().sum::<u64>();
+        }
+        lines
     }
 
     fn read_more(&mut self, bytes: &mut Vec<u8>) -> std::io::Result<()> {
@@ -454,9 +460,19 @@ impl<'a> Records<'a> {
         without_line_end(&self.chunk.bytes[start..start + place.length as usize], self.chunk.line_end)
     }
 
+    /// Fields of a row.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
     /// A column of all rows.
     pub fn column(&self, number: usize) -> Column<'_> {
-        Column { records: self, number }
+        self.columns(number..number + 1)
+    }
+
+    /// Adjacent columns of all rows as one, with their delimiters.
+    pub fn columns(&self, run: Range<usize>) -> Column<'_> {
+        Column { records: self, first: run.start, end: run.end }
     }
 
     #[inline]
@@ -472,11 +488,12 @@ impl<'a> Records<'a> {
     }
 }
 
-/// A column of the records of a chunk.
+/// A column of the records of a chunk, or several that are looked at as one.
 #[derive(Clone, Copy, Debug)]
 pub struct Column<'a> {
     records: &'a Records<'a>,
-    number: usize,
+    first: usize,
+    end: usize,
 }
 
 impl<'a> Column<'a> {
@@ -488,12 +505,20 @@ impl<'a> Column<'a> {
     /// The fields as they stand in the file, their quotes among them.
     #[inline]
     pub fn fields(self) -> impl Iterator<Item = RawField<'a>> {
-        let bytes = self.bytes();
-        let (number, behind) = (self.number, u32::from(self.number > 0));
-        self.records.bounds.chunks_exact(self.records.width + 1).map(move |bounds| {
-            let start = bounds[number].wrapping_add(behind);
-            RawField { from: &bytes[start as usize..], start, length: bounds[number + 1].wrapping_sub(start) as usize }
-        })
+        self.records.bounds.chunks_exact(self.records.width + 1).map(move |bounds| self.between(bounds))
+    }
+
+    /// The field of one row.
+    #[inline]
+    pub fn field(self, row: usize) -> RawField<'a> {
+        let width = self.records.width + 1;
+        self.between(&self.records.bounds[row * width..][..width])
+    }
+
+    #[inline]
+    fn between(self, bounds: &[u32]) -> RawField<'a> {
+        let start = bounds[self.first].wrapping_add(u32::from(self.first > 0));
+        RawField { from: &self.bytes()[start as usize..], start, length: bounds[self.end].wrapping_sub(start) as usize }
     }
 
     /// The bytes in which a field has its range.
@@ -529,6 +554,12 @@ impl<'a> RawField<'a> {
         self.start..self.start + short(self.length)
     }
 
+    /// Number of its bytes.
+    #[inline]
+    pub fn len(self) -> usize {
+        self.length
+    }
+
     /// Whether it has a [`Word`].
     #[inline]
     pub fn is_short(self) -> bool {
@@ -540,11 +571,21 @@ impl<'a> RawField<'a> {
     pub fn word(self) -> Option<Word> {
         let mask = Word::MASKS.get(self.length)?;
         if let Some(bytes) = self.from.first_chunk() {
-            return Some(Word::of(bytes, mask));
+            return Some(Word::of(bytes).and(*mask));
         }
         let mut bytes = [0; Word::BYTES];
         bytes[..self.length].copy_from_slice(self.bytes());
-        Some(Word::of(&bytes, mask))
+        Some(Word::of(&bytes).and(*mask))
+    }
+
+    /// The field when it has at most sixteen bytes; else its first eight and its last eight.
+    #[inline]
+    pub fn ends(self) -> Word {
+        self.word().unwrap_or_else(|| {
+            let bytes = self.bytes();
+            let end = |bytes: Option<&[u8; 8]>| bytes.map_or(0, |bytes| u64::from_le_bytes(*bytes));
+            Word([end(bytes.first_chunk()), end(bytes.last_chunk())])
+        })
     }
 }
 
@@ -554,27 +595,34 @@ impl<'a> RawField<'a> {
 pub struct Word(pub [u64; 2]);
 
 impl Word {
-    const BYTES: usize = 16;
+    /// Bytes of a word.
+    pub const BYTES: usize = 16;
     /// No field is this: it begins with a NUL.
     pub const NONE: Self = Self([0, 1]);
     /// By length, the bytes that a field has.
-    const MASKS: [[u64; 2]; Self::BYTES + 1] = {
-        let mut masks = [[0; 2]; Self::BYTES + 1];
+    const MASKS: [Self; Self::BYTES + 1] = {
+        let mut masks = [Self([0; 2]); Self::BYTES + 1];
         let mut length = 1;
         while length <= Self::BYTES {
             masks[length] = masks[length - 1];
             let at = length - 1;
-            masks[length][at / 8] |= 0xff << (at % 8 * 8);
+            masks[length].0[at / 8] |= 0xff << (at % 8 * 8);
             length += 1;
         }
         masks
     };
 
-    /// Of the first of some bytes.
+    /// Of so many bytes.
     #[inline]
-    fn of(bytes: &[u8; Self::BYTES], mask: &[u64; 2]) -> Self {
+    pub fn of(bytes: &[u8; Self::BYTES]) -> Self {
         let half = |at: usize| u64::from_le_bytes(bytes[at..].first_chunk().copied().unwrap_or_default());
-        Self([half(0) & mask[0], half(8) & mask[1]])
+        Self([half(0), half(8)])
+    }
+
+    /// The bits that both have.
+    #[inline]
+    pub fn and(self, Self(mask): Self) -> Self {
+        Self([self.0[0] & mask[0], self.0[1] & mask[1]])
     }
 }
 
