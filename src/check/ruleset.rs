@@ -682,7 +682,7 @@ impl Ruleset {
         let mut policy = BTreeMap::new();
         if let Some(path) = own {
             let place = path.display().to_string();
-            let reasons = document.take(knowledge::parse(&place, &knowledge::read(path)?)?, &place)?;
+            let reasons = document.take(knowledge::parse_file(path)?, &place)?;
             policy =
                 reasons.into_iter().map(|(code, reason)| (code, format!("your rules change it: {reason}"))).collect();
         }
