@@ -20,6 +20,7 @@ mod treat;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use known::Known;
+pub use linked::Follows;
 pub use policy::Policy;
 pub use release::{Audience, Cell, Release, Status};
 pub use slices::POOL;
@@ -33,7 +34,7 @@ use crate::query::engine::Engine;
 use crate::query::{Members, Question, RawCounts, RawShare, RawTable, Slice, numerator};
 use coarsen::{Coarsened, TooLittle};
 use ledger::{Entry, Row};
-use linked::{Follows, Gives, Linked, Reason};
+use linked::{Gives, Linked, Reason};
 use release::{BesideNote, Document, FinerNote, Kept, Kind};
 use series::Series;
 use treat::Beside;
@@ -382,8 +383,5 @@ fn disagree() -> Error {
 }
 
 fn notes(reasons: &BTreeSet<Reason>) -> Vec<BesideNote> {
-    let notes = reasons
-        .iter()
-        .map(|reason| BesideNote { release_id: reason.release.clone(), otherwise: reason.rule.sentence().to_owned() });
-    notes.collect()
+    reasons.iter().map(BesideNote::of).collect()
 }

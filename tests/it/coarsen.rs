@@ -245,6 +245,7 @@ fn the_release_that_stands_in_the_way_is_named() {
     assert_eq!(shown(&table).values().flatten().count(), 2);
     let beside = &all["coarsened_from"][0]["beside"][0];
     assert_eq!(beside["release_id"], girls["release_id"]);
+    assert_eq!(beside["follows"], "difference");
     assert_eq!(beside["otherwise"], "the difference of two rows would be few clients");
 }
 
