@@ -123,15 +123,23 @@ pub fn whole_months(from: i32, to: i32) -> i32 {
 /// Reads a date in one format; `None` unless it has exactly that form and is a day of the calendar.
 #[inline]
 pub fn parse(value: &[u8], format: DateFormat) -> Option<i32> {
+    match format {
+        DateFormat::Iso | DateFormat::Us | DateFormat::Compact => of_fixed_width(value, format),
+        DateFormat::UsShort => us_short(value),
+        DateFormat::DayMonth => day_month(value),
+        DateFormat::IsoTime => of_fixed_width(before_time(value)?, DateFormat::Iso),
+        DateFormat::UsTime => us_short(before_time(value)?),
+        DateFormat::DayFirst => day_first(value),
+    }
+}
+
+/// One of the three formats of which each digit has its place: those of most files.
+#[inline]
+fn of_fixed_width(value: &[u8], format: DateFormat) -> Option<i32> {
     let (template, length) = match format {
         DateFormat::Iso => (*b"0000-00-", 10),
         DateFormat::Us => (*b"00/00/00", 10),
-        DateFormat::Compact => (*b"00000000", 8),
-        DateFormat::UsShort => return us_short(value),
-        DateFormat::DayMonth => return day_month(value),
-        DateFormat::IsoTime => return iso_time(value),
-        DateFormat::UsTime => return us_short(before_time(value)?),
-        DateFormat::DayFirst => return day_first(value),
+        _ => (*b"00000000", 8),
     };
     let (first, rest) = value.split_first_chunk()?;
     if value.len() != length {
@@ -162,23 +170,19 @@ fn number(digits: &[u8], lengths: std::ops::RangeInclusive<usize>) -> Option<i32
 }
 
 fn us_short(value: &[u8]) -> Option<i32> {
-    let [month, day, year] = in_three(value, b'/')?;
-    from_civil(number(year, 4..=4)?, number(month, 1..=2)?, number(day, 1..=2)?)
+    let [month, day, year] = between_slashes(value)?;
+    from_civil(year, month, day)
 }
 
 fn day_first(value: &[u8]) -> Option<i32> {
-    let [day, month, year] = in_three(value, b'/')?;
-    from_civil(number(year, 4..=4)?, number(month, 1..=2)?, number(day, 1..=2)?)
+    let [day, month, year] = between_slashes(value)?;
+    from_civil(year, month, day)
 }
 
-fn iso_time(value: &[u8]) -> Option<i32> {
-    let [year, month, day] = in_three(before_time(value)?, b'-')?;
-    from_civil(number(year, 4..=4)?, number(month, 2..=2)?, number(day, 2..=2)?)
-}
-
-fn in_three(value: &[u8], between: u8) -> Option<[&[u8]; 3]> {
-    let mut parts = value.split(|byte| *byte == between);
-    let three = [parts.next()?, parts.next()?, parts.next()?];
+/// Two numbers of one digit or two, and a year.
+fn between_slashes(value: &[u8]) -> Option<[i32; 3]> {
+    let mut parts = value.split(|byte| *byte == b'/');
+    let three = [number(parts.next()?, 1..=2)?, number(parts.next()?, 1..=2)?, number(parts.next()?, 4..=4)?];
     parts.next().is_none().then_some(three)
 }
 
