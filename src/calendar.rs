@@ -24,11 +24,13 @@ pub enum DateFormat {
     UsTime,
     /// `31/12/2024`, `5/1/2024`: day and month with one digit or two
     DayFirst,
+    /// `31/12/2024 00:00`, `5/1/2024 12:00:00 AM`: a time of day behind day, month and year
+    DayFirstTime,
 }
 
 impl DateFormat {
     /// All of them. Of two that read a value, the first is the likelier one.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Iso,
         Self::Us,
         Self::Compact,
@@ -37,6 +39,7 @@ impl DateFormat {
         Self::IsoTime,
         Self::UsTime,
         Self::DayFirst,
+        Self::DayFirstTime,
     ];
 
     /// The last day of 2024 in this format.
@@ -50,6 +53,7 @@ impl DateFormat {
             Self::IsoTime => "2024-12-31 00:00:00",
             Self::UsTime => "1/5/2024 0:00",
             Self::DayFirst => "31/12/2024",
+            Self::DayFirstTime => "31/12/2024 0:00",
         }
     }
 }
@@ -130,6 +134,7 @@ pub fn parse(value: &[u8], format: DateFormat) -> Option<i32> {
         DateFormat::IsoTime => of_fixed_width(before_time(value)?, DateFormat::Iso),
         DateFormat::UsTime => us_short(before_time(value)?),
         DateFormat::DayFirst => day_first(value),
+        DateFormat::DayFirstTime => day_first(before_time(value)?),
     }
 }
 
@@ -302,7 +307,7 @@ mod tests {
     }
 
     /// Each format with 2024-02-29, 1970-01-01 and 0001-01-01, and with what is none of its days.
-    const FORMATS: [(DateFormat, [&str; 3], &[&str]); 8] = [
+    const FORMATS: [(DateFormat, [&str; 3], &[&str]); 9] = [
         (
             DateFormat::Iso,
             ["2024-02-29", "1970-01-01", "0001-01-01"],
@@ -407,6 +412,25 @@ mod tests {
                 "29/2/24",
                 "29-02-2024",
                 "29.02.2024",
+                "29/02/2024 0:00",
+                "",
+            ],
+        ),
+        (
+            DateFormat::DayFirstTime,
+            ["29/2/2024 0:00", "01/01/1970 23:59:59", "1/1/0001 12:59 pm"],
+            &[
+                "29/02/2024",
+                "29/02/2023 0:00",
+                "02/29/2024 0:00",
+                "31/04/2024 0:00",
+                "29/02/2024 24:00",
+                "29/02/2024 0:60",
+                "29/02/2024 0:00 AM",
+                "29/02/2024 00:00Z",
+                "29/02/2024 ",
+                "29/2/24 0:00",
+                "2024-02-29 0:00",
                 "",
             ],
         ),

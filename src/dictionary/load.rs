@@ -138,7 +138,8 @@ impl Dictionary {
             if field.formats.iter().enumerate().any(|(at, format)| field.formats[..at].contains(format)) {
                 return wrong("one of its `formats` is there twice");
             }
-            if has(DateFormat::DayFirst) && (has(DateFormat::Us) || has(DateFormat::UsShort)) {
+            let by_month = has(DateFormat::Us) || has(DateFormat::UsShort);
+            if has(DateFormat::DayFirst) && by_month || has(DateFormat::DayFirstTime) && has(DateFormat::UsTime) {
                 return wrong(
                     "its `formats` cannot be told apart: 05/04/2024 is a day of both; name the one of the file",
                 );
