@@ -96,7 +96,7 @@ pub fn load(typed: &cli::Load, settings: &Settings, reporter: &dyn Reporter) -> 
         account.names()?;
         let memory = Memory::of(&account, settings, &root);
         if typed.due {
-            memory.look()?;
+            memory.look("`phds fetch` once by hand")?;
         }
         let login = account.login()?.remembered(memory);
         if let Some((store, manifest)) = &loaded {

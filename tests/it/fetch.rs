@@ -1,5 +1,8 @@
 //! `phds fetch` and `phds load` with settings, a password file and a server of their own.
 
+#[cfg(target_os = "linux")]
+use std::process::{Command, Stdio};
+
 use chrono::Local;
 use phds::demo::server::LoopbackServer;
 use phds::period::ReportingPeriod;
@@ -355,6 +358,37 @@ fn a_refused_login_is_not_tried_again_by_a_timer_until_something_is_changed() {
     due_load(0);
     assert!(!place.context.path("store/logins/phds.json").exists());
     assert!(!place.context.phds("status").done().text().contains("was refused on"));
+}
+
+/// `script` of util-linux gives the program a terminal: somebody is there.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_refused_login_is_not_tried_again_by_a_mirror_that_nobody_watches() {
+    let place = Place::new();
+    let mirror = |code: i32| place.context.phds("mirror --folder .").ended(code).stderr;
+    let by_hand = || {
+        let command = format!("{} mirror --folder .", env!("CARGO_BIN_EXE_phds"));
+        let mut script = Command::new("script");
+        script.args(["--quiet", "--return", "--command", &command, "/dev/null"]).current_dir(place.context.path(""));
+        script.env_clear().env("PATH", "/usr/bin:/bin").stdin(Stdio::null()).output().unwrap().status.code()
+    };
+    place.context.put("password", "wrong-password\n");
+    assert!(mirror(4).contains("refused the password"));
+    let tried = place.server.login_attempts();
+    let said = mirror(4);
+    assert!(said.contains("the login of the account `phds` was refused on"), "{said}");
+    assert!(said.contains("run `phds mirror` once in a terminal"), "{said}");
+    // What one timer has learned holds for the other.
+    assert!(place.context.phds("load --due").ended(4).stderr.contains("it is not tried again"));
+    assert_eq!(place.server.login_attempts(), tried);
+    assert_eq!(by_hand(), Some(4));
+    assert_eq!(place.server.login_attempts(), tried + 1);
+    assert!(mirror(4).contains("it is not tried again"));
+    assert_eq!(place.server.login_attempts(), tried + 1);
+
+    place.context.put("password", format!("{PASSWORD}\n"));
+    mirror(0);
+    assert!(!place.context.path("store/logins/phds.json").exists());
 }
 
 #[test]
