@@ -152,6 +152,40 @@ fn other_content_under_the_same_name_keeps_both() {
 }
 
 #[test]
+fn a_file_of_the_store_that_is_loaded_by_its_name_keeps_its_receipt() {
+    let place = Place::new();
+    let receipt = |name: &str| place.context.json(&format!("store/deliveries/2024-12/{name}"));
+    place.context.phds("fetch").done();
+    let first = receipt("receipt.json");
+    let corrected = Month::of("PROVIDER NAME\ncorrected").bytes().to_vec();
+    place.context.put("served/phds_2024_12.CSV", &corrected);
+    let later = place.context.phds("fetch").done().text();
+    let later = later.trim().strip_prefix("store/deliveries/2024-12/").unwrap();
+    let before = receipt(&format!("{later}.receipt.json"));
+    // The same bytes elsewhere on this machine tell no more.
+    std::fs::copy(
+        place.context.path("store/deliveries/2024-12/phds_2024_12.CSV"),
+        place.context.path("phds_2024_12.CSV"),
+    )
+    .unwrap();
+    for file in ["store/deliveries/2024-12/phds_2024_12.CSV", "phds_2024_12.CSV"] {
+        let said = place.context.phds(&format!("load {file} --period 2024-12")).done().stderr;
+        assert!(said.contains(&format!("`{later}` of 2024-12 came later and is left for this file")), "{said}");
+        assert_eq!([&receipt("receipt.json"), &receipt(&format!("{later}.receipt.json"))], [&first, &before]);
+        assert_eq!(place.delivered("2024-12").len(), 4);
+        let status = place.context.phds("status").done().text();
+        assert!(!status.contains("is not the one that is loaded"), "{status}");
+    }
+    // A file that was taken from this machine gets the receipt of the server once it comes from there.
+    place.context.put("PHDS_2024_11.csv", place.context.read("served/PHDS_2024_11.csv"));
+    let origin = || place.context.json("store/deliveries/2024-11/receipt.json")["origin"]["protocol"].clone();
+    place.context.phds("load PHDS_2024_11.csv --period 2024-11").done();
+    assert_eq!(origin(), "local");
+    place.context.phds("fetch --period 2024-11").done();
+    assert_eq!(origin(), "sftp");
+}
+
+#[test]
 fn the_data_dictionary_comes_along_and_a_changed_one_is_announced() {
     let place = Place::new();
     place.context.put("served/PHDS Data Dictionary.xlsx", "first");
