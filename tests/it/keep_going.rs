@@ -77,30 +77,6 @@ fn what_passes_is_held_to_the_ledger() {
     assert_eq!(run(&THREE, "--keep-going", 1), run(&[THREE[0], THREE[2]], "", 0));
 }
 
-/// Region 7 is Travis and Bell. Beside the withheld counties, its 11 of 101 would tell that Travis has 10 or 11.
-#[test]
-fn no_other_table_gives_way_to_one_that_is_left_out() {
-    let month = "
-        clients | CLIENT COUNTY | mmr
-        10 a    | Travis        | yes
-        90 b    | Travis        | no
-        1 c     | Bell          | yes
-        8 d     | Comal         | yes
-        8 e     | Comal         | no
-        8 f     | Kendall       | yes
-        8 g     | Kendall       | no";
-    let run = |questions: &[(&str, &str)], code: i32| {
-        let context = store_of(&[month]);
-        context.put("asks.toml", file_of(questions));
-        context.phds(&format!("query asks.toml --store store {PUBLIC} --keep-going")).ended(code);
-        left(&context)
-    };
-    let alone = run(&[("regions", "region")], 0);
-    let table = String::from_utf8(alone["out/regions/table.csv"].clone()).unwrap();
-    assert_eq!(table.matches(",shown,").count(), 2, "{table}");
-    assert_eq!(run(&[("counties", "county"), ("regions", "region")], 1), alone);
-}
-
 #[test]
 fn a_dry_run_tells_what_would_pass_and_notes_nothing() {
     let dry = "--audience public --dry-run";
