@@ -399,9 +399,10 @@ fn a_refused_login_is_not_tried_again_by_a_timer_until_something_is_changed() {
 #[cfg(target_os = "linux")]
 fn a_refused_login_is_not_tried_again_by_a_mirror_that_nobody_watches() {
     let place = Place::new();
-    let mirror = |code: i32| place.context.phds("mirror --folder .").ended(code).stderr;
+    place.context.put("served/reports/quality.txt", "quality");
+    let mirror = |code: i32| place.context.phds("mirror --folder reports").ended(code).stderr;
     let by_hand = || {
-        let command = format!("{} mirror --folder .", env!("CARGO_BIN_EXE_phds"));
+        let command = format!("{} mirror --folder reports", env!("CARGO_BIN_EXE_phds"));
         let mut script = Command::new("script");
         script.args(["--quiet", "--return", "--command", &command, "/dev/null"]).current_dir(place.context.path(""));
         script.env_clear().env("PATH", "/usr/bin:/bin").stdin(Stdio::null()).output().unwrap().status.code()
