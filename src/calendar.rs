@@ -24,11 +24,13 @@ pub enum DateFormat {
     UsTime,
     /// `31/12/2024`, `5/1/2024`: day and month with one digit or two
     DayFirst,
+    /// `31/12/2024 00:00`, `5/1/2024 12:00:00 AM`: a time of day behind day, month and year
+    DayFirstTime,
 }
 
 impl DateFormat {
     /// All of them. Of two that read a value, the first is the likelier one.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Iso,
         Self::Us,
         Self::Compact,
@@ -37,6 +39,7 @@ impl DateFormat {
         Self::IsoTime,
         Self::UsTime,
         Self::DayFirst,
+        Self::DayFirstTime,
     ];
 
     /// The last day of 2024 in this format.
@@ -50,6 +53,7 @@ impl DateFormat {
             Self::IsoTime => "2024-12-31 00:00:00",
             Self::UsTime => "1/5/2024 0:00",
             Self::DayFirst => "31/12/2024",
+            Self::DayFirstTime => "31/12/2024 0:00",
         }
     }
 }
@@ -123,15 +127,24 @@ pub fn whole_months(from: i32, to: i32) -> i32 {
 /// Reads a date in one format; `None` unless it has exactly that form and is a day of the calendar.
 #[inline]
 pub fn parse(value: &[u8], format: DateFormat) -> Option<i32> {
+    match format {
+        DateFormat::Iso | DateFormat::Us | DateFormat::Compact => of_fixed_width(value, format),
+        DateFormat::UsShort => us_short(value),
+        DateFormat::DayMonth => day_month(value),
+        DateFormat::IsoTime => of_fixed_width(before_time(value)?, DateFormat::Iso),
+        DateFormat::UsTime => us_short(before_time(value)?),
+        DateFormat::DayFirst => day_first(value),
+        DateFormat::DayFirstTime => day_first(before_time(value)?),
+    }
+}
+
+/// One of the three formats of which each digit has its place: those of most files.
+#[inline]
+fn of_fixed_width(value: &[u8], format: DateFormat) -> Option<i32> {
     let (template, length) = match format {
         DateFormat::Iso => (*b"0000-00-", 10),
         DateFormat::Us => (*b"00/00/00", 10),
-        DateFormat::Compact => (*b"00000000", 8),
-        DateFormat::UsShort => return us_short(value),
-        DateFormat::DayMonth => return day_month(value),
-        DateFormat::IsoTime => return iso_time(value),
-        DateFormat::UsTime => return us_short(before_time(value)?),
-        DateFormat::DayFirst => return day_first(value),
+        _ => (*b"00000000", 8),
     };
     let (first, rest) = value.split_first_chunk()?;
     if value.len() != length {
@@ -162,23 +175,19 @@ fn number(digits: &[u8], lengths: std::ops::RangeInclusive<usize>) -> Option<i32
 }
 
 fn us_short(value: &[u8]) -> Option<i32> {
-    let [month, day, year] = in_three(value, b'/')?;
-    from_civil(number(year, 4..=4)?, number(month, 1..=2)?, number(day, 1..=2)?)
+    let [month, day, year] = between_slashes(value)?;
+    from_civil(year, month, day)
 }
 
 fn day_first(value: &[u8]) -> Option<i32> {
-    let [day, month, year] = in_three(value, b'/')?;
-    from_civil(number(year, 4..=4)?, number(month, 1..=2)?, number(day, 1..=2)?)
+    let [day, month, year] = between_slashes(value)?;
+    from_civil(year, month, day)
 }
 
-fn iso_time(value: &[u8]) -> Option<i32> {
-    let [year, month, day] = in_three(before_time(value)?, b'-')?;
-    from_civil(number(year, 4..=4)?, number(month, 2..=2)?, number(day, 2..=2)?)
-}
-
-fn in_three(value: &[u8], between: u8) -> Option<[&[u8]; 3]> {
-    let mut parts = value.split(|byte| *byte == between);
-    let three = [parts.next()?, parts.next()?, parts.next()?];
+/// Two numbers of one digit or two, and a year.
+fn between_slashes(value: &[u8]) -> Option<[i32; 3]> {
+    let mut parts = value.split(|byte| *byte == b'/');
+    let three = [number(parts.next()?, 1..=2)?, number(parts.next()?, 1..=2)?, number(parts.next()?, 4..=4)?];
     parts.next().is_none().then_some(three)
 }
 
@@ -305,7 +314,7 @@ mod tests {
     }
 
     /// Each format with 2024-02-29, 1970-01-01 and 0001-01-01, and with what is none of its days.
-    const FORMATS: [(DateFormat, [&str; 3], &[&str]); 8] = [
+    const FORMATS: [(DateFormat, [&str; 3], &[&str]); 9] = [
         (
             DateFormat::Iso,
             ["2024-02-29", "1970-01-01", "0001-01-01"],
@@ -410,6 +419,25 @@ mod tests {
                 "29/2/24",
                 "29-02-2024",
                 "29.02.2024",
+                "29/02/2024 0:00",
+                "",
+            ],
+        ),
+        (
+            DateFormat::DayFirstTime,
+            ["29/2/2024 0:00", "01/01/1970 23:59:59", "1/1/0001 12:59 pm"],
+            &[
+                "29/02/2024",
+                "29/02/2023 0:00",
+                "02/29/2024 0:00",
+                "31/04/2024 0:00",
+                "29/02/2024 24:00",
+                "29/02/2024 0:60",
+                "29/02/2024 0:00 AM",
+                "29/02/2024 00:00Z",
+                "29/02/2024 ",
+                "29/2/24 0:00",
+                "2024-02-29 0:00",
                 "",
             ],
         ),

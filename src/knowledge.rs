@@ -44,6 +44,11 @@ pub fn parse<T: serde::de::DeserializeOwned>(name: &str, text: &str) -> Result<T
     })
 }
 
+/// A file of the department as what it is to be; its path names it in the error.
+pub fn parse_file<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
+    parse(&path.display().to_string(), &read(path)?)
+}
+
 /// What a parser says, less the value that it met.
 pub fn without_value(message: &str) -> String {
     let first = message.lines().next().unwrap_or_default();
@@ -65,9 +70,8 @@ pub fn without_value(message: &str) -> String {
 pub fn with_own<T: serde::de::DeserializeOwned>(name: &str, own: Option<&Path>, key: &str) -> Result<T> {
     let Some(own) = own else { return parse(name, text(name)?) };
     let mut table: Table = parse(name, text(name)?)?;
-    let place = own.display().to_string();
-    overlay(&mut table, parse(&place, &read(own)?)?, key);
-    fitting(&place, table)
+    overlay(&mut table, parse_file(own)?, key);
+    fitting(&own.display().to_string(), table)
 }
 
 /// A table of a knowledge file as what it is to be; `place` names it in the error.

@@ -17,9 +17,7 @@ pub fn run(typed: &cli::Compare) -> Result<()> {
         None => format.unwrap_or_default(),
     };
     let Some(path) = &typed.out else {
-        if format.is_binary() && terminal::data_goes_to_a_screen() {
-            return Err(Error::usage("this format is not for a screen").hint("add `--out FILE`"));
-        }
+        super::may_be_printed(format)?;
         return terminal::print_data(&compared(typed, format, terminal::look())?);
     };
     fs::may_replace(path, "comparison", |path| comparison::is_one(&std::fs::read(path).unwrap_or_default(), format))?;

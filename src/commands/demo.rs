@@ -56,9 +56,8 @@ pub fn run(typed: &cli::Demo, reporter: &dyn Reporter) -> Result<()> {
     drop(server);
     // The server is gone, and its password with it.
     let _ = std::fs::remove_file(dir.join("password"));
-    let super::load::Loaded { partition, .. } =
-        super::load::into_store(&delivery, Vec::new(), &store, &settings, Resources::default(), reporter)?;
-    let partition = partition.ok_or_else(|| Error::internal("the month of the demo is refused"))?;
+    let loaded = super::load::into_store(&delivery, Vec::new(), &store, &settings, Resources::default(), reporter)?;
+    let partition = loaded.partition()?;
     drop(lock);
 
     let asks = TABLES.map(|(dimension, region)| {

@@ -190,7 +190,12 @@ pub fn mirror(typed: &cli::Mirror, settings: &Settings, reporter: &dyn Reporter)
             .hint("name each folder once, in one way"));
     }
     let root = settings.store(typed.store.as_deref())?;
-    let login = account.login()?.remembered(Memory::of(&account, settings, &root));
+    let memory = Memory::of(&account, settings, &root);
+    // Nothing that is typed tells a timer from somebody who is there.
+    if !terminal::can_ask() {
+        memory.look("`phds mirror` once in a terminal")?;
+    }
+    let login = account.login()?.remembered(memory);
     let store = Store::open_or_create(&root)?;
     let _lock = store.lock()?;
     let mut failed = 0;

@@ -96,7 +96,7 @@ pub fn load(typed: &cli::Load, settings: &Settings, reporter: &dyn Reporter) -> 
         account.names()?;
         let memory = Memory::of(&account, settings, &root);
         if typed.due {
-            memory.look()?;
+            memory.look("`phds fetch` once by hand")?;
         }
         let login = account.login()?.remembered(memory);
         if let Some((store, manifest)) = &loaded {
@@ -138,7 +138,9 @@ pub fn load(typed: &cli::Load, settings: &Settings, reporter: &dyn Reporter) -> 
         ));
     }
     let later = if typed.file.is_some() { later_files(&delivery, &store, reporter)? } else { Vec::new() };
-    let partition = load_one(&delivery, later, &store, typed, settings, reporter)?;
+    let loaded = into_store(&delivery, later, &store, settings, typed.resources.resolve(), reporter)?;
+    loaded.tell(typed.json)?;
+    let partition = loaded.partition()?;
     let manifest = partition.manifest();
     terminal::say(&format!(
         "\n{} clients and {} rows of immunizations are loaded. Ask for coverage:\n  phds query coverage --store {} --period {} --measure nis.mmr1 --by county",
@@ -191,38 +193,35 @@ fn again(typed: &cli::Load, settings: &Settings, reporter: &dyn Reporter) -> Res
     let store = Store::open(&settings.store(typed.store.as_deref())?)?;
     let _lock = store.lock()?;
     let periods = typed.period.map_or_else(|| store.loaded(), |period| vec![period]);
-    for period in &periods {
-        let load = || {
-            let manifest = Partition::open(&store, *period)?.manifest().clone();
-            let loaded = manifest.delivery;
-            let path = store.deliveries(*period).join(&loaded.file_name);
-            let delivery = Delivery::in_place(&path, *period)?;
-            if delivery.id()? != loaded {
-                return Err(Error::environment(format!("`{}` is not the file that was loaded", path.display()))
-                    .hint("load the month from its file: `phds load FILE --period YYYY-MM`"));
-            }
-            load_one(&delivery, manifest.chosen_over, &store, typed, settings, reporter)
-        };
-        load().map_err(|error: Error| error.within(&period.to_string()))?;
+    let mut reports = Vec::new();
+    let mut load = |period: ReportingPeriod| {
+        let manifest = Partition::open(&store, period)?.manifest().clone();
+        let loaded = manifest.delivery;
+        let path = store.deliveries(period).join(&loaded.file_name);
+        let delivery = Delivery::in_place(&path, period)?;
+        if delivery.id()? != loaded {
+            return Err(Error::environment(format!("`{}` is not the file that was loaded", path.display()))
+                .hint("load the month from its file: `phds load FILE --period YYYY-MM`"));
+        }
+        let resources = typed.resources.resolve();
+        let loaded = into_store(&delivery, manifest.chosen_over, &store, settings, resources, reporter)?;
+        if typed.json {
+            reports.push(loaded.report.document().clone());
+        } else {
+            loaded.tell(false)?;
+        }
+        loaded.partition()
+    };
+    let ended = periods
+        .iter()
+        .try_for_each(|period| load(*period).map(drop).map_err(|error: Error| error.within(&period.to_string())));
+    // One document, of those that came before an error, too.
+    if typed.json {
+        terminal::print_json(&reports)?;
     }
+    ended?;
     terminal::say(&format!("\n{} loaded again", words::count(periods.len(), "month")));
     Ok(())
-}
-
-/// Loads a delivery, in place of later ones when somebody has named it, and tells what was found in it. An error when the file
-/// is refused.
-fn load_one(
-    delivery: &Delivery,
-    chosen_over: Vec<String>,
-    store: &Store,
-    typed: &cli::Load,
-    settings: &Settings,
-    reporter: &dyn Reporter,
-) -> Result<Partition> {
-    let Loaded { report, partition, folder } =
-        into_store(delivery, chosen_over, store, settings, typed.resources.resolve(), reporter)?;
-    tell(&report, &see(&folder), typed.json)?;
-    partition.ok_or_else(|| report.refusal().unwrap_or_else(|| Error::internal("a file is refused without a reason")))
 }
 
 /// What a load leaves.
@@ -230,9 +229,22 @@ pub struct Loaded {
     /// What the check found.
     report: Report,
     /// The month; none where the file was refused.
-    pub partition: Option<Partition>,
+    partition: Option<Partition>,
     /// Where the report is.
     folder: PathBuf,
+}
+
+impl Loaded {
+    /// Tells what was found in the file.
+    fn tell(&self, as_json: bool) -> Result<()> {
+        tell(&self.report, &see(&self.folder), as_json)
+    }
+
+    /// The month. An error where the file was refused.
+    pub fn partition(self) -> Result<Partition> {
+        let refusal = || self.report.refusal().unwrap_or_else(|| Error::internal("a file is refused without a reason"));
+        self.partition.ok_or_else(refusal)
+    }
 }
 
 fn see(folder: &Path) -> String {

@@ -23,7 +23,8 @@ mod status;
 mod synth;
 
 use crate::cli::{Cli, Verb};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::output::Format;
 use crate::settings::Settings;
 use crate::terminal;
 
@@ -68,4 +69,12 @@ pub fn run(cli: &Cli) -> Result<()> {
         Verb::Man(typed) => setup::man(typed),
         Verb::Schema(typed) => setup::schema(typed.name.as_deref()),
     }
+}
+
+/// Whether a table in a format may go to standard output.
+fn may_be_printed(format: Format) -> Result<()> {
+    if format.is_binary() && terminal::data_goes_to_a_screen() {
+        return Err(Error::usage("this format is not for a screen").hint("add `--out FILE`"));
+    }
+    Ok(())
 }

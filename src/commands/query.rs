@@ -42,8 +42,8 @@ fn one(question: &cli::Question, settings: &Settings) -> Result<()> {
         None => table.format.unwrap_or_default(),
     };
     let form = Form::new(format, table.bom)?;
-    if table.out.is_none() && !purpose.dry_run && format.is_binary() && terminal::data_goes_to_a_screen() {
-        return Err(Error::usage("this format is not for a screen").hint("add `--out FILE`"));
+    if table.out.is_none() && !purpose.dry_run {
+        super::may_be_printed(format)?;
     }
     let audience: Audience = purpose.audience.into();
     if !purpose.dry_run {

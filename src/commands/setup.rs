@@ -39,9 +39,10 @@ fn manual_pages(command: &clap::Command, pages: &mut Vec<(String, Vec<u8>)>) -> 
 type Described = (&'static str, &'static str, fn() -> Schema);
 
 /// The files and answers that have a schema.
-const SCHEMAS: [Described; 21] = [
+const SCHEMAS: [Described; 22] = [
     ("receipt", "receipt.json beside a delivery", || schema_for!(fetch::Receipt)),
     ("report", "report.json, and `phds check --json`, `phds load --json`", || schema_for!(check::report::Document)),
+    ("report-list", "`phds load --again --json`", || schema_for!(Vec<check::report::Document>)),
     ("manifest", "manifest.json of a loaded month", || schema_for!(convert::manifest::Manifest)),
     ("release", "release.json beside a table", || schema_for!(disclosure::release::Document)),
     ("ledger", "an entry of the ledger", || schema_for!(disclosure::ledger::Entry)),

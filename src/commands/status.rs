@@ -31,7 +31,7 @@ pub fn status(typed: &cli::Status, settings: &Settings) -> Result<()> {
     for (name, at) in refused {
         let day = day(at);
         status.attention.push(format!(
-            "the login of the account `{name}` was refused on {day}, and is not tried again by `load --due`: phds doctor --account {name}"
+            "the login of the account `{name}` was refused on {day}, and is not tried again by a timer: phds doctor --account {name}"
         ));
     }
     // What was published must be known, or nothing can be.

@@ -98,9 +98,10 @@ impl Dictionary {
     fn table_field(&self, field: &Field) -> Value {
         let (table_type, format) = match (field.field_type, field.formats.as_slice()) {
             // A time of day is told in several ways, which one format of that standard cannot be.
-            (FieldType::Date, [format]) if !matches!(format, DateFormat::IsoTime | DateFormat::UsTime) => {
-                ("date", Some(strptime(*format)))
+            (FieldType::Date, [DateFormat::IsoTime | DateFormat::UsTime | DateFormat::DayFirstTime]) => {
+                ("string", None)
             }
+            (FieldType::Date, [format]) => ("date", Some(strptime(*format))),
             (FieldType::Integer, _) => ("integer", None),
             _ => ("string", None),
         };
@@ -237,6 +238,7 @@ fn strptime(format: DateFormat) -> &'static str {
         DateFormat::IsoTime => "%Y-%m-%d %H:%M:%S",
         DateFormat::UsTime => "%m/%d/%Y %H:%M",
         DateFormat::DayFirst => "%d/%m/%Y",
+        DateFormat::DayFirstTime => "%d/%m/%Y %H:%M",
     }
 }
 
@@ -252,6 +254,7 @@ fn date_form(format: DateFormat) -> String {
         DateFormat::IsoTime => format!("{}[ T]{TIME}", date_form(DateFormat::Iso)),
         DateFormat::UsTime => format!("{} {TIME}", date_form(DateFormat::UsShort)),
         DateFormat::DayFirst => "(0?[1-9]|[12][0-9]|3[01])/(0?[1-9]|1[0-2])/[0-9]{4}".to_owned(),
+        DateFormat::DayFirstTime => format!("{} {TIME}", date_form(DateFormat::DayFirst)),
     }
 }
 

@@ -35,7 +35,7 @@ impl Dictionary {
     /// The built-in dictionary with the department's own file laid over it.
     pub fn with_overrides(path: &Path) -> Result<Self> {
         let mut base: Table = knowledge::parse(FILE, knowledge::text(FILE)?)?;
-        let mut over: Table = knowledge::parse(&path.display().to_string(), &knowledge::read(path)?)?;
+        let mut over: Table = knowledge::parse_file(path)?;
         // Fields are matched by name, dimensions by id: one pass for each kind of key.
         let dimensions: Table =
             over.remove("dimension").map(|value| ("dimension".to_owned(), value)).into_iter().collect();
@@ -138,7 +138,8 @@ impl Dictionary {
             if field.formats.iter().enumerate().any(|(at, format)| field.formats[..at].contains(format)) {
                 return wrong("one of its `formats` is there twice");
             }
-            if has(DateFormat::DayFirst) && (has(DateFormat::Us) || has(DateFormat::UsShort)) {
+            let by_month = has(DateFormat::Us) || has(DateFormat::UsShort);
+            if has(DateFormat::DayFirst) && by_month || has(DateFormat::DayFirstTime) && has(DateFormat::UsTime) {
                 return wrong(
                     "its `formats` cannot be told apart: 05/04/2024 is a day of both; name the one of the file",
                 );

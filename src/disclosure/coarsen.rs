@@ -85,7 +85,7 @@ impl Control<'_> {
         let known = self.coarsened.iter().find_map(|known| Some((known.answers(questions)?, known.finer.clone())));
         if let Some((at, finer)) = known {
             let raw = questions[at].count(engine)?;
-            let release = self.admit(raw, &questions[at], finer, 0.0, engine)?;
+            let release = self.admit(|control| control.make(raw, &questions[at], finer, 0.0, engine))?;
             return release.map(|release| (release, at)).map_err(|few| few.error);
         }
         let (mut finer, mut refused) = (Vec::new(), None);
@@ -93,7 +93,7 @@ impl Control<'_> {
         let least = self.policy.coarsen_below();
         for (at, question) in questions.iter().enumerate().filter(|(_, question)| may_be(question)) {
             let raw = question.count(engine)?;
-            match self.admit(raw, question, finer.clone(), least, engine)? {
+            match self.admit(|control| control.make(raw, question, finer.clone(), least, engine))? {
                 Ok(release) => {
                     self.coarsened.extend((at > 0).then(|| Coarsened { question: question.for_the_ledger(), finer }));
                     return Ok((release, at));

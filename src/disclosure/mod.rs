@@ -20,6 +20,7 @@ mod treat;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use known::Known;
+pub use linked::Follows;
 pub use policy::Policy;
 pub use release::{Audience, Cell, Release, Status};
 pub use slices::POOL;
@@ -33,7 +34,7 @@ use crate::query::engine::Engine;
 use crate::query::{Members, Question, RawCounts, RawShare, RawTable, Slice, numerator};
 use coarsen::{Coarsened, TooLittle};
 use ledger::{Entry, Row};
-use linked::{Follows, Gives, Linked, Reason};
+use linked::{Gives, Linked, Reason};
 use release::{BesideNote, Document, FinerNote, Kept, Kind};
 use series::Series;
 use treat::Beside;
@@ -161,28 +162,24 @@ impl<'a> Control<'a> {
         if self.audience == Audience::Public {
             publish::may_be_published(question, self.policy)?;
         }
-        self.admit(raw, question, Vec::new(), 0.0, engine)?.map_err(|few| few.error)
+        self.admit(|control| control.make(raw, question, Vec::new(), 0.0, engine))?.map_err(|few| few.error)
     }
 
-    /// The same in place of finer tables. For the public, at least this share of the clients must be in shown rows, and one row
-    /// must be shown; otherwise the audit stays as it was.
+    /// Lets a release be made. For the public, the audit stays as it was where too little of it could be shown.
     fn admit(
         &mut self,
-        raw: RawTable,
-        question: &Question<'_>,
-        finer: Vec<FinerNote>,
-        least: f64,
-        engine: &mut dyn Engine,
+        make: impl FnOnce(&mut Self) -> Result<Result<Release, TooLittle>>,
     ) -> Result<Result<Release, TooLittle>> {
         let before = (self.audience == Audience::Public).then(|| self.linked.clone());
-        let admitted = self.make(raw, question, finer, least, engine)?;
+        let admitted = make(self)?;
         if let (Err(_), Some(before)) = (&admitted, before) {
             self.linked = before;
         }
         Ok(admitted)
     }
 
-    /// The same; what a refused table has changed in the audit is left there.
+    /// The release of a table, in place of finer ones. For the public, at least this share of the clients must be in shown
+    /// rows, and one row must be shown.
     fn make(
         &mut self,
         raw: RawTable,
@@ -382,8 +379,5 @@ fn disagree() -> Error {
 }
 
 fn notes(reasons: &BTreeSet<Reason>) -> Vec<BesideNote> {
-    let notes = reasons
-        .iter()
-        .map(|reason| BesideNote { release_id: reason.release.clone(), otherwise: reason.rule.sentence().to_owned() });
-    notes.collect()
+    reasons.iter().map(BesideNote::of).collect()
 }

@@ -6,7 +6,7 @@ use chrono::{Datelike, NaiveDate};
 use serde::{Deserialize, Serialize};
 
 use super::ledger::Row;
-use super::linked::Follows;
+use super::linked::{Follows, Reason};
 use super::{POOL, Policy};
 use crate::dictionary::{Dimension, Level, names};
 use crate::knowledge::Fingerprint;
@@ -389,14 +389,25 @@ impl DisclosureNote {
 pub struct BesideNote {
     /// The other release, or this one.
     pub release_id: String,
+    /// What would follow, in a word; older descriptions have the sentence alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follows: Option<Follows>,
     /// What would follow, in a sentence.
     pub otherwise: String,
 }
 
 impl BesideNote {
+    pub(super) fn of(reason: &Reason) -> Self {
+        Self {
+            release_id: reason.release.clone(),
+            follows: Some(reason.rule),
+            otherwise: reason.rule.sentence().to_owned(),
+        }
+    }
+
     /// Whether numbers have changed by few since the other release was published.
     pub(super) fn is_of_a_change(&self) -> bool {
-        self.otherwise == Follows::Change.sentence()
+        self.follows.or_else(|| Follows::said(&self.otherwise)) == Some(Follows::Change)
     }
 }
 
@@ -948,5 +959,25 @@ impl Release {
     /// The rows, in the order of their labels.
     pub fn cells(&self) -> &[Cell] {
         &self.cells
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_of_an_older_release_is_what_its_sentence_says_and_stays_as_it_was() {
+        for (text, is_of_a_change) in [
+            (r#"{"release_id":"1","otherwise":"the change since then would be few clients"}"#, true),
+            (r#"{"release_id":"1","otherwise":"the difference of two rows would be few clients"}"#, false),
+            (r#"{"release_id":"1","follows":"change","otherwise":"said in other words"}"#, true),
+            (r#"{"release_id":"1","follows":"growth","otherwise":"said in other words"}"#, false),
+        ] {
+            let note: BesideNote = serde_json::from_str(text).unwrap();
+            assert_eq!(note.is_of_a_change(), is_of_a_change, "{text}");
+            // Its bytes are in the id of the release.
+            assert_eq!(serde_json::to_string(&note).unwrap(), text);
+        }
     }
 }

@@ -83,8 +83,13 @@ impl Shelf {
             .hint("the files there have been changed since they were fetched: move them away, and fetch again"))
     }
 
-    /// Writes the receipt of a file beside it.
+    /// Writes the receipt of a file beside it. A file of this machine, such as one of a store, says less of where it came from
+    /// than the receipt that the same bytes have already: that one stays.
     pub(super) fn put(&mut self, receipt: Receipt) -> Result<()> {
+        let is_known = |other: &Receipt| other.delivery == receipt.delivery;
+        if receipt.origin == Origin::local() && self.receipts.iter().any(is_known) {
+            return Ok(());
+        }
         let is_of_the_same = |other: &Receipt| other.delivery.file_name == receipt.delivery.file_name;
         let file = self.folder.join(&receipt.delivery.file_name);
         let place = fs::description_path(&file, RECEIPT, |text| {

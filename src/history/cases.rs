@@ -94,7 +94,7 @@ pub struct Found {
 /// clients, as of the last day of the file's month.
 pub fn prove(path: &Path, dictionary: &Dictionary, measures: &Measures) -> Result<Found> {
     let file = path.display().to_string();
-    let document: Document = knowledge::parse(&file, &knowledge::read(path)?)?;
+    let document: Document = knowledge::parse_file(path)?;
     let cvx = cvx_codes(dictionary)?;
     let mut evaluator = Evaluator::new(measures)?;
     let mut found = Found::default();

@@ -286,11 +286,8 @@ impl Measures {
         let built_in = knowledge::folder("measures")
             .map(|(name, text)| Ok((name.to_owned(), knowledge::parse(name, text)?)))
             .collect::<Result<Vec<_>>>()?;
-        let own_families = own.families.iter().map(|path| {
-            let name = path.display().to_string();
-            let family = knowledge::parse(&name, &knowledge::read(path)?)?;
-            Ok((name, family))
-        });
+        let own_families = own.families.iter();
+        let own_families = own_families.map(|path| Ok((path.display().to_string(), knowledge::parse_file(path)?)));
         let own_families = own_families.collect::<Result<Vec<_>>>()?;
         let opportunities = opportunity::Document::with(own.opportunities.as_deref())?;
         Self::of(built_in, own_families, opportunities, cvx)

@@ -64,8 +64,8 @@ impl Memory {
     }
 
     /// For a run that nobody watches: [`crate::error::ErrorKind::Credentials`] when the server has refused what would be
-    /// tried now.
-    pub fn look(&self) -> Result<()> {
+    /// tried now. `by_hand` is what somebody who is there may run.
+    pub fn look(&self, by_hand: &str) -> Result<()> {
         let Some(refused_at) = self.refused_at() else { return Ok(()) };
         Err(Error::credentials(format!(
             "the login of the account `{}` was refused on {}, and nothing was changed since: it is not tried again",
@@ -73,7 +73,7 @@ impl Memory {
             refused_at.with_timezone(&Local).date_naive()
         ))
         .hint(format!(
-            "the login is by {}: set that right, then run `phds fetch` once by hand; a change of its file or of the settings \
+            "the login is by {}: set that right, then run {by_hand}; a change of its file or of the settings \
              file is noticed, too",
             self.tried.proof
         )))

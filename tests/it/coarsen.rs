@@ -109,6 +109,28 @@ fn small_counties_become_regions() {
     assert!(evidence.contains("coverage of nis.mmr1 by region, as of 2024-12-31, coarsened from county"), "{evidence}");
 }
 
+/// Region 7 is Travis and the seven clients of Bell: beside Travis, which the table by county would have shown, it would tell
+/// of them.
+#[test]
+fn no_coarser_table_gives_way_to_the_finer_one_that_is_not_published() {
+    let context = store_of(&["
+        clients | CLIENT COUNTY | mmr
+        20 a    | Travis        | yes
+        20 b    | Travis        | no
+        4 c     | Bell          | yes
+        3 d     | Bell          | no
+        9 e     | Comal         | yes
+        8 f     | Comal         | no
+        9 g     | Kendall       | yes
+        9 h     | Kendall       | no
+        9 i     | Medina        | yes
+        9 j     | Medina        | no"]);
+    let (table, document) = published(&context, &format!("{BY_COUNTY} --coarsen"), "t");
+    assert_eq!(document["coarsened_from"][0]["dimensions"], json!(["county"]));
+    let counts = |n: u64, d: u64| Some([("numerator".to_owned(), n), ("denominator".to_owned(), d)].into());
+    assert_eq!(shown(&table), [("7".to_owned(), counts(24, 47)), ("8".to_owned(), counts(27, 53))].into());
+}
+
 #[test]
 fn what_shows_enough_stays_as_it_was_asked() {
     let [plain, coarsened] =
@@ -245,6 +267,7 @@ fn the_release_that_stands_in_the_way_is_named() {
     assert_eq!(shown(&table).values().flatten().count(), 2);
     let beside = &all["coarsened_from"][0]["beside"][0];
     assert_eq!(beside["release_id"], girls["release_id"]);
+    assert_eq!(beside["follows"], "difference");
     assert_eq!(beside["otherwise"], "the difference of two rows would be few clients");
 }
 

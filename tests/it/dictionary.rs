@@ -308,6 +308,7 @@ fn dates_in_other_forms_are_told_and_read_once_they_are_declared() {
         ("iso_time", "2024-12-31 00:00:00", "2021-06-15 00:00:00", "2022-07-31T14:30"),
         ("us_time", "1/5/2024 0:00", "6/15/2021 0:00", "07/31/2022 11:59:00 PM"),
         ("day_first", "31/12/2024", "15/06/2021", "31/07/2022"),
+        ("day_first_time", "31/12/2024 0:00", "15/6/2021 0:00", "31/07/2022 11:59:00 PM"),
     ] {
         let context = TestContext::new();
         context.put(
@@ -364,6 +365,7 @@ fn formats_that_cannot_be_told_apart_are_refused() {
     for (formats, said) in [
         ("[\"us\", \"day_first\"]", "its `formats` cannot be told apart: 05/04/2024 is a day of both"),
         ("[\"day_first\", \"us_short\"]", "its `formats` cannot be told apart: 05/04/2024 is a day of both"),
+        ("[\"us_time\", \"day_first_time\"]", "its `formats` cannot be told apart: 05/04/2024 is a day of both"),
         ("[\"iso\", \"us\", \"iso\"]", "one of its `formats` is there twice"),
     ] {
         with_formats(&context, formats);

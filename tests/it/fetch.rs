@@ -1,5 +1,8 @@
 //! `phds fetch` and `phds load` with settings, a password file and a server of their own.
 
+#[cfg(target_os = "linux")]
+use std::process::{Command, Stdio};
+
 use chrono::Local;
 use phds::demo::server::LoopbackServer;
 use phds::period::ReportingPeriod;
@@ -146,6 +149,40 @@ fn other_content_under_the_same_name_keeps_both() {
         };
         assert_eq!([hash(&receipt), hash("receipt.json")], [json!(sha256), json!(phds::fs::sha256_hex(&first))]);
     }
+}
+
+#[test]
+fn a_file_of_the_store_that_is_loaded_by_its_name_keeps_its_receipt() {
+    let place = Place::new();
+    let receipt = |name: &str| place.context.json(&format!("store/deliveries/2024-12/{name}"));
+    place.context.phds("fetch").done();
+    let first = receipt("receipt.json");
+    let corrected = Month::of("PROVIDER NAME\ncorrected").bytes().to_vec();
+    place.context.put("served/phds_2024_12.CSV", &corrected);
+    let later = place.context.phds("fetch").done().text();
+    let later = later.trim().strip_prefix("store/deliveries/2024-12/").unwrap();
+    let before = receipt(&format!("{later}.receipt.json"));
+    // The same bytes elsewhere on this machine tell no more.
+    std::fs::copy(
+        place.context.path("store/deliveries/2024-12/phds_2024_12.CSV"),
+        place.context.path("phds_2024_12.CSV"),
+    )
+    .unwrap();
+    for file in ["store/deliveries/2024-12/phds_2024_12.CSV", "phds_2024_12.CSV"] {
+        let said = place.context.phds(&format!("load {file} --period 2024-12")).done().stderr;
+        assert!(said.contains(&format!("`{later}` of 2024-12 came later and is left for this file")), "{said}");
+        assert_eq!([&receipt("receipt.json"), &receipt(&format!("{later}.receipt.json"))], [&first, &before]);
+        assert_eq!(place.delivered("2024-12").len(), 4);
+        let status = place.context.phds("status").done().text();
+        assert!(!status.contains("is not the one that is loaded"), "{status}");
+    }
+    // A file that was taken from this machine gets the receipt of the server once it comes from there.
+    place.context.put("PHDS_2024_11.csv", place.context.read("served/PHDS_2024_11.csv"));
+    let origin = || place.context.json("store/deliveries/2024-11/receipt.json")["origin"]["protocol"].clone();
+    place.context.phds("load PHDS_2024_11.csv --period 2024-11").done();
+    assert_eq!(origin(), "local");
+    place.context.phds("fetch --period 2024-11").done();
+    assert_eq!(origin(), "sftp");
 }
 
 #[test]
@@ -355,6 +392,38 @@ fn a_refused_login_is_not_tried_again_by_a_timer_until_something_is_changed() {
     due_load(0);
     assert!(!place.context.path("store/logins/phds.json").exists());
     assert!(!place.context.phds("status").done().text().contains("was refused on"));
+}
+
+/// `script` of util-linux gives the program a terminal: somebody is there.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_refused_login_is_not_tried_again_by_a_mirror_that_nobody_watches() {
+    let place = Place::new();
+    place.context.put("served/reports/quality.txt", "quality");
+    let mirror = |code: i32| place.context.phds("mirror --folder reports").ended(code).stderr;
+    let by_hand = || {
+        let command = format!("{} mirror --folder reports", env!("CARGO_BIN_EXE_phds"));
+        let mut script = Command::new("script");
+        script.args(["--quiet", "--return", "--command", &command, "/dev/null"]).current_dir(place.context.path(""));
+        script.env_clear().env("PATH", "/usr/bin:/bin").stdin(Stdio::null()).output().unwrap().status.code()
+    };
+    place.context.put("password", "wrong-password\n");
+    assert!(mirror(4).contains("refused the password"));
+    let tried = place.server.login_attempts();
+    let said = mirror(4);
+    assert!(said.contains("the login of the account `phds` was refused on"), "{said}");
+    assert!(said.contains("run `phds mirror` once in a terminal"), "{said}");
+    // What one timer has learned holds for the other.
+    assert!(place.context.phds("load --due").ended(4).stderr.contains("it is not tried again"));
+    assert_eq!(place.server.login_attempts(), tried);
+    assert_eq!(by_hand(), Some(4));
+    assert_eq!(place.server.login_attempts(), tried + 1);
+    assert!(mirror(4).contains("it is not tried again"));
+    assert_eq!(place.server.login_attempts(), tried + 1);
+
+    place.context.put("password", format!("{PASSWORD}\n"));
+    mirror(0);
+    assert!(!place.context.path("store/logins/phds.json").exists());
 }
 
 #[test]

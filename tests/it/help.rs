@@ -38,9 +38,10 @@ const VERBS: [&str; 27] = [
 ];
 
 /// Name of each schema, and a file of that form that [`everything`] makes.
-const SCHEMAS: [(&str, &str); 21] = [
+const SCHEMAS: [(&str, &str); 22] = [
     ("receipt", "store/deliveries/2024-12/receipt.json"),
     ("report", "store/reports/2024-12/report.json"),
+    ("report-list", "report-list.json"),
     ("manifest", "store/partitions/2024-12/manifest.json"),
     ("release", "release.json"),
     ("planted", "month.planted.json"),
@@ -209,6 +210,7 @@ fn everything() -> TestContext {
         context.put(name, serde_json::to_vec(&text.parse::<toml::Table>().unwrap()).unwrap());
     }
     for (file, command) in [
+        ("report-list.json", "load --again --store store"),
         ("ledger-list.json", "ledger --store store"),
         ("population-list.json", "population list --store store"),
         ("measure-list.json", "measures"),

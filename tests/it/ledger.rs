@@ -240,6 +240,7 @@ fn whoever_publishes_a_corrected_month_is_told_why_rows_are_withheld_and_what_st
          rows that would tell of such a change: their published numbers stand until they have changed by 11 or more."
     );
     assert_eq!(caveat(&context), Some(sentence.clone().into()));
+    assert_eq!(context.json("release.json")["disclosure"]["beside"][0]["follows"], "change");
     let table = String::from_utf8(context.read("table.csv")).unwrap();
     assert_eq!([rows_of(&table, "suppressed"), rows_of(&table, "shown")], [2, 1], "{table}");
     // Told again with the table, and beneath one for people.

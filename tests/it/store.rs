@@ -311,3 +311,23 @@ fn releases_that_are_kept_elsewhere_are_noted_where_the_store_can_be_written() {
     let id = entry["release_id"].as_str().unwrap();
     assert_eq!(context.read(&format!("elsewhere/{id}/table.csv")), kept.stdout);
 }
+
+#[test]
+fn months_that_are_loaded_again_are_one_document_as_json() {
+    let context = TestContext::new();
+    for period in ["2024-10", "2024-11"] {
+        context.put("month.csv", Month::of(&format!("PROVIDER NAME\n{period}")).bytes());
+        context.phds(&format!("load month.csv --period {period} --store store")).done();
+    }
+    let again = |words: &str, code: i32| -> serde_json::Value {
+        let outcome = context.phds(&format!("load --again --store store --json {words}"));
+        serde_json::from_slice(&outcome.ended(code).stdout).unwrap()
+    };
+    let report = |period: &str| context.json(&format!("store/reports/{period}/report.json"));
+    assert_eq!(again("", 0), serde_json::json!([report("2024-10"), report("2024-11")]));
+    // Also of one month, so that a reader need not count.
+    assert_eq!(again("--period 2024-11", 0), serde_json::json!([report("2024-11")]));
+    // Of those that came before one that cannot be loaded.
+    context.put("store/deliveries/2024-11/month.csv", "changed");
+    assert_eq!(again("", 3), serde_json::json!([report("2024-10")]));
+}

@@ -255,6 +255,7 @@ mod tests {
             ("yyyy-mm-dd hh:mm:ss", Some(vec![DateFormat::IsoTime])),
             ("MM/DD/YYYY HH:MI:SS AM", Some(vec![DateFormat::UsTime])),
             ("DD/MM/YYYY", Some(vec![DateFormat::DayFirst])),
+            ("dd/mm/yyyy hh24:mi:ss", Some(vec![DateFormat::DayFirstTime])),
             ("DD.MM.YYYY", None),
             ("YYYYMMDD, DDMMYYYY", None),
             ("", None),

@@ -32,6 +32,8 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::table::Rule;
 use crate::query::{Members, numerator};
 use difference::Comparisons;
@@ -101,8 +103,9 @@ pub(super) struct Reason {
 }
 
 /// What would follow from a row and those shown before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Follows {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Follows {
     /// The difference of two shown rows is few clients.
     Difference,
     /// Few clients have one indicator and lack another.
@@ -116,6 +119,13 @@ pub(super) enum Follows {
 }
 
 impl Follows {
+    const ALL: [Self; 5] = [Self::Difference, Self::Indicators, Self::Withheld, Self::Change, Self::Growth];
+
+    /// What a sentence of [`Follows::sentence`] says.
+    pub(super) fn said(sentence: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|follows| follows.sentence() == sentence)
+    }
+
     /// In a sentence.
     pub(super) fn sentence(self) -> &'static str {
         match self {
