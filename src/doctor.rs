@@ -12,6 +12,7 @@ use crate::fetch::{Observation, RemoteFile, Source, Verdict};
 use crate::progress::Reporter;
 use crate::provenance::Tool;
 use crate::settings::account::Account;
+use crate::settings::refused::Memory;
 use crate::store::Store;
 use crate::volume::{self, Encryption};
 
@@ -39,9 +40,15 @@ pub struct Examination {
 }
 
 impl Examination {
-    /// Looks at an account, logging in if `with_login`, and at the store.
-    pub fn of(account: Account, with_login: bool, store: Result<&Path>, reporter: &dyn Reporter) -> Self {
-        let mut observations = examine_account(account, with_login, reporter);
+    /// Looks at an account, logging in if `with_login`, and at the store. What comes of the login goes into `memory`.
+    pub fn of(
+        account: Account,
+        with_login: bool,
+        memory: Option<Memory>,
+        store: Result<&Path>,
+        reporter: &dyn Reporter,
+    ) -> Self {
+        let mut observations = examine_account(account, with_login, memory, reporter);
         match store {
             Ok(root) => observations.extend(examine_store(root)),
             Err(error) => observations.push(Observation::failed("store", &error)),
@@ -59,7 +66,12 @@ fn problems(observations: &[Observation]) -> usize {
     observations.iter().filter(|observation| observation.verdict == Verdict::Problem).count()
 }
 
-fn examine_account(mut account: Account, with_login: bool, reporter: &dyn Reporter) -> Vec<Observation> {
+fn examine_account(
+    mut account: Account,
+    with_login: bool,
+    memory: Option<Memory>,
+    reporter: &dyn Reporter,
+) -> Vec<Observation> {
     let mut seen = vec![Observation::new("account", Verdict::Good, format!("{}: {}", account.name, account.address()))];
     // Before the network: who has no line to the server yet learns of it, too.
     seen.extend(account.look_at_proof().err().map(|error| Observation::failed("proof", &error)));
@@ -72,7 +84,7 @@ fn examine_account(mut account: Account, with_login: bool, reporter: &dyn Report
     // What is wrong is to be seen, not waited for.
     account.retry.attempts = 1;
     let login = match account.login() {
-        Ok(login) => login,
+        Ok(login) => login.remembered(memory),
         Err(error) => {
             seen.push(Observation::failed("proof", &error));
             return seen;

@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::fetch::Verdict;
 use crate::progress::Reporter;
 use crate::settings::Settings;
+use crate::settings::refused::Memory;
 use crate::terminal;
 use crate::words;
 
@@ -17,7 +18,9 @@ pub fn doctor(typed: &cli::Doctor, settings: &Settings, reporter: &dyn Reporter)
     }
     let account = settings.account(&typed.connection)?;
     let store = settings.store(typed.store.as_deref());
-    let examination = Examination::of(account, !typed.no_login, store.as_deref().map_err(Clone::clone), reporter);
+    let memory = store.as_ref().ok().and_then(|root| Memory::in_store(&account, settings, root));
+    let store = store.as_deref().map_err(Clone::clone);
+    let examination = Examination::of(account, !typed.no_login, memory, store, reporter);
     if typed.json {
         terminal::print_json(&examination)?;
     } else {

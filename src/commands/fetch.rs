@@ -26,7 +26,9 @@ pub fn fetch(typed: &cli::Fetch, settings: &Settings, reporter: &dyn Reporter) -
     let account = settings.account(&typed.connection)?;
     account.names()?;
     if typed.list {
-        let login = account.login()?;
+        let memory = settings.store(typed.store.as_deref()).ok();
+        let memory = memory.and_then(|root| Memory::in_store(&account, settings, &root));
+        let login = account.login()?.remembered(memory);
         let files = login.link(None, reporter).run(|source| source.list())?;
         return terminal::print_data(listing(&account, files, typed.period)?.as_bytes());
     }

@@ -279,8 +279,8 @@ impl Account {
 impl Login {
     /// The same, with refusals noted in a store and forgotten after a login that went well.
     #[must_use]
-    pub fn remembered(self, memory: Memory) -> Self {
-        Self { memory: Some(memory), ..self }
+    pub fn remembered(self, memory: impl Into<Option<Memory>>) -> Self {
+        Self { memory: memory.into(), ..self }
     }
 
     /// A link to the account, or to another of its folders; it connects when it is first used.

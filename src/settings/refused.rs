@@ -52,6 +52,11 @@ impl Memory {
         }
     }
 
+    /// The same where there is a store already: to look at an account makes none.
+    pub fn in_store(account: &Account, settings: &Settings, root: &Path) -> Option<Self> {
+        Store::open(root).ok().map(|_| Self::of(account, settings, root))
+    }
+
     fn path(&self, store: &Store) -> PathBuf {
         store.logins().join(format!("{}.json", self.account))
     }

@@ -438,11 +438,32 @@ fn a_login_that_goes_well_by_hand_ends_a_refusal() {
         let words: Vec<_> = words.split(' ').collect();
         place.context.run_with(&[("PHDS_PASSWORD", password)], &words).ended(code).stderr
     };
-    run("wrong-password", "load --due", 4);
-    // A variable shows no change.
-    assert!(run(PASSWORD, "load --due", 4).contains("by a password from the environment variable `PHDS_PASSWORD`"));
-    run(PASSWORD, "fetch", 0);
-    run(PASSWORD, "load --due", 0);
+    let is_not_tried = || {
+        // A variable shows no change.
+        let said = run(PASSWORD, "load --due", 4);
+        assert!(said.contains("by a password from the environment variable `PHDS_PASSWORD`"), "{said}");
+    };
+    for by_hand in ["fetch --list", "doctor", "fetch"] {
+        run("wrong-password", "load --due", 4);
+        is_not_tried();
+        run(PASSWORD, by_hand, 0);
+        run(PASSWORD, "load --due", 0);
+    }
+    // One that is refused by hand is remembered, too.
+    for (by_hand, code) in [("fetch --list", 4), ("doctor", 1)] {
+        run("wrong-password", by_hand, code);
+        is_not_tried();
+        run(PASSWORD, "fetch", 0);
+    }
+}
+
+#[test]
+fn to_look_at_an_account_makes_no_store() {
+    let place = Place::new();
+    place.context.put("password", "wrong-password\n");
+    place.context.phds("fetch --list").ended(4);
+    place.context.phds("doctor").ended(1);
+    assert!(!place.context.path("store").exists());
 }
 
 #[test]
