@@ -265,24 +265,22 @@ impl<'a> FieldReader<'a> {
             for number in run {
                 let (column, at) = (records.column(number), order[number]);
                 columns[at] = match &repeats {
-                    None => self.read_column(column, at, column.fields(), |_| {}, findings)?,
-                    Some(repeats) => {
-                        self.read_column(column, at, repeats.fields(column), |fields| fields.repeat(repeats), findings)?
-                    }
+                    None => self.read_column(column, at, column.fields(), None, findings)?,
+                    Some(repeats) => self.read_column(column, at, repeats.fields(column), Some(repeats), findings)?,
                 };
             }
         }
         Ok(columns)
     }
 
-    /// Reads one column; `at` is the position of its field in the dictionary. `repeat` makes all rows of the fields that are
-    /// given.
+    /// Reads one column; `at` is the position of its field in the dictionary. The fields are those of all rows, or of the
+    /// rows that differ.
     fn read_column<'c>(
         &mut self,
         column: Column<'c>,
         at: usize,
         fields: impl Iterator<Item = RawField<'c>>,
-        repeat: impl Fn(&mut Fields),
+        repeats: Option<&Repeats>,
         findings: &mut Findings,
     ) -> Result<Values> {
         let (dictionary, rules, seed) = (self.dictionary, self.rules, self.seed);
@@ -347,7 +345,9 @@ impl<'a> FieldReader<'a> {
             Seen::Unread => return Ok(Values::Unread),
         };
         let mut fields = Fields { values, faults };
-        repeat(&mut fields);
+        if let Some(repeats) = repeats {
+            fields.repeat(repeats);
+        }
         Tally { rules, field, at, missing: 0 }.of(&fields.faults, findings);
         Ok(fields.values)
     }
