@@ -157,18 +157,17 @@ struct IdRule {
     by: Vec<(usize, usize)>,
     /// Whether it is that of many rows: of an organization, and not of a person or a shot.
     is_shared: bool,
+    /// The fields by which rows are compared, where one use can stand for several rows that are alike; none where each row is
+    /// looked at.
+    alike_by: BTreeSet<usize>,
 }
 
 impl IdRule {
     fn new(rule: RuleId, dictionary: &Dictionary, id: (usize, usize), by: Vec<(usize, usize)>) -> Self {
-        Self { rule, id, by, is_shared: dictionary.fields()[id.1].role != Role::Identifier }
-    }
-
-    /// The columns that rows are compared by, when one use can stand for several rows that are alike; none when each row is
-    /// looked at.
-    fn columns(&self) -> BTreeSet<usize> {
-        let all = || std::iter::once(&self.id).chain(&self.by).map(|(_, field)| *field);
-        if self.is_shared && !self.by.is_empty() { all().collect() } else { BTreeSet::new() }
+        let is_shared = dictionary.fields()[id.1].role != Role::Identifier;
+        let columns = std::iter::once(&id).chain(&by).filter(|_| is_shared && !by.is_empty());
+        let alike_by = columns.map(|(_, field)| *field).collect();
+        Self { rule, id, by, is_shared, alike_by }
     }
 
     /// Bytes that a row leaves, about.
@@ -345,7 +344,7 @@ impl<'a> Across<'a> {
         let mut rows = Vec::new();
         let mut last: Option<&IdRule> = None;
         for (rule, spill) in self.ids.iter().zip(&self.uses) {
-            if last.replace(rule).is_none_or(|last| last.columns() != rule.columns()) {
+            if last.replace(rule).is_none_or(|last| last.alike_by != rule.alike_by) {
                 rows = rows_of(rule, kept);
             }
             let uses = self.uses_of(rule, &rows, kept);
@@ -522,7 +521,7 @@ fn rows_of(rule: &IdRule, kept: Kept<'_>) -> Vec<(usize, u32)> {
         Values::Texts(texts) => Some(texts.ids.as_slice()),
         _ => None,
     };
-    let columns: Option<Vec<&[u32]>> = rule.columns().into_iter().map(texts_of).collect();
+    let columns: Option<Vec<&[u32]>> = rule.alike_by.iter().map(|field| texts_of(*field)).collect();
     let Some(columns) = columns.filter(|columns| !columns.is_empty()) else {
         return rows.map(|row| (row, 1)).collect();
     };
