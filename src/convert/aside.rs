@@ -3,6 +3,7 @@
 //! An entry is the client's key, the row's place in the file, and every stored field: a date or a whole number in four
 //! bytes, a code as its position in two, a text as its number in four. What is set aside takes a third of the file.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -39,9 +40,15 @@ struct Slot {
 pub struct Aside {
     slots: Vec<Slot>,
     width: usize,
-    /// First byte of the day of vaccination.
-    day: usize,
+    order: Order,
     spill: Spill,
+}
+
+/// What rows are sorted by, besides their clients: the first bytes of two days.
+#[derive(Clone, Copy, Debug)]
+struct Order {
+    birth: usize,
+    vaccination: usize,
 }
 
 impl Aside {
@@ -62,11 +69,14 @@ impl Aside {
             Ok(Slot { name: field.name.clone(), field: position, field_type: field.field_type, at, texts })
         });
         let slots = slots.collect::<Result<Vec<_>>>()?;
-        let day = slots.iter().find(|slot| slot.name == names::VACCINATION_DATE).map(|slot| slot.at);
-        let day = day.ok_or_else(|| Error::internal("the day of vaccination is not stored"))?;
+        let day = |name: &str| {
+            let slot = slots.iter().find(|slot| slot.name == name).map(|slot| slot.at);
+            slot.ok_or_else(|| Error::internal("a day that rows are sorted by is not stored"))
+        };
+        let order = Order { birth: day(names::BIRTH_DATE)?, vaccination: day(names::VACCINATION_DATE)? };
         let size = Size { file_bytes: bytes, bucket: BUCKET };
         let spill = Spill::new(folder, width, size, memory / 8 * 7);
-        Ok(Self { slots, width, day, spill })
+        Ok(Self { slots, width, order, spill })
     }
 
     /// The place of a stored field in [`Bucket::column`].
@@ -117,7 +127,7 @@ impl Aside {
     /// Takes a bucket, which is there once.
     pub fn take(&self, bucket: usize) -> Result<Bucket<'_>> {
         let bytes = self.spill.take(bucket)?;
-        Ok(Bucket { aside: self, entries: sorted(&bytes, self.width, self.day) })
+        Ok(Bucket { aside: self, entries: sorted(&bytes, self.width, self.order) })
     }
 }
 
@@ -129,28 +139,41 @@ fn put<const N: usize>(room: &mut Room, rows: Rows<'_>, at: usize, bytes: impl F
     }
 }
 
-/// Sorts entries by client, day and place in the file.
-fn sorted(entries: &[u8], width: usize, day: usize) -> Vec<u8> {
+/// Sorts entries: clients by their birth, then by their keys; the rows of each by day and place in the file. Clients of
+/// one age are vaccinated on like days, so that their rows are small when they lie together. The birth is that of the
+/// client's last row.
+fn sorted(entries: &[u8], width: usize, order: Order) -> Vec<u8> {
     let entry = |number: u32| &entries[number as usize * width..][..width];
-    let mut sorted = Vec::with_capacity(entries.len());
-    let mut order: Vec<(u64, i32, u64, u32)> = Vec::new();
+    let mut numbers = Vec::with_capacity(entries.len() / width);
+    let mut clients: Vec<(i32, u64, Range<usize>)> = Vec::new();
+    let mut rows: Vec<(u64, i32, u64, u32)> = Vec::new();
     each_heap(
         entries,
         width,
         |entry| u64_at(entry, 0),
         |heap| {
-            order.clear();
-            order.extend(heap.iter().map(|number| {
+            rows.clear();
+            rows.extend(heap.iter().map(|number| {
                 let entry = entry(*number);
                 // The two bytes before the place are shifted out.
-                (u64_at(entry, 0), i32_at(entry, day), u64_at(entry, 6) >> 16, *number)
+                (u64_at(entry, 0), i32_at(entry, order.vaccination), u64_at(entry, 6) >> 16, *number)
             }));
-            order.sort_unstable();
-            for (.., number) in &order {
-                sorted.extend_from_slice(entry(*number));
+            rows.sort_unstable();
+            for of_client in rows.chunk_by(|one, next| one.0 == next.0) {
+                let first = numbers.len();
+                numbers.extend(of_client.iter().map(|row| row.3));
+                let (key, .., last) = of_client[of_client.len() - 1];
+                clients.push((i32_at(entry(last), order.birth), key, first..numbers.len()));
             }
         },
     );
+    clients.sort_unstable_by_key(|(birth, key, _)| (*birth, *key));
+    let mut sorted = Vec::with_capacity(entries.len());
+    for (.., rows) in clients {
+        for number in &numbers[rows] {
+            sorted.extend_from_slice(entry(*number));
+        }
+    }
     sorted
 }
 
@@ -158,7 +181,7 @@ fn i32_at(bytes: &[u8], at: usize) -> i32 {
     i32::from_le_bytes(bytes[at..].first_chunk().copied().unwrap_or_default())
 }
 
-/// The rows of some clients, sorted by client, day of vaccination and place in the file.
+/// The rows of some clients: clients by their birth and key, the rows of each by day of vaccination and place in the file.
 #[derive(Debug)]
 pub struct Bucket<'a> {
     aside: &'a Aside,
@@ -199,11 +222,7 @@ impl Bucket<'_> {
         let Slot { field_type, texts, .. } = &self.aside.slots[slot];
         let wrong = |_| Error::internal("a column does not fit its type");
         Ok(match (field_type, texts) {
-            (FieldType::Date, _) => {
-                let days = self.numbers(slot);
-                let present = present(&days, NO_DATE);
-                Arc::new(Date32Array::try_new(days.into(), present).map_err(wrong)?)
-            }
+            (FieldType::Date, _) => dates(self.numbers(slot)),
             (FieldType::Integer, _) => {
                 let numbers = self.numbers(slot);
                 let present = present(&numbers, NO_INTEGER);
@@ -246,6 +265,12 @@ impl Bucket<'_> {
     }
 }
 
+/// A column of days, in which [`NO_DATE`] stands for none.
+pub fn dates(days: Vec<i32>) -> ArrayRef {
+    let present = present(&days, NO_DATE);
+    Arc::new(Date32Array::new(days.into(), present))
+}
+
 /// Which values are there, when not all are.
 fn present<T: PartialEq + Copy>(values: &[T], none: T) -> Option<NullBuffer> {
     values.contains(&none).then(|| NullBuffer::new(BooleanBuffer::collect_bool(values.len(), |at| values[at] != none)))
@@ -258,13 +283,14 @@ mod tests {
     use arrow::array::{AsArray, StringArray};
     use arrow::datatypes::UInt32Type;
 
-    /// Rows of one client and another, in two pieces that come in the wrong order, with memory for all and for nothing.
+    /// Rows of two clients, in two pieces that come in the wrong order, with memory for all and for nothing. By its last row,
+    /// the client with the larger key was born first. The lower bits of both keys are those of one bucket.
     #[test]
-    fn rows_come_back_by_client_day_and_place() {
+    fn rows_come_back_by_birth_client_day_and_place() {
         let dictionary = Dictionary::built_in().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| dictionary.position(name).unwrap();
-        let piece = |rows: &[(i64, i32, &'static str, u64)]| {
+        let piece = |rows: &[(i64, i32, i32, &'static str, u64)]| {
             let mut columns: Vec<Values> = dictionary
                 .fields()
                 .iter()
@@ -278,20 +304,22 @@ mod tests {
                     }),
                 })
                 .collect();
-            columns[at(names::VACCINATION_DATE)] = Values::Dates(rows.iter().map(|row| row.1).collect());
+            columns[at(names::BIRTH_DATE)] = Values::Dates(rows.iter().map(|row| row.1).collect());
+            columns[at(names::VACCINATION_DATE)] = Values::Dates(rows.iter().map(|row| row.2).collect());
             columns[at(names::ZIP)] = Values::Texts(crate::check::Texts {
                 ids: (0..).take(rows.len()).collect(),
-                different: rows.iter().map(|row| Some(row.2)).collect(),
+                different: rows.iter().map(|row| Some(row.3)).collect(),
             });
-            let places: Vec<Place> = rows.iter().map(|row| Place { offset: row.3, line: 0, length: 0 }).collect();
+            let places: Vec<Place> = rows.iter().map(|row| Place { offset: row.4, line: 0, length: 0 }).collect();
             let clients: Vec<i64> = rows.iter().map(|row| row.0).collect();
             (columns, places, clients)
         };
+        let (small, large, other) = (3, 1 << 40 | 3, 9);
         for memory in [1 << 20, 0] {
             let aside = Aside::new(&dictionary, folder.path(), 1_000, memory).unwrap();
             for (rows, accepted) in [
-                (vec![(7, -5, "c", 30), (7, 9, "d", 40), (3, 1, "e", 50)], vec![0, 1, 2]),
-                (vec![(7, -5, "b", 10), (9, 2, "x", 15), (7, -5, "b", 20)], vec![0, 2]),
+                (vec![(large, -90, -5, "c", 30), (large, -99, 9, "d", 40), (small, -98, 1, "e", 50)], vec![0, 1, 2]),
+                (vec![(large, -90, -5, "b", 10), (other, -99, 2, "x", 15), (large, -90, -5, "b", 20)], vec![0, 2]),
             ] {
                 let (columns, places, clients) = piece(&rows);
                 aside.add(Rows { accepted: &accepted, clients: &clients, places: &places, columns: &columns }).unwrap();
@@ -310,12 +338,9 @@ mod tests {
                     .map(|((key, day), zip)| (key, day, zip.unwrap().to_owned()));
                 seen.extend(rows);
             }
-            let of = |client: i64| -> Vec<_> {
-                seen.iter().filter(|row| row.0 == client).map(|row| (row.1, row.2.as_str())).collect()
-            };
-            assert_eq!(of(7), [(-5, "b"), (-5, "b"), (-5, "c"), (9, "d")], "with {memory} bytes of memory");
-            assert_eq!(of(3), [(1, "e")]);
-            assert_eq!(seen.len(), 5, "the row that is not accepted is not there");
+            let seen: Vec<_> = seen.iter().map(|(key, day, zip)| (*key, *day, zip.as_str())).collect();
+            let expected = [(large, -5, "b"), (large, -5, "b"), (large, -5, "c"), (large, 9, "d"), (small, 1, "e")];
+            assert_eq!(seen, expected, "with {memory} bytes of memory; the row that is not accepted is not there");
         }
     }
 }

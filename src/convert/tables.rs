@@ -6,22 +6,22 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Date32Array, DictionaryArray, Int32Array, Int64Array, RecordBatch,
-    StringArray, UInt16Array, UInt32Array, new_null_array,
+    Array, ArrayRef, AsArray, BooleanArray, DictionaryArray, Int32Array, Int64Array, RecordBatch, StringArray,
+    UInt16Array, UInt32Array, new_null_array,
 };
 use arrow::compute::take;
 use arrow::datatypes::{DataType, Date32Type, Field as ArrowField, Schema, SchemaRef, UInt16Type};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
-use parquet::basic::{Compression, ZstdLevel};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
-use super::aside::{Aside, Bucket};
+use super::aside::{Aside, Bucket, dates};
 use super::manifest::{Column, PartFile, Table, TableFiles};
 use crate::calendar;
-use crate::check::NO_CODE;
+use crate::check::{NO_CODE, NO_DATE};
 use crate::dictionary::{Dictionary, FieldType, Level, StoredIn, names};
 use crate::error::{Error, Result};
 use crate::fs::{self, Sha256Writer};
@@ -235,7 +235,7 @@ impl<'a> Writer<'a> {
                     column.push(calendar::add_months(births[row], *months));
                 }
                 for (column, day) in found.iter_mut().zip(evaluator.days(births[row], &doses)) {
-                    column.push(*day);
+                    column.push(day.unwrap_or(NO_DATE));
                 }
                 for (column, place) in attributed.iter_mut().zip(attribution.of(&doses)) {
                     column.push(place.map(|place| rows_of_doses[place]));
@@ -252,11 +252,8 @@ impl<'a> Writer<'a> {
         let [first, last, most] = attributed.map(|column| column.map_err(|_| wrong()));
         Ok(Histories {
             last_rows,
-            ages: ages
-                .into_iter()
-                .map(|(months, days)| (months, Arc::new(Date32Array::from(days)) as ArrayRef))
-                .collect(),
-            days: found.into_iter().map(|days| Arc::new(Date32Array::from(days)) as ArrayRef).collect(),
+            ages: ages.into_iter().map(|(months, days)| (months, dates(days))).collect(),
+            days: found.into_iter().map(dates).collect(),
             organizations: [first?, last?, most?],
             doses: first_told.map(|told| Arc::new(BooleanArray::from(told)) as ArrayRef),
         })
@@ -394,20 +391,27 @@ fn coded(name: &str) -> ArrowField {
     ArrowField::new_dictionary(name, DataType::UInt16, DataType::Utf8, true)
 }
 
-/// zstd, plain data pages that every reader knows, and no smallest or largest value of keys and free text in the footer.
+/// zstd, and encodings and pages that every reader knows. Days and whole numbers are written as differences: clients are
+/// in the order of their births, so that most days of a column lie near the one before. Texts and codes are written as
+/// dictionaries. The footer has the smallest and largest number of a column, and no text and no key.
 fn properties(schema: &Schema) -> Result<WriterProperties> {
     let level = ZstdLevel::try_new(ZSTD_LEVEL).map_err(|_| Error::internal("zstd does not know its level"))?;
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(level))
         .set_created_by(concat!("phds ", env!("CARGO_PKG_VERSION")).to_owned())
-        .set_column_dictionary_enabled(ColumnPath::from(names::CLIENT_KEY), false);
+        .set_statistics_enabled(EnabledStatistics::Chunk);
     for field in schema.fields() {
-        // A free text is a dictionary of its own, with wider numbers than a codelist needs.
-        let is_text = matches!(field.data_type(), DataType::Dictionary(number, _) if **number == DataType::UInt32);
-        if is_text || field.name() == names::CLIENT_KEY {
-            let path = ColumnPath::from(field.name().as_str());
-            properties = properties.set_column_statistics_enabled(path, EnabledStatistics::None);
-        }
+        let path = ColumnPath::from(field.name().as_str());
+        properties = match field.data_type() {
+            DataType::Date32 | DataType::Int32 => properties
+                .set_column_dictionary_enabled(path.clone(), false)
+                .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED),
+            DataType::Int64 => properties
+                .set_column_dictionary_enabled(path.clone(), false)
+                .set_column_statistics_enabled(path, EnabledStatistics::None),
+            DataType::Dictionary(..) => properties.set_column_statistics_enabled(path, EnabledStatistics::None),
+            _ => properties,
+        };
     }
     Ok(properties.build())
 }
