@@ -133,9 +133,23 @@ impl Write for Draft {
 
 /// Writes a whole small file, or leaves what was there.
 pub fn write_whole(destination: &Path, bytes: &[u8]) -> Result<()> {
+    drafted(destination, bytes)?.publish().map(drop)
+}
+
+/// The same for what others may see: a table, a figure, a page. In a folder that is shared with its group, the group may read
+/// it (mode 0640).
+pub fn write_output(destination: &Path, bytes: &[u8]) -> Result<()> {
+    let draft = drafted(destination, bytes)?;
+    if is_shared(folder_of(destination)) {
+        set_mode(draft.file.path(), 0o640).map_err(|error| Error::io("write", destination, &error))?;
+    }
+    draft.publish().map(drop)
+}
+
+fn drafted(destination: &Path, bytes: &[u8]) -> Result<Draft> {
     let mut draft = Draft::new(destination)?;
     draft.write_all(bytes).map_err(|error| Error::io("write", destination, &error))?;
-    draft.publish().map(drop)
+    Ok(draft)
 }
 
 /// A value as indented JSON with a final newline.
@@ -226,11 +240,59 @@ pub fn own_description_path(file: &Path, name: &str) -> PathBuf {
 
 /// Makes a folder with all its parents; new folders get mode 0700.
 pub fn make_folder(path: &Path) -> Result<()> {
+    make_folder_of_mode(path, 0o700)
+}
+
+/// The same for outputs: in a folder that is shared with its group, new folders are shared, too (mode 2750).
+pub fn make_output_folder(path: &Path) -> Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let parent = folder_of(path);
+    make_output_folder(parent)?;
+    if !is_shared(parent) {
+        return make_folder(path);
+    }
+    // Linux gives it the bit of its parent. To ask for the bit is forbidden where a service may make no program that runs as
+    // somebody else (RestrictSUIDSGID of systemd).
+    make_folder_of_mode(path, 0o750)?;
+    if !is_shared(path) {
+        set_mode(path, 0o2750).map_err(|error| Error::io("make the folder", path, &error))?;
+    }
+    Ok(())
+}
+
+#[cfg_attr(not(unix), expect(unused_variables, reason = "folders have no mode there"))]
+fn make_folder_of_mode(path: &Path, mode: u32) -> Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, mode);
     builder.create(path).map_err(|error| Error::io("make the folder", path, &error))
+}
+
+/// Whether somebody has shared a folder with its group, in the way that Unix has for it: `chmod g+rxs`.
+#[cfg(unix)]
+fn is_shared(folder: &Path) -> bool {
+    const SHARED: u32 = 0o2050;
+    folder
+        .metadata()
+        .is_ok_and(|folder| std::os::unix::fs::PermissionsExt::mode(&folder.permissions()) & SHARED == SHARED)
+}
+
+#[cfg(not(unix))]
+fn is_shared(_: &Path) -> bool {
+    false
+}
+
+#[cfg(unix)]
+fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
+    std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode))
+}
+
+#[cfg(not(unix))]
+fn set_mode(_: &Path, _: u32) -> io::Result<()> {
+    Ok(())
 }
 
 fn folder_of(path: &Path) -> &Path {
@@ -324,10 +386,7 @@ fn gone(removed: io::Result<()>, path: &Path) -> Result<()> {
 
 /// Lets nobody but the owner into a folder.
 pub fn make_private(path: &Path) -> Result<()> {
-    #[cfg(unix)]
-    std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o700))
-        .map_err(|error| Error::io("protect", path, &error))?;
-    Ok(())
+    set_mode(path, 0o700).map_err(|error| Error::io("protect", path, &error))
 }
 
 /// Makes a new file with mode 0600.

@@ -15,6 +15,20 @@ const MARKER: &str = "phds-store.json";
 /// The file in the folder of a month's Parquet files that says what they are; while it is there, the month is loaded.
 pub const MANIFEST: &str = "manifest.json";
 
+/// Refuses a place inside of any store for what somebody names: what is kept there is noted, and stays as it is.
+pub fn must_lie_outside(path: &Path) -> Result<()> {
+    let there = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let there = there.ancestors().find_map(|folder| folder.canonicalize().ok()).unwrap_or_default();
+    if there.ancestors().any(|folder| folder.join(MARKER).is_file()) {
+        return Err(Error::usage(format!(
+            "`{}` lies in a store, which has nothing but files of its own",
+            path.display()
+        ))
+        .hint("name a place outside of it"));
+    }
+    Ok(())
+}
+
 #[derive(Serialize, Deserialize)]
 struct Marker {
     store_version: u32,

@@ -15,7 +15,7 @@ use crate::query::ask::by_in_words;
 use crate::query::engine::DuckDb;
 use crate::query::{Context, Question};
 use crate::settings::Settings;
-use crate::store::Store;
+use crate::store::{Store, must_lie_outside};
 use crate::words;
 use crate::{fs, terminal};
 
@@ -127,6 +127,7 @@ fn in_words(entry: &Entry) -> String {
 /// `phds evidence`
 pub fn evidence(typed: &cli::Evidence, settings: &Settings) -> Result<()> {
     if let Some(path) = &typed.out {
+        must_lie_outside(path)?;
         fs::must_end_in(path, "md", "the evidence is a text in Markdown")?;
         fs::may_replace(path, "evidence", |path| fs::beginning(path).starts_with(TITLE.as_bytes()))?;
     }
@@ -170,7 +171,7 @@ pub fn evidence(typed: &cli::Evidence, settings: &Settings) -> Result<()> {
     text += NOT_CLAIMED;
     match &typed.out {
         Some(path) => {
-            fs::write_whole(path, text.as_bytes())?;
+            fs::write_output(path, text.as_bytes())?;
             terminal::say(&path.display().to_string());
             Ok(())
         }

@@ -7,6 +7,7 @@ use crate::disclosure::table::{Columns, Counts, Mark, Pattern, Rule, least_base,
 use crate::error::{Error, Result};
 use crate::fs;
 use crate::settings::Settings;
+use crate::store::must_lie_outside;
 use crate::terminal;
 use crate::words::{count, grouped};
 
@@ -22,6 +23,7 @@ pub fn run(typed: &cli::Protect, settings: &Settings) -> Result<()> {
         return Err(Error::usage("`--out` is the table itself").hint("name another file, so that the counts are kept"));
     }
     let table = Counts::read(&typed.file, &columns(&typed.columns))?;
+    must_lie_outside(&typed.out)?;
     let end = Instant::now() + LIMIT;
     let (bytes, report) = if let Some(base) = typed.round {
         let least = least_base(rule);
@@ -37,7 +39,7 @@ pub fn run(typed: &cli::Protect, settings: &Settings) -> Result<()> {
     };
     let header = bytes.split_inclusive(|byte| *byte == b'\n').next().unwrap_or_default();
     fs::may_replace(&typed.out, "table with these columns", |path| fs::beginning(path).starts_with(header))?;
-    fs::write_whole(&typed.out, &bytes)?;
+    fs::write_output(&typed.out, &bytes)?;
     if !table.others.is_empty() {
         terminal::insist(&terminal::printable(&format!(
             "left out, because they could tell a suppressed count: {}",

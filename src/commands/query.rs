@@ -15,7 +15,7 @@ use crate::query::ask::{Ask, Asks, Indicator, by_in_words};
 use crate::query::engine::DuckDb;
 use crate::query::{Context, Question};
 use crate::settings::Settings;
-use crate::store::Store;
+use crate::store::{Store, must_lie_outside};
 use crate::terminal;
 use crate::words;
 
@@ -48,7 +48,10 @@ fn one(question: &cli::Question, settings: &Settings) -> Result<()> {
     let audience: Audience = purpose.audience.into();
     if !purpose.dry_run {
         match &table.out {
-            Some(path) => drop(output::place(path)?),
+            Some(path) => {
+                must_lie_outside(path)?;
+                output::place(path)?;
+            }
             None if audience == Audience::Public => {
                 return Err(Error::usage(
                     "a table for the public needs a file: it is published for good, and noted as such",
@@ -88,6 +91,9 @@ fn many(typed: &cli::Query, settings: &Settings) -> Result<()> {
     if typed.keep_going && Audience::from(typed.purpose.audience) == Audience::Internal {
         return Err(Error::usage("`--keep-going` is for tables for the public")
             .hint("add `--audience public`, or leave it away: of the staff, no question is refused"));
+    }
+    if let Some(out) = &typed.out {
+        must_lie_outside(out)?;
     }
     let mut asks = Asks::read(file)?;
     let (store, partition) = month(&typed.month, settings)?;
@@ -216,7 +222,7 @@ pub fn prepare(asks: &Asks, form: impl Into<Form>, out: &Path) -> Result<Vec<Pat
     let format = form.into().format;
     let tables = asks.releases.iter().map(|ask| {
         let folder = out.join(ask.name.as_deref().unwrap_or_default());
-        crate::fs::make_folder(&folder)?;
+        crate::fs::make_output_folder(&folder)?;
         let table = output::table_in(&folder, format);
         output::place(&table).map(|_| table)
     });
@@ -279,7 +285,8 @@ impl Keeping {
         let is_read_only = store.is_read_only();
         match elsewhere {
             Some(folder) => {
-                crate::fs::make_folder(&folder)?;
+                must_lie_outside(&folder)?;
+                crate::fs::make_output_folder(&folder)?;
                 Ok(Self { folder, is_noted: !is_read_only })
             }
             None if is_read_only => Err(Error::environment(format!(
@@ -325,7 +332,7 @@ impl Answered {
         }
         for release in &self.releases {
             let folder = keeping.folder.join(&release.document().release_id);
-            crate::fs::make_folder(&folder)?;
+            crate::fs::make_output_folder(&folder)?;
             output::write(release, Format::Csv, &output::table_in(&folder, Format::Csv))?;
         }
         Ok(self.releases)

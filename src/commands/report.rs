@@ -18,7 +18,7 @@ use crate::page::{self, Contents, Named};
 use crate::period::ReportingPeriod;
 use crate::query::ask::Asks;
 use crate::settings::Settings;
-use crate::store::Store;
+use crate::store::{Store, must_lie_outside};
 use crate::terminal;
 
 /// The built-in questions.
@@ -105,6 +105,7 @@ pub fn of_month(
 
 /// Refuses a page that would not be known as one by its name, and one that would replace something else.
 fn place(page: &Path) -> Result<()> {
+    must_lie_outside(page)?;
     fs::must_end_in(page, "html", "a page is HTML, and a browser prints it to PDF")?;
     fs::may_replace(page, "page of a month", |path| page::is_page(&fs::beginning(path)))
 }
@@ -138,7 +139,7 @@ fn write(mut contents: Contents, earlier: Option<&Path>, out: &Path) -> Result<C
     if let Some((folder, period)) = earlier.zip(period) {
         contents.earlier = kept(folder, period.previous());
     }
-    fs::write_whole(out, page::html(&contents)?.as_bytes())?;
+    fs::write_output(out, page::html(&contents)?.as_bytes())?;
     Ok(contents)
 }
 

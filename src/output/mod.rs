@@ -198,8 +198,8 @@ pub fn write(release: &Release, form: impl Into<Form>, path: &Path) -> Result<Wr
         columns: columns(release),
     });
     // The description first: a table that is there without one would be taken for somebody else's.
-    fs::write_json(&description, &document)?;
-    fs::write_whole(path, &bytes)?;
+    fs::write_output(&description, &fs::json(&document)?)?;
+    fs::write_output(path, &bytes)?;
     Ok(Written { description, document })
 }
 

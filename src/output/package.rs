@@ -73,7 +73,7 @@ pub fn write(folder: &Path, releases: &[(&str, Document)]) -> Result<()> {
         "description": marking,
         "resources": resources.collect::<Vec<_>>(),
     });
-    fs::write_json(&folder.join(FILE), &package)
+    fs::write_output(&folder.join(FILE), &fs::json(&package)?)
 }
 
 fn resource(name: &str, document: &Document, table: &TableNote) -> Value {

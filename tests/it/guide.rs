@@ -43,7 +43,21 @@ const IN_PLACE_OF: [(&str, &str); 4] = [
 const NOT_RUN: [(&str, &[&str]); 5] = [
     ("README.md", &["cargo run", "cargo build", "cargo install", "scripts/test"]),
     ("docs/guide/first-month.md", &["cargo install", "phds init"]),
-    ("docs/guide/automate.md", &["sudo ", "crontab ", "docker ", "  --volume ", "  --env ", "systemd-analyze "]),
+    (
+        "docs/guide/automate.md",
+        &[
+            "sudo ",
+            "visudo ",
+            "alias ask=",
+            "ask ",
+            "phds plot /srv/",
+            "crontab ",
+            "docker ",
+            "  --volume ",
+            "  --env ",
+            "systemd-analyze ",
+        ],
+    ),
     ("docs/guide/measure.md", &["cargo test", "cargo install", "phds measures --markdown >"]),
     ("docs/guide/dictionary.md", &[]),
 ];

@@ -1,4 +1,4 @@
-//! What surrounds the program: the unit and timer of systemd, the image, and calls that one kind of system has.
+//! What surrounds the program: the unit and timer of systemd, the rules of sudo, the image, and calls that one kind of system has.
 
 use std::process::Command;
 
@@ -8,6 +8,7 @@ use crate::support::{TestContext, sources};
 
 const SERVICE: &str = include_str!("../../packaging/systemd/phds.service");
 const TIMER: &str = include_str!("../../packaging/systemd/phds.timer");
+const SUDOERS: &str = include_str!("../../packaging/sudoers/phds-analysts");
 const DOCKERFILE: &str = include_str!("../../Dockerfile");
 
 /// Runs systemd-analyze. Nothing where it is not installed.
@@ -52,6 +53,26 @@ fn the_unit_has_no_secret_and_writes_to_the_store_alone() {
     for on in ["PrivateTmp", "PrivateDevices", "NoNewPrivileges", "MemoryDenyWriteExecute", "ProtectHome"] {
         assert_eq!(value(on), "yes", "{on}");
     }
+}
+
+#[test]
+fn analysts_may_run_verbs_that_show_no_record_and_no_others() {
+    let context = TestContext::new();
+    let called = Regex::new(r"/usr/local/bin/phds (.*?)(?: \*)?(?:, \\)?\n").unwrap();
+    let rules = SUDOERS.split_once("Cmnd_Alias").unwrap().1;
+    let called: Vec<_> = called.captures_iter(rules).map(|found| found[1].to_owned()).collect();
+    assert_eq!(
+        called,
+        ["query", "report", "dimensions", "status"].map(|verb| format!("--config /etc/phds/phds.toml {verb}"))
+    );
+    context.put("phds.toml", "");
+    for verb in called {
+        context.phds(&format!("{} --help", verb.replace("/etc/phds/", ""))).done();
+    }
+    // Installed with sudo.
+    let rules = context.put("phds-analysts", SUDOERS);
+    let Ok(output) = Command::new("visudo").args(["--check", "--strict", "--file"]).arg(rules).output() else { return };
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[test]

@@ -82,6 +82,88 @@ fn nobody_else_can_look_into_a_store() {
     }
 }
 
+/// What people may see can be read by the group of a folder that is shared with it (`chmod g+rxs`), and by nobody else;
+/// records cannot, wherever they are put.
+#[cfg(unix)]
+#[test]
+fn a_folder_that_is_shared_with_its_group_shares_outputs_and_no_records() {
+    use std::os::unix::fs::PermissionsExt;
+    let rows = (1..=40).map(|client| format!("{client} | 2020-01-01 | 2021-02-01 | 03 | {}\n", ["F", "M"][client % 2]));
+    let born_too_late = "41 | 2022-01-01 | 2021-02-01 | 03 | F";
+    let header = "CLIENT ID | BIRTH DATE | VACCINATION DATE | CVX CODE | SEX CODE\n";
+    let month = Month::of(&(header.to_owned() + &rows.collect::<String>() + born_too_late));
+    let question =
+        "schema_version = 1\n[[release]]\nname = 'rates'\nindicator = 'coverage'\nmeasure = 'nis.mmr1'\nby = ['sex']\n";
+    for (folder, shares) in
+        [(0o2750, true), (0o2770, true), (0o750, false), (0o2700, false), (0o2710, false), (0o777, false)]
+    {
+        let context = TestContext::new();
+        context.put("month.csv", month.bytes());
+        context.put("questions.toml", question);
+        context.put("counts.csv", "sex,n\nF,20\nM,20\nTotal,40\n");
+        std::fs::create_dir(context.path("out")).unwrap();
+        let mode = |name: &str| std::fs::metadata(context.path(name)).unwrap().permissions().mode() & 0o7777;
+        std::fs::set_permissions(context.path("out"), std::fs::Permissions::from_mode(folder)).unwrap();
+        context.phds(&format!("load month.csv --period {PERIOD} --store out/store")).done();
+        let ask = ASK.replace("--store store", "--store out/store");
+        for command in [
+            &format!("{ask} --out out/rates.csv --keep-in out/kept"),
+            "plot out/rates.csv --kind bar --out out/rates.svg",
+            "query questions.toml --store out/store --out out/month/releases",
+            "report --releases out/month/releases --out out/page.html",
+            "protect counts.csv --by sex --count n --out out/protected.csv",
+            "evidence --store out/store --out out/evidence.md",
+            &format!("rejects --store out/store --period {PERIOD} --out out/rejected.csv"),
+        ] {
+            context.phds(command).done();
+        }
+        for name in context.tree().into_iter().filter(|name| name.starts_with("out/") && name != "out/") {
+            let is_output = !name.starts_with("out/store") && name != "out/rejected.csv";
+            let expected = match (name.ends_with('/'), is_output && shares) {
+                (true, true) => 0o2750,
+                (true, false) => 0o700,
+                (false, true) => 0o640,
+                (false, false) => 0o600,
+            };
+            // A folder in a folder with the bit has it, too: it says nothing without the group's right to read.
+            let of_file = if expected == 0o700 { mode(&name) & 0o777 } else { mode(&name) };
+            assert_eq!(of_file, expected, "{name} in a folder of mode {folder:o}");
+        }
+    }
+}
+
+#[test]
+fn nothing_that_somebody_names_is_put_into_a_store() {
+    let context = TestContext::new();
+    context.load(&month("03"));
+    answer(&context);
+    let kept = context
+        .tree()
+        .into_iter()
+        .find(|name| name.starts_with("store/releases/") && name.ends_with("/table.csv"))
+        .unwrap();
+    let release = kept.strip_suffix("/table.csv").unwrap();
+    context.put("questions.toml", "schema_version = 1\n[[release]]\nname = 'a'\nindicator = 'doses'\n");
+    context.put("counts.csv", "sex,n\nF,20\nM,20\nTotal,40\n");
+    let before = context.tree();
+    for command in [
+        &format!("{ASK} --out {kept}"),
+        &format!("{ASK} --out store/new.csv"),
+        &format!("{ASK} --keep-in store/releases"),
+        "query questions.toml --store store --out store/releases/new/deeper",
+        &format!("plot {release} --kind bar --out store/figure.svg"),
+        &format!("compare {release} {release} --out store/change.csv"),
+        &format!("report --releases {release} --out store/page.html"),
+        "protect counts.csv --by sex --count n --out store/protected.csv",
+        "evidence --store store --out store/evidence.md",
+        &format!("rejects --store store --period {PERIOD} --out store/rejected.csv"),
+    ] {
+        let said = context.phds(command).ended(2).stderr;
+        assert!(said.contains("lies in a store"), "{command}: {said}");
+    }
+    assert_eq!(context.tree(), before);
+}
+
 #[cfg(unix)]
 #[test]
 fn only_plain_files_are_replaced() {
