@@ -42,6 +42,17 @@ impl DateFormat {
         Self::DayFirstTime,
     ];
 
+    /// How many bytes a date has, and at which the two digits of the day begin; none of a format in which that is not fixed.
+    #[inline]
+    pub fn places(self) -> Option<(usize, usize)> {
+        match self {
+            Self::Iso => Some((10, 8)),
+            Self::Us => Some((10, 3)),
+            Self::Compact => Some((8, 6)),
+            _ => None,
+        }
+    }
+
     /// The last day of 2024 in this format.
     pub fn example(self) -> &'static str {
         match self {
@@ -141,13 +152,13 @@ pub fn parse(value: &[u8], format: DateFormat) -> Option<i32> {
 /// One of the three formats of which each digit has its place: those of most files.
 #[inline]
 fn of_fixed_width(value: &[u8], format: DateFormat) -> Option<i32> {
-    let (template, length) = match format {
-        DateFormat::Iso => (*b"0000-00-", 10),
-        DateFormat::Us => (*b"00/00/00", 10),
-        _ => (*b"00000000", 8),
+    let template = match format {
+        DateFormat::Iso => *b"0000-00-",
+        DateFormat::Us => *b"00/00/00",
+        _ => *b"00000000",
     };
     let (first, rest) = value.split_first_chunk()?;
-    if value.len() != length {
+    if format.places().is_none_or(|(length, _)| value.len() != length) {
         return None;
     }
     let first = digits(*first, template)?;

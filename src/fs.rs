@@ -139,9 +139,11 @@ pub fn write_whole(destination: &Path, bytes: &[u8]) -> Result<()> {
 /// The same for what others may see: a table, a figure, a page. In a folder that is shared with its group, the group may read
 /// it (mode 0640).
 pub fn write_output(destination: &Path, bytes: &[u8]) -> Result<()> {
-    let draft = drafted(destination, bytes)?;
+    let mut draft = drafted(destination, bytes)?;
+    #[cfg(unix)]
     if is_shared(folder_of(destination)) {
-        set_mode(draft.file.path(), 0o640).map_err(|error| Error::io("write", destination, &error))?;
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o640);
+        draft.file().set_permissions(mode).map_err(|error| Error::io("write", destination, &error))?;
     }
     draft.publish().map(drop)
 }
@@ -180,10 +182,28 @@ pub fn may_become(destination: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Whether a file that somebody named can be put there: [`may_become`], and nothing is lost. What is there already must be
+/// The file that makes a folder a store. What is in one is noted, so nobody else puts anything there.
+pub const STORE_MARKER: &str = "phds-store.json";
+
+/// Refuses a place in a store for what somebody names, wherever links lead.
+pub fn must_lie_outside_stores(path: &Path) -> Result<()> {
+    let there = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let there = there.ancestors().find_map(|folder| folder.canonicalize().ok()).unwrap_or_default();
+    if there.ancestors().any(|folder| folder.join(STORE_MARKER).is_file()) {
+        return Err(Error::usage(format!(
+            "`{}` lies in a store, which has nothing but files of its own",
+            path.display()
+        ))
+        .hint("name a place outside of it"));
+    }
+    Ok(())
+}
+
+/// Whether a file that somebody named can be put there: [`may_become`], outside of stores, and nothing is lost. What is there already must be
 /// what the same command writes, as `is_ours` tells, so that it can be run again; `what` is how an error calls that.
 pub fn may_replace(destination: &Path, what: &str, is_ours: impl FnOnce(&Path) -> bool) -> Result<()> {
     may_become(destination)?;
+    must_lie_outside_stores(destination)?;
     if destination.exists() && !is_ours(destination) {
         return Err(Error::usage(format!(
             "`{}` is there and is no {what} that phds wrote, so it is left as it is",
@@ -243,21 +263,35 @@ pub fn make_folder(path: &Path) -> Result<()> {
     make_folder_of_mode(path, 0o700)
 }
 
-/// The same for outputs: in a folder that is shared with its group, new folders are shared, too (mode 2750).
+/// The same for outputs, outside of stores: in a folder that is shared with its group, new folders are shared, too (mode
+/// 2750).
 pub fn make_output_folder(path: &Path) -> Result<()> {
+    // Each folder anew: once a missing one is made, `..` behind it leads somewhere.
+    must_lie_outside_stores(path)?;
     if path.is_dir() {
         return Ok(());
     }
     let parent = folder_of(path);
     make_output_folder(parent)?;
-    if !is_shared(parent) {
-        return make_folder(path);
+    must_lie_outside_stores(path)?;
+    #[cfg(unix)]
+    if is_shared(parent) {
+        return make_shared_folder(path);
     }
+    make_folder(path)
+}
+
+#[cfg(unix)]
+fn make_shared_folder(path: &Path) -> Result<()> {
     // Linux gives it the bit of its parent. To ask for the bit is forbidden where a service may make no program that runs as
     // somebody else (RestrictSUIDSGID of systemd).
     make_folder_of_mode(path, 0o750)?;
     if !is_shared(path) {
         set_mode(path, 0o2750).map_err(|error| Error::io("make the folder", path, &error))?;
+    }
+    if !is_shared(path) {
+        return Err(Error::environment(format!("`{}` cannot be shared with the group of its folder", path.display()))
+            .hint("let the one who runs phds be a member of that group, or set the umask 027"));
     }
     Ok(())
 }
@@ -278,11 +312,6 @@ fn is_shared(folder: &Path) -> bool {
     folder
         .metadata()
         .is_ok_and(|folder| std::os::unix::fs::PermissionsExt::mode(&folder.permissions()) & SHARED == SHARED)
-}
-
-#[cfg(not(unix))]
-fn is_shared(_: &Path) -> bool {
-    false
 }
 
 #[cfg(unix)]

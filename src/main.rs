@@ -19,6 +19,9 @@ fn main() -> ExitCode {
         Color::Never => clap::ColorChoice::Never,
     };
     let words: Vec<_> = std::env::args_os().collect();
+    if let Err(error) = cli::settings_are_named_once(&words) {
+        return ended(&error);
+    }
     let mut command = Cli::command().color(color);
     let matches = match command.try_get_matches_from_mut(&words) {
         Err(error) if error.use_stderr() => match cli::mended(&words) {

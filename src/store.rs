@@ -7,27 +7,11 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::fs;
+use crate::fs::{self, STORE_MARKER};
 use crate::period::ReportingPeriod;
-
-const MARKER: &str = "phds-store.json";
 
 /// The file in the folder of a month's Parquet files that says what they are; while it is there, the month is loaded.
 pub const MANIFEST: &str = "manifest.json";
-
-/// Refuses a place inside of any store for what somebody names: what is kept there is noted, and stays as it is.
-pub fn must_lie_outside(path: &Path) -> Result<()> {
-    let there = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let there = there.ancestors().find_map(|folder| folder.canonicalize().ok()).unwrap_or_default();
-    if there.ancestors().any(|folder| folder.join(MARKER).is_file()) {
-        return Err(Error::usage(format!(
-            "`{}` lies in a store, which has nothing but files of its own",
-            path.display()
-        ))
-        .hint("name a place outside of it"));
-    }
-    Ok(())
-}
 
 #[derive(Serialize, Deserialize)]
 struct Marker {
@@ -55,7 +39,7 @@ impl Store {
         if is_empty {
             fs::make_folder(root)?;
             fs::make_private(root)?;
-            fs::write_json(&root.join(MARKER), &Marker { store_version: 1 })?;
+            fs::write_json(&root.join(STORE_MARKER), &Marker { store_version: 1 })?;
         }
         Self::open(root)
     }
@@ -63,7 +47,7 @@ impl Store {
     /// Opens a store that is there.
     pub fn open(root: &Path) -> Result<Self> {
         prove_name(root)?;
-        let marker = root.join(MARKER);
+        let marker = root.join(STORE_MARKER);
         let text = match std::fs::read(&marker) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && !root.exists() => {
@@ -72,7 +56,7 @@ impl Store {
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 return Err(Error::usage(format!(
-                    "`{}` is not a store of this program: it has no {MARKER}",
+                    "`{}` is not a store of this program: it has no {STORE_MARKER}",
                     root.display()
                 ))
                 .hint("name the folder given to `phds load --store`, or an empty one to begin with"));

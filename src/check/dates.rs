@@ -91,12 +91,7 @@ impl DateReader {
 impl Shape {
     /// None of a format that another one may read, too.
     fn of(format: DateFormat, bit: u8) -> Option<Self> {
-        let (length, at) = match format {
-            DateFormat::Iso => (10, 8),
-            DateFormat::Us => (10, 3),
-            DateFormat::Compact => (8, 6),
-            _ => return None,
-        };
+        let (length, at) = format.places()?;
         let mut month = [0; Word::BYTES];
         month[..length].fill(0xff);
         month[at..at + 2].fill(0);

@@ -12,6 +12,8 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::error::{Error, Result};
+
 pub use account::{Connection, Doctor, Fetch, Init, InitAccount, Mirror, Protocol, Schedule};
 pub use lookup::{Dictionary, DictionaryAction, DictionaryFormat, Dimensions, Explain, Import, Measures};
 pub use program::{Completions, Demo, Manual, SchemaArgs, Synth};
@@ -51,6 +53,16 @@ pub struct Cli {
     /// Whether to colour; never says anything that the words do not
     #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t)]
     pub color: Color,
+}
+
+/// Refuses a second `--config`, which would be taken in place of the first: a rule of sudo names the first one for somebody.
+pub fn settings_are_named_once(words: &[std::ffi::OsString]) -> Result<()> {
+    let is_config =
+        |word: &&std::ffi::OsString| *word == "--config" || word.as_encoded_bytes().starts_with(b"--config=");
+    if words.iter().filter(is_config).count() > 1 {
+        return Err(Error::usage("`--config` is given twice").hint("name one settings file"));
+    }
+    Ok(())
 }
 
 /// When to colour.

@@ -7,7 +7,6 @@ use crate::figure::release::Release;
 use crate::fs;
 use crate::output::Format;
 use crate::output::grid::Look;
-use crate::store::must_lie_outside;
 use crate::terminal;
 
 /// `phds compare`
@@ -21,7 +20,6 @@ pub fn run(typed: &cli::Compare) -> Result<()> {
         super::may_be_printed(format)?;
         return terminal::print_data(&compared(typed, format, terminal::look())?);
     };
-    must_lie_outside(path)?;
     fs::may_replace(path, "comparison", |path| comparison::is_one(&std::fs::read(path).unwrap_or_default(), format))?;
     fs::write_output(path, &compared(typed, format, Look::default())?)?;
     terminal::say(&path.display().to_string());

@@ -15,7 +15,7 @@ use crate::query::ask::by_in_words;
 use crate::query::engine::DuckDb;
 use crate::query::{Context, Question};
 use crate::settings::Settings;
-use crate::store::{Store, must_lie_outside};
+use crate::store::Store;
 use crate::words;
 use crate::{fs, terminal};
 
@@ -127,7 +127,6 @@ fn in_words(entry: &Entry) -> String {
 /// `phds evidence`
 pub fn evidence(typed: &cli::Evidence, settings: &Settings) -> Result<()> {
     if let Some(path) = &typed.out {
-        must_lie_outside(path)?;
         fs::must_end_in(path, "md", "the evidence is a text in Markdown")?;
         fs::may_replace(path, "evidence", |path| fs::beginning(path).starts_with(TITLE.as_bytes()))?;
     }

@@ -15,7 +15,7 @@ use crate::query::ask::{Ask, Asks, Indicator, by_in_words};
 use crate::query::engine::DuckDb;
 use crate::query::{Context, Question};
 use crate::settings::Settings;
-use crate::store::{Store, must_lie_outside};
+use crate::store::Store;
 use crate::terminal;
 use crate::words;
 
@@ -49,7 +49,7 @@ fn one(question: &cli::Question, settings: &Settings) -> Result<()> {
     if !purpose.dry_run {
         match &table.out {
             Some(path) => {
-                must_lie_outside(path)?;
+                settings.may_write(path)?;
                 output::place(path)?;
             }
             None if audience == Audience::Public => {
@@ -92,9 +92,7 @@ fn many(typed: &cli::Query, settings: &Settings) -> Result<()> {
         return Err(Error::usage("`--keep-going` is for tables for the public")
             .hint("add `--audience public`, or leave it away: of the staff, no question is refused"));
     }
-    if let Some(out) = &typed.out {
-        must_lie_outside(out)?;
-    }
+    typed.out.as_deref().map_or(Ok(()), |out| settings.may_write(out))?;
     let mut asks = Asks::read(file)?;
     let (store, partition) = month(&typed.month, settings)?;
     let refused = if typed.keep_going { Refused::LeftOut } else { Refused::EndsRun };
@@ -149,10 +147,13 @@ fn answered(
     refused: Refused,
 ) -> Result<(Answered, Option<Keeping>)> {
     let audience: Audience = purpose.audience.into();
+    if audience == Audience::Public {
+        settings.may_publish()?;
+    }
     let keeping = if purpose.dry_run {
         None
     } else {
-        Some(Keeping::of(store, settings.releases(purpose.keep_in.as_deref()), audience)?)
+        Some(Keeping::of(store, settings.releases(purpose.keep_in.as_deref())?, audience)?)
     };
     let ledger = match (audience, &keeping) {
         (Audience::Internal, _) => None,
@@ -267,6 +268,7 @@ pub enum Refused {
 /// Where releases are kept, and whether the ledger of the store notes them.
 pub struct Keeping {
     folder: PathBuf,
+    is_in_store: bool,
     is_noted: bool,
 }
 
@@ -278,16 +280,15 @@ impl Keeping {
     ///
     /// When the store may only be read, and no other folder is named.
     pub fn of(store: &Store, elsewhere: Option<PathBuf>, audience: Audience) -> Result<Self> {
-        let in_store = Self { folder: store.releases(), is_noted: true };
+        let in_store = Self { folder: store.releases(), is_in_store: true, is_noted: true };
         if audience == Audience::Public {
             return Ok(in_store);
         }
         let is_read_only = store.is_read_only();
         match elsewhere {
             Some(folder) => {
-                must_lie_outside(&folder)?;
                 crate::fs::make_output_folder(&folder)?;
-                Ok(Self { folder, is_noted: !is_read_only })
+                Ok(Self { folder, is_in_store: false, is_noted: !is_read_only })
             }
             None if is_read_only => Err(Error::environment(format!(
                 "`{}` may only be read, and releases are kept in it",
@@ -332,8 +333,13 @@ impl Answered {
         }
         for release in &self.releases {
             let folder = keeping.folder.join(&release.document().release_id);
-            crate::fs::make_output_folder(&folder)?;
-            output::write(release, Format::Csv, &output::table_in(&folder, Format::Csv))?;
+            if keeping.is_in_store {
+                crate::fs::make_folder(&folder)?;
+                output::keep(release, &folder)?;
+            } else {
+                crate::fs::make_output_folder(&folder)?;
+                output::write(release, Format::Csv, &output::table_in(&folder, Format::Csv))?;
+            }
         }
         Ok(self.releases)
     }

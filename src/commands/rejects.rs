@@ -11,7 +11,7 @@ use crate::cli;
 use crate::error::{Error, Result};
 use crate::fs::{self, Draft};
 use crate::settings::Settings;
-use crate::store::{Store, must_lie_outside};
+use crate::store::Store;
 use crate::terminal;
 
 /// `phds rejects`
@@ -20,7 +20,7 @@ pub fn run(typed: &cli::Rejects, settings: &Settings) -> Result<()> {
         return Err(Error::usage(format!("`{}` is already there and is left as it is", typed.out.display()))
             .hint("name a file that is not there yet"));
     }
-    must_lie_outside(&typed.out)?;
+    fs::must_lie_outside_stores(&typed.out)?;
     let store = Store::open(&settings.store(typed.store.as_deref())?)?;
     let (reports, report) = if typed.refused { of_refused(&store, typed)? } else { of_month(&store, typed)? };
     let delivery = store.deliveries(typed.period).join(&report.delivery.file_name);

@@ -18,7 +18,7 @@ use crate::page::{self, Contents, Named};
 use crate::period::ReportingPeriod;
 use crate::query::ask::Asks;
 use crate::settings::Settings;
-use crate::store::{Store, must_lie_outside};
+use crate::store::Store;
 use crate::terminal;
 
 /// The built-in questions.
@@ -31,6 +31,7 @@ pub fn run(typed: &cli::Report, settings: &Settings) -> Result<()> {
     }
     let shapes = super::plot::own_shapes(typed.shapes.as_deref(), typed.shape_key.as_deref())?;
     let earlier = typed.earlier.as_deref();
+    settings.may_write(&typed.out)?;
     place(&typed.out)?;
     let (folder, contents) = if let Some(folder) = &typed.releases {
         let paths = folders(folder)?.into_iter().map(|name| (folder.join(&name), name));
@@ -41,7 +42,7 @@ pub fn run(typed: &cli::Report, settings: &Settings) -> Result<()> {
         beside(&typed.out)?;
         let asks = typed.questions.as_deref().map_or_else(built_in, Asks::read)?;
         let (store, partition) = query::month(&typed.month, settings)?;
-        let keeping = Keeping::of(&store, settings.releases(typed.keep_in.as_deref()), Audience::Internal)?;
+        let keeping = Keeping::of(&store, settings.releases(typed.keep_in.as_deref())?, Audience::Internal)?;
         let refused = query::Refused::EndsRun;
         let answered = query::answer(&asks.releases, &store, &partition, settings, None, refused)?;
         prepare(&asks, partition.manifest().reporting_period, &beside(&typed.out)?)?;
@@ -105,7 +106,6 @@ pub fn of_month(
 
 /// Refuses a page that would not be known as one by its name, and one that would replace something else.
 fn place(page: &Path) -> Result<()> {
-    must_lie_outside(page)?;
     fs::must_end_in(page, "html", "a page is HTML, and a browser prints it to PDF")?;
     fs::may_replace(page, "page of a month", |path| page::is_page(&fs::beginning(path)))
 }
@@ -139,6 +139,8 @@ fn write(mut contents: Contents, earlier: Option<&Path>, out: &Path) -> Result<C
     if let Some((folder, period)) = earlier.zip(period) {
         contents.earlier = kept(folder, period.previous());
     }
+    // Questions may have been read from a pipe, for as long as somebody liked.
+    place(out)?;
     fs::write_output(out, page::html(&contents)?.as_bytes())?;
     Ok(contents)
 }

@@ -326,7 +326,7 @@ fn write_failed(path: &Path, error: ParquetError) -> Error {
 
 /// What is known of a bucket besides what was set aside.
 struct Histories {
-    /// The row that describes each client, in the order of their keys; so are all columns of `clients`.
+    /// The row that describes each client, in the order of [`Bucket`]; so are all columns of `clients`.
     last_rows: Vec<u32>,
     /// By age in months, the day on which it is reached.
     ages: Vec<(u32, ArrayRef)>,
@@ -399,17 +399,16 @@ fn properties(schema: &Schema) -> Result<WriterProperties> {
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(level))
         .set_created_by(concat!("phds ", env!("CARGO_PKG_VERSION")).to_owned())
-        .set_statistics_enabled(EnabledStatistics::Chunk);
+        .set_statistics_enabled(EnabledStatistics::None);
     for field in schema.fields() {
         let path = ColumnPath::from(field.name().as_str());
         properties = match field.data_type() {
             DataType::Date32 | DataType::Int32 => properties
                 .set_column_dictionary_enabled(path.clone(), false)
-                .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED),
-            DataType::Int64 => properties
-                .set_column_dictionary_enabled(path.clone(), false)
-                .set_column_statistics_enabled(path, EnabledStatistics::None),
-            DataType::Dictionary(..) => properties.set_column_statistics_enabled(path, EnabledStatistics::None),
+                .set_column_encoding(path.clone(), Encoding::DELTA_BINARY_PACKED)
+                .set_column_statistics_enabled(path, EnabledStatistics::Chunk),
+            // Random keys: a dictionary would hold each of them besides.
+            DataType::Int64 => properties.set_column_dictionary_enabled(path, false),
             _ => properties,
         };
     }

@@ -186,9 +186,19 @@ pub struct Written {
 
 /// Writes a release to `path` and its description beside it, each whole or not at all.
 pub fn write(release: &Release, form: impl Into<Form>, path: &Path) -> Result<Written> {
-    let form = form.into();
-    let bytes = render(release, form)?;
     let (file, description) = place(path)?;
+    put(release, form.into(), path, file, description)
+}
+
+/// Writes a release as CSV into a folder of its own in the store, which nothing was in before.
+pub fn keep(release: &Release, folder: &Path) -> Result<()> {
+    let table = table_in(folder, Format::Csv);
+    let file = table.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    put(release, Format::Csv.into(), &table, file, folder.join(DESCRIPTION)).map(drop)
+}
+
+fn put(release: &Release, form: Form, path: &Path, file: String, description: PathBuf) -> Result<Written> {
+    let bytes = render(release, form)?;
     let mut document = release.document().clone();
     document.table = Some(TableNote {
         format: form.format.name().to_owned(),

@@ -70,6 +70,7 @@ struct DisclosureDocument {
 struct QueryDocument {
     counties: Vec<String>,
     releases: Option<PathBuf>,
+    only_into: Option<PathBuf>,
 }
 
 /// Everything that was meant, with its knowledge files loaded.
@@ -96,6 +97,7 @@ pub struct Settings {
     folder: PathBuf,
     store: Option<PathBuf>,
     releases: Option<PathBuf>,
+    only_into: Option<PathBuf>,
 }
 
 impl Settings {
@@ -150,12 +152,14 @@ impl Settings {
             jurisdiction: document.check.jurisdiction,
             counties: document.query.counties,
             releases: document.query.releases.map(beside),
+            only_into: document.query.only_into.map(beside),
             store: document.store.map(beside),
         })
     }
 
     /// The store named on the command line, or else in the settings file.
     pub fn store(&self, typed: Option<&Path>) -> Result<PathBuf> {
+        self.leave_to_settings("--store", typed)?;
         typed.map(Path::to_owned).or_else(|| self.store.clone()).ok_or_else(|| {
             Error::usage("no store is named").hint(format!("add `--store DIR`, or set `store` in {FILE}"))
         })
@@ -163,8 +167,44 @@ impl Settings {
 
     /// The folder for the releases of the staff, named on the command line, or else in the settings file; without one, the
     /// store keeps them.
-    pub fn releases(&self, typed: Option<&Path>) -> Option<PathBuf> {
-        typed.map(Path::to_owned).or_else(|| self.releases.clone())
+    pub fn releases(&self, typed: Option<&Path>) -> Result<Option<PathBuf>> {
+        self.leave_to_settings("--keep-in", typed)?;
+        Ok(typed.map(Path::to_owned).or_else(|| self.releases.clone()))
+    }
+
+    /// Whoever asks as the user of the store (`query.only_into`) gets files in one folder, and names no place besides.
+    ///
+    /// # Errors
+    ///
+    /// When an output would be elsewhere.
+    pub fn may_write(&self, out: &Path) -> Result<()> {
+        let Some(only) = &self.only_into else { return Ok(()) };
+        let whole = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let is_back = |part| part == std::path::Component::ParentDir;
+        let there = whole(out).ancestors().find_map(|folder| folder.canonicalize().ok());
+        let inside = there.zip(only.canonicalize().ok()).is_some_and(|(there, only)| there.starts_with(only));
+        if inside && !out.components().any(is_back) {
+            return Ok(());
+        }
+        Err(Error::usage(format!("`{}` does not lie in `{}`", out.display(), only.display()))
+            .hint("the settings have `only_into` under `[query]`: name a place in that folder, or print"))
+    }
+
+    /// The same about publishing, which binds the department for good.
+    pub fn may_publish(&self) -> Result<()> {
+        match self.only_into {
+            Some(_) => Err(Error::usage("with these settings, nothing is published")
+                .hint("they have `only_into` under `[query]`: ask the steward")),
+            None => Ok(()),
+        }
+    }
+
+    fn leave_to_settings(&self, flag: &str, typed: Option<&Path>) -> Result<()> {
+        match (typed, &self.only_into) {
+            (Some(_), Some(_)) => Err(Error::usage(format!("with these settings, `{flag}` cannot be given"))
+                .hint("they have `only_into` under `[query]`: leave it away")),
+            _ => Ok(()),
+        }
     }
 
     /// An account as the settings file has it, changed by what was typed. Without a name, it is the one called `phds`,

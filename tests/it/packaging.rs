@@ -63,9 +63,10 @@ fn analysts_may_run_verbs_that_show_no_record_and_no_others() {
     let called: Vec<_> = called.captures_iter(rules).map(|found| found[1].to_owned()).collect();
     assert_eq!(
         called,
-        ["query", "report", "dimensions", "status"].map(|verb| format!("--config /etc/phds/phds.toml {verb}"))
+        ["query", "report", "dimensions", "dimensions", "status"]
+            .map(|verb| format!("--config /etc/phds/analysts.toml {verb}"))
     );
-    context.put("phds.toml", "");
+    context.put("analysts.toml", "");
     for verb in called {
         context.phds(&format!("{} --help", verb.replace("/etc/phds/", ""))).done();
     }

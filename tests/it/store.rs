@@ -154,6 +154,8 @@ fn nothing_that_somebody_names_is_put_into_a_store() {
         &format!("plot {release} --kind bar --out store/figure.svg"),
         &format!("compare {release} {release} --out store/change.csv"),
         &format!("report --releases {release} --out store/page.html"),
+        &format!("check month.csv --period {PERIOD} --report store/reports/{PERIOD}"),
+        "synth --clients 10 --period 2024-12 --out store/month.csv",
         "protect counts.csv --by sex --count n --out store/protected.csv",
         "evidence --store store --out store/evidence.md",
         &format!("rejects --store store --period {PERIOD} --out store/rejected.csv"),
@@ -162,6 +164,77 @@ fn nothing_that_somebody_names_is_put_into_a_store() {
         assert!(said.contains("lies in a store"), "{command}: {said}");
     }
     assert_eq!(context.tree(), before);
+    // Nor by a way that leads into it when folders are made, or behind a link.
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink(context.path("store/releases"), context.path("page")).unwrap();
+        std::os::unix::fs::symlink(context.path(release), context.path("a")).unwrap();
+        for command in [
+            "query questions.toml --store store --out missing/../store/new",
+            &format!("{ASK} --keep-in nowhere/../store/ledger/new"),
+            "query questions.toml --store store --out .",
+            "report --store store --questions questions.toml --out page.html",
+        ] {
+            let said = context.phds(command).ended(2).stderr;
+            assert!(said.contains("lies in a store"), "{command}: {said}");
+        }
+        let mut after = context.tree();
+        after.retain(|name| name.starts_with("store/"));
+        assert_eq!(after, before.into_iter().filter(|name| name.starts_with("store/")).collect::<Vec<_>>());
+    }
+}
+
+/// Settings for whoever asks as the user of the store: by a rule of sudo that names them.
+#[test]
+fn who_may_only_ask_gets_files_in_one_folder_and_names_no_other_place() {
+    let context = TestContext::new();
+    context.load(&month("03"));
+    context.put("phds.toml", "store = \"store\"\n[query]\nonly_into = \"shared\"\n");
+    context.put("steward.toml", "store = \"store\"\n");
+    context.put("questions.toml", "schema_version = 1\n[[release]]\nname = 'a'\nindicator = 'doses'\n");
+    for folder in ["shared", "shared/deeper", "elsewhere"] {
+        std::fs::create_dir(context.path(folder)).unwrap();
+    }
+    let ask = "query coverage --measure nis.mmr1 --by sex";
+    for (command, said) in [
+        (format!("{ask} --store store"), "`--store` cannot be given"),
+        ("status --store store".to_owned(), "`--store` cannot be given"),
+        (format!("{ask} --keep-in elsewhere"), "`--keep-in` cannot be given"),
+        (format!("{ask} --audience public --out shared/t.csv"), "nothing is published"),
+        (format!("{ask} --audience public --dry-run"), "nothing is published"),
+        (format!("{ask} --out t.csv"), "does not lie in `shared`"),
+        (format!("{ask} --out elsewhere/t.csv"), "does not lie in `shared`"),
+        (format!("{ask} --out shared/../elsewhere/t.csv"), "does not lie in `shared`"),
+        (format!("{ask} --out shared/../shared/t.csv"), "does not lie in `shared`"),
+        ("query questions.toml --out elsewhere/new".to_owned(), "does not lie in `shared`"),
+        ("query questions.toml --out shared/new/../../elsewhere/new".to_owned(), "does not lie in `shared`"),
+        ("report --out elsewhere/page.html".to_owned(), "does not lie in `shared`"),
+        (format!("--config phds.toml {ask} --config steward.toml"), "`--config` is given twice"),
+        (format!("--config phds.toml {ask} --config=steward.toml"), "`--config` is given twice"),
+    ] {
+        let outcome = context.phds(&command).ended(2);
+        assert!(outcome.stderr.contains(said) && outcome.stdout.is_empty(), "{command}: {}", outcome.stderr);
+    }
+    assert!(!context.path("store/releases").exists() && !context.path("store/ledger").exists());
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink(context.path("elsewhere"), context.path("shared/link")).unwrap();
+        let said = context.phds(&format!("{ask} --out shared/link/t.csv")).ended(2).stderr;
+        assert!(said.contains("does not lie in `shared`"), "{said}");
+        std::fs::remove_file(context.path("shared/link")).unwrap();
+    }
+    for command in [
+        format!("{ask} --format csv"),
+        format!("{ask} --out shared/t.csv"),
+        format!("{ask} --out shared/deeper/t.csv"),
+        "query questions.toml --out shared/new/all".to_owned(),
+        "report --questions questions.toml --out shared/page.html".to_owned(),
+        "status".to_owned(),
+        "dimensions".to_owned(),
+        format!("--config steward.toml {ask} --out elsewhere/t.csv"),
+    ] {
+        context.phds(&command).done();
+    }
 }
 
 #[cfg(unix)]
