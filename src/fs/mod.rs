@@ -24,7 +24,7 @@ pub use mode::{
 };
 pub use place::{
     STORE_MARKER, beginning, description_path, may_become, may_replace, must_end_in, must_lie_outside_stores,
-    own_description_path,
+    own_description_path, where_it_leads,
 };
 pub use sum::{Sha256Beside, Sha256Writer, hex, sha256_hex, sha256_of, sha256_of_file};
 

@@ -15,14 +15,15 @@ pub fn make_folder(path: &Path) -> Result<()> {
 /// The same for outputs, outside of stores: in a folder that is shared with its group, new folders are shared, too (mode
 /// 2750).
 pub fn make_output_folder(path: &Path) -> Result<()> {
+    let parent = folder_of(path);
+    if !path.is_dir() {
+        make_output_folder(parent)?;
+    }
     // Each folder anew: once a missing one is made, `..` behind it leads somewhere.
     must_lie_outside_stores(path)?;
     if path.is_dir() {
         return Ok(());
     }
-    let parent = folder_of(path);
-    make_output_folder(parent)?;
-    must_lie_outside_stores(path)?;
     #[cfg(unix)]
     if is_shared(parent) {
         return make_shared_folder(path);

@@ -26,11 +26,15 @@ pub fn may_become(destination: &Path) -> Result<()> {
 /// The file that makes a folder a store. What is in one is noted, so nobody else puts anything there.
 pub const STORE_MARKER: &str = "phds-store.json";
 
+/// Where the part of a path that is there leads to, links followed; the rest would be made in it.
+pub fn where_it_leads(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    path.ancestors().find_map(|folder| folder.canonicalize().ok()).unwrap_or_default()
+}
+
 /// Refuses a place in a store for what somebody names, wherever links lead.
 pub fn must_lie_outside_stores(path: &Path) -> Result<()> {
-    let there = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let there = there.ancestors().find_map(|folder| folder.canonicalize().ok()).unwrap_or_default();
-    if there.ancestors().any(|folder| folder.join(STORE_MARKER).is_file()) {
+    if where_it_leads(path).ancestors().any(|folder| folder.join(STORE_MARKER).is_file()) {
         return Err(Error::usage(format!(
             "`{}` lies in a store, which has nothing but files of its own",
             path.display()
@@ -40,8 +44,9 @@ pub fn must_lie_outside_stores(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Whether a file that somebody named can be put there: [`may_become`], outside of stores, and nothing is lost. What is there already must be
-/// what the same command writes, as `is_ours` tells, so that it can be run again; `what` is how an error calls that.
+/// Whether a file that somebody named can be put there: [`may_become`], outside of stores, and nothing is lost. What is
+/// there already must be what the same command writes, as `is_ours` tells, so that it can be run again; `what` is how an
+/// error calls that.
 pub fn may_replace(destination: &Path, what: &str, is_ours: impl FnOnce(&Path) -> bool) -> Result<()> {
     may_become(destination)?;
     must_lie_outside_stores(destination)?;

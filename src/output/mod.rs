@@ -186,23 +186,21 @@ pub struct Written {
 
 /// Writes a release to `path` and its description beside it, each whole or not at all.
 pub fn write(release: &Release, form: impl Into<Form>, path: &Path) -> Result<Written> {
-    let (file, description) = place(path)?;
-    put(release, form.into(), path, file, description)
+    let description = place(path)?;
+    put(release, form.into(), path, description)
 }
 
 /// Writes a release as CSV into a folder of its own in the store, which nothing was in before.
 pub fn keep(release: &Release, folder: &Path) -> Result<()> {
-    let table = table_in(folder, Format::Csv);
-    let file = table.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    put(release, Format::Csv.into(), &table, file, folder.join(DESCRIPTION)).map(drop)
+    put(release, Format::Csv.into(), &table_in(folder, Format::Csv), folder.join(DESCRIPTION)).map(drop)
 }
 
-fn put(release: &Release, form: Form, path: &Path, file: String, description: PathBuf) -> Result<Written> {
+fn put(release: &Release, form: Form, path: &Path, description: PathBuf) -> Result<Written> {
     let bytes = render(release, form)?;
     let mut document = release.document().clone();
     document.table = Some(TableNote {
         format: form.format.name().to_owned(),
-        file,
+        file: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
         sha256: fs::sha256_hex(&bytes),
         rows: release.cells().len() as u64,
         columns: columns(release),
@@ -218,10 +216,10 @@ pub fn table_in(folder: &Path, format: Format) -> PathBuf {
     folder.join(format!("table.{}", format.name()))
 }
 
-/// The name of a table's file, and where its description goes. Refused is what can be no file of a table, a file that is
+/// Where the description of a table's file goes. Refused is what can be no file of a table, a file that is
 /// there and that no description says is a table, and a folder that is not there: whoever must know before a release is
 /// noted asks here first.
-pub fn place(path: &Path) -> Result<(String, PathBuf)> {
+pub fn place(path: &Path) -> Result<PathBuf> {
     let file = path.file_name().and_then(|name| name.to_str());
     let file =
         file.ok_or_else(|| Error::usage(format!("`{}` names no file", path.display())).hint("name a file in `--out`"))?;
@@ -237,7 +235,7 @@ pub fn place(path: &Path) -> Result<(String, PathBuf)> {
     let read = |path: &Path| std::fs::read(path).unwrap_or_default();
     fs::may_replace(&description, "description of a table", |path| described(&read(path)).is_some())?;
     fs::may_replace(path, "table", |_| describes(&read(&description)))?;
-    Ok((file.to_owned(), description))
+    Ok(description)
 }
 
 /// The name of the table that a description is of, whichever version wrote it.

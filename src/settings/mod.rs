@@ -179,11 +179,9 @@ impl Settings {
     /// When an output would be elsewhere.
     pub fn may_write(&self, out: &Path) -> Result<()> {
         let Some(only) = &self.only_into else { return Ok(()) };
-        let whole = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let is_back = |part| part == std::path::Component::ParentDir;
-        let there = whole(out).ancestors().find_map(|folder| folder.canonicalize().ok());
-        let inside = there.zip(only.canonicalize().ok()).is_some_and(|(there, only)| there.starts_with(only));
-        if inside && !out.components().any(is_back) {
+        let is_inside = only.canonicalize().is_ok_and(|only| crate::fs::where_it_leads(out).starts_with(only));
+        if is_inside && !out.components().any(is_back) {
             return Ok(());
         }
         Err(Error::usage(format!("`{}` does not lie in `{}`", out.display(), only.display()))
