@@ -90,7 +90,7 @@ impl<'a> Staging<'a> {
             return Err(Error::internal("the rows of one delivery are not accepted by the report of another"));
         }
         reporter.started("convert", Some(aside.bytes()));
-        let writer = tables::Writer::new(dictionary, measures, &aside)?;
+        let writer = tables::Writer::new(dictionary, measures, report.reporting_period, &aside)?;
         let load = u64::from_le_bytes(random_bytes()?);
         let threads = resources.threads.min(resources.memory / MEMORY_OF_A_THREAD).max(1);
         let files = aside.buckets().min(threads.max(MOST_FILES));

@@ -26,7 +26,8 @@ use crate::dictionary::{Dictionary, FieldType, Level, StoredIn, names};
 use crate::error::{Error, Result};
 use crate::fs::{self, Sha256Writer};
 use crate::history::{Attribution, Distinct, Dose, Evaluator, ORGANIZATIONS};
-use crate::measure::{Measures, age_column};
+use crate::measure::{Measures, age_column, season};
+use crate::period::ReportingPeriod;
 
 /// The columns of `immunizations` that tell whether a row is the first of its client, day and CVX code; and of these and
 /// its vaccine group. Rows that tell of no dose are neither.
@@ -82,8 +83,13 @@ pub struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    /// Plans both tables for what is set aside.
-    pub fn new(dictionary: &Dictionary, measures: &'a Measures, aside: &Aside) -> Result<Self> {
+    /// Plans both tables for what is set aside of a month.
+    pub fn new(
+        dictionary: &Dictionary,
+        measures: &'a Measures,
+        period: ReportingPeriod,
+        aside: &Aside,
+    ) -> Result<Self> {
         let place = |name: &str| aside.slot(name);
         let plan = |stored_in: StoredIn, derived: Vec<(ArrowField, From)>| -> Result<Plan> {
             let mut columns = vec![(ArrowField::new(names::CLIENT_KEY, DataType::Int64, false), From::Key)];
@@ -143,7 +149,8 @@ impl<'a> Writer<'a> {
         for months in measures.ages() {
             derived.push((ArrowField::new(age_column(months), DataType::Date32, false), From::Age(months)));
         }
-        let evaluator = Evaluator::new(measures)?;
+        let seasons = season::of_file(dictionary.first_inclusion_year(), period.last_day());
+        let evaluator = Evaluator::new(measures, seasons)?;
         for (at, column) in evaluator.columns().iter().enumerate() {
             derived.push((ArrowField::new(column, DataType::Date32, true), From::Day(at)));
         }

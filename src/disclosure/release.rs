@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::ledger::Row;
 use super::linked::{Follows, Reason};
 use super::{POOL, Policy};
+use crate::calendar;
 use crate::dictionary::{Dimension, Level, names};
 use crate::knowledge::Fingerprint;
-use crate::measure::Measures;
+use crate::measure::{Deadline, Measures, season};
 use crate::period::ReportingPeriod;
 use crate::provenance::{DeliveryId, Edition, Tool};
 use crate::query::ask::{Ask, Attribution, Denominator, Indicator, by_in_words};
@@ -265,6 +266,9 @@ pub struct CohortNote {
     /// The age in months that every client has reached by the as-of date; none for curves and doses.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub age_months: Option<u32>,
+    /// The season of the as-of date, such as 2024-25, where the measure asks about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub season: Option<String>,
     /// The last day that counts.
     #[schemars(with = "String")]
     pub as_of: NaiveDate,
@@ -703,6 +707,9 @@ fn definition(question: &Question<'_>) -> &'static str {
         Indicator::Coverage if question.is_of_those_without() => {
             "Share of clients without a dose in time: the lower, the better."
         }
+        Indicator::Coverage if question.season().is_some() => {
+            "Share of clients who met the measure in the season, by the as-of date."
+        }
         Indicator::Coverage => "Share of clients who met the measure in time.",
         Indicator::Late => "Share of clients who were not up to date in time, and were by the as-of date.",
         Indicator::OnTime => "Share of clients who had each last dose before the schedule calls it late.",
@@ -727,15 +734,26 @@ fn definition(question: &Question<'_>) -> &'static str {
 fn cohort_note(question: &Question<'_>) -> CohortNote {
     let (born_from, born_to) = question.born();
     let as_of = question.as_of();
-    let age = match question.indicator() {
+    let deadline = match question.indicator() {
         Indicator::Doses | Indicator::Curve => None,
-        _ => question.measures_asked().next().map(|at| question.measures().measures()[at].by_age_months),
+        _ => question.measures_asked().next().map(|at| question.measures().deadline(at)),
     };
-    let who = match (question.indicator(), age) {
-        (Indicator::Doses, _) => format!("Doses of clients of all ages, given on or before {as_of}"),
-        (_, None) => format!("Clients born on or after {born_from}, followed to {as_of}"),
-        (_, Some(months)) => {
-            format!("Clients born on or after {born_from} who have reached {months} months of age by {as_of}")
+    let (age, who) = match (question.indicator(), deadline) {
+        (Indicator::Doses, _) => (None, format!("Doses of clients of all ages, given on or before {as_of}")),
+        (_, None) => (None, format!("Clients born on or after {born_from}, followed to {as_of}")),
+        (_, Some(Deadline::Age(months, _))) => {
+            let who =
+                format!("Clients born on or after {born_from} who have reached {months} months of age by {as_of}");
+            (Some(months), who)
+        }
+        (_, Some(Deadline::Season(season))) => {
+            let year = season::year_of(as_of);
+            let begins = calendar::date(*season::days_of(year).start());
+            let who = format!(
+                "Clients born from {born_from} to {born_to}; season {}, doses from {begins} to {as_of}",
+                season::name_of(year)
+            );
+            (Some(season.from_age_months), who)
         }
     };
     let filters = question.filters().map(|(dimension, labels)| {
@@ -754,6 +772,7 @@ fn cohort_note(question: &Question<'_>) -> CohortNote {
         born_from: of_a_cohort.then_some(born_from),
         born_to: of_a_cohort.then_some(born_to),
         age_months: age,
+        season: question.season().map(season::name_of),
         as_of,
     }
 }
@@ -833,10 +852,12 @@ fn caveats(question: &Question<'_>, policy: &Policy, audience: Audience, kind: K
     caveats.push("The Texas registry is opt-in: clients without consent are absent, and so is a child with no recorded dose. Rates among clients in the file tend to overstate coverage of the population.".to_owned());
     caveats.push(match kind {
         Kind::Doses => format!("Vaccinations before {year} should not be in the file, and are few; a season or year at its beginning or end is not whole."),
-        _ => format!(
-            "Vaccinations before {year} are not in the file, so clients born before {} are not in the cohort.",
-            question.complete_from()
-        ),
+        _ => match question.complete_from() {
+            Some(complete) => format!(
+                "Vaccinations before {year} are not in the file, so clients born before {complete} are not in the cohort."
+            ),
+            None => format!("Vaccinations before {year} are not in the file; this measure does not look at them."),
+        },
     });
     caveats
         .push("Recorded doses count as the definition says, valid or not; the file does not tell validity.".to_owned());

@@ -270,7 +270,8 @@ fn frame(kind: Kind, release: &Release, groups: &Groups, options: &Options) -> F
     let standardized = description.standardized_by.as_ref();
     let standardized =
         standardized.map(|by| format!(", standardized by {}", lower_first(&by.title))).unwrap_or_default();
-    let title = format!("{}{measured}{by}{standardized}, {month}", asked(&description.indicator));
+    let season = description.cohort.season.as_ref().map(|season| format!(", season {season}")).unwrap_or_default();
+    let title = format!("{}{measured}{by}{standardized}{season}, {month}", asked(&description.indicator));
     let constant = groups.constant.iter().map(|(column, label)| format!("{}: {label}.", column.title));
     let cohort = format!("{}.", description.cohort.description.trim_end_matches('.'));
     let mut subtitle = constant.chain([cohort]).collect::<Vec<_>>().join(" ");

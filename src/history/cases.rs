@@ -11,7 +11,7 @@ use crate::calendar::{self, DateFormat};
 use crate::dictionary::{Codelist, Dictionary};
 use crate::error::{Error, Result};
 use crate::knowledge;
-use crate::measure::{Measures, Requirement, cvx_codes};
+use crate::measure::{Age, Cutoff, Deadline, Measures, Requirement, cvx_codes, season};
 use crate::period::ReportingPeriod;
 
 /// A file of cases.
@@ -41,7 +41,7 @@ enum Column {
     Birth,
     /// Such as `2021-03-01 20+48, 2021-05-01 20`: days with CVX codes.
     Doses,
-    /// The day on which the series was complete.
+    /// The day on which the series was complete; of a season, in that of the as-of date.
     Complete,
     /// The day on which it could have been, without a missed opportunity.
     Could,
@@ -96,13 +96,15 @@ pub fn prove(path: &Path, dictionary: &Dictionary, measures: &Measures) -> Resul
     let file = path.display().to_string();
     let document: Document = knowledge::parse_file(path)?;
     let cvx = cvx_codes(dictionary)?;
-    let mut evaluator = Evaluator::new(measures)?;
+    let as_of = document.period.last_day();
+    let seasons = season::of_file(dictionary.first_inclusion_year(), as_of);
+    let mut evaluator = Evaluator::new(measures, seasons)?;
     let mut found = Found::default();
     let mut counts = BTreeSet::new();
     for case in &document.cases {
         let wrong = |what: String| Error::usage(format!("`{file}`: {}: {what}", case.measure));
         let at = measures.position(&case.measure)?;
-        let asked = Asked { measures, at, dictionary, as_of: document.period.last_day() };
+        let asked = Asked { measures, at, dictionary, as_of };
         found.asked.insert(at);
         for (number, row) in (1..).zip(rows(&case.table, cvx).map_err(wrong)?) {
             let doses: Vec<Dose> = row.doses.into_iter().filter(|dose| asked.is_dose(dose)).collect();
@@ -164,7 +166,7 @@ impl Asked<'_> {
     fn answer(&self, column: Column, client: &Days<'_>) -> Option<String> {
         let name = match column {
             Column::Counted => return Some(self.counted(client).to_owned()),
-            Column::Complete => Some(self.measures.measures()[self.at].column()),
+            Column::Complete => Some(self.met(self.at)),
             Column::Could => self.measures.potential(self.at),
             Column::Near => self.measures.near(self.at),
             Column::Birth | Column::Doses => None,
@@ -173,18 +175,27 @@ impl Asked<'_> {
         Some(day.map(|day| calendar::date(day).to_string()).unwrap_or_default())
     }
 
+    /// The column with the day on which a series was complete.
+    fn met(&self, part: usize) -> String {
+        self.measures.column(part, self.as_of)
+    }
+
     /// Whether a client is in the numerator, when the client is in the cohort.
     fn counted(&self, client: &Days<'_>) -> &'static str {
         let Self { measures, at, .. } = *self;
         let (young, old) = measures.born(at, self.as_of);
         let complete = measures.complete_from(at, self.dictionary.first_inclusion_year());
-        let from = young.map_or(complete, |young| complete.max(young));
-        if !(from..=old).contains(&calendar::date(client.birth)) {
+        let birth = calendar::date(client.birth);
+        if birth > old || [young, complete].into_iter().flatten().any(|from| birth < from) {
             return "out";
         }
         let in_time = |part: usize| {
-            let met = client.position(&measures.measures()[part].column()).and_then(|column| client.stored[column]);
-            met.is_some_and(|day| measures.is_in_time(at, client.birth, day))
+            let met = client.position(&self.met(part)).and_then(|column| client.stored[column]);
+            met.is_some_and(|day| match measures.deadline(at) {
+                Deadline::Age(months, Cutoff::BeforeBirthday) => day < Age::of_months(months).after(client.birth),
+                Deadline::Age(months, Cutoff::ThroughBirthday) => day <= Age::of_months(months).after(client.birth),
+                Deadline::Season(_) => day <= calendar::day(self.as_of),
+            })
         };
         let parts = measures.deciding(at);
         let is_counted = match &measures.requirements()[at] {

@@ -7,10 +7,12 @@ pub mod cases;
 mod distinct;
 mod organizations;
 
+use std::ops::RangeInclusive;
+
 use crate::dictionary::names;
 use crate::error::{Error, Result};
 use crate::measure::opportunity::Due;
-use crate::measure::{Age, Given, Measures, Requirement, Rule};
+use crate::measure::{Age, Deadline, Given, Measures, Requirement, Rule, season};
 
 pub use distinct::Distinct;
 pub use organizations::{Attribution, COLUMNS as ORGANIZATIONS};
@@ -35,6 +37,8 @@ pub struct Evaluator {
     /// For every CVX code, the code sets that it is in, one bit each.
     sets_of: Vec<u128>,
     series: Vec<Series>,
+    /// The first and the last day of each season of the file.
+    seasons: Vec<RangeInclusive<i32>>,
     /// For every measure whose last visit is asked for, its column and the series of its parts.
     combinations: Vec<(usize, Vec<usize>)>,
     /// The ages of all windows, each once.
@@ -53,7 +57,9 @@ pub struct Evaluator {
 #[derive(Clone, Debug)]
 struct Series {
     ways: Vec<Way>,
+    /// Of a measure of a season, the first of so many columns as there are seasons.
     met: usize,
+    is_of_season: bool,
     /// And the oldest age by which any measure asks for the series: its place in [`Evaluator::ages`].
     could: Option<(usize, usize)>,
     is_part: bool,
@@ -81,6 +87,7 @@ struct Way {
     first_before: Option<usize>,
     last_from: Option<usize>,
     apart: Option<Age>,
+    before_season: usize,
     /// When each dose may be given; nothing where that is not asked.
     opportunities: Vec<Opportunity>,
 }
@@ -102,8 +109,8 @@ struct Opportunity {
 }
 
 impl Evaluator {
-    /// Prepares the series of all measures.
-    pub fn new(measures: &Measures) -> Result<Self> {
+    /// Prepares the series of all measures, and of seasons by the years in which they begin.
+    pub fn new(measures: &Measures, seasons: RangeInclusive<i32>) -> Result<Self> {
         let sets = measures.code_sets();
         if sets.len() > 128 {
             return Err(Error::usage("the measures have more than 128 different sets of CVX codes"));
@@ -111,7 +118,7 @@ impl Evaluator {
         let codes = sets.first().map_or(0, Vec::len);
         let bits = |cvx: usize| sets.iter().enumerate().fold(0, |bits, (at, set)| bits | u128::from(set[cvx]) << at);
         let mut columns = vec![names::FIRST_VACCINATION.to_owned(), names::LAST_VACCINATION.to_owned()];
-        let mut column = |name: String| {
+        let column = |columns: &mut Vec<String>, name: String| {
             columns.push(name);
             columns.len() - 1
         };
@@ -120,10 +127,17 @@ impl Evaluator {
         for (at, rules) in measures.series() {
             let dues = |rule: &Rule| measures.opportunities().dues(at, rule).unwrap_or_default();
             let ways = rules.iter().map(|rule| Way::of(rule, &dues(rule), &mut ages)).collect();
-            let met = column(measures.measures()[at].column());
+            let measure = &measures.measures()[at];
+            let is_of_season = matches!(measures.deadline(at), Deadline::Season(_));
+            let met = columns.len();
+            if is_of_season {
+                columns.extend(seasons.clone().map(|year| measure.column_of_season(year)));
+            } else {
+                columns.push(measure.column());
+            }
             let oldest = Age::of_months(measures.oldest_age(at));
-            let could = measures.potential(at).map(|name| (column(name), place(oldest, &mut ages)));
-            series.push(Series { ways, met, could, is_part: false });
+            let could = measures.potential(at).map(|name| (column(&mut columns, name), place(oldest, &mut ages)));
+            series.push(Series { ways, met, is_of_season, could, is_part: false });
         }
         let mut combinations = Vec::new();
         for (at, requirement) in measures.requirements().iter().enumerate() {
@@ -133,7 +147,7 @@ impl Evaluator {
                 for part in &parts {
                     series[*part].is_part = true;
                 }
-                combinations.push((column(near), parts));
+                combinations.push((column(&mut columns, near), parts));
             }
         }
         let client = Client { reached: vec![0; ages.len()], days: vec![Vec::new(); sets.len()], visits: Vec::new() };
@@ -143,6 +157,7 @@ impl Evaluator {
             answers: vec![None; columns.len()],
             columns,
             series,
+            seasons: seasons.map(season::days_of).collect(),
             combinations,
             ages,
             client,
@@ -158,19 +173,33 @@ impl Evaluator {
     /// The days of a client born on `birth`, in the order of [`Evaluator::columns`]. `doses` must be sorted by day.
     ///
     /// - The first visit and the latest one.
-    /// - For each series, when it was complete. A dose of a day counts once, whatever number of rows or codes tell of it;
-    ///   whether a dose was valid is not asked beyond what a series says. The age by which a measure is asked for does
-    ///   not matter: later doses can only come later.
+    /// - For each series, when it was complete; of a season, in each season. A dose of a day counts once, whatever number of
+    ///   rows or codes tell of it; whether a dose was valid is not asked beyond what a series says. The age by which a
+    ///   measure is asked for does not matter: later doses can only come later.
     /// - For some, when it would have been, had no visit been a missed opportunity: never later than it was, and not looked
     ///   for beyond the oldest age by which any measure asks for the series.
     /// - For some combinations, from when on no part lacked more than one dose.
     pub fn days(&mut self, birth: i32, doses: &[Dose]) -> &[Option<i32>] {
-        let Self { sets_of, series, combinations, ages, client, merged, near, answers, .. } = self;
+        let Self { sets_of, series, seasons, combinations, ages, client, merged, near, answers, .. } = self;
         client.take(sets_of, doses);
         client.reached.iter_mut().zip(ages).for_each(|(day, age)| *day = age.after(birth));
         answers[0] = client.visits.first().copied();
         answers[1] = client.visits.last().copied();
         for (series, near) in series.iter().zip(near.iter_mut()) {
+            if series.is_of_season {
+                let answers = &mut answers[series.met..][..seasons.len()];
+                answers.fill(None);
+                for way in &series.ways {
+                    let given = way.given(client, merged);
+                    if given.is_empty() {
+                        continue;
+                    }
+                    for (answer, season) in answers.iter_mut().zip(seasons.iter()) {
+                        *answer = earliest(*answer, way.met_in(season, given, client));
+                    }
+                }
+                continue;
+            }
             let (mut met, mut could) = (None, None);
             *near = None;
             for way in &series.ways {
@@ -241,6 +270,7 @@ impl Way {
             first_before: place(rule.first_before),
             last_from: place(rule.last_from),
             apart: rule.apart,
+            before_season: rule.before_season,
             opportunities: dues
                 .iter()
                 .map(|due| Opportunity {
@@ -268,6 +298,16 @@ impl Way {
     /// The day on which this way is complete.
     fn met(&self, given: &[i32], client: &Client) -> Option<i32> {
         self.nth(self.doses, client.from(self.last_from), given, client)
+    }
+
+    /// The day on which this way is complete by the doses of a season, where those before it are enough.
+    fn met_in(&self, season: &RangeInclusive<i32>, given: &[i32], client: &Client) -> Option<i32> {
+        let begin = given.partition_point(|day| day < season.start());
+        let end = given.partition_point(|day| day <= season.end());
+        if self.before_season > 0 {
+            self.nth(self.before_season, i32::MIN, &given[..begin], client)?;
+        }
+        self.met(&given[begin..end], client)
     }
 
     /// The day from which on this way lacks no more than one dose, whenever that one is given.
@@ -415,7 +455,7 @@ mod tests {
             .collect();
         doses.sort_unstable();
         let column = measures.measures()[measures.position(measure).unwrap()].column();
-        let mut evaluator = Evaluator::new(&measures).unwrap();
+        let mut evaluator = Evaluator::new(&measures, 2018..=2024).unwrap();
         let at = evaluator.columns().iter().position(|name| *name == column).unwrap();
         // Another client before this one leaves nothing behind.
         let many = (0u16..280).map(|cvx| Dose { day: 19_000 + i32::from(cvx), cvx, organization: None });

@@ -1,11 +1,13 @@
 //! What is measured: measure files → [`Measures`], proved against the CVX codelist.
 //!
-//! A measure asks whether something was done by an age. What was done is a *series*: doses on distinct days, in one of
-//! several ways. The day on which a client completes a series does not depend on the age that is asked about, so it is
-//! found once, when a month is loaded, and stored. Measures that are made of others (`all_of`, `none_of`) store nothing.
+//! A measure asks whether something was done by an age, or in a season. What was done is a *series*: doses on distinct days,
+//! in one of several ways. The day on which a client completes a series does not depend on the age that is asked about, so it
+//! is found once, when a month is loaded, and stored; of a season, one for each season of the file. Measures that are made of
+//! others (`all_of`, `none_of`) store nothing.
 
 mod age;
 pub mod opportunity;
+pub mod season;
 mod words;
 
 use std::collections::BTreeMap;
@@ -17,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub use age::Age;
 pub use opportunity::Opportunities;
+pub use season::Season;
 
 use crate::calendar::{self, born_by};
 use crate::dictionary::{Codelist, Dictionary, names, nearest};
@@ -115,9 +118,13 @@ pub struct Way {
     /// A day counts only when so much time has gone by since the day that counted before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub apart: Option<Age>,
+    /// In a measure of a season: distinct days that are needed before the season, `apart` from each other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before_season: Option<u8>,
 }
 
-/// One coverage measure, as its file states it. It has exactly one of `series`, `all_of` and `none_of`.
+/// One coverage measure, as its file states it. It has exactly one of `series`, `all_of` and `none_of`; and either
+/// `by_age_months` with `cutoff`, or `season`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Measure {
@@ -132,13 +139,19 @@ pub struct Measure {
     /// How far the definition is to be trusted.
     pub basis: Basis,
     /// The age in months by which the doses must have been given.
-    pub by_age_months: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by_age_months: Option<u32>,
     /// When a dose is too late.
-    pub cutoff: Cutoff,
-    /// Only clients younger than so many months on the as-of date are in the cohort.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cutoff: Option<Cutoff>,
+    /// In place of an age: the doses are those of the season of the as-of date.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub season: Option<Season>,
+    /// Only clients younger than so many months are in the cohort: on the as-of date, or on the day that `season` names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub under_age_months: Option<u32>,
-    /// The age in months before which no dose counts or is given; younger clients need not be in the file's years.
+    /// The age in months before which no dose is given: earlier years need not be in the file. Without it, those from birth on must
+    /// be; of a season, they do not matter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub history_from_months: Option<u32>,
     /// The age after which the schedule calls the last dose late.
@@ -168,6 +181,11 @@ impl Measure {
     /// Name of the column of `clients` that holds the day on which the client completed the series of the measure.
     pub fn column(&self) -> String {
         self.named("met")
+    }
+
+    /// The same of a measure of a season, for the season that begins in a year.
+    pub fn column_of_season(&self, year: i32) -> String {
+        format!("{}_{year}", self.column())
     }
 
     fn named(&self, what: &str) -> String {
@@ -233,6 +251,17 @@ pub struct Rule {
     pub last_from: Option<Age>,
     /// The time between two days that count.
     pub apart: Option<Age>,
+    /// Distinct days that are needed before the season.
+    pub before_season: usize,
+}
+
+/// Until when what a measure asks for must have been done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deadline {
+    /// By an age in months.
+    Age(u32, Cutoff),
+    /// In the season of the as-of date.
+    Season(Season),
 }
 
 /// What a measure needs of a client.
@@ -267,6 +296,7 @@ pub struct Measures {
     /// For each measure, the position of its family.
     family_of: Vec<usize>,
     requirements: Vec<Requirement>,
+    deadlines: Vec<Deadline>,
     fingerprints: Vec<Fingerprint>,
     versions: Vec<String>,
     /// Sets of CVX codes: for every code, whether it is in.
@@ -333,6 +363,7 @@ impl Measures {
             families: Vec::new(),
             built_in: number_built_in,
             requirements: Vec::new(),
+            deadlines: Vec::new(),
             fingerprints: Vec::new(),
             versions: Vec::new(),
             code_sets: Vec::new(),
@@ -340,9 +371,9 @@ impl Measures {
         };
         for (at, (file, document)) in files.into_iter().enumerate() {
             for measure in &document.measures {
-                let requirement = all.requirement(measure, &document.family, &names);
-                let requirement =
-                    requirement.map_err(|what| Error::usage(format!("`{file}`: measure {}: {what}", measure.id)))?;
+                let wrong = |what: String| Error::usage(format!("`{file}`: measure {}: {what}", measure.id));
+                all.deadlines.push(deadline(measure).map_err(|what| wrong(what.to_owned()))?);
+                let requirement = all.requirement(measure, &document.family, &names).map_err(wrong)?;
                 all.requirements.push(requirement);
                 all.versions.push(document.version.clone());
                 all.family_of.push(at);
@@ -350,7 +381,7 @@ impl Measures {
             all.families.push(document);
         }
         let ids: Vec<_> = all.list.iter().map(|measure| measure.id.as_str()).collect();
-        all.opportunities.bind(&ids, &all.requirements)?;
+        all.opportunities.bind(&ids, &all.requirements, &all.deadlines)?;
         all.fingerprints = (0..all.list.len()).map(|at| all.fingerprint(at)).collect::<Result<_>>()?;
         Ok(all)
     }
@@ -376,24 +407,19 @@ impl Measures {
         if self.list.iter().filter(|other| other.id == measure.id).count() > 1 {
             return Err("the id is there twice".to_owned());
         }
-        if measure.under_age_months.is_some_and(|under| under <= measure.by_age_months) {
-            return Err("`under_age_months` must be more than `by_age_months`".to_owned());
-        }
-        // The rule of months and days that make an age is the calendar's: any birth tells which of two comes first.
-        let is_of_age = |age: Age| age.after(0) > Age::of_months(measure.by_age_months).after(0);
-        if measure.late_after.is_some_and(is_of_age) {
-            return Err("`late_after` must not be after `by_age_months`".to_owned());
-        }
         if measure.one_visit && measure.all_of.is_empty() {
             return Err("`one_visit` goes with `all_of`".to_owned());
         }
         match (measure.series.as_slice(), measure.all_of.as_slice(), measure.none_of.as_slice()) {
             (ways @ [_, ..], [], []) => {
+                if measure.season.is_none() && ways.iter().any(|way| way.before_season.is_some()) {
+                    return Err("`before_season` goes with `season`".to_owned());
+                }
                 let rules = ways.iter().map(|way| self.rule(way, family, names));
                 Ok(Requirement::Series(rules.collect::<std::result::Result<_, _>>()?))
             }
             ([], parts @ [_, ..], []) => {
-                let positions = self.parts(parts, 0)?;
+                let positions = self.parts(parts, measure, 0)?;
                 if measure.late_after.is_some() && positions.len() > 1 {
                     return Err("`late_after` speaks of one series: its parts have their own".to_owned());
                 }
@@ -401,7 +427,7 @@ impl Measures {
             }
             ([], [], parts @ [_, ..]) => {
                 // None of a combined measure would be none of its parts, which is more than not all of them.
-                let positions = self.parts(parts, 0)?;
+                let positions = self.parts(parts, measure, 0)?;
                 if positions.iter().all(|at| parts.contains(&self.list[*at].id)) {
                     Ok(Requirement::NoneOf(positions))
                 } else {
@@ -457,6 +483,7 @@ impl Measures {
             first_before: way.first_before,
             last_from: way.last_from,
             apart: way.apart,
+            before_season: way.before_season.map_or(0, usize::from),
         })
     }
 
@@ -468,8 +495,8 @@ impl Measures {
         })
     }
 
-    /// The measures with a series that named measures are made of.
-    fn parts(&self, ids: &[String], depth: usize) -> std::result::Result<Vec<usize>, String> {
+    /// The measures with a series that named measures are made of, for a combination of them.
+    fn parts(&self, ids: &[String], of: &Measure, depth: usize) -> std::result::Result<Vec<usize>, String> {
         let mut parts = Vec::new();
         for id in ids {
             let at = self.list.iter().position(|measure| measure.id == *id);
@@ -478,9 +505,12 @@ impl Measures {
             if !measure.none_of.is_empty() || depth == self.list.len() {
                 return Err(format!("`{id}` cannot be a part"));
             }
+            if measure.season.is_some() != of.season.is_some() {
+                return Err(format!("`{id}` cannot be a part: one of both is of a season, and the other is not"));
+            }
             let of_part = match measure.all_of.as_slice() {
                 [] => vec![at],
-                all_of => self.parts(all_of, depth + 1)?,
+                all_of => self.parts(all_of, of, depth + 1)?,
             };
             for part in of_part {
                 if !parts.contains(&part) {
@@ -536,6 +566,21 @@ impl Measures {
         &self.requirements
     }
 
+    /// The column of `clients` with the day on which the series of a measure was complete; of a season, in that of the
+    /// as-of date.
+    pub fn column(&self, at: usize, as_of: NaiveDate) -> String {
+        let measure = &self.list[at];
+        match self.deadlines[at] {
+            Deadline::Age(..) => measure.column(),
+            Deadline::Season(_) => measure.column_of_season(season::year_of(as_of)),
+        }
+    }
+
+    /// Until when what a measure asks for must have been done.
+    pub fn deadline(&self, at: usize) -> Deadline {
+        self.deadlines[at]
+    }
+
     /// Sets of CVX codes: for every position of the codelist, whether the code is in.
     pub fn code_sets(&self) -> &[Vec<bool>] {
         &self.code_sets
@@ -559,7 +604,7 @@ impl Measures {
     /// The oldest age in months by which the series of a measure is asked for, by itself or as a part of another measure.
     pub fn oldest_age(&self, at: usize) -> u32 {
         let asking = (0..self.list.len()).filter(|other| self.deciding(*other).contains(&at));
-        asking.map(|other| self.list[other].by_age_months).max().unwrap_or_default()
+        asking.filter_map(|other| self.list[other].by_age_months).max().unwrap_or_default()
     }
 
     /// The column of `clients` with the day from which on no part of a measure lacks more than one dose; for measures
@@ -602,30 +647,26 @@ impl Measures {
     }
 
     /// The first day of birth whose doses for a measure are all in a file that begins with a year: those of earlier births are
-    /// cut off.
-    pub fn complete_from(&self, at: usize, first_year: i32) -> NaiveDate {
+    /// cut off. None where doses of earlier years do not matter.
+    pub fn complete_from(&self, at: usize, first_year: i32) -> Option<NaiveDate> {
         let first = NaiveDate::from_ymd_opt(first_year, 1, 1).unwrap_or(NaiveDate::MIN);
-        let months = self.list[at].history_from_months;
-        months.map_or(first, |months| calendar::date(born_by(calendar::day(first) - 1, months) + 1))
+        let measure = &self.list[at];
+        match measure.history_from_months {
+            Some(months) => Some(calendar::date(born_by(calendar::day(first) - 1, months) + 1)),
+            None => measure.season.is_none().then_some(first),
+        }
     }
 
-    /// Who is of the age of a measure on a day: the first day of birth of those who are young enough, where it has such a
+    /// Who is of the age of a measure as of a day: the first day of birth of those who are young enough, where it has such a
     /// limit, and the last one of those who are old enough.
     pub fn born(&self, at: usize, as_of: NaiveDate) -> (Option<NaiveDate>, NaiveDate) {
-        let of_age = |months| calendar::date(born_by(calendar::day(as_of), months));
-        let measure = &self.list[at];
-        let young = measure.under_age_months.map(|months| of_age(months) + chrono::Days::new(1));
-        (young, of_age(measure.by_age_months))
-    }
-
-    /// Whether a day is in time by the age and the cutoff of a measure.
-    pub fn is_in_time(&self, at: usize, birth: i32, day: i32) -> bool {
-        let measure = &self.list[at];
-        let reached = Age::of_months(measure.by_age_months).after(birth);
-        match measure.cutoff {
-            Cutoff::BeforeBirthday => day < reached,
-            Cutoff::ThroughBirthday => day <= reached,
-        }
+        let (months, day) = match self.deadlines[at] {
+            Deadline::Age(months, _) => (months, as_of),
+            Deadline::Season(season) => (season.from_age_months, season.aged_on(as_of)),
+        };
+        let of_age = |months| calendar::date(born_by(calendar::day(day), months));
+        let young = self.list[at].under_age_months.map(|months| of_age(months) + chrono::Days::new(1));
+        (young, of_age(months))
     }
 
     /// The CVX codes that count for a measure, or for any part of a combined one, in the order of the codelist.
@@ -686,11 +727,45 @@ impl Measures {
 
     /// The ages in months that any measure asks about, each once, ascending.
     pub fn ages(&self) -> Vec<u32> {
-        let mut ages: Vec<_> = self.list.iter().map(|measure| measure.by_age_months).collect();
+        let mut ages: Vec<_> = self.list.iter().filter_map(|measure| measure.by_age_months).collect();
         ages.sort_unstable();
         ages.dedup();
         ages
     }
+}
+
+/// Until when what a measure asks for must have been done; or what is wrong with it.
+fn deadline(measure: &Measure) -> std::result::Result<Deadline, &'static str> {
+    let deadline = match (measure.by_age_months, measure.cutoff, measure.season) {
+        (Some(months), Some(cutoff), None) => Deadline::Age(months, cutoff),
+        (None, None, Some(season)) => Deadline::Season(season),
+        _ => return Err("it needs either `by_age_months` with `cutoff`, or `season`"),
+    };
+    let under = measure.under_age_months;
+    match deadline {
+        Deadline::Age(months, _) => {
+            if under.is_some_and(|under| under <= months) {
+                return Err("`under_age_months` must be more than `by_age_months`");
+            }
+            // The rule of months and days that make an age is the calendar's: any birth tells which of two comes first.
+            let by = Age::of_months(months).after(0);
+            if measure.late_after.is_some_and(|late| late.after(0) > by) {
+                return Err("`late_after` must not be after `by_age_months`");
+            }
+        }
+        Deadline::Season(season) => {
+            if under.is_none_or(|under| under <= season.from_age_months) {
+                return Err("a measure of a season needs `under_age_months`, more than its `from_age_months`");
+            }
+            if measure.late_after.is_some() || measure.one_visit {
+                return Err("`late_after` and `one_visit` go with `by_age_months`");
+            }
+            if measure.series.iter().any(|way| way.only.is_some()) {
+                return Err("`only` goes with `by_age_months`");
+            }
+        }
+    }
+    Ok(deadline)
 }
 
 /// The codelist that measures name vaccines by.
@@ -728,10 +803,18 @@ mod tests {
         )
     }
 
+    const SEASON: &str = "season = { from_age_months = 6, aged_on = '12-31' }";
+
     #[test]
     fn what_is_wrong_with_a_measure_is_said() {
         let series = "series = [{ doses = 1, codes = ['mmr'] }]";
         let one = measure("f.a", series);
+        let by_age = "by_age_months = 24\ncutoff = 'before_birthday'";
+        let in_season = |aged_on: &str| {
+            let season = SEASON.replace("aged_on = '12-31'", aged_on);
+            one.replace(by_age, &format!("under_age_months = 24\n{season}"))
+        };
+        assert_eq!(loaded(&in_season("aged_on = '12-31'")).unwrap().ages(), Vec::<u32>::new());
         assert_eq!(loaded(&one).unwrap().cvx_codes(0), ["03", "94"]);
         for (measures, said) in [
             (measure("f.", series), "the id must be"),
@@ -777,6 +860,26 @@ mod tests {
                 "`late_after` speaks of one series",
             ),
             (one.clone() + "one_visit = true", "`one_visit` goes with `all_of`"),
+            (one.replace("by_age_months = 24", ""), "it needs either"),
+            (one.clone() + SEASON, "it needs either"),
+            (in_season("aged_at = '12-31'"), "line "),
+            (in_season("aged_on = '02-29'"), "line "),
+            (in_season("aged_on = '12-31'").replace("under_age_months = 24", ""), "needs `under_age_months`"),
+            (in_season("aged_on = '12-31'").replace("= 24", "= 6"), "needs `under_age_months`, more than"),
+            (in_season("aged_on = '12-31'") + "late_after = '12 months'", "go with `by_age_months`"),
+            (
+                in_season("aged_on = '12-31'").replace("}]", ", only = { first = 1, codes = ['mmr'] } }]"),
+                "`only` goes with",
+            ),
+            (one.replace("}]", ", before_season = 1 }]"), "`before_season` goes with `season`"),
+            (
+                in_season("aged_on = '12-31'") + &measure("f.b", "all_of = ['f.a']"),
+                "`f.a` cannot be a part: one of both",
+            ),
+            (
+                one.clone() + &in_season("aged_on = '12-31'").replace("f.a", "f.b").replace(series, "all_of = ['f.a']"),
+                "`f.a` cannot be a part: one of both",
+            ),
         ] {
             let error = loaded(&measures).unwrap_err();
             assert!(error.message().contains(said), "{measures}\n{}", error.message());

@@ -5,7 +5,7 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Age, Basis, Requirement, Rule};
+use super::{Age, Basis, Deadline, Requirement, Rule};
 use crate::dictionary::Codelist;
 use crate::error::{Error, Result};
 use crate::knowledge::{self, Fingerprint};
@@ -115,8 +115,8 @@ impl Opportunities {
         Ok(Self { document, edition, doses, vaccine_of: Vec::new() })
     }
 
-    /// Looks up the measures, by their ids and what they need.
-    pub(super) fn bind(&mut self, ids: &[&str], needs: &[Requirement]) -> Result<()> {
+    /// Looks up the measures, by their ids, what they need, and until when.
+    pub(super) fn bind(&mut self, ids: &[&str], needs: &[Requirement], deadlines: &[Deadline]) -> Result<()> {
         self.vaccine_of = vec![None; ids.len()];
         for (at, vaccine) in self.document.vaccines.iter().enumerate() {
             let wrong = |what: &str| Err(wrong(&format!("{}: {what}", vaccine.name)));
@@ -130,6 +130,9 @@ impl Opportunities {
                 let Requirement::Series(ways) = &needs[measure] else {
                     return wrong(&format!("`{id}` has no series of its own"));
                 };
+                if matches!(deadlines[measure], Deadline::Season(_)) {
+                    return wrong(&format!("`{id}` is of a season, and asks for no age"));
+                }
                 if ways.iter().any(|way| vaccine.series(way.doses).is_none()) {
                     return wrong(&format!("`{id}` needs more doses"));
                 }
@@ -182,7 +185,7 @@ fn wrong(what: &str) -> Error {
 mod tests {
     use super::*;
     use crate::dictionary::{Dictionary, names};
-    use crate::measure::Given;
+    use crate::measure::{Cutoff, Given};
 
     fn loaded(no_dose: &str, vaccine: &str) -> Result<Opportunities> {
         let dictionary = Dictionary::built_in().unwrap();
@@ -196,6 +199,7 @@ mod tests {
             first_before: None,
             last_from: None,
             apart: None,
+            before_season: 0,
         };
         let needs = [Requirement::Series(vec![way(3), way(2)]), Requirement::AllOf(vec![0])];
         let text = format!(
@@ -203,7 +207,8 @@ mod tests {
              no_dose = ['{no_dose}']\n{vaccine}"
         );
         let mut all = Opportunities::of(knowledge::parse(FILE, &text)?, cvx)?;
-        all.bind(&["f.a", "f.b"], &needs).map(|()| all)
+        let deadlines = [Deadline::Age(24, Cutoff::BeforeBirthday); 2];
+        all.bind(&["f.a", "f.b"], &needs, &deadlines).map(|()| all)
     }
 
     fn vaccine(measures: &str, doses: &str) -> String {

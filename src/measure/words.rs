@@ -1,13 +1,12 @@
 //! A measure in words that are made from what is counted, so that they cannot say anything else.
 
 use super::opportunity::{Due, Vaccine};
-use super::{Age, Basis, Cutoff, Measures, Requirement, Rule, Schedule, Way};
+use super::{Age, Basis, Cutoff, Deadline, Measures, Requirement, Rule, Schedule, Way};
 
 impl Measures {
     /// Who is asked about, a sentence.
     pub fn cohort(&self, at: usize) -> String {
         let measure = &self.list[at];
-        let age = months(measure.by_age_months);
         let under = measure
             .under_age_months
             .map(|under| format!(" and are younger than {}", months(under)))
@@ -15,19 +14,32 @@ impl Measures {
         let history = measure
             .history_from_months
             .map(|from| format!(", if the file has all years since they were {} old", months(from)));
-        format!(
-            "Clients who have reached {age}{under} on the as-of date{}.",
-            history.unwrap_or_else(|| ", if the file has all years since they were born".to_owned())
-        )
+        match self.deadlines[at] {
+            Deadline::Age(age, _) => format!(
+                "Clients who have reached {}{under} on the as-of date{}.",
+                months(age),
+                history.unwrap_or_else(|| ", if the file has all years since they were born".to_owned())
+            ),
+            Deadline::Season(season) => format!(
+                "Clients who have reached {}{under} on {} of the season, or on the as-of date where that is earlier{}.",
+                months(season.from_age_months),
+                season.aged_on,
+                history.unwrap_or_default()
+            ),
+        }
     }
 
     /// What must have been given by when: a sentence, and its parts, of which it says how many are needed.
     pub fn what_counts(&self, at: usize) -> (String, Vec<String>) {
         let measure = &self.list[at];
-        let age = months(measure.by_age_months);
-        let by = match measure.cutoff {
-            Cutoff::BeforeBirthday => format!("before the day on which the client reaches {age}"),
-            Cutoff::ThroughBirthday => format!("on or before the day on which the client reaches {age}"),
+        let by = match self.deadlines[at] {
+            Deadline::Age(age, Cutoff::BeforeBirthday) => {
+                format!("before the day on which the client reaches {}", months(age))
+            }
+            Deadline::Age(age, Cutoff::ThroughBirthday) => {
+                format!("on or before the day on which the client reaches {}", months(age))
+            }
+            Deadline::Season(_) => "in the season of the as-of date, from July 1 to that date".to_owned(),
         };
         let named = |parts: &[usize]| {
             parts.iter().map(|part| format!("{}: {}", self.list[*part].id, self.list[*part].title)).collect()
@@ -108,6 +120,9 @@ impl Measures {
         add("the first before ", way.first_before, "");
         add("one of them at ", way.last_from, " or later");
         add("each ", way.apart, " or more after the one that counted before");
+        if let Some(days) = way.before_season {
+            text += &format!("; and on {days} different days before the season");
+        }
         text
     }
 }

@@ -32,7 +32,15 @@ struct Place {
 }
 
 /// The places of releases, in the order of the page. The first one that holds a release has it; the last holds all.
-const PLACES: [Place; 9] = [
+const PLACES: [Place; 10] = [
+    Place {
+        id: "season",
+        title: "In the season",
+        lead: "A season begins on July 1, and is counted up to the as-of date. Compare it with earlier seasons as of the same \
+               day of the year.",
+        kinds: &[Kind::Bar, Kind::Map],
+        holds: |named| is_share(named) && is_of_season(named),
+    },
     Place {
         id: "cohorts",
         title: "By year of birth",
@@ -113,9 +121,14 @@ fn is_share(named: &Named) -> bool {
     !["curve", "missing", "doses"].contains(&named.release.description.indicator.as_str())
 }
 
+fn is_of_season(named: &Named) -> bool {
+    named.release.description.cohort.season.is_some()
+}
+
 /// The coverage of a vaccine by year of birth, which stands beside that of others.
 fn is_vaccine(named: &Named) -> bool {
-    named.name != HEADLINE && named.release.description.indicator == "coverage" && is_by(named, "birth_year")
+    let is_coverage = named.release.description.indicator == "coverage" && !is_of_season(named);
+    named.name != HEADLINE && is_coverage && is_by(named, "birth_year")
 }
 
 /// All sections that have something to show.

@@ -9,6 +9,7 @@ use super::ask::Attribution;
 use super::plan::{Column, Condition, Expression, Value};
 use crate::dictionary::{Codelist, Dictionary, Dimension, Field, FieldType, Level, names, nearest};
 use crate::error::{Error, Result};
+use crate::measure::season;
 use crate::words::UNKNOWN;
 
 /// A dimension and the field that it is made from.
@@ -163,7 +164,7 @@ impl<'a> Axis<'a> {
         match self.dimension.level {
             Level::Quarter => format!("{}-Q{}", number.div_euclid(4), number.rem_euclid(4) + 1),
             Level::Month => format!("{}-{:02}", number.div_euclid(12), number.rem_euclid(12) + 1),
-            Level::Season => format!("{number}-{:02}", (number + 1).rem_euclid(100)),
+            Level::Season => season::name_of(number),
             Level::Age | Level::AgeAsOf => class_label(self.dimension, number),
             _ => number.to_string(),
         }

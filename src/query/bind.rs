@@ -9,7 +9,7 @@ use super::axis::{Axis, Filter};
 use super::{Context, People, Question};
 use crate::dictionary::{Dimension, Level, names};
 use crate::error::{Error, Result};
-use crate::measure::Requirement;
+use crate::measure::{Deadline, Requirement, season};
 use crate::population::Population;
 
 /// So many measures are named where one does not suit.
@@ -159,7 +159,15 @@ impl<'a> Question<'a> {
             }
             self.suits(at)?;
         }
-        Ok(())
+        match self.season().filter(|year| *year < manifest.first_inclusion_year) {
+            None => Ok(()),
+            Some(year) => Err(Error::usage(format!(
+                "the season {} of the as-of date began before {}, the first year of the file",
+                season::name_of(year),
+                manifest.first_inclusion_year
+            ))
+            .hint(format!("name an as-of date from {}-07-31 on", manifest.first_inclusion_year))),
+        }
     }
 
     /// Whether a measure has what the indicator needs.
@@ -181,6 +189,9 @@ impl<'a> Question<'a> {
     fn lacking(&self, at: usize) -> Option<String> {
         let measures = self.context.measures;
         let requirement = &measures.requirements()[at];
+        if self.indicator != Indicator::Coverage && matches!(measures.deadline(at), Deadline::Season(_)) {
+            return Some("it asks about a season, and about no age".to_owned());
+        }
         if self.indicator != Indicator::Coverage && matches!(requirement, Requirement::NoneOf(_)) {
             return Some("it counts those without a vaccine".to_owned());
         }

@@ -11,7 +11,7 @@ use super::{COMPLETE, Members, People, Question, RawCounts, RawStep, RawTable, S
 use crate::calendar;
 use crate::dictionary::{Level, names};
 use crate::error::{Error, Result};
-use crate::measure::{Cutoff, Requirement, age_column};
+use crate::measure::{Cutoff, Deadline, Requirement, age_column};
 
 impl Question<'_> {
     /// Counts distinct clients, or doses, by group.
@@ -408,21 +408,21 @@ impl Question<'_> {
 
     /// The column with the day on which a series was complete.
     fn met(&self, part: usize) -> Column {
-        Column::Client(self.measure_at(part).column())
+        Column::Client(self.context.measures.column(part, self.as_of))
     }
 
-    /// All of these series are complete by the age and the cutoff of a measure.
+    /// All of these series are complete by the age and the cutoff of a measure, or in its season.
     fn in_time(&self, parts: &[usize], measure: usize) -> Condition {
         Condition::All(parts.iter().map(|part| self.reached(self.met(*part), measure)).collect())
     }
 
-    /// A day is in time by the age and the cutoff of a measure.
+    /// A day is in time by the age and the cutoff of a measure. A day of the season of the as-of date is, unless it is later.
     fn reached(&self, day: Column, measure: usize) -> Condition {
-        let measure = self.measure_at(measure);
-        let age = Column::Client(age_column(measure.by_age_months));
-        match measure.cutoff {
-            Cutoff::BeforeBirthday => Condition::Before(day, age),
-            Cutoff::ThroughBirthday => Condition::Through(day, age),
+        let age = |months| Column::Client(age_column(months));
+        match self.context.measures.deadline(measure) {
+            Deadline::Age(months, Cutoff::BeforeBirthday) => Condition::Before(day, age(months)),
+            Deadline::Age(months, Cutoff::ThroughBirthday) => Condition::Through(day, age(months)),
+            Deadline::Season(_) => Condition::NotAfter(day, self.as_of),
         }
     }
 

@@ -19,7 +19,7 @@ use chrono::{Datelike, NaiveDate};
 
 use crate::convert::Partition;
 use crate::dictionary::{Dictionary, Dimension, Level, names};
-use crate::measure::{Basis, Measure, Measures, Requirement};
+use crate::measure::{Basis, Deadline, Measure, Measures, Requirement, season};
 use crate::population::Population;
 use crate::store::Store;
 use ask::{Ask, Attribution, AttributionChoice, Denominator, Indicator, Where};
@@ -346,26 +346,33 @@ impl<'a> Question<'a> {
         caveats
     }
 
-    /// The first day of birth whose doses for the measures are all in the file: those of earlier births are cut off.
-    pub fn complete_from(&self) -> NaiveDate {
+    /// The first day of birth whose doses for the measures are all in the file: those of earlier births are cut off. None where
+    /// doses of earlier years do not matter.
+    pub fn complete_from(&self) -> Option<NaiveDate> {
         let year = self.context.partition.manifest().first_inclusion_year;
-        let from = self.measures_asked().map(|at| self.context.measures.complete_from(at, year)).max();
-        from.or_else(|| NaiveDate::from_ymd_opt(year, 1, 1)).unwrap_or(NaiveDate::MIN)
+        self.measures_asked().filter_map(|at| self.context.measures.complete_from(at, year)).max()
     }
 
     /// The first and the last day of birth in the cohort.
     pub fn born(&self) -> (NaiveDate, NaiveDate) {
         let complete = self.complete_from();
         // A curve follows everybody from birth on.
-        let Some(at) = self.measure.filter(|_| self.indicator != Indicator::Curve) else {
-            return (complete, self.as_of);
+        let (young, old) = match self.measure.filter(|_| self.indicator != Indicator::Curve) {
+            Some(at) => self.context.measures.born(at, self.as_of),
+            None => (None, self.as_of),
         };
-        let (young, old) = self.context.measures.born(at, self.as_of);
-        (young.map_or(complete, |young| complete.max(young)), old)
+        let first_year = || NaiveDate::from_ymd_opt(self.context.partition.manifest().first_inclusion_year, 1, 1);
+        (young.max(complete).or_else(first_year).unwrap_or(NaiveDate::MIN), old)
+    }
+
+    /// The year in which the season begins that the measure asks about, where it does.
+    pub fn season(&self) -> Option<i32> {
+        let is_of_season = |at: &usize| matches!(self.context.measures.deadline(*at), Deadline::Season(_));
+        self.measure.filter(is_of_season).map(|_| season::year_of(self.as_of))
     }
 
     /// The age in months at which a curve ends.
     pub fn curve_months(&self) -> u32 {
-        self.measure.map_or(0, |at| self.measure_at(at).by_age_months + CURVE_BEYOND)
+        self.measure.and_then(|at| self.measure_at(at).by_age_months).map_or(0, |age| age + CURVE_BEYOND)
     }
 }

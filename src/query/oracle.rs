@@ -58,6 +58,20 @@ impl Loaded {
         Self { folder, month, settings, store, partition }
     }
 
+    /// A month of histories around the days on which something turns, client by client: each has a ZIP code of its own.
+    fn of_edges(options: &[&str]) -> Self {
+        Self::of(|month| {
+            let edges = Command::new("python3")
+                .arg(root("tests/oracle/edges.py"))
+                .args(["--period", "2024-12"])
+                .args(options)
+                .output()
+                .expect("python3 is needed for the oracle");
+            assert!(edges.status.success(), "{}", String::from_utf8_lossy(&edges.stderr));
+            std::fs::write(month, edges.stdout).unwrap();
+        })
+    }
+
     /// What the program counts.
     fn ours(&self, ask: &Ask) -> Counts {
         let Self { settings, partition, .. } = self;
@@ -120,6 +134,34 @@ impl Loaded {
         });
         rows.filter(|(_, counts)| counts.iter().any(|count| *count > 0)).collect()
     }
+
+    /// Holds a question to the second author of all indicators.
+    #[track_caller]
+    fn compare(&self, asked: &Ask, columns: &[&str], at_least: usize) {
+        let codelists = root("dictionaries/phds/codelists");
+        let mut arguments = vec!["--indicator", asked.indicator.name(), "--codelists", codelists.to_str().unwrap()];
+        let by = asked.by.join(",");
+        arguments.extend(["--by", &by]);
+        let denominators = asked.denominators.join(",");
+        let filters: Vec<_> =
+            asked.filters.iter().map(|filter| format!("{}={}", filter.dimension, filter.values.join(","))).collect();
+        let as_of = asked.as_of.map(|day| day.to_string());
+        arguments.extend(asked.measure.iter().flat_map(|measure| ["--measure", measure]));
+        arguments.extend(asked.to.iter().flat_map(|measure| ["--to", measure]));
+        arguments.extend(filters.iter().flat_map(|filter| ["--where", filter]));
+        arguments.extend(as_of.iter().flat_map(|day| ["--as-of", day]));
+        if !asked.denominators.is_empty() {
+            arguments.extend(["--denominator", &denominators, "--resident", "Travis"]);
+        }
+        let attribution = match asked.attribution {
+            Some(AttributionChoice::All) => Some("all"),
+            Some(choice) => Some(choice.rules()[0].name()),
+            None => None,
+        };
+        arguments.extend(attribution.iter().flat_map(|rule| ["--attribution", rule]));
+        let theirs = self.theirs("indicators.py", &arguments, columns);
+        same(&arguments.join(" "), &self.ours(asked), &theirs, at_least);
+    }
 }
 
 #[track_caller]
@@ -161,44 +203,33 @@ fn the_oracle_agrees_cell_for_cell() {
     }
 }
 
-/// Histories around the days on which something turns, client by client (each has a ZIP code of its own), and in the
-/// groups of every kind of dimension.
+#[test]
+fn a_third_author_agrees_on_every_season() {
+    let loaded = Loaded::of_edges(&["--season", "--clients", "3000", "--seed", "1"]);
+    let measures =
+        [("dose1", 900), ("dose1_6_23m", 90), ("dose1_2_4y", 90), ("full", 400), ("full_6_23m", 90), ("full_2_4y", 90)];
+    for (measure, at_least) in measures {
+        let measure = format!("flu.{measure}");
+        for as_of in ["2024-12-31", "2024-10-31", "2024-07-31", "2024-06-30", "2023-12-31"] {
+            let mut asked = ask(Indicator::Coverage, Some(&measure), "zip");
+            asked.as_of = as_of.parse().ok();
+            loaded.compare(&asked, &["numerator", "denominator"], at_least);
+        }
+        let mut several = ask(Indicator::Coverage, Some(&measure), "sex,months_of_age");
+        several.denominators = ["clients", "active_1"].map(str::to_owned).to_vec();
+        loaded.compare(&several, &["numerator", "denominator"], 4);
+    }
+    // The first season of the file.
+    let mut first = ask(Indicator::Coverage, Some("flu.dose1"), "zip");
+    first.as_of = "2019-06-30".parse().ok();
+    loaded.compare(&first, &["numerator", "denominator"], 400);
+}
+
+/// In the groups of every kind of dimension, too.
 #[test]
 fn the_second_author_agrees_on_every_indicator() {
-    let loaded = Loaded::of(|month| {
-        let edges = Command::new("python3")
-            .arg(root("tests/oracle/edges.py"))
-            .args(["--period", "2024-12", "--clients", "1500", "--seed", "5"])
-            .output()
-            .expect("python3 is needed for the oracle");
-        assert!(edges.status.success(), "{}", String::from_utf8_lossy(&edges.stderr));
-        std::fs::write(month, edges.stdout).unwrap();
-    });
-    let codelists = root("dictionaries/phds/codelists");
-    let compare = |asked: &Ask, columns: &[&str], at_least: usize| {
-        let mut arguments = vec!["--indicator", asked.indicator.name(), "--codelists", codelists.to_str().unwrap()];
-        let by = asked.by.join(",");
-        arguments.extend(["--by", &by]);
-        let denominators = asked.denominators.join(",");
-        let filters: Vec<_> =
-            asked.filters.iter().map(|filter| format!("{}={}", filter.dimension, filter.values.join(","))).collect();
-        let as_of = asked.as_of.map(|day| day.to_string());
-        arguments.extend(asked.measure.iter().flat_map(|measure| ["--measure", measure]));
-        arguments.extend(asked.to.iter().flat_map(|measure| ["--to", measure]));
-        arguments.extend(filters.iter().flat_map(|filter| ["--where", filter]));
-        arguments.extend(as_of.iter().flat_map(|day| ["--as-of", day]));
-        if !asked.denominators.is_empty() {
-            arguments.extend(["--denominator", &denominators, "--resident", "Travis"]);
-        }
-        let attribution = match asked.attribution {
-            Some(AttributionChoice::All) => Some("all"),
-            Some(choice) => Some(choice.rules()[0].name()),
-            None => None,
-        };
-        arguments.extend(attribution.iter().flat_map(|rule| ["--attribution", rule]));
-        let theirs = loaded.theirs("indicators.py", &arguments, columns);
-        same(&arguments.join(" "), &loaded.ours(asked), &theirs, at_least);
-    };
+    let loaded = Loaded::of_edges(&["--clients", "1500", "--seed", "5"]);
+    let compare = |asked: &Ask, columns: &[&str], at_least: usize| loaded.compare(asked, columns, at_least);
 
     let measures = ["dtap3", "dtap4", "polio3", "mmr1", "hib_full", "hepb3", "var1", "pcv4", "4313314"];
     let shares = ["numerator", "denominator"];

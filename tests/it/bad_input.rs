@@ -372,6 +372,16 @@ fn a_question_that_does_not_hold_together() {
 
     hint: it can be asked of cms117.dtap4, cms117.ipv3, cms117.mmr1, cms117.hib, cms117.hepb3, cms117.var1, cms117.pcv4, cms117.hepa1, cms117.rotavirus, cms117.flu2, cms117.combo3, cms117.combo7, and 71 more of `phds measures`
     ");
+    insta::assert_snapshot!(ask("curve --measure flu.dose1"), @r"
+    error: `curve` cannot be asked of `flu.dose1`: it asks about a season, and about no age
+
+    hint: it can be asked of cms117.dtap4, cms117.ipv3, cms117.mmr1, cms117.hib, cms117.hepb3, cms117.var1, cms117.pcv4, cms117.hepa1, cms117.rotavirus, cms117.flu2, cms117.combo3, cms117.combo7, and 71 more of `phds measures`
+    ");
+    insta::assert_snapshot!(ask("coverage --measure flu.dose1 --as-of 2018-06-30"), @r"
+    error: the season 2017-18 of the as-of date began before 2018, the first year of the file
+
+    hint: name an as-of date from 2018-07-31 on
+    ");
     insta::assert_snapshot!(ask("missing --measure nis.mmr1 --by county"), @r"
     error: `missing` cannot be asked of `nis.mmr1`: it is no combination of measures
 

@@ -51,15 +51,32 @@ impl Definitions {
         self.measures[id].get(key).map(|months| format!("{} months", months.as_integer().unwrap()))
     }
 
+    fn is_of_season(&self, id: &str) -> bool {
+        self.measures[id].contains_key("season")
+    }
+
     /// Whether a client is old enough, young enough, and born late enough.
     fn is_in_cohort(&self, id: &str, birth: NaiveDate, as_of: NaiveDate) -> bool {
-        let since = self.months(id, "history_from_months").map_or(birth, |age| after(birth, &age));
-        let is_young = self.months(id, "under_age_months").is_none_or(|age| as_of < after(birth, &age));
-        after(birth, &self.months(id, "by_age_months").unwrap()) <= as_of && is_young && since.year() >= FIRST_YEAR
+        let (mut on, mut from) = (as_of, self.months(id, "by_age_months"));
+        if let Some(season) = self.measures[id].get("season") {
+            let day = season["aged_on"].as_str().unwrap();
+            // The one of these days that is in the season of the as-of date.
+            let mut days = [-1, 0, 1].map(|more| date(&format!("{}-{day}", as_of.year() + more))).into_iter();
+            on = days.find(|day| season_of(*day) == season_of(as_of)).unwrap().min(as_of);
+            from = Some(format!("{} months", season["from_age_months"]));
+        }
+        let is_young = self.months(id, "under_age_months").is_none_or(|age| on < after(birth, &age));
+        let since = self.months(id, "history_from_months").map(|age| after(birth, &age));
+        let since = since.or_else(|| (!self.is_of_season(id)).then_some(birth));
+        after(birth, &from.unwrap()) <= on && is_young && since.is_none_or(|since| since.year() >= FIRST_YEAR)
     }
 
     /// Whether a client meets a measure: the doses that came in time are looked at, all others are not.
-    fn is_met(&self, id: &str, birth: NaiveDate, doses: &Doses) -> bool {
+    fn is_met(&self, id: &str, birth: NaiveDate, doses: &Doses, as_of: NaiveDate) -> bool {
+        if self.is_of_season(id) {
+            let doses: Doses = doses.iter().filter(|(day, _)| *day <= as_of).cloned().collect();
+            return self.is_complete(id, birth, &doses, Some(season_of(as_of)));
+        }
         let reached = after(birth, &self.months(id, "by_age_months").unwrap());
         let in_time = |day: NaiveDate| match self.measures[id]["cutoff"].as_str().unwrap() {
             "before_birthday" => day < reached,
@@ -67,22 +84,22 @@ impl Definitions {
             other => panic!("{other}"),
         };
         let doses: Doses = doses.iter().filter(|(day, _)| in_time(*day)).cloned().collect();
-        self.is_complete(id, birth, &doses)
+        self.is_complete(id, birth, &doses, None)
     }
 
-    /// Whether these doses are what a measure asks for, whenever they came.
-    fn is_complete(&self, id: &str, birth: NaiveDate, doses: &Doses) -> bool {
+    /// Whether these doses are what a measure asks for, whenever they came, or in a season.
+    fn is_complete(&self, id: &str, birth: NaiveDate, doses: &Doses, season: Option<i32>) -> bool {
         let measure = &self.measures[id];
         let parts =
             |key: &str| measure.get(key).map(|ids| ids.as_array().unwrap().iter().map(|id| id.as_str().unwrap()));
         if let Some(mut parts) = parts("all_of") {
-            return parts.all(|part| self.is_complete(part, birth, doses));
+            return parts.all(|part| self.is_complete(part, birth, doses, season));
         }
         if let Some(mut parts) = parts("none_of") {
-            return !parts.any(|part| self.is_complete(part, birth, doses));
+            return !parts.any(|part| self.is_complete(part, birth, doses, season));
         }
         let family = id.split('.').next().unwrap();
-        measure["series"].as_array().unwrap().iter().any(|way| self.is_done(family, way, birth, doses))
+        measure["series"].as_array().unwrap().iter().any(|way| self.is_done(family, way, birth, doses, season))
     }
 
     /// Whether a code is one of those that a way, or a part of it, names.
@@ -107,17 +124,20 @@ impl Definitions {
         counted.cloned().collect()
     }
 
-    fn is_done(&self, family: &str, way: &toml::Value, birth: NaiveDate, doses: &Doses) -> bool {
+    fn is_done(&self, family: &str, way: &toml::Value, birth: NaiveDate, doses: &Doses, season: Option<i32>) -> bool {
         let age = |of: &toml::Value, key: &str| age(birth, of, key);
         let in_sets = |of: &toml::Value, code: &str| self.in_sets(family, of, code);
-        let counted = self.counted(family, way, birth, doses);
-        let mut days: Vec<NaiveDate> = Vec::new();
-        for day in counted.iter().map(|(day, _)| *day).collect::<BTreeSet<_>>() {
-            let apart = way.get("apart").map(|apart| apart.as_str().unwrap());
-            if days.last().is_none_or(|last| apart.is_none_or(|apart| day >= after(*last, apart))) {
-                days.push(day);
+        let mut counted = self.counted(family, way, birth, doses);
+        let apart = way.get("apart").map(|apart| apart.as_str().unwrap());
+        if let Some(season) = season {
+            let before: Doses = counted.iter().filter(|(day, _)| season_of(*day) < season).cloned().collect();
+            let needed = way.get("before_season").map_or(0, |days| days.as_integer().unwrap());
+            if spaced(&before, apart).len() < usize::try_from(needed).unwrap() {
+                return false;
             }
+            counted.retain(|(day, _)| season_of(*day) == season);
         }
+        let days = spaced(&counted, apart);
         if days.len() < usize::try_from(way["doses"].as_integer().unwrap()).unwrap() {
             return false;
         }
@@ -132,11 +152,11 @@ impl Definitions {
     }
 
     /// The first day by which the doses are what a measure asks for.
-    fn day(&self, id: &str, birth: NaiveDate, doses: &Doses) -> Option<NaiveDate> {
+    fn day(&self, id: &str, birth: NaiveDate, doses: &Doses, season: Option<i32>) -> Option<NaiveDate> {
         let days: BTreeSet<NaiveDate> = doses.iter().map(|(day, _)| *day).collect();
         days.into_iter().find(|day| {
             let until: Doses = doses.iter().filter(|(given, _)| given <= day).cloned().collect();
-            self.is_complete(id, birth, &until)
+            self.is_complete(id, birth, &until, season)
         })
     }
 
@@ -169,7 +189,7 @@ impl Definitions {
         let oldest = asking.map(|other| after(birth, &self.months(other, "by_age_months").unwrap())).max().unwrap();
         let ways = self.measures[id]["series"].as_array().unwrap().iter();
         let could = ways.filter_map(|way| self.could_by(id, vaccine, way, birth, doses)).filter(|day| *day <= oldest);
-        could.chain(self.day(id, birth, doses)).min()
+        could.chain(self.day(id, birth, doses, None)).min()
     }
 
     fn could_by(
@@ -258,30 +278,57 @@ impl Definitions {
         let days: BTreeSet<NaiveDate> = doses.iter().map(|(day, _)| *day).collect();
         days.into_iter().find(|day| {
             let until: Doses = doses.iter().filter(|(given, _)| given <= day).cloned().collect();
-            self.is_done(family, &less, birth, &until)
+            self.is_done(family, &less, birth, &until, None)
         })
     }
 
-    /// The measures that have a column of a kind.
-    fn with(&self, kind: &str) -> Vec<&str> {
+    /// The measures that have a column of a kind, each with the seasons of a file until a day; `None` where it has no seasons.
+    fn with(&self, kind: &str, last: NaiveDate) -> Vec<(&str, Option<i32>)> {
         let has = |id: &str| match kind {
             "met" => self.measures[id].contains_key("series"),
             "could" => self.vaccine(id).is_some(),
             "near" => self.measures[id].contains_key("one_visit"),
             other => panic!("{other}"),
         };
-        self.measures.keys().map(String::as_str).filter(|id| has(id)).collect()
+        let measures = self.measures.keys().map(String::as_str).filter(|id| has(id));
+        let seasons = |id: &str| {
+            if self.is_of_season(id) { (FIRST_YEAR..=season_of(last)).map(Some).collect() } else { vec![None] }
+        };
+        measures.flat_map(|id| seasons(id).into_iter().map(move |season| (id, season))).collect()
     }
 
-    /// What a column of a kind holds for a measure.
-    fn answer(&self, kind: &str, id: &str, birth: NaiveDate, doses: &Doses) -> Option<NaiveDate> {
+    /// What a column of a kind holds for a measure, or for a season of it.
+    fn answer(
+        &self,
+        kind: &str,
+        (id, season): (&str, Option<i32>),
+        birth: NaiveDate,
+        doses: &Doses,
+    ) -> Option<NaiveDate> {
         match kind {
-            "met" => self.day(id, birth, doses),
+            "met" => self.day(id, birth, doses, season),
             "could" => self.could(id, birth, doses),
             "near" => self.near(id, birth, doses),
             other => panic!("{other}"),
         }
     }
+}
+
+/// The year in which the season of a day begins.
+fn season_of(day: NaiveDate) -> i32 {
+    let last_of_june = NaiveDate::from_ymd_opt(day.year(), 6, 30).unwrap();
+    day.year() - i32::from(day <= last_of_june)
+}
+
+/// The distinct days of doses that count, when so much time must lie between two.
+fn spaced(doses: &Doses, apart: Option<&str>) -> Vec<NaiveDate> {
+    let mut days: Vec<NaiveDate> = Vec::new();
+    for day in doses.iter().map(|(day, _)| *day).collect::<BTreeSet<_>>() {
+        if days.last().is_none_or(|last| apart.is_none_or(|apart| day >= after(*last, apart))) {
+            days.push(day);
+        }
+    }
+    days
 }
 
 /// The day of an age that a table may name.
@@ -379,9 +426,11 @@ impl Registry {
         of_zip
     }
 
-    /// The day of a kind of column of each measure, for each client of each ZIP code.
-    fn days(&self, kind: &str, ids: &[&str]) -> BTreeMap<String, Vec<Option<NaiveDate>>> {
-        let columns: Vec<_> = ids.iter().map(|id| format!("{kind}_{}", id.replace('.', "_"))).collect();
+    /// The day of a kind of column of each measure or season, for each client of each ZIP code.
+    fn days(&self, kind: &str, of: &[(&str, Option<i32>)]) -> BTreeMap<String, Vec<Option<NaiveDate>>> {
+        let of_season = |season: &Option<i32>| season.map(|year| format!("_{year}")).unwrap_or_default();
+        let columns = of.iter().map(|(id, season)| format!("{kind}_{}{}", id.replace('.', "_"), of_season(season)));
+        let columns: Vec<_> = columns.collect();
         let days = |values: Vec<String>| values.iter().map(|day| day.parse().ok()).collect();
         self.clients(&columns).into_iter().map(|(zip, values)| (zip, days(values))).collect()
     }
@@ -477,25 +526,26 @@ fn every_measure_at_its_boundaries_counted_by_hand() {
             }
         }
         let registry = Registry::load(&file.period, &clients, 11);
+        let as_of = after(date(&format!("{}-01", file.period)), "1 month").pred_opt().unwrap();
         let stored = ["met", "could", "near"].map(|kind| {
-            let ids = definitions.with(kind);
-            let days = registry.days(kind, &ids);
-            (kind, (ids, days))
+            let columns = definitions.with(kind, as_of);
+            let days = registry.days(kind, &columns);
+            (kind, (columns, days))
         });
         let stored = BTreeMap::from(stored);
-        let as_of = after(date(&format!("{}-01", file.period)), "1 month").pred_opt().unwrap();
         let mut coverage = BTreeMap::new();
         for (at, (measure, days, counted)) in expected.into_iter().enumerate() {
             let zip = (10_001 + at).to_string();
             let (birth, doses) = &clients[at];
             let place = format!("{name}: {measure}: born {birth}, {doses:?}");
             for (kind, day) in days.into_iter().filter_map(|(kind, day)| Some((kind, day?))) {
-                let (ids, stored) = &stored[kind];
-                let column = ids.iter().position(|id| *id == measure).unwrap_or_else(|| panic!("{place}: no {kind}"));
+                let (columns, stored) = &stored[kind];
+                let asked = (measure, definitions.is_of_season(measure).then(|| season_of(as_of)));
+                let column = columns.iter().position(|of| *of == asked).unwrap_or_else(|| panic!("{place}: no {kind}"));
                 let day = (!day.is_empty()).then(|| date(&day));
                 assert_eq!(stored[&zip][column], day, "{kind}: {place}");
                 assert_eq!(
-                    definitions.answer(kind, measure, *birth, doses),
+                    definitions.answer(kind, asked, *birth, doses),
                     day,
                     "the second evaluator: {kind}: {place}"
                 );
@@ -510,7 +560,7 @@ fn every_measure_at_its_boundaries_counted_by_hand() {
             };
             assert_eq!(answer, counted, "{place}");
             let second = match definitions.is_in_cohort(measure, *birth, as_of) {
-                true if definitions.is_met(measure, *birth, doses) => "yes",
+                true if definitions.is_met(measure, *birth, doses, as_of) => "yes",
                 true => "no",
                 false => "out",
             };
@@ -764,28 +814,29 @@ fn a_second_evaluator_agrees_on_invented_histories() {
     let definitions = Definitions::read();
     let clients = invented(3_000, date("2026-12-31"), &definitions);
     let registry = Registry::load("2026-12", &clients, 1);
+    let as_of = date("2026-12-31");
     for kind in ["met", "could", "near"] {
-        let ids = definitions.with(kind);
-        let days = registry.days(kind, &ids);
+        let columns = definitions.with(kind, as_of);
+        let days = registry.days(kind, &columns);
         for (at, (birth, doses)) in clients.iter().enumerate() {
             let ours = &days[&(10_001 + at).to_string()];
-            for (id, day) in ids.iter().zip(ours) {
-                let second = definitions.answer(kind, id, *birth, doses);
-                assert_eq!(second, *day, "{kind} of {id}: born {birth}, {doses:?}");
+            for (of, day) in columns.iter().zip(ours) {
+                let second = definitions.answer(kind, *of, *birth, doses);
+                assert_eq!(second, *day, "{kind} of {of:?}: born {birth}, {doses:?}");
             }
         }
-        // Histories that complete nothing would agree on everything.
-        for (at, id) in ids.iter().enumerate() {
+        // Histories that complete nothing would agree on everything. Few of them have a dose in one season.
+        for (at, (id, season)) in columns.iter().enumerate() {
             let there = days.values().filter(|days| days[at].is_some()).count();
-            assert!((20..2_980).contains(&there), "{kind} of {id}: {there} of 3,000");
+            let least = if season.is_some() { 5 } else { 20 };
+            assert!((least..2_980).contains(&there), "{kind} of {id} {season:?}: {there} of 3,000");
         }
     }
-    let as_of = date("2026-12-31");
     for id in definitions.measures.keys() {
         let mut counts: BTreeMap<String, (usize, usize)> = BTreeMap::new();
         for (birth, doses) in clients.iter().filter(|(birth, _)| definitions.is_in_cohort(id, *birth, as_of)) {
             let count = counts.entry(birth.year().to_string()).or_default();
-            count.0 += usize::from(definitions.is_met(id, *birth, doses));
+            count.0 += usize::from(definitions.is_met(id, *birth, doses, as_of));
             count.1 += 1;
         }
         let shown = registry.coverage(id, "birth_year");

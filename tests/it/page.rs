@@ -193,6 +193,11 @@ fn the_same_page_without_a_store() {
     assert!(page.contains("id=\"quality\"") && !again.contains("id=\"quality\""));
     let at_a_glance = Regex::new(r#"(?s)<section id="headline".*?</section>"#).unwrap();
     assert_eq!(at_a_glance.find(&page).unwrap().as_str(), at_a_glance.find(&again).unwrap().as_str());
+    // A season is of no age by which all are seen: it stands apart from the vaccines by year of birth.
+    let season = Regex::new(r#"(?s)<section id="season".*?</section>"#).unwrap();
+    let vaccines = Regex::new(r#"(?s)<section id="vaccines".*?</section>"#).unwrap();
+    let holds = |section: &Regex| section.find(&page).unwrap().as_str().contains("influenza in the season");
+    assert!(holds(&season) && !holds(&vaccines));
     // And the same bytes for the same month.
     context.phds("report --store store --period 2024-12 --out 2024-12.html").done();
     assert_eq!(page.as_bytes(), context.read("2024-12.html"));

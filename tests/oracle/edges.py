@@ -5,6 +5,7 @@ A usual month hardly ever comes near them, so that two programs that differ by a
 code of its own: a table by `zip` compares the programs client by client.  No row breaks a rule that rejects.
 
     edges.py --period 2024-12 --clients 2000 --seed 1 > month.csv
+    edges.py --season --period 2024-12 > influenza.csv     around the turns of the measures of a season
 """
 
 import argparse
@@ -30,6 +31,12 @@ GROUPS = {"20": ["DTAP"], "28": ["DTAP"], "110": ["DTAP", "HepB", "POLIO"], "120
           "94": ["MMR", "VARICELLA"], "49": ["HIB"], "51": ["HIB", "HepB"], "17": ["HIB"], "08": ["HepB"],
           "21": ["VARICELLA"], "133": ["PneumoPCV"], "215": ["PneumoPCV"], "119": ["ROTAVIRUS"],
           "116": ["ROTAVIRUS"], "150": ["FLU"], "83": ["HepA"], "115": ["TDAP"]}
+
+
+# Of a season: the ages of its cohorts in months, what is influenza and what is not.
+SEASON_AGES = [6, 24, 60, 108, 216]
+INFLUENZA = ["150"] * 6 + ["135", "15", "171", "320", "333", "88"]
+NO_INFLUENZA = ["03", "998", "", "128"]
 
 
 def birth_of(chance, end):
@@ -78,17 +85,53 @@ def history(chance, end):
     return birth, rows
 
 
+def season_birth_of(chance, end):
+    """A day that makes an age of a cohort near the end of a year or of a month in autumn, an odd one, or any."""
+    aged_on = chance.choice([*(date(year, 12, 31) for year in range(2018, end.year + 1)),
+                             *(date(end.year, month, 31) for month in (7, 8, 10))])
+    turn = coverage.add_months(aged_on + timedelta(1), -chance.choice(SEASON_AGES)) + timedelta(chance.randint(-3, 2))
+    odd = chance.choice([date(2017, 6, 30), date(2017, 7, 1), date(2017, 7, 2), date(2020, 2, 29), date(2022, 8, 30),
+                         date(2023, 8, 31), date(2024, 3, 31), date(2024, 4, 30)])
+    any_day = date(2016, 1, 1) + timedelta(chance.randrange((end - date(2016, 1, 1)).days - 150))
+    return min(chance.choices([turn, odd, any_day], [9, 3, 8])[0], end - timedelta(150))
+
+
+def season_history(chance, end):
+    """The same with visits near the beginning, the end and the ages of seasons, and 24 days before or after another one."""
+    birth = season_birth_of(chance, end)
+    days = []
+    for _ in range(chance.randint(1, 6)):
+        year = end.year - chance.choice([0, 0, 0, 1, 1, 2, 3, 4, 5, 6])
+        near = [date(year, 7, 1), date(year, 6, 30), date(year, 12, 31), date(year, 10, 31),
+                date(year, chance.randint(6, 10), 28), after(birth, 5), after(birth, 6)]
+        if days:
+            near += [chance.choice(days) + timedelta(24)] * 6 + [chance.choice(days) - timedelta(24)] * 3
+        day = chance.choice(near) + timedelta(chance.choice([-1, 0, 0, 1]))
+        if max(birth, date(2018, 1, 1)) <= day <= end:
+            days.append(day)
+    rows = []
+    for day in days or [max(birth, date(2018, 1, 1)) + timedelta(3)]:
+        codes = [chance.choice(INFLUENZA)] if chance.random() < 0.8 else [chance.choice(NO_INFLUENZA)]
+        if chance.random() < 0.1:
+            codes.append(chance.choice(INFLUENZA))
+        county = chance.choice(["Travis", "Hays", ""])
+        rows += [(day, code, "FLU" if code in INFLUENZA else "", "10000000X", "78701", county) for code in codes]
+    chance.shuffle(rows)
+    return birth, rows
+
+
 def main(arguments, out):
     parser = argparse.ArgumentParser(description="A month of histories around the days on which something turns.")
     parser.add_argument("--period", required=True, metavar="YYYY-MM")
     parser.add_argument("--clients", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--season", action="store_true")
     options = parser.parse_args(arguments)
     chance, end = random.Random(options.seed), coverage.last_day(options.period)
     writer = csv.DictWriter(out, coverage.COLUMNS, restval="", lineterminator="\n")
     writer.writeheader()
     for number in range(options.clients):
-        birth, rows = history(chance, end)
+        birth, rows = (season_history if options.season else history)(chance, end)
         for day, code, group, where, provider_zip, county in rows:
             writer.writerow({
                 "CLIENT ID": f"E{number}", "BIRTH DATE": birth, "SEX CODE": "FM"[number % 2], "STATE CODE": "TX",

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """An independent oracle for the indicators of docs/indicators.md: raw counts, in plain Python.
 
-It was written from docs/indicators.md, docs/measures.md and dictionaries/phds/measures/nis.toml alone, to be read and
-to be believed, not to be fast.  Reading and the rules of dates are those of coverage.py, the older oracle beside it.
+It was written from docs/indicators.md, docs/measures.md and dictionaries/phds/measures/nis.toml alone (the measures of a
+season, by another author, from flu.toml beside it), to be read and to be believed, not to be fast.  Reading and the rules of
+dates are those of coverage.py, the older oracle beside it.
 
     indicators.py FILE.csv --period YYYY-MM --indicator NAME [--measure ID] [--to ID] --by DIM,...
                   [--denominator NAME,...] [--resident COUNTY,...] [--attribution RULE] [--where DIM=VALUE,...]
@@ -23,6 +24,9 @@ Where the definition leaves room, this is how it is read here.  Q is the questio
  Q7  `curve`: is there a row for an age at which nobody is at risk?  A: no.
  Q8  A row that is no visit (998, 999, no code): does it decide county and ZIP code?  A: yes, when it is the latest.
  Q9  The label of an organization?  A: its id.
+ Q10 Season: from which birth date on?  A: from any, where no dose before the season matters; else from the one with which
+     the age of `history_from_months` is reached on the first day of the file. A dose before that age counts all the same.
+ Q11 Season, two doses 24 days apart: do days before July 1 hold back one after it?  A: no.
 """
 
 import argparse
@@ -41,7 +45,7 @@ FIRST_BIRTH_DATE = coverage.FIRST_BIRTH_DATE
 NO_DOSE = {"998", "999"}
 UNKNOWN = "Unknown"
 NEVER = float("inf")
-AGE = 24  # months, of all measures here; the cutoff is `before_birthday`
+AGE = 24  # months, of all measures here but those of a season; the cutoff is `before_birthday`
 
 
 def after(day, months=0, weeks=0, days=0):
@@ -138,7 +142,26 @@ SERIES = {
 COMBINED = {
     "nis.4313314": ["nis.dtap4", "nis.polio3", "nis.mmr1", "nis.hib_full", "nis.hepb3", "nis.var1", "nis.pcv4"],
 }
-MEASURES = [*SERIES, *COMBINED]
+
+# Measures of a season: the doses that are needed in it (two, or one after two before it), and the ages of its cohort in
+# months, on December 31 or on the as-of date where that is earlier. Doses before an age of 6 months need not be in the file.
+Season = namedtuple("Season", "doses from_age under_age history_from")
+INFLUENZA = set("15 16 88 111 135 140 141 144 149 150 151 153 155 158 161 166 168 171 185 186 194 197 200 201 202 205 231 "
+                "320 331 333".split())
+SEASONAL = {
+    "flu.dose1": Season(1, 6, 216, None),
+    "flu.dose1_6_23m": Season(1, 6, 24, None),
+    "flu.dose1_2_4y": Season(1, 24, 60, None),
+    "flu.full": Season(2, 6, 108, 6),
+    "flu.full_6_23m": Season(2, 6, 24, 6),
+    "flu.full_2_4y": Season(2, 24, 60, 6),
+}
+MEASURES = [*SERIES, *COMBINED, *SEASONAL]
+
+
+def season_begin(day):
+    """July 1 of the season that a day is in."""
+    return date(day.year if day.month >= 7 else day.year - 1, 7, 1)
 
 
 def parts_of(measure):
@@ -221,8 +244,34 @@ def lacking(part, client, as_of):
     return max(0, len(SERIES[part].steps_for(client.birth, doses)) - given)
 
 
-def is_in_cohort(client, as_of):
+def is_in_cohort(client, measure, as_of):
+    if measure in SEASONAL:
+        season = SEASONAL[measure]
+        aged_on = min(as_of, season_begin(as_of).replace(month=12, day=31))
+        return (add_months(client.birth, season.from_age) <= aged_on < add_months(client.birth, season.under_age)
+                and (season.history_from is None
+                     or add_months(client.birth, season.history_from) >= FIRST_BIRTH_DATE))
     return client.birth >= FIRST_BIRTH_DATE and add_months(client.birth, AGE) <= as_of
+
+
+def far_apart(days):
+    """Of days in order, those that count: 24 days or more after the one that counted before."""
+    counted = []
+    for day in days:
+        if not counted or day >= after(counted[-1], days=24):
+            counted.append(day)
+    return counted
+
+
+def is_covered_in_season(client, measure, as_of):
+    begin = season_begin(as_of)
+    days = coverage.dates_of(client.doses(as_of), INFLUENZA)
+    in_season = [day for day in days if day >= begin]
+    if SEASONAL[measure].doses == 1:
+        return len(in_season) >= 1
+    if len(far_apart(in_season)) >= 2:
+        return True
+    return len(far_apart([day for day in days if day < begin])) >= 2 and len(in_season) >= 1
 
 
 def is_before(day, limit):
@@ -236,6 +285,8 @@ def is_on_time(part, client, as_of):
 
 def judge(indicator, client, measure, to, as_of):
     """Of the cohort: in the numerator (True) or not (False), or not in the denominator (None)."""
+    if measure in SEASONAL:
+        return is_covered_in_season(client, measure, as_of)
     limit = add_months(client.birth, AGE)
     day = latest_of(up_to_date_day, measure, client, as_of)
     in_time = is_before(day, limit)
@@ -407,7 +458,7 @@ def age_labels(birth, day):
 
 def season_of(day):
     """July to June: 2023-24"""
-    first = day.year if day.month >= 7 else day.year - 1
+    first = season_begin(day).year
     return f"{first}-{(first + 1) % 100:02}"
 
 
@@ -463,7 +514,7 @@ def facts(name, client, labels, ask, denominator):
         if FIRST_BIRTH_DATE <= client.birth <= ask.as_of:
             day = latest_of(up_to_date_day, ask.measure, client, ask.as_of)
             yield labels, (completed_months(client.birth, ask.as_of), month_of_event(client.birth, day))
-    elif is_in_cohort(client, ask.as_of):
+    elif is_in_cohort(client, ask.to or ask.measure, ask.as_of):
         if ask.indicator == "missing":
             yield labels, missing_parts(client, ask.measure, ask.as_of)
         elif is_among(client, denominator, ask.as_of, ask.resident):
@@ -545,6 +596,8 @@ def main(arguments, out):
         parser.error("every indicator but doses needs --measure")
     if (options.to is None) != (options.indicator != "dropout"):
         parser.error("dropout, and only dropout, needs --to")
+    if options.indicator != "coverage" and {options.measure, options.to} & set(SEASONAL):
+        parser.error("a measure of a season has coverage alone")
     if options.indicator == "on-time" and any(SERIES[part].late_after is None for part in parts_of(options.measure)):
         parser.error("this measure has no day from which on it is late")
     if options.indicator not in SHARES and options.denominator != ["clients"]:
@@ -554,6 +607,10 @@ def main(arguments, out):
     used = {*options.by, *(dimension for dimension, _ in options.where)}
     if options.indicator != "doses" and used & set(DOSE_DIMENSIONS):
         parser.error(f"only doses are by {', '.join(DOSE_DIMENSIONS)}")
+
+    as_of = coverage.last_day(options.period) if options.as_of is None else coverage.read_date(options.as_of)
+    if options.measure in SEASONAL and season_begin(as_of) < FIRST_BIRTH_DATE:
+        parser.error("the season must begin in a year of the file")
 
     skip, codelists = frozenset(), {}
     if options.skip_lines is not None:
@@ -565,7 +622,6 @@ def main(arguments, out):
                 codelists[name] = read_codelist(lines)
     with coverage.open_text(options.file) as lines:
         clients = read_clients(lines, skip, codelists)
-    as_of = coverage.last_day(options.period) if options.as_of is None else coverage.read_date(options.as_of)
     names, rows = answer(clients, Question(
         options.indicator, options.measure, options.to, options.by, as_of, options.denominator, options.resident,
         RULES if options.attribution == "all" else [options.attribution], dict(options.where)))
@@ -741,6 +797,53 @@ def self_test():
     check("is coverage", ask(old, "coverage", "nis.mmr1"), [("2020", 1, 3)])
     check("and it ends a year later", (len(rows), rows[-1]), (36, ("2020", 36, 1, 0, 0, "0.666667")))
     check("nobody is at risk any more", len(ask("A 2020-06-15 | 2021-06-15 03", "curve", "nis.mmr1")), 13)
+
+    # A season, as of 2024-12-31: from 2024-07-01 on.
+    for day, wanted in [("2024-06-30", no), ("2024-07-01", yes), ("2024-12-31", yes), ("2025-01-01", no)]:
+        check(f"flu on {day}", one(f"{day} 150", "coverage", "flu.dose1"), wanted)
+    check("flu has 3 digits or 2", one("2024-10-01 015", "coverage", "flu.dose1"), yes)
+    check("no flu", one("2024-10-01 03", "coverage", "flu.dose1"), no)
+    for as_of, wanted in [("2024-06-30", yes), ("2023-10-31", yes), ("2023-09-30", no), ("2024-07-31", no)]:
+        check(f"flu as of {as_of}", one("2023-10-01 150", "coverage", "flu.dose1", as_of=as_of), wanted)
+
+    # Ages are those on 2024-12-31: until then on the as-of date, from then to June on that day.
+    for measure, births in [
+            ("flu.dose1", {"2024-07-01": out, "2024-06-30": no, "2007-01-01": no, "2006-12-31": out}),
+            ("flu.dose1_6_23m", {"2024-07-01": out, "2024-06-30": no, "2023-01-01": no, "2022-12-31": out}),
+            ("flu.dose1_2_4y", {"2023-01-01": out, "2022-12-31": no, "2020-01-01": no, "2019-12-31": out}),
+            ("flu.full_2_4y", {"2023-01-01": out, "2022-12-31": no, "2020-01-01": no, "2019-12-31": out}),
+            # 6 months on 2018-01-01, the first day of the file.
+            ("flu.full", {"2024-07-01": out, "2024-06-30": no, "2017-07-01": no, "2017-06-30": out})]:
+        for birth, wanted in births.items():
+            for as_of in ["2024-12-31", "2025-01-31", "2025-06-30"]:
+                check(f"{measure}, born {birth}, as of {as_of}",
+                      one("2024-12-31 03", "coverage", measure, birth=birth, as_of=as_of), wanted)
+    for birth, wanted in {"2024-05-01": out, "2024-04-30": no, "2006-11-01": no, "2006-10-31": out}.items():
+        check(f"born {birth}, as of 2024-10-31", one(
+            "2024-12-31 03", "coverage", "flu.dose1", birth=birth, as_of="2024-10-31"), wanted)
+    # 6 months after 2024-08-31 are on 2025-03-01; after 2023-08-31, on 2024-03-01. Both are in the season after.
+    check("6 months of an impossible day", one("2024-12-31 03", "coverage", "flu.dose1", birth="2024-08-31",
+                                               as_of="2025-07-31"), no)
+    check("9 years on the day", one("2024-12-31 03", "coverage", "flu.full", birth="2018-07-31", as_of="2027-07-31"), out)
+    check("9 years on the next day", one("2024-12-31 03", "coverage", "flu.full", birth="2018-08-01",
+                                         as_of="2027-07-31"), no)
+
+    for doses, wanted in [
+            ("2024-10-01", no), ("2024-10-01, 2024-10-24", no), ("2024-10-01, 2024-10-25", yes),
+            ("2024-10-01, 2024-10-20, 2024-10-25", yes), ("2024-10-01, 2024-10-20, 2024-11-13", yes),
+            ("2024-12-08, 2025-01-01", no), ("2024-06-01, 2024-10-01", no),
+            ("2022-10-01, 2023-10-01, 2024-10-01", yes), ("2022-10-01, 2022-10-24, 2024-10-01", no),
+            ("2022-10-01, 2022-10-25, 2024-10-01", yes), ("2022-10-01, 2022-10-25", no),
+            ("2020-08-01, 2020-08-25, 2024-10-01", yes),  # before 6 months
+            # Q11: 2024-06-20 and 23 days are 2024-07-13.
+            ("2022-10-01, 2024-06-20, 2024-07-13", yes), ("2022-10-01, 2024-06-20, 2024-07-14", yes),
+            ("2022-10-01, 2024-06-20, 2024-07-13, 2024-07-14", yes),
+            ("2024-06-20, 2024-07-10, 2024-08-03", yes)]:
+        check(f"full: {doses}", one(", ".join(f"{day} 150" for day in doses.split(", ")), "coverage", "flu.full"), wanted)
+    check("two vaccines on a day", one("2024-10-01 150, 2024-10-01 158", "coverage", "flu.full"), no)
+    check("a season and active_1", ask("A 2020-06-15 | 2023-12-31 150\nB 2020-06-15 | 2024-10-01 150", "coverage", "flu.dose1",
+                                       denominators=["clients", "active_1"]), [("2020", "active_1", 1, 1),
+                                                                               ("2020", "clients", 1, 2)])
 
     # Doses: day and code; by group, a combination vaccine is in each of its groups.
     doses = """
