@@ -1,6 +1,7 @@
 //! Two releases of one question, of two months → what changed. Only what both releases show is compared, so nothing is told
 //! that they do not tell.
 
+use chrono::Datelike as _;
 use serde::Serialize;
 
 use crate::calendar::{self, CivilDay};
@@ -60,6 +61,10 @@ pub fn is_one(bytes: &[u8], format: Format) -> bool {
 pub struct Comparison {
     title: String,
     months: [ReportingPeriod; 2],
+    /// What is compared, in a word each: the months, or of a measure of a season, how much of which.
+    names: [String; 2],
+    /// Whether they are of two seasons.
+    is_of_seasons: bool,
     columns: Vec<String>,
     /// The columns in words.
     titles: Vec<String>,
@@ -73,14 +78,21 @@ pub struct Comparison {
 }
 
 impl Comparison {
-    /// Compares two releases. Refused are those of different questions, and two of one month.
+    /// Compares two releases. Refused are those of different questions, and two of one month, or of a season up to one day.
     pub fn of(earlier: &Release, later: &Release) -> Result<Self> {
         let (a, b) = (&earlier.description, &later.description);
         if let Some(what) = difference(a, b) {
             return Err(Error::usage(format!("the two releases differ in {what}"))
                 .hint("ask both months the same question, by one version of the program"));
         }
-        if a.reporting_period >= b.reporting_period {
+        if a.cohort.season.is_some() && a.cohort.as_of >= b.cohort.as_of {
+            return Err(Error::usage(format!(
+                "the first release is up to {}, the second up to {}: not to an earlier day",
+                a.cohort.as_of, b.cohort.as_of
+            ))
+            .hint("name the earlier as-of date first: `phds compare EARLIER LATER`"));
+        }
+        if a.cohort.season.is_none() && a.reporting_period >= b.reporting_period {
             return Err(Error::usage(format!(
                 "the first release is of {}, the second of {}: not of an earlier month",
                 a.reporting_period, b.reporting_period
@@ -111,8 +123,14 @@ impl Comparison {
             }
         }
         let measure = b.measure.as_ref().map_or("All vaccines", |measure| measure.title.as_str());
+        let names = [a, b].map(|one| match &one.cohort.season {
+            Some(season) => format!("{season} to {}", one.cohort.as_of),
+            None => one.reporting_period.to_string(),
+        });
         Ok(Self {
-            title: format!("{measure}: {} and {}", a.reporting_period, b.reporting_period),
+            title: format!("{measure}: {}", names.join(" and ")),
+            names,
+            is_of_seasons: a.cohort.season != b.cohort.season,
             months: [a.reporting_period, b.reporting_period],
             columns: b.labels.clone(),
             titles: b.labels.iter().map(|column| label::title(column, &b.dimensions)).collect(),
@@ -165,7 +183,7 @@ impl Comparison {
 
     /// A table for people.
     pub fn to_text(&self, marking: &str, look: Look) -> String {
-        let [earlier, later] = self.months.map(|month| month.to_string());
+        let [earlier, later] = self.names.clone();
         let told = |number: Option<f64>| match number {
             Some(number) if self.is_share => hundredths(number) + " %",
             Some(number) => whole(number),
@@ -202,6 +220,8 @@ impl Comparison {
             format!(
                 "A class of age has other clients in each month: who has grown older is in the next. {NO_INTERVAL}."
             )
+        } else if self.is_of_seasons {
+            format!("{NO_INTERVAL}: some clients are in both seasons, so the two are not independent.")
         } else {
             format!("{NO_INTERVAL}: most clients are in both months, so the two are not independent.")
         }
@@ -287,9 +307,19 @@ fn difference(a: &Description, b: &Description) -> Option<&'static str> {
             "their attribution or standardization",
             a.attributions == b.attributions && a.standardized_by == b.standardized_by,
         ),
-        ("how long before the end of the month their as-of date is", months_open(a) == months_open(b)),
+        ("the day of the year up to which they count a season", is_as_much_of_a_season(a, b)),
+        (
+            "how long before the end of the month their as-of date is",
+            a.cohort.season.is_some() || months_open(a) == months_open(b),
+        ),
     ];
     same.into_iter().find_map(|(what, is_same)| (!is_same).then_some(what))
+}
+
+/// Whether two seasons are counted up to the same day of the year; one season may be, up to two days.
+fn is_as_much_of_a_season(a: &Description, b: &Description) -> bool {
+    let [one, two] = [a, b].map(|of| of.cohort.as_of.month());
+    a.cohort.season == b.cohort.season || (a.cohort.season.is_some() && b.cohort.season.is_some() && one == two)
 }
 
 /// The months from the as-of date of a release to the end of its reporting period.

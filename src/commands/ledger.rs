@@ -100,11 +100,12 @@ fn told_beside(
     for entry in elsewhere.into_iter().filter(|entry| is_here(entry)) {
         control.published(entry, &Question::bind(&entry.question, context)?, engine)?;
     }
+    let of_known = Question::bind(&known.entry().question, context)?;
     for entry in releases {
         let follows = if is_here(entry) {
             control.beside(entry, &Question::bind(&entry.question, context)?, engine)?
         } else {
-            control.since(entry, known).into_iter().collect()
+            control.since(entry, known, &of_known).into_iter().collect()
         };
         told.extend(follows.into_iter().map(|follows| (entry.release_id.clone(), follows)));
     }

@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 
 use super::ledger::Entry;
 use super::release::{BesideNote, Cell, FinerNote, Release, Status};
-use super::{Control, publish, series};
+use super::{Control, publish};
 use crate::error::{Error, Result};
+use crate::query::alike::is_same_question;
 use crate::query::ask::{Ask, by_in_words};
 use crate::query::engine::Engine;
 use crate::query::{Question, RawShare};
@@ -59,7 +60,7 @@ impl Coarsened {
     fn answers(&self, questions: &[Question<'_>]) -> Option<usize> {
         let is_same = |asked: &Ask, by: &[String]| {
             let known = Ask { by: by.to_vec(), ..self.question.clone() };
-            asked.as_of == known.as_of && series::is_comparable(asked, &known)
+            asked.as_of == known.as_of && is_same_question(asked, &known)
         };
         let first = questions.first()?;
         let by = first.by().map(|dimension| dimension.id.clone()).collect();

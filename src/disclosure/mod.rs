@@ -135,8 +135,8 @@ impl<'a> Control<'a> {
     }
 
     /// The same of a release of another month, beside a table that is known of this one.
-    pub fn since(&self, entry: &Entry, known: &Known) -> Option<&'static str> {
-        series::has_changed_by_few(&known.0, entry, self.policy).then(|| Follows::Change.sentence())
+    pub fn since(&self, entry: &Entry, known: &Known, question: &Question<'_>) -> Option<&'static str> {
+        series::has_changed_by_few((question, &known.0), entry, self.policy).map(Follows::sentence)
     }
 
     /// How many values each withheld numerator could have, at least, of everything that was taken in.

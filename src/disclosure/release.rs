@@ -704,6 +704,9 @@ fn parts(question: &Question<'_>) -> Vec<PartNote> {
 
 fn definition(question: &Question<'_>) -> &'static str {
     match question.indicator() {
+        Indicator::Coverage if question.is_of_those_without() && question.season().is_some() => {
+            "Share of clients without a dose in the season, by the as-of date: the lower, the better."
+        }
         Indicator::Coverage if question.is_of_those_without() => {
             "Share of clients without a dose in time: the lower, the better."
         }

@@ -1,11 +1,12 @@
 //! The same table month after month: what has changed by few clients is not published anew.
 //!
-//! The clients of two months cannot be told apart one by one, so months are compared by their numbers. A row whose
-//! numerator, complement or denominator differs from a published one by 1 to k - 1 is withheld: that difference would be a
-//! count of few. So is a row, when those that are not shown both times have changed by few together. The earlier number stands,
-//! and the row is renewed when it has changed by k or more, or not at all. A month has the tables that the others have, and no
-//! others, because changes between different tables are not compared. Nor may one month bound too closely what another one
-//! withholds, when counts do not fall ([`super::growth`]). Tables that others have published are compared like our own.
+//! The clients of two months cannot be told apart one by one, so months are compared by their numbers, in all tables that count
+//! the same under whatever name ([`crate::query::alike`]). A row whose numerator, complement or denominator differs from a
+//! published one by 1 to k - 1 is withheld: that difference would be a count of few. So is a row, when those that are not shown
+//! both times have changed by few together. The earlier number stands, and the row is renewed when it has changed by k or more,
+//! or not at all. A month has the tables that the others have, and no others, because changes between tables of other groups
+//! are not compared. Nor may one month bound too closely what another one withholds, when counts do not fall
+//! ([`super::growth`]). Tables that others have published are compared like our own.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,6 +19,7 @@ use super::table::Rule;
 use super::{Policy, treat};
 use crate::error::{Error, Result};
 use crate::period::ReportingPeriod;
+use crate::query::alike::{Alike, by, is_same_question};
 use crate::query::ask::Ask;
 use crate::query::{Question, RawShare};
 
@@ -39,7 +41,7 @@ pub(super) fn is_continued(question: &Question<'_>, earlier: &[Entry]) -> Result
     let mut files: BTreeMap<(ReportingPeriod, &str), bool> = BTreeMap::new();
     // What others have published, nobody here can go on with.
     for entry in earlier.iter().filter(|entry| entry.is_published()) {
-        let is_same = is_comparable(&entry.question, &asked);
+        let is_same = is_same_question(&entry.question, &asked);
         *files.entry((entry.reporting_period, &entry.delivery_sha256)).or_default() |= is_same;
     }
     match files.into_iter().find(|(_, is_there)| !is_there) {
@@ -83,13 +85,21 @@ pub(super) struct Series<'a> {
     asked: Ask,
     period: ReportingPeriod,
     shares: &'a BTreeMap<Vec<String>, RawShare>,
-    /// The same table of other months.
-    earlier: Vec<&'a Entry>,
+    /// The same table of other months, and then other tables of theirs that can be compared.
+    earlier: Vec<Earlier<'a>>,
     /// All that was published of other months, and of this one.
     others: &'a [Entry],
     same: &'a [Entry],
     policy: &'a Policy,
     rule: Rule,
+}
+
+/// A table of another month.
+struct Earlier<'a> {
+    entry: &'a Entry,
+    alike: Alike,
+    /// Its shown rows, by labels and denominator.
+    shown: BTreeMap<Vec<String>, Sum>,
 }
 
 /// The counts of a table by the shared labels.
@@ -112,7 +122,15 @@ impl<'a> Series<'a> {
         policy: &'a Policy,
     ) -> Result<Self> {
         let asked = question.normalized();
-        let earlier = others.iter().filter(|entry| is_comparable(&entry.question, &asked)).collect();
+        let shared: Vec<&String> = asked.by.iter().collect();
+        let table = |entry: &'a Entry| {
+            let alike = question.alike(&entry.question)?;
+            let rows = entry.rows.iter().map(|row| (row.labels.as_slice(), row.counts()));
+            Some(Earlier { entry, alike, shown: sums(&entry.question, &shared, rows) })
+        };
+        let mut earlier: Vec<Earlier<'_>> = others.iter().filter_map(table).collect();
+        // Of the reasons for which a row is withheld, that its own number stands is the best.
+        earlier.sort_by_key(|earlier| earlier.alike != Alike::Table);
         Ok(Self {
             asked,
             period: question.partition().manifest().reporting_period,
@@ -170,7 +188,7 @@ impl<'a> Series<'a> {
         }
         // What was told of this table before, here or elsewhere, cannot be taken back.
         let mut fixed = BTreeSet::new();
-        let is_again = |ask: &Ask| is_comparable(ask, &self.asked) && ask.as_of == self.asked.as_of;
+        let is_again = |ask: &Ask| is_same_question(ask, &self.asked) && ask.as_of == self.asked.as_of;
         for entry in self.same.iter().filter(|entry| is_again(&entry.question)) {
             let shown = entry.rows.iter().filter(|row| row.counts().is_some());
             fixed.extend(shown.map(|row| key(&entry.question, &shared, &row.labels)).filter(is_wanted));
@@ -179,7 +197,7 @@ impl<'a> Series<'a> {
 
         // Counts of the same clients grow with the day until which they are counted, and with what has come in since.
         let mut months: Vec<Month<'_>> = Vec::new();
-        for entry in &self.earlier {
+        for Earlier { entry, .. } in self.earlier.iter().filter(|earlier| earlier.alike == Alike::Table) {
             let Some(month) = self.month(entry, &shared, is_wanted) else { continue };
             let is_same =
                 |other: &Entry| other.is_of_the_file_of(entry) && other.question.as_of == entry.question.as_of;
@@ -258,31 +276,24 @@ impl<'a> Series<'a> {
 
     /// The smallest shown row that tells of a change by few since some month.
     fn small_change(&self, cells: &[Cell]) -> Option<(usize, Reason)> {
-        self.earlier.iter().find_map(|entry| {
-            let shared: Vec<&String> = self.asked.by.iter().filter(|id| entry.question.by.contains(id)).collect();
-            let rows = entry.rows.iter().map(|row| (row.labels.as_slice(), row.counts()));
-            let before = sums(&entry.question, &shared, rows);
-            let row = self.small_change_since(cells, &shared, &before, entry)?;
-            Some((row, Reason { release: entry.release_id.clone(), rule: Follows::Change }))
+        self.earlier.iter().find_map(|earlier| {
+            let row = self.small_change_since(cells, earlier)?;
+            Some((row, Reason { release: earlier.entry.release_id.clone(), rule: reason(earlier.alike) }))
         })
     }
 
     /// The same since one: the change of the row itself, or that of all rows which are not shown both times.
-    fn small_change_since(
-        &self,
-        cells: &[Cell],
-        shared: &[&String],
-        before: &BTreeMap<Vec<String>, Sum>,
-        entry: &Entry,
-    ) -> Option<usize> {
+    fn small_change_since(&self, cells: &[Cell], earlier: &Earlier<'_>) -> Option<usize> {
         let (asked, shares) = (&self.asked, self.shares);
-        let changed = |now: Pair, then: Pair| is_few(now, then, self.policy);
+        let Earlier { entry, alike, shown: before } = earlier;
+        let shared: Vec<&String> = asked.by.iter().collect();
+        let changed = |now: Pair, then: Pair| is_few(*alike, now, then, self.policy);
         let size = |row: &usize| (shares.get(&cells[*row].labels).map(|share| share.denominator), *row);
         let shown = |cell: &Cell| {
             let share = shares.get(&cell.labels).filter(|_| cell.status != Status::Suppressed);
             share.map(|share| (share.numerator, share.denominator))
         };
-        let now = sums(asked, shared, cells.iter().map(|cell| (cell.labels.as_slice(), shown(cell))));
+        let now = sums(asked, &shared, cells.iter().map(|cell| (cell.labels.as_slice(), shown(cell))));
         let of_one = now.iter().find_map(|(labels, sum)| {
             let (now, before) = sum.numbers.zip(before.get(labels)?.numbers)?;
             changed(now, before).then(|| sum.rows.iter().copied().min_by_key(size)).flatten()
@@ -307,38 +318,40 @@ impl<'a> Series<'a> {
     }
 }
 
-/// Whether a row that a release of another month shows has changed by few since, or until, everybody knew it.
-pub(super) fn has_changed_by_few(known: &Entry, release: &Entry, policy: &Policy) -> bool {
-    if !is_comparable(&known.question, &release.question) {
-        return false;
-    }
+/// Whether a row that a release of another month shows has changed by few since, or until, everybody knew it: what follows then.
+/// The question is that of the known table.
+pub(super) fn has_changed_by_few(
+    (question, known): (&Question<'_>, &Entry),
+    release: &Entry,
+    policy: &Policy,
+) -> Option<Follows> {
+    let alike = question.alike(&release.question)?;
     let shared: Vec<&String> = known.question.by.iter().collect();
     let of = |entry: &Entry| {
         let rows = entry.rows.iter().map(|row| (row.labels.as_slice(), row.counts()));
         sums(&entry.question, &shared, rows)
     };
     let (now, then) = (of(known), of(release));
-    now.iter().any(|(key, sum)| {
+    let is_told = now.iter().any(|(key, sum)| {
         let both = sum.numbers.zip(then.get(key).and_then(|sum| sum.numbers));
-        both.is_some_and(|(now, then)| is_few(now, then, policy))
-    })
+        both.is_some_and(|(now, then)| is_few(alike, now, then, policy))
+    });
+    is_told.then(|| reason(alike))
 }
 
-/// Whether numerator, denominator or complement differ by few.
-fn is_few((n, d): Pair, (m, e): Pair, policy: &Policy) -> bool {
+/// What a small difference from a table of another month is.
+fn reason(alike: Alike) -> Follows {
+    match alike {
+        Alike::Table => Follows::Change,
+        Alike::Answers | Alike::Cohort => Follows::Month,
+    }
+}
+
+/// Whether numerator, denominator or complement differ by few; of other answers, the denominator alone.
+fn is_few(alike: Alike, (n, d): Pair, (m, e): Pair, policy: &Policy) -> bool {
     let is_small = |a: u64, b: u64| !treat::may_be_seen(a.abs_diff(b), policy);
-    is_small(n, m) || is_small(d, e) || is_small(d.saturating_sub(n), e.saturating_sub(m))
-}
-
-/// The dimensions of a table, in an order of their own.
-fn by(ask: &Ask) -> BTreeSet<&String> {
-    ask.by.iter().collect()
-}
-
-/// Whether two questions are the same, months and the order of dimensions aside.
-pub(super) fn is_comparable(a: &Ask, b: &Ask) -> bool {
-    (a.indicator, &a.measure, &a.to, a.attribution) == (b.indicator, &b.measure, &b.to, b.attribution)
-        && (&a.filters, &a.denominators, by(a)) == (&b.filters, &b.denominators, by(b))
+    let answers = || is_small(n, m) || is_small(d.saturating_sub(n), e.saturating_sub(m));
+    is_small(d, e) || (alike != Alike::Cohort && answers())
 }
 
 /// The rows of a table by the shared dimensions and the denominator.

@@ -105,6 +105,10 @@ pub fn prove(path: &Path, dictionary: &Dictionary, measures: &Measures) -> Resul
         let wrong = |what: String| Error::usage(format!("`{file}`: {}: {what}", case.measure));
         let at = measures.position(&case.measure)?;
         let asked = Asked { measures, at, dictionary, as_of };
+        let is_of_season = matches!(measures.deadline(at), Deadline::Season(_));
+        if is_of_season && evaluator.columns().iter().all(|column| *column != asked.met(measures.deciding(at)[0])) {
+            return Err(wrong("the season of the period began before the first year of the file".to_owned()));
+        }
         found.asked.insert(at);
         for (number, row) in (1..).zip(rows(&case.table, cvx).map_err(wrong)?) {
             let doses: Vec<Dose> = row.doses.into_iter().filter(|dose| asked.is_dose(dose)).collect();

@@ -412,9 +412,10 @@ impl Measures {
         }
         match (measure.series.as_slice(), measure.all_of.as_slice(), measure.none_of.as_slice()) {
             (ways @ [_, ..], [], []) => {
-                if measure.season.is_none() && ways.iter().any(|way| way.before_season.is_some()) {
-                    return Err("`before_season` goes with `season`".to_owned());
+                if ways.iter().any(|way| way.before_season == Some(0)) {
+                    return Err("`before_season` needs a number of days".to_owned());
                 }
+                looks_back(measure, ways)?;
                 let rules = ways.iter().map(|way| self.rule(way, family, names));
                 Ok(Requirement::Series(rules.collect::<std::result::Result<_, _>>()?))
             }
@@ -508,6 +509,7 @@ impl Measures {
             if measure.season.is_some() != of.season.is_some() {
                 return Err(format!("`{id}` cannot be a part: one of both is of a season, and the other is not"));
             }
+            looks_back(of, &measure.series)?;
             let of_part = match measure.all_of.as_slice() {
                 [] => vec![at],
                 all_of => self.parts(all_of, of, depth + 1)?,
@@ -734,6 +736,17 @@ impl Measures {
     }
 }
 
+/// Whether a measure may ask for doses before a season, where these ways do.
+fn looks_back(measure: &Measure, ways: &[Way]) -> std::result::Result<(), String> {
+    match ways.iter().any(|way| way.before_season.is_some()) {
+        true if measure.season.is_none() => Err("`before_season` goes with `season`".to_owned()),
+        true if measure.history_from_months.is_none() => {
+            Err("`before_season` needs `history_from_months`: earlier doses must be in the file".to_owned())
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Until when what a measure asks for must have been done; or what is wrong with it.
 fn deadline(measure: &Measure) -> std::result::Result<Deadline, &'static str> {
     let deadline = match (measure.by_age_months, measure.cutoff, measure.season) {
@@ -814,7 +827,12 @@ mod tests {
             let season = SEASON.replace("aged_on = '12-31'", aged_on);
             one.replace(by_age, &format!("under_age_months = 24\n{season}"))
         };
+        let looking_back = |days: u8, history: &str| {
+            let before = format!(", before_season = {days} }}]");
+            in_season("aged_on = '12-31'").replace("}]", &before) + history + "\n"
+        };
         assert_eq!(loaded(&in_season("aged_on = '12-31'")).unwrap().ages(), Vec::<u32>::new());
+        assert!(loaded(&looking_back(1, "history_from_months = 6")).is_ok());
         assert_eq!(loaded(&one).unwrap().cvx_codes(0), ["03", "94"]);
         for (measures, said) in [
             (measure("f.", series), "the id must be"),
@@ -872,6 +890,14 @@ mod tests {
                 "`only` goes with",
             ),
             (one.replace("}]", ", before_season = 1 }]"), "`before_season` goes with `season`"),
+            (looking_back(0, ""), "`before_season` needs a number of days"),
+            (looking_back(1, ""), "`before_season` needs `history_from_months`"),
+            (
+                looking_back(1, "history_from_months = 6")
+                    + &in_season("aged_on = '12-31'").replace("f.a", "f.b").replace(series, "all_of = ['f.a']"),
+                "measure f.b: `before_season` needs `history_from_months`",
+            ),
+            (in_season("aged_on = ' 7- 1'"), "line "),
             (
                 in_season("aged_on = '12-31'") + &measure("f.b", "all_of = ['f.a']"),
                 "`f.a` cannot be a part: one of both",

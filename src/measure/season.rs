@@ -6,7 +6,7 @@ use chrono::{Datelike, NaiveDate};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::calendar;
+use crate::calendar::{self, DateFormat};
 use crate::error::{Error, Result};
 
 /// The month in which a season begins: that of CDC's coverage of influenza, whose monthly numbers are of all persons
@@ -33,9 +33,9 @@ impl TryFrom<String> for DayOfYear {
 
     fn try_from(text: String) -> Result<Self> {
         // Of a year without a 29th of February.
-        let date = (text.len() == "12-31".len()).then(|| format!("2023-{text}").parse::<NaiveDate>().ok()).flatten();
-        let date = date.ok_or_else(|| Error::usage("a day of every year is written like `12-31`"))?;
-        Ok(Self { month: date.month(), day: date.day() })
+        let day = calendar::parse(format!("2023-{text}").as_bytes(), DateFormat::Iso).map(calendar::date);
+        let day = day.ok_or_else(|| Error::usage("a day of every year is written like `12-31`"))?;
+        Ok(Self { month: day.month(), day: day.day() })
     }
 }
 

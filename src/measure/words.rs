@@ -120,9 +120,11 @@ impl Measures {
         add("the first before ", way.first_before, "");
         add("one of them at ", way.last_from, " or later");
         add("each ", way.apart, " or more after the one that counted before");
-        if let Some(days) = way.before_season {
-            text += &format!("; and on {days} different days before the season");
-        }
+        text += &match way.before_season {
+            None => String::new(),
+            Some(1) => "; and on a day before the season".to_owned(),
+            Some(days) => format!("; and on {days} different days before the season"),
+        };
         text
     }
 }

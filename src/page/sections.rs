@@ -39,7 +39,7 @@ const PLACES: [Place; 10] = [
         lead: "A season begins on July 1, and is counted up to the as-of date. Compare it with earlier seasons as of the same \
                day of the year.",
         kinds: &[Kind::Bar, Kind::Map],
-        holds: |named| is_share(named) && is_of_season(named),
+        holds: |named| is_share(named) && is_of_season(named) && !is_by(named, "organization"),
     },
     Place {
         id: "cohorts",

@@ -166,7 +166,13 @@ impl<'a> Question<'a> {
                 season::name_of(year),
                 manifest.first_inclusion_year
             ))
-            .hint(format!("name an as-of date from {}-07-31 on", manifest.first_inclusion_year))),
+            .hint(
+                if season::year_of(manifest.reporting_period.last_day()) < manifest.first_inclusion_year {
+                    "ask a later month: no season of the file has begun in this one".to_owned()
+                } else {
+                    format!("name an as-of date from {}-07-31 on", manifest.first_inclusion_year)
+                },
+            )),
         }
     }
 
@@ -312,10 +318,14 @@ impl<'a> Question<'a> {
             let day = |month, day| NaiveDate::from_ymd_opt(*year, month, day);
             day(1, 1).is_some_and(|first| first >= from) && day(12, 31).is_some_and(|last| last <= to)
         };
-        let years: BTreeSet<i32> = population.birth_years().into_iter().filter(wholly).collect();
+        let filters = self.labels_by_dimension();
+        let of_filter = filters.iter().find(|(dimension, _)| dimension == BIRTH_YEAR).map(|(_, years)| years);
+        let is_asked = |year: &i32| of_filter.is_none_or(|years| years.contains(&year.to_string()));
+        let years = population.birth_years().into_iter().filter(|year| wholly(year) && is_asked(year));
+        let years: BTreeSet<i32> = years.collect();
         if years.is_empty() {
             return Err(Error::usage(format!("`population:{name}` has no year of birth that is wholly in the cohort"))
-                .hint(format!("the cohort is born from {from} to {to}")));
+                .hint(format!("the cohort is born from {from} to {to}; filters must leave one of its years")));
         }
         let mut people = People { population, years, places: Vec::new() };
         // Whether it has the dimensions is known before anything is counted.
@@ -326,7 +336,7 @@ impl<'a> Question<'a> {
             }
             let in_cohort = |year| people.years.contains(&year);
             let by = [place.to_owned(), BIRTH_YEAR.to_owned()];
-            let cells = people.population.counts(&by, &self.labels_by_dimension(), in_cohort)?;
+            let cells = people.population.counts(&by, &filters, in_cohort)?;
             let places: BTreeSet<&String> = cells.keys().map(|labels| &labels[0]).collect();
             let lacking = places
                 .iter()

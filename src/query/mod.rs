@@ -1,6 +1,7 @@
 //! A closed question → a plan → SQL → raw counts that only `disclosure` may look at.
 
 mod age;
+pub(crate) mod alike;
 pub mod ask;
 mod axis;
 mod bind;

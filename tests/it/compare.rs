@@ -76,6 +76,39 @@ fn ages_of_two_months_are_of_other_clients() {
 }
 
 #[test]
+fn a_season_is_compared_with_itself_and_with_another_up_to_the_same_day() {
+    let context = TestContext::new();
+    let month = "\
+clients | BIRTH DATE | VACCINATION DATE | CVX CODE
+40 a    | 2020-05-05 | 2023-10-10       | 150
+60 b    | 2020-05-05 | 2024-10-10       | 150
+100 c   | 2020-05-05 | 2024-12-10       | 150
+";
+    context.put("month.csv", Month::of(month).bytes());
+    context.phds("load month.csv --period 2024-12 --store store").done();
+    for as_of in ["2023-12-31", "2024-06-30", "2024-10-31", "2024-12-31"] {
+        context.put(&format!("{as_of}/.keep"), "");
+        let ask = format!("query coverage --measure flu.dose1 --as-of {as_of} --store store");
+        context.phds(&format!("{ask} --format csv --out {as_of}/t.csv")).done();
+    }
+    let compared = |days: &str| context.phds(&format!("compare {days}")).done().text();
+    let text = compared("2023-12-31 2024-12-31");
+    for said in ["2023-24 to 2023-12-31", "2024-25 to 2024-12-31", "+60.0 points", "some clients are in both seasons"] {
+        assert!(text.contains(said), "{said}: {text}");
+    }
+    let text = compared("2024-10-31 2024-12-31");
+    assert!(text.contains("+50.0 points") && text.contains("most clients are in both months"), "{text}");
+    for (days, said) in [
+        ("2024-06-30 2024-12-31", "differ in the day of the year up to which they count a season"),
+        ("2024-12-31 2023-12-31", "not to an earlier day"),
+        ("2024-12-31 2024-12-31", "not to an earlier day"),
+    ] {
+        let error = context.phds(&format!("compare {days}")).ended(2).stderr;
+        assert!(error.contains(said), "{error}");
+    }
+}
+
+#[test]
 fn only_one_question_of_two_months_is_compared() {
     let context = two_months();
     for (arguments, why) in [

@@ -116,10 +116,13 @@ pub enum Follows {
     Change,
     /// A withheld number is known too well from another month, where counts do not fall.
     Growth,
+    /// The same clients, or their answers, are few fewer or more in another table of another month.
+    Month,
 }
 
 impl Follows {
-    const ALL: [Self; 5] = [Self::Difference, Self::Indicators, Self::Withheld, Self::Change, Self::Growth];
+    const ALL: [Self; 6] =
+        [Self::Difference, Self::Indicators, Self::Withheld, Self::Change, Self::Growth, Self::Month];
 
     /// What a sentence of [`Follows::sentence`] says.
     pub(super) fn said(sentence: &str) -> Option<Self> {
@@ -134,6 +137,7 @@ impl Follows {
             Self::Withheld => "a withheld number would be known too well",
             Self::Change => "the change since then would be few clients",
             Self::Growth => "a withheld number would be known too well, because counts do not fall",
+            Self::Month => "the difference from another table of another month would be few clients",
         }
     }
 }
