@@ -70,6 +70,7 @@ fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
 }
 
 #[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "where there are modes, setting one may fail")]
 fn set_mode(_: &Path, _: u32) -> io::Result<()> {
     Ok(())
 }
