@@ -125,8 +125,7 @@ impl<'a> Series<'a> {
         let shared: Vec<&String> = asked.by.iter().collect();
         let table = |entry: &'a Entry| {
             let alike = question.alike(&entry.question)?;
-            let rows = entry.rows.iter().map(|row| (row.labels.as_slice(), row.counts()));
-            Some(Earlier { entry, alike, shown: sums(&entry.question, &shared, rows) })
+            Some(Earlier { entry, alike, shown: shown(entry, &shared) })
         };
         let mut earlier: Vec<Earlier<'_>> = others.iter().filter_map(table).collect();
         // Of the reasons for which a row is withheld, that its own number stands is the best.
@@ -327,11 +326,7 @@ pub(super) fn has_changed_by_few(
 ) -> Option<Follows> {
     let alike = question.alike(&release.question)?;
     let shared: Vec<&String> = known.question.by.iter().collect();
-    let of = |entry: &Entry| {
-        let rows = entry.rows.iter().map(|row| (row.labels.as_slice(), row.counts()));
-        sums(&entry.question, &shared, rows)
-    };
-    let (now, then) = (of(known), of(release));
+    let (now, then) = (shown(known, &shared), shown(release, &shared));
     let is_told = now.iter().any(|(key, sum)| {
         let both = sum.numbers.zip(then.get(key).and_then(|sum| sum.numbers));
         both.is_some_and(|(now, then)| is_few(alike, now, then, policy))
@@ -352,6 +347,11 @@ fn is_few(alike: Alike, (n, d): Pair, (m, e): Pair, policy: &Policy) -> bool {
     let is_small = |a: u64, b: u64| !treat::may_be_seen(a.abs_diff(b), policy);
     let answers = || is_small(n, m) || is_small(d.saturating_sub(n), e.saturating_sub(m));
     is_small(d, e) || (alike != Alike::Cohort && answers())
+}
+
+/// The shown rows of a published table by the shared dimensions and the denominator.
+fn shown(entry: &Entry, shared: &[&String]) -> BTreeMap<Vec<String>, Sum> {
+    sums(&entry.question, shared, entry.rows.iter().map(|row| (row.labels.as_slice(), row.counts())))
 }
 
 /// The rows of a table by the shared dimensions and the denominator.

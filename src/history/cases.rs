@@ -98,15 +98,14 @@ pub fn prove(path: &Path, dictionary: &Dictionary, measures: &Measures) -> Resul
     let cvx = cvx_codes(dictionary)?;
     let as_of = document.period.last_day();
     let seasons = season::of_file(dictionary.first_inclusion_year(), as_of);
-    let mut evaluator = Evaluator::new(measures, seasons)?;
+    let mut evaluator = Evaluator::new(measures, seasons.clone())?;
     let mut found = Found::default();
     let mut counts = BTreeSet::new();
     for case in &document.cases {
         let wrong = |what: String| Error::usage(format!("`{file}`: {}: {what}", case.measure));
         let at = measures.position(&case.measure)?;
         let asked = Asked { measures, at, dictionary, as_of };
-        let is_of_season = matches!(measures.deadline(at), Deadline::Season(_));
-        if is_of_season && evaluator.columns().iter().all(|column| *column != asked.met(measures.deciding(at)[0])) {
+        if measures.season(at, as_of).is_some_and(|year| !seasons.contains(&year)) {
             return Err(wrong("the season of the period began before the first year of the file".to_owned()));
         }
         found.asked.insert(at);

@@ -572,10 +572,12 @@ impl Measures {
     /// as-of date.
     pub fn column(&self, at: usize, as_of: NaiveDate) -> String {
         let measure = &self.list[at];
-        match self.deadlines[at] {
-            Deadline::Age(..) => measure.column(),
-            Deadline::Season(_) => measure.column_of_season(season::year_of(as_of)),
-        }
+        self.season(at, as_of).map_or_else(|| measure.column(), |year| measure.column_of_season(year))
+    }
+
+    /// The year in which the season begins that a measure asks about as of a day; none of a measure by an age.
+    pub fn season(&self, at: usize, as_of: NaiveDate) -> Option<i32> {
+        matches!(self.deadlines[at], Deadline::Season(_)).then(|| season::year_of(as_of))
     }
 
     /// Until when what a measure asks for must have been done.

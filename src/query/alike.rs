@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::Question;
 use super::ask::{Ask, Indicator};
 use crate::dictionary::names;
-use crate::measure::{Deadline, Measures, Requirement, Season, season};
+use crate::measure::{Deadline, Measures, Requirement, Season};
 
 /// What can be compared of two rows with the same labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,9 +26,7 @@ impl Question<'_> {
     /// other ages. An answer about another season is another one.
     pub(crate) fn alike(&self, other: &Ask) -> Option<Alike> {
         let own = self.normalized();
-        if (&own.filters, &own.denominators, by(&own), own.attribution)
-            != (&other.filters, &other.denominators, by(other), other.attribution)
-        {
+        if !has_same_groups(&own, other) {
             return None;
         }
         let is_same = is_same_question(&own, other);
@@ -54,8 +52,12 @@ impl Question<'_> {
 
 /// Whether two questions are the same, months and the order of dimensions aside.
 pub(crate) fn is_same_question(a: &Ask, b: &Ask) -> bool {
-    (a.indicator, &a.measure, &a.to, a.attribution) == (b.indicator, &b.measure, &b.to, b.attribution)
-        && (&a.filters, &a.denominators, by(a)) == (&b.filters, &b.denominators, by(b))
+    (a.indicator, &a.measure, &a.to) == (b.indicator, &b.measure, &b.to) && has_same_groups(a, b)
+}
+
+/// Whether two questions have the same rows, if they are of the same clients.
+fn has_same_groups(a: &Ask, b: &Ask) -> bool {
+    (&a.filters, &a.denominators, a.attribution, by(a)) == (&b.filters, &b.denominators, b.attribution, by(b))
 }
 
 /// The dimensions of a table, in an order of their own.
@@ -85,15 +87,15 @@ impl Asked {
         let at = measures.position(ask.measure.as_ref()?).ok()?;
         let measure = &measures.measures()[at];
         let deadline = measures.deadline(at);
-        let (age, by_age, season) = match deadline {
+        let (age, by_age, ages) = match deadline {
             Deadline::Age(months, _) => (months, Some(deadline), None),
             Deadline::Season(season) => (season.from_age_months, None, Some(season)),
         };
         let is_none = matches!(measures.requirements()[at], Requirement::NoneOf(_));
         Some(Self {
             answer: (measures.deciding(at).into_iter().collect(), is_none, by_age),
-            cohort: (age, season, measure.under_age_months, measure.history_from_months),
-            season: season.and(ask.as_of).map(season::year_of),
+            cohort: (age, ages, measure.under_age_months, measure.history_from_months),
+            season: ask.as_of.and_then(|as_of| measures.season(at, as_of)),
         })
     }
 }

@@ -9,7 +9,7 @@ use super::axis::{Axis, Filter};
 use super::{Context, People, Question};
 use crate::dictionary::{Dimension, Level, names};
 use crate::error::{Error, Result};
-use crate::measure::{Deadline, Requirement, season};
+use crate::measure::{Requirement, season};
 use crate::population::Population;
 
 /// So many measures are named where one does not suit.
@@ -195,7 +195,7 @@ impl<'a> Question<'a> {
     fn lacking(&self, at: usize) -> Option<String> {
         let measures = self.context.measures;
         let requirement = &measures.requirements()[at];
-        if self.indicator != Indicator::Coverage && matches!(measures.deadline(at), Deadline::Season(_)) {
+        if self.indicator != Indicator::Coverage && measures.season(at, self.as_of).is_some() {
             return Some("it asks about a season, and about no age".to_owned());
         }
         if self.indicator != Indicator::Coverage && matches!(requirement, Requirement::NoneOf(_)) {

@@ -20,7 +20,7 @@ use chrono::{Datelike, NaiveDate};
 
 use crate::convert::Partition;
 use crate::dictionary::{Dictionary, Dimension, Level, names};
-use crate::measure::{Basis, Deadline, Measure, Measures, Requirement, season};
+use crate::measure::{Basis, Measure, Measures, Requirement};
 use crate::population::Population;
 use crate::store::Store;
 use ask::{Ask, Attribution, AttributionChoice, Denominator, Indicator, Where};
@@ -368,8 +368,7 @@ impl<'a> Question<'a> {
 
     /// The year in which the season begins that the measure asks about, where it does.
     pub fn season(&self) -> Option<i32> {
-        let is_of_season = |at: &usize| matches!(self.context.measures.deadline(*at), Deadline::Season(_));
-        self.measure.filter(is_of_season).map(|_| season::year_of(self.as_of))
+        self.measure.and_then(|at| self.context.measures.season(at, self.as_of))
     }
 
     /// The age in months at which a curve ends.
