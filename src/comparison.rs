@@ -296,13 +296,18 @@ fn difference(a: &Description, b: &Description) -> Option<&'static str> {
     };
     let denominators = |one: &Description| {
         let all = one.denominators.iter();
-        all.map(|denominator| (denominator.source.clone(), denominator.population.clone())).collect::<Vec<_>>()
+        // Of residents, the counties are in their sentence.
+        let all = all.map(|one| {
+            let counties = (one.source == "resident").then(|| one.description.clone());
+            (one.source.clone(), one.population.clone(), counties)
+        });
+        all.collect::<Vec<_>>()
     };
     let same = [
         ("what they tell", a.indicator == b.indicator),
         ("their measure or its version", measures(a) == measures(b)),
         ("their dimensions or filters", a.labels == b.labels && a.filters == b.filters),
-        ("their denominators or population files", denominators(a) == denominators(b)),
+        ("their denominators, the counties of residents or population files", denominators(a) == denominators(b)),
         (
             "their attribution or standardization",
             a.attributions == b.attributions && a.standardized_by == b.standardized_by,

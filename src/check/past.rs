@@ -17,7 +17,7 @@ pub fn compare(document: &mut Document, rules: &Ruleset, previous: Option<&Docum
             Kind::Changed { .. } | Kind::Fallen { .. } | Kind::DeliveredAgain | Kind::ShareChanged { .. }
         );
         let reason = match previous {
-            None => Some("no earlier month is loaded".to_owned()),
+            None => Some("there is no report of an earlier month".to_owned()),
             Some(previous) if of_columns && previous.columns.is_empty() => Some(format!(
                 "the report of {} holds no columns: an earlier version wrote it",
                 previous.reporting_period

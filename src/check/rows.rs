@@ -140,7 +140,7 @@ fn bind(kind: &Kind, rules: &Ruleset, dictionary: &Dictionary, period: Reporting
             Bound::DateRange { column: at(column), first, last }
         }
         Kind::AgeOver { years, born_from } => {
-            Bound::AgeOver { months: years * 12 + 11, born_from: calendar::day(*born_from) }
+            Bound::AgeOver { months: i32::from(*years) * 12 + 11, born_from: calendar::day(*born_from) }
         }
         Kind::AgeInMonths { .. } => {
             Bound::AgeInMonths { age: at(names::AGE_IN_MONTHS), period_end: CivilDay::of(period_end) }
@@ -188,7 +188,12 @@ fn bind(kind: &Kind, rules: &Ruleset, dictionary: &Dictionary, period: Reporting
                 (min.unwrap_or(0), max.unwrap_or(i32::MAX))
             });
             let ages = ages.collect();
-            Bound::CodeAge { column: at(column), ages, grace: *grace_days, up_to: up_to_years * 12 + 11 }
+            Bound::CodeAge {
+                column: at(column),
+                ages,
+                grace: i32::from(*grace_days),
+                up_to: i32::from(*up_to_years) * 12 + 11,
+            }
         }
         Kind::DisasterWindow { item } => Bound::DisasterWindow { item: *item },
         Kind::DisasterItemDate { item, range } => {
@@ -204,8 +209,9 @@ fn bind(kind: &Kind, rules: &Ruleset, dictionary: &Dictionary, period: Reporting
         }
         Kind::ConsentActive { years } => {
             // The first day whose anniversary is not before the end of the period: 29 February has one in leap years alone.
-            let first = calendar::day(period.last_day() - chrono::Months::new(years * 12));
-            let first = first + i32::from(calendar::add_months(first, years * 12) < period_end);
+            let months = u32::from(*years) * 12;
+            let first = calendar::day(period.last_day() - chrono::Months::new(months));
+            let first = first + i32::from(calendar::add_months(first, months) < period_end);
             Bound::ConsentActive { date: at(names::CONSENT_DATE), first, last: period_end }
         }
         Kind::ConsentRecorded => Bound::ConsentRecorded { consent: at(names::CONSENT_TYPE) },
@@ -214,7 +220,7 @@ fn bind(kind: &Kind, rules: &Ruleset, dictionary: &Dictionary, period: Reporting
             Bound::ConsentAge {
                 consent: at(names::CONSENT_TYPE),
                 types: codes.iter().map(|code| types.contains(&code.code)).collect(),
-                months: i32::try_from(years * 12).unwrap_or(i32::MAX),
+                months: i32::from(*years) * 12,
                 period_end,
             }
         }

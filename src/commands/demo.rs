@@ -22,6 +22,9 @@ use crate::synth::{self, Options};
 use crate::terminal;
 
 const MARKER: &str = ".phds-demo";
+/// What is in the folder of a demo.
+const MADE: [&str; 9] =
+    [MARKER, "server", "password", "known_hosts", settings::FILE, "store", "releases", "report", "report.html"];
 const USER: &str = "demo";
 const SEED: u64 = 2024;
 /// Share of rows with a planted fault: enough to be seen, far from the limit.
@@ -89,14 +92,25 @@ pub fn run(typed: &cli::Demo, reporter: &dyn Reporter) -> Result<()> {
     Ok(())
 }
 
-/// Empties a folder of an earlier demo; anything else that is not empty is left alone.
+/// Empties a folder of an earlier demo; one that has anything else is left alone.
 fn clear(dir: &Path) -> Result<()> {
+    fs::must_lie_outside_stores(dir)?;
     let is_ours = dir.join(MARKER).is_file();
-    let is_empty = std::fs::read_dir(dir)
-        .map_or_else(|error| error.kind() == std::io::ErrorKind::NotFound, |mut entries| entries.next().is_none());
-    if !is_ours && !is_empty {
+    let there: Vec<_> = match std::fs::read_dir(dir) {
+        Ok(entries) => entries.flatten().map(|entry| entry.file_name()).collect(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(Error::io("list", dir, &error)),
+    };
+    if !is_ours && !there.is_empty() {
         return Err(Error::usage(format!("`{}` is not empty and not from an earlier demo", dir.display()))
             .hint("name another folder with `--dir`"));
+    }
+    if let Some(name) = there.iter().find(|name| !MADE.iter().any(|made| *name == made) && !fs::is_draft(name)) {
+        return Err(Error::usage(format!(
+            "`{}` is not of the demo, which empties its folder",
+            dir.join(name).display()
+        ))
+        .hint("move it away, or name another folder with `--dir`"));
     }
     if is_ours {
         std::fs::remove_dir_all(dir).map_err(|error| Error::io("empty", dir, &error))?;

@@ -12,6 +12,7 @@ use crate::{fs, terminal};
 
 /// `phds dictionary import`
 pub fn run(typed: &cli::Import) -> Result<()> {
+    fs::must_lie_outside_stores(&typed.out)?;
     if std::fs::read_dir(&typed.out).is_ok_and(|mut entries| entries.next().is_some()) || typed.out.is_file() {
         return Err(Error::usage(format!("`{}` is there and is left as it is", typed.out.display()))
             .hint("name a folder that is missing or empty"));

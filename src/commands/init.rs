@@ -47,6 +47,7 @@ const PROOFS: [&str; 7] = [
 pub fn init(typed: &cli::Init, reporter: &dyn Reporter) -> Result<()> {
     let asks = typed.ask || (!typed.yes && terminal::can_ask());
     let (file, name) = (typed.file.as_path(), typed.file.display().to_string());
+    fs::must_lie_outside_stores(file)?;
     let is_there = file.exists();
     if is_there && !typed.force && !(asks && agrees(&format!("`{name}` is there. Change it?"))?) {
         return Err(Error::usage(format!("`{name}` is already there and is left as it is"))

@@ -55,7 +55,7 @@ pub fn ledger(typed: &cli::LedgerArgs, settings: &Settings) -> Result<()> {
 /// `phds ledger know`
 pub fn know(typed: &cli::Know, settings: &Settings) -> Result<()> {
     let (store, partition) = query::month(&typed.month, settings)?;
-    let context = query::context(&store, &partition, settings);
+    let context = query::context(&store, &partition, settings)?;
     let question = Question::bind(&typed.ask(), context)?;
     let mut engine = query::engine(&partition);
     let mut ledger = Ledger::open(&store)?;
@@ -255,7 +255,7 @@ fn audit(
         return Ok("The month in the store is of another file, so its audit was not done again.\n".to_owned());
     }
     let mut engine = query::engine(&partition);
-    let context = query::context(store, &partition, settings);
+    let context = query::context(store, &partition, settings)?;
     let mut control = query::published(ledger, context, &mut engine, settings)?;
     let (widths, helpless) = (control.widths(), control.known_too_well());
     let mut text = format!(

@@ -28,12 +28,20 @@ use crate::words;
 /// `phds check`
 pub fn check(typed: &cli::Check, settings: &Settings, reporter: &dyn Reporter) -> Result<()> {
     let delivery = Delivery::in_place(&typed.file, typed.period)?;
-    let previous = settings.store(None).and_then(|root| Store::open(&root)).ok();
-    let previous = previous.and_then(|store| previous_report(&store, typed.period, reporter));
+    // Without a store there is no earlier month; one that cannot be used is told.
+    let root = settings.store(None).ok().filter(|root| root.try_exists().unwrap_or(true));
+    let previous = root.and_then(|root| match Store::open(&root) {
+        Ok(store) => previous_report(&store, typed.period, reporter),
+        Err(error) => {
+            reporter.warned(&format!("{}: nothing is compared with earlier months", error.message()));
+            None
+        }
+    });
     let previous = previous.as_ref();
     let scratch = typed.report.clone().unwrap_or_else(std::env::temp_dir);
     let checker = checker(settings, previous, &scratch, typed.resources.resolve());
     let report = if let Some(folder) = &typed.report {
+        fs::must_lie_outside_stores(folder)?;
         fs::make_folder(folder)?;
         for (name, what, mark) in [
             (PAGE, "page of a check", "<title>Check of "),
@@ -317,8 +325,10 @@ fn previous_report(store: &Store, period: ReportingPeriod, reporter: &dyn Report
     document
 }
 
+/// Puts the report in place. The one before is taken away first: no report ever stands beside the rejected rows of another.
 fn publish_report(folder: &Path, report: &Report, previous: Option<&Document>, rejected: Draft) -> Result<()> {
     fs::make_folder(folder)?;
+    fs::remove_file(&folder.join(REPORT))?;
     fs::write_whole(&folder.join(PAGE), page::html(report.document(), previous).as_bytes())?;
     rejected.publish_as(&folder.join(REJECTED))?;
     fs::write_json(&folder.join(REPORT), report.document())

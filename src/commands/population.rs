@@ -1,13 +1,16 @@
 //! `phds population`: counts of people into the store, and what is there.
 
 use crate::cli;
-use crate::error::Result;
+use crate::disclosure::ledger::{Entry, Ledger};
+use crate::disclosure::release::Audience;
+use crate::error::{Error, Result};
 use crate::population::{self, Import, Note, Request};
 use crate::progress::Reporter;
+use crate::query::ask::Denominator;
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::terminal;
-use crate::words::grouped;
+use crate::words::{count, grouped};
 
 /// `phds population`
 pub fn run(typed: &cli::Population, settings: &Settings, reporter: &dyn Reporter) -> Result<()> {
@@ -25,6 +28,9 @@ fn import(typed: &cli::PopulationImport, settings: &Settings, reporter: &dyn Rep
     let _lock = store.lock()?;
     let note = import.note();
     if let Some(older) = population::note(&store, &note.name)? {
+        if older.fingerprint != note.fingerprint {
+            stays(&store, &note.name)?;
+        }
         let same = if older.fingerprint == note.fingerprint { ", with the same counts" } else { "" };
         reporter.warned(&format!(
             "`{}` is replaced{same}; until now it was {}, from: {}",
@@ -44,6 +50,23 @@ fn import(typed: &cli::PopulationImport, settings: &Settings, reporter: &dyn Rep
     let store = store.root().to_string_lossy();
     terminal::next(ask.into_iter().chain(["--store", &store]));
     Ok(())
+}
+
+/// Refuses other counts for a population in whose shares something was published: each later table is audited with those.
+fn stays(store: &Store, name: &str) -> Result<()> {
+    let denominator = Denominator::Population(name.to_owned()).name();
+    let ledger = Ledger::open_to_read(store)?;
+    let is_in =
+        |entry: &&Entry| entry.audience == Audience::Public && entry.question.denominators.contains(&denominator);
+    match ledger.entries().iter().filter(is_in).count() {
+        0 => Ok(()),
+        tables => Err(Error::refused(format!(
+            "{} in the ledger {} made with the counts of `{name}`, and later ones are audited with them",
+            count(tables, "table"),
+            if tables == 1 { "was" } else { "were" }
+        ))
+        .hint(format!("take the new counts in under another name, such as `{name}-2`"))),
+    }
 }
 
 fn list(typed: &cli::PopulationList, settings: &Settings) -> Result<()> {

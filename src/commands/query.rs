@@ -385,7 +385,7 @@ pub fn answer(
     refused: Refused,
 ) -> Result<Answered> {
     let audience = if ledger.is_some() { Audience::Public } else { Audience::Internal };
-    let context = context(store, partition, settings);
+    let context = context(store, partition, settings)?;
     let named = |ask: &Ask, error: Error| match &ask.name {
         Some(name) => error.within(&format!("release `{name}`")),
         None => error,
@@ -443,14 +443,29 @@ pub fn engine(partition: &Partition) -> DuckDb<'_> {
 }
 
 /// What questions to a month are bound to.
-pub fn context<'a>(store: &'a Store, partition: &'a Partition, settings: &'a Settings) -> Context<'a> {
-    Context {
+///
+/// # Errors
+///
+/// [`ErrorKind::Refused`] when the settings would show smaller counts than those by which the month was loaded.
+pub fn context<'a>(store: &'a Store, partition: &'a Partition, settings: &'a Settings) -> Result<Context<'a>> {
+    let (own, loaded) = (settings.policy.k(), partition.manifest().k);
+    if own < loaded {
+        return Err(Error::refused(format!(
+            "the month {} was loaded with k = {loaded}, and these settings have k = {own}",
+            partition.manifest().reporting_period
+        ))
+        .hint(
+            "name the settings of the load (`--config`), or set the same k under `[disclosure]`; who may load sets another \
+             k for the month by `phds load --again`",
+        ));
+    }
+    Ok(Context {
         dictionary: &settings.dictionary,
         measures: &settings.measures,
         partition,
         store,
         counties: &settings.counties,
-    }
+    })
 }
 
 /// Disclosure control that knows everything that was published.

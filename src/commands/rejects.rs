@@ -23,13 +23,19 @@ pub fn run(typed: &cli::Rejects, settings: &Settings) -> Result<()> {
     fs::must_lie_outside_stores(&typed.out)?;
     let store = Store::open(&settings.store(typed.store.as_deref())?)?;
     let (reports, report) = if typed.refused { of_refused(&store, typed)? } else { of_month(&store, typed)? };
+    let places = read_places(&reports.join(REJECTED))?;
+    // A load takes the report away before it changes the list.
+    let is_same = |again: Document| (again.delivery, again.run) == (report.delivery.clone(), report.run.clone());
+    if !read_report(&reports)?.is_some_and(is_same) {
+        return Err(Error::environment(format!("the month {} is being loaded just now", typed.period))
+            .hint("wait until that has ended"));
+    }
     let delivery = store.deliveries(typed.period).join(&report.delivery.file_name);
     let (_, sha256) = fs::sha256_of_file(&delivery)?;
     if sha256 != report.delivery.sha256 {
         return Err(Error::environment(format!("`{}` is not the file that was checked", delivery.display()))
             .hint("load the month again"));
     }
-    let places = read_places(&reports.join(REJECTED))?;
     let mut file = File::open(&delivery).map_err(|error| Error::io("open", &delivery, &error))?;
     let mut out = Draft::new(&typed.out)?;
     for (offset, length) in &places {

@@ -18,6 +18,7 @@ pub fn man(typed: &cli::Manual) -> Result<()> {
     manual_pages(&command, &mut pages)?;
     match &typed.dir {
         Some(dir) => {
+            fs::must_lie_outside_stores(dir)?;
             fs::make_folder(dir)?;
             pages.iter().try_for_each(|(name, page)| fs::write_whole(&dir.join(name), page))
         }

@@ -35,7 +35,7 @@ pub fn status(typed: &cli::Status, settings: &Settings) -> Result<()> {
         ));
     }
     // What was published must be known, or nothing can be.
-    if let Err(error) = Ledger::open_to_read(&store)
+    if let Err(error) = Ledger::look(&store)
         && error.kind() == ErrorKind::Refused
     {
         status.attention.push(error.message().to_owned());

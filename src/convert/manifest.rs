@@ -107,6 +107,10 @@ pub struct Manifest {
     /// What the check found wrong with the file as a whole.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub alarms: Vec<Alarm>,
+    /// By the settings of the load, no count of 1 to k - 1 is shown of the month: who asks may have a larger k, and no
+    /// smaller one. 0 in a month that an earlier version loaded.
+    #[serde(default)]
+    pub k: u64,
     /// One row for each accepted row; those of a client stand together, by day. Several may tell of one dose,
     /// so rows are no count of doses.
     pub immunizations: TableFiles,

@@ -134,10 +134,11 @@ impl<'a> Staging<'a> {
             first_inclusion_year: dictionary.first_inclusion_year(),
             totals: report.totals,
             alarms: accepted.report().alarms(),
+            k: report.k,
             immunizations: writer.describe(Table::Immunizations, immunizations)?,
             clients: writer.describe(Table::Clients, clients)?,
         };
-        let partition = publish(&folder, &work, manifest)?;
+        let partition = publish(&folder, &work, manifest, reporter)?;
         let manifest = partition.manifest();
         reporter.finished(&format!("{} clients, {} rows", manifest.clients.rows, manifest.immunizations.rows));
         Ok(partition)
@@ -191,7 +192,7 @@ fn draft_of(work: &DraftFolder, path: &str) -> PathBuf {
 }
 
 /// Moves the files in, then the manifest over the old one: that is the moment of the change. Then the old files go.
-fn publish(folder: &Path, work: &DraftFolder, manifest: Manifest) -> Result<Partition> {
+fn publish(folder: &Path, work: &DraftFolder, manifest: Manifest, reporter: &dyn Reporter) -> Result<Partition> {
     for table in Table::ALL {
         fs::make_folder(&folder.join(table.name()))?;
     }
@@ -205,7 +206,10 @@ fn publish(folder: &Path, work: &DraftFolder, manifest: Manifest) -> Result<Part
     let lock = manifest::lock(folder)?;
     lock.lock().map_err(|error| Error::io("lock", folder, &error))?;
     fs::write_json(&folder.join(MANIFEST), &manifest)?;
-    remove_nameless(folder)?;
+    // The month is changed, whatever becomes of files that nothing names any more: the next load removes them.
+    if let Err(error) = remove_nameless(folder) {
+        reporter.warned(error.message());
+    }
     drop(lock);
     Ok(Partition::new(folder, manifest))
 }

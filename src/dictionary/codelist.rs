@@ -31,7 +31,8 @@ pub struct Codelist {
 
 impl Codelist {
     /// Reads a codelist: UTF-8 CSV with the columns `code`, `label`, `aliases` (spellings separated by `|`) and any
-    /// further ones. Codes and aliases must be unique without regard to case.
+    /// further ones. A code without a label is its own. Codes and aliases must be unique without regard to case, and labels,
+    /// too: in tables, filters and releases, a label stands for its code.
     pub fn parse(name: &str, text: &str) -> Result<Self> {
         let wrong = |what: String| Error::usage(format!("codelist `{name}`: {what}"));
         let mut reader = csv::Reader::from_reader(text.trim_start_matches('\u{feff}').as_bytes());
@@ -62,13 +63,24 @@ impl Codelist {
                     return Err(wrong(format!("line {line}: `{spelling}` stands for two codes")));
                 }
             }
-            list.by_label.entry(key(record[1].as_bytes())).or_insert(position);
+            let label = Some(record[1].trim()).filter(|label| !label.is_empty()).unwrap_or(code);
+            if list.by_label.insert(key(label.as_bytes()), position).is_some() {
+                return Err(wrong(format!("line {line}: the label `{label}` is there twice")).hint(ONE_LABEL));
+            }
             list.codes.push(Code {
                 code: code.to_owned(),
-                label: record[1].to_owned(),
+                label: label.to_owned(),
                 aliases,
                 values: record.iter().skip(3).map(str::to_owned).collect(),
             });
+        }
+        let other =
+            |(label, at): (&Vec<u8>, &u16)| list.by_code.get(label).is_some_and(|code| code != at).then_some(*at);
+        if let Some(at) = list.by_label.iter().filter_map(other).min() {
+            let (line, label) = (usize::from(at) + 2, &list.codes[usize::from(at)].label);
+            return Err(
+                wrong(format!("line {line}: the label `{label}` is how another code is spelled")).hint(ONE_LABEL)
+            );
         }
         Ok(list)
     }
@@ -121,6 +133,9 @@ impl Codelist {
     }
 }
 
+const ONE_LABEL: &str = "give each code a label of its own; another spelling of a code belongs into `aliases`, and what several \
+                         codes have in common into a further column";
+
 fn key(value: &[u8]) -> Vec<u8> {
     value.trim_ascii().to_ascii_uppercase()
 }
@@ -157,5 +172,22 @@ mod tests {
         ] {
             assert!(Codelist::parse("x", text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_label_stands_for_one_code() {
+        for (text, fits) in [
+            ("1,a,\n2,b,", true),
+            ("1,a,\n2, A ,", false),
+            ("1,2,\n2,b,", false),
+            ("1,x,\n2,b,X", false),
+            ("a,a,\nb,B,", true),
+            ("1,,\n2,,", true),
+            ("1,,\n2,1,", false),
+        ] {
+            let list = Codelist::parse("x", &format!("code,label,aliases\n{text}\n"));
+            assert_eq!(list.is_ok(), fits, "{text}");
+        }
+        assert_eq!(Codelist::parse("x", "code,label,aliases\n1, ,\n").unwrap().codes()[0].label, "1");
     }
 }

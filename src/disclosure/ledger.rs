@@ -5,7 +5,8 @@
 //! published tables have their counts, also those that are withheld: they are to be guarded like the partitions.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{File, TryLockError};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -13,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::known::Known;
 use super::release::{Audience, BesideNote, Cell, DESCRIPTION, Document, FinerNote, Kept, Number, Release};
 use crate::error::{Error, Result};
-use crate::fs;
+use crate::fs::{self, Draft};
 use crate::knowledge::Fingerprint;
 use crate::period::ReportingPeriod;
 use crate::provenance::{Edition, Tool};
@@ -249,6 +250,7 @@ impl Ledger {
         let lock_path = folder.join(LOCK);
         let lock = fs::open_lock(&lock_path)?;
         lock.lock().map_err(|error| Error::io("lock", &lock_path, &error))?;
+        fs::remove_drafts(&folder)?;
         Self { is_to_write: true, ..Self::empty(store, Some(lock)) }.proved(store)
     }
 
@@ -260,6 +262,22 @@ impl Ledger {
             lock.lock_shared().map_err(|error| Error::io("lock", &lock_path, &error))?;
         }
         Self::empty(store, lock).proved(store)
+    }
+
+    /// Proves the chain, unless somebody is adding to it just now, who has proved it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Ledger::open_to_read`].
+    pub fn look(store: &Store) -> Result<()> {
+        let lock_path = store.ledger().join(LOCK);
+        let lock = if store.ledger().is_dir() { Some(fs::open_lock_to_share(&lock_path)?) } else { None };
+        match lock.as_ref().map(File::try_lock_shared) {
+            Some(Err(TryLockError::WouldBlock)) => return Ok(()),
+            Some(Err(TryLockError::Error(error))) => return Err(Error::io("lock", &lock_path, &error)),
+            Some(Ok(())) | None => {}
+        }
+        Self::empty(store, lock).proved(store).map(drop)
     }
 
     fn empty(store: &Store, lock: Option<File>) -> Self {
@@ -355,9 +373,9 @@ impl Ledger {
 
     /// Adds an entry, unless it is there.
     fn add(&mut self, mut entry: Entry) -> Result<bool> {
-        let is_there = |other: &Entry| (other.audience, &other.release_id) == (entry.audience, &entry.release_id);
-        if self.entries.iter().any(is_there) {
-            return Ok(false);
+        let is_there = |other: &&Entry| (other.audience, &other.release_id) == (entry.audience, &entry.release_id);
+        if let Some(other) = self.entries.iter().find(is_there) {
+            return if other.rows == entry.rows { Ok(false) } else { Err(other.disagrees()) };
         }
         if !self.is_to_write {
             return Err(Error::internal("a ledger that was opened to read cannot be added to"));
@@ -365,16 +383,24 @@ impl Ledger {
         entry.number = self.head.entries + 1;
         entry.previous_sha256.clone_from(&self.head.sha256);
         if !self.head_path.exists() {
-            fs::write_json(&self.head_path, &self.head)?;
+            self.write_head(&self.head)?;
         }
         let path = self.path(entry.number);
         fs::write_json(&path, &entry)?;
         let (_, sha256) = fs::sha256_of_file(&path)?;
         let head = Head { entries: entry.number, sha256 };
-        fs::write_json(&self.head_path, &head)?;
+        self.write_head(&head)?;
         self.head = head;
         self.entries.push(entry);
         Ok(true)
+    }
+
+    /// Writes the head by way of the ledger's folder, whose lock is held. Whoever loads a month holds another lock, and takes
+    /// away the drafts beside the head.
+    fn write_head(&self, head: &Head) -> Result<()> {
+        let mut draft = Draft::new(&self.folder.join("head.json"))?;
+        draft.write_all(&fs::json(head)?).map_err(|error| Error::io("write", &self.head_path, &error))?;
+        draft.publish_as(&self.head_path).map(drop)
     }
 }
 

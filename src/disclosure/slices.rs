@@ -275,10 +275,9 @@ impl Gives for Rows<'_> {
         }
     }
 
-    /// A value that is missing and one that is recorded as unknown are one row, and the engine counts who has both twice.
     fn has(&self, group: &[String], slice: &Slice, clients: u64) -> bool {
         let [counted, others] = self.counts.get(group).copied().unwrap_or_default();
-        clients <= if *slice == Slice::Counted { counted } else { others }
+        clients == if *slice == Slice::Counted { counted } else { others }
     }
 }
 

@@ -73,8 +73,13 @@ pub fn from_geojson(text: &[u8], property: &str) -> Result<Vec<Shape>> {
         };
         let rings = polygons.into_iter().flat_map(|polygon| polygon.as_array().into_iter().flatten().map(points));
         let rings: Option<Vec<_>> = rings.collect();
+        // A line or a place that is written as a ring has no area, and no picture.
+        let rings = rings.map(|mut rings| {
+            rings.retain(|ring| centre(ring).1 > 0.0);
+            rings
+        });
         let rings = rings.filter(|rings| !rings.is_empty()).ok_or_else(|| {
-            Error::usage("the shapes have places that are no longitude and latitude in degrees (WGS 84)")
+            Error::usage("the shapes have no area, or places that are no longitude and latitude in degrees (WGS 84)")
                 .hint("GeoJSON is in degrees; a program such as ogr2ogr turns other maps into it: -t_srs EPSG:4326")
         })?;
         shapes.push(Shape { label, rings });
@@ -227,7 +232,11 @@ mod tests {
         assert_eq!(file(&polygon, "\"78701\"").unwrap(), shape(1));
         assert_eq!(file(&many, "78701").unwrap(), shape(2));
         let metres = "{\"type\":\"Polygon\",\"coordinates\":[[[500000,3300000],[1,1],[2,2]]]}";
-        assert!(file(metres, "\"78701\"").unwrap_err().contains("degrees"));
+        let line = "{\"type\":\"Polygon\",\"coordinates\":[[[1,1],[2,2],[3,3],[1,1]]]}";
+        let place = "{\"type\":\"Polygon\",\"coordinates\":[[[1,1],[1,1],[1,1],[1,1]]]}";
+        for wrong in [metres, line, place] {
+            assert!(file(wrong, "\"78701\"").unwrap_err().contains("degrees"), "{wrong}");
+        }
         assert!(file(&polygon, "null").unwrap_err().contains("are: ZIP"));
         assert!(from_geojson(b"[]", "ZIP").is_err());
     }

@@ -247,14 +247,13 @@ pub fn is_draft(name: &std::ffi::OsStr) -> bool {
     name.starts_with(DRAFT_PREFIX) && name.ends_with(DRAFT_SUFFIX)
 }
 
-/// Removes the drafts that runs left in a folder when they were killed. The caller makes sure that no run is writing.
+/// Removes the drafts that runs left in a folder when they were killed. The caller makes sure that no run is writing there, or
+/// that it loses nothing: a draft of [`is_read_only`] may go at any time.
 pub fn remove_drafts(folder: &Path) -> Result<()> {
     for entry in std::fs::read_dir(folder).map_err(|error| Error::io("list", folder, &error))?.flatten() {
         if is_draft(&entry.file_name()) {
             let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
-            let removed =
-                if is_folder { std::fs::remove_dir_all(entry.path()) } else { std::fs::remove_file(entry.path()) };
-            removed.map_err(|error| Error::io("remove", &entry.path(), &error))?;
+            if is_folder { remove_folder(&entry.path()) } else { remove_file(&entry.path()) }?;
         }
     }
     Ok(())

@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 use crate::calendar::add_months;
 use crate::error::{Error, Result};
 
+/// More months, or weeks, or days, than an age has: larger numbers are slips of the keyboard.
+pub(super) const LONGEST: u32 = 2_000;
+
 /// A time after a day: whole months are added first, then weeks, then days are added or taken off (`CDSi`, CALCDT-1 to -6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -43,7 +46,7 @@ impl Age {
         };
         let counted = |part: &str| {
             let (number, unit) = part.split_once(' ')?;
-            let number: u32 = number.parse().ok().filter(|number| *number <= 2_000)?;
+            let number: u32 = number.parse().ok().filter(|number| *number <= LONGEST)?;
             Some((number, unit.trim_end_matches('s').to_owned()))
         };
         let mut age = Self::of_months(0);

@@ -21,6 +21,8 @@ pub use age::Age;
 pub use opportunity::Opportunities;
 pub use season::Season;
 
+use age::LONGEST;
+
 use crate::calendar::{self, born_by};
 use crate::dictionary::{Codelist, Dictionary, names, nearest};
 use crate::error::{Error, Result};
@@ -757,14 +759,20 @@ fn deadline(measure: &Measure) -> std::result::Result<Deadline, &'static str> {
         _ => return Err("it needs either `by_age_months` with `cutoff`, or `season`"),
     };
     let under = measure.under_age_months;
+    let of_season = measure.season.map(|season| season.from_age_months);
+    let ages = [measure.by_age_months, under, measure.history_from_months, of_season];
+    if ages.into_iter().flatten().any(|months| months > LONGEST) {
+        return Err("an age has more months than anybody reaches");
+    }
     match deadline {
         Deadline::Age(months, _) => {
             if under.is_some_and(|under| under <= months) {
                 return Err("`under_age_months` must be more than `by_age_months`");
             }
-            // The rule of months and days that make an age is the calendar's: any birth tells which of two comes first.
-            let by = Age::of_months(months).after(0);
-            if measure.late_after.is_some_and(|late| late.after(0) > by) {
+            // Which of two ages comes first may depend on the birth: all days of a cycle of leap years are tried.
+            let by = Age::of_months(months);
+            let is_late = |late: Age| (0..1461).any(|birth| late.after(birth) > by.after(birth));
+            if measure.late_after.is_some_and(is_late) {
                 return Err("`late_after` must not be after `by_age_months`");
             }
         }
@@ -873,6 +881,9 @@ mod tests {
             ),
             (one.replace("by_age", "under_age_months = 24\nby_age"), "`under_age_months` must be more"),
             (one.clone() + "late_after = '24 months + 1 day'", "`late_after` must not be after"),
+            // From February 1, two years are 731 days in some years and 730 in others.
+            (one.clone() + "late_after = '731 days'", "`late_after` must not be after"),
+            (one.replace("= 24", "= 2001"), "more months than anybody"),
             (
                 one.clone()
                     + &measure("f.b", series)

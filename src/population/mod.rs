@@ -246,6 +246,7 @@ impl Reading<'_> {
     /// None when the codelist does not have the code.
     fn label(&self, code: &str) -> Option<String> {
         let label = match self {
+            Self::AsStored if code.eq_ignore_ascii_case(UNKNOWN) => UNKNOWN,
             Self::AsStored => code,
             Self::Label(codelist) => &codelist.codes()[usize::from(codelist.find(code.as_bytes(), false)?)].label,
             Self::Parent(codelist, column) => match codelist.value(codelist.find(code.as_bytes(), false)?, column) {

@@ -57,7 +57,10 @@ pub(crate) fn is_same_question(a: &Ask, b: &Ask) -> bool {
 
 /// Whether two questions have the same rows, if they are of the same clients.
 fn has_same_groups(a: &Ask, b: &Ask) -> bool {
-    (&a.filters, &a.denominators, a.attribution, by(a)) == (&b.filters, &b.denominators, b.attribution, by(b))
+    // Entries of earlier versions do not say what `resident` meant: the same, as far as anybody knows.
+    let same_counties = a.counties == b.counties || a.counties.is_empty() || b.counties.is_empty();
+    same_counties
+        && (&a.filters, &a.denominators, a.attribution, by(a)) == (&b.filters, &b.denominators, b.attribution, by(b))
 }
 
 /// The dimensions of a table, in an order of their own.

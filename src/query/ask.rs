@@ -239,8 +239,14 @@ impl Asks {
             if named.is_empty() || !named.chars().all(plain) {
                 return wrong(format!("release {} needs a `name` of letters, digits, _ and -", at + 1));
             }
-            if asks.releases[..at].iter().any(|earlier| earlier.name == ask.name) {
-                return wrong(format!("the name `{named}` is there twice"));
+            // A release is a folder, and some systems do not tell `A` from `a`.
+            let earlier = asks.releases[..at].iter().filter_map(|earlier| earlier.name.as_deref());
+            match earlier.into_iter().find(|name| name.eq_ignore_ascii_case(named)) {
+                None => {}
+                Some(name) if name == named => return wrong(format!("the name `{named}` is there twice")),
+                Some(name) => {
+                    return wrong(format!("the names `{name}` and `{named}` differ by capital letters alone"));
+                }
             }
         }
         Ok(asks)
@@ -281,6 +287,9 @@ pub struct Ask {
         skip_serializing_if = "Vec::is_empty"
     )]
     pub denominators: Vec<String>,
+    /// The counties that the denominator `resident` means: those of the settings, unless it is said here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "lists::counties")]
+    pub counties: Vec<String>,
     /// Whose client is whose.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attribution: Option<AttributionChoice>,
@@ -307,6 +316,7 @@ impl Ask {
             filters: Vec::new(),
             as_of: None,
             denominators: Vec::new(),
+            counties: Vec::new(),
             attribution: None,
             standardize: None,
             funnel: false,
@@ -343,6 +353,10 @@ mod lists {
 
     pub(super) fn dimensions<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
         from.deserialize_seq(Like(r#"a list of dimensions, such as ["county"]"#))
+    }
+
+    pub(super) fn counties<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+        from.deserialize_seq(Like(r#"a list of counties, such as ["Travis"]"#))
     }
 
     pub(super) fn denominators<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {

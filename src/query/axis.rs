@@ -100,10 +100,15 @@ impl<'a> Axis<'a> {
             if self.is_of_doses() { Column::Dose(name.to_owned()) } else { Column::Client(name.to_owned()) }
         };
         let field = column(&self.field.name);
+        let text = |of: Column| match self.recorded_unknown() {
+            Some(unknown) => Expression::Unless(of, unknown.to_owned()),
+            None => Expression::Of(of),
+        };
         match self.dimension.level {
-            Level::Value => Expression::Of(field),
+            Level::Value => text(field),
             Level::Year if self.is_of_doses() => Expression::Year(field),
-            Level::Year | Level::Parent => Expression::Of(column(&self.dimension.id)),
+            Level::Year => Expression::Of(column(&self.dimension.id)),
+            Level::Parent => text(column(&self.dimension.id)),
             Level::Quarter => Expression::Quarter(field),
             Level::Month => Expression::Month(field),
             Level::Season => Expression::Season(field),
@@ -116,10 +121,32 @@ impl<'a> Axis<'a> {
                 let age = Expression::MonthsBy { birth: field, day: as_of };
                 Expression::Class(Box::new(age), self.dimension.from_months.clone())
             }
-            Level::Attributed => Expression::Of(match attribution {
+            Level::Attributed => text(match attribution {
                 Attribution::Any => Column::Dose(names::ORGANIZATION.to_owned()),
                 rule => Column::Client(format!("organization_{}", rule.name())),
             }),
+        }
+    }
+
+    /// The text that is stored where somebody has recorded that a value is not known. It reads as a missing value does, and
+    /// is counted as one: else a client with both would be counted twice.
+    fn recorded_unknown(&self) -> Option<&'a str> {
+        let is_unknown = |text: &str| text.eq_ignore_ascii_case(UNKNOWN);
+        match (self.dimension.level, self.codelist) {
+            (Level::Value, Some(codelist)) => {
+                let code = codelist.codes().iter().find(|code| is_unknown(&code.label));
+                code.filter(|_| self.field.name != names::CVX).map(|code| code.code.as_str())
+            }
+            (Level::Parent, Some(codelist)) => {
+                let column = self.dimension.parent.as_deref().unwrap_or_default();
+                let mut values = (0u16..).take(codelist.codes().len()).map(|at| codelist.value(at, column));
+                values.find(|value| is_unknown(value))
+            }
+            (Level::Value | Level::Attributed, None) if self.field.field_type == FieldType::Text => {
+                let spellings = [UNKNOWN, "UNKNOWN", "unknown"];
+                spellings.iter().any(|spelling| self.field.has_form(spelling.as_bytes())).then_some(UNKNOWN)
+            }
+            _ => None,
         }
     }
 
@@ -194,44 +221,42 @@ impl<'a> Axis<'a> {
         let wrong = |value: &str, hint: String| Error::usage(format!("`{value}` is no value of `{id}`")).hint(hint);
         let mut filter = Filter { axis: self, values: Vec::new(), unknown: false, labels: Vec::new() };
         for value in typed.iter().map(|value| value.trim()) {
-            let mut label = value.to_owned();
-            let is_unknown = value.eq_ignore_ascii_case(UNKNOWN);
-            filter.unknown |= is_unknown;
-            match (self.dimension.level, self.codelist) {
-                (Level::Value, Some(codelist)) => match codelist.find(value.as_bytes(), true) {
-                    Some(at) => {
-                        let code = &codelist.codes()[usize::from(at)];
-                        filter.values.push(Value::Text(code.code.clone()));
-                        label = self.label(Some(&code.code));
-                        filter.unknown |= code.label == UNKNOWN;
+            let is_unknown = |text: &str| text.eq_ignore_ascii_case(UNKNOWN);
+            let (stored, label) = match (self.dimension.level, self.codelist) {
+                _ if is_unknown(value) => (None, UNKNOWN.to_owned()),
+                (Level::Value, Some(codelist)) => {
+                    let at = codelist.find(value.as_bytes(), true).ok_or_else(|| wrong(value, self.nearest(value)))?;
+                    let code = &codelist.codes()[usize::from(at)].code;
+                    let label = self.label(Some(code));
+                    if is_unknown(&label) {
+                        (None, UNKNOWN.to_owned())
+                    } else {
+                        (Some(Value::Text(code.clone())), label)
                     }
-                    None if is_unknown => {}
-                    None => return Err(wrong(value, self.nearest(value))),
-                },
+                }
                 (Level::Parent, Some(codelist)) => {
                     let column = self.dimension.parent.as_deref().unwrap_or_default();
                     let mut known = (0u16..).take(codelist.codes().len()).map(|at| codelist.value(at, column));
-                    if known.any(|known| known == value) {
-                        filter.values.push(Value::Text(value.to_owned()));
-                    } else if !is_unknown {
+                    if !known.any(|known| known == value) {
                         return Err(wrong(value, self.nearest(value)));
                     }
+                    (Some(Value::Text(value.to_owned())), value.to_owned())
                 }
                 (Level::Value | Level::Parent | Level::Attributed, _) => {
-                    if self.field.has_form(value.as_bytes()) && !is_unknown {
-                        self.field.kept(value).clone_into(&mut label);
-                        filter.values.push(Value::Text(label.clone()));
-                    } else if !is_unknown {
+                    if !self.field.has_form(value.as_bytes()) {
                         return Err(wrong(value, self.values_in_words()));
                     }
+                    let kept = self.field.kept(value);
+                    (Some(Value::Text(kept.to_owned())), kept.to_owned())
                 }
-                _ => match self.number(value) {
-                    Some(number) => filter.values.push(Value::Integer(number)),
-                    None if is_unknown => {}
-                    None => return Err(wrong(value, self.values_in_words())),
-                },
-            }
-            filter.labels.push(if is_unknown { UNKNOWN.to_owned() } else { label });
+                _ => {
+                    let number = self.number(value).ok_or_else(|| wrong(value, self.values_in_words()))?;
+                    (Some(Value::Integer(number)), value.to_owned())
+                }
+            };
+            filter.unknown |= stored.is_none();
+            filter.values.extend(stored);
+            filter.labels.push(label);
         }
         filter.labels.sort();
         filter.labels.dedup();
@@ -279,7 +304,7 @@ impl<'a> Axis<'a> {
 }
 
 impl Filter<'_> {
-    /// The rows that are meant.
+    /// The rows that are meant; one with [`UNKNOWN`] has no value, or one that says so.
     pub fn condition(&self, attribution: Attribution, as_of: NaiveDate) -> Condition {
         let of = self.axis.expression(attribution, as_of);
         Condition::In { of, values: self.values.clone(), or_null: self.unknown }

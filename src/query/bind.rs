@@ -277,11 +277,15 @@ impl<'a> Question<'a> {
             denominators.push(Denominator::Clients);
         }
         if denominators.contains(&Denominator::Resident) {
-            if self.context.counties.is_empty() {
+            let counties = if ask.counties.is_empty() { self.context.counties } else { &ask.counties };
+            if counties.is_empty() {
                 return Err(Error::usage("the denominator `resident` needs the counties of the department")
                     .hint("set `counties` in the section [query] of phds.toml"));
             }
-            self.resident = Some(Axis::find(self.context.dictionary, names::COUNTY)?.filter(self.context.counties)?);
+            self.resident = Some(Axis::find(self.context.dictionary, names::COUNTY)?.filter(counties)?);
+        } else if !ask.counties.is_empty() {
+            return Err(Error::usage("`counties` says what the denominator `resident` means, which is not asked for")
+                .hint("add it to `denominator`, or ask for clients of some counties by `where`"));
         }
         for denominator in &denominators {
             if let Denominator::Population(name) = denominator {

@@ -165,7 +165,7 @@ impl Question<'_> {
         engine.read_ahead(&plans.map(|(question, rule)| question.plan(*rule)).collect::<Result<Vec<_>>>()?)
     }
 
-    /// Adds a group to the table. A recorded "unknown" and a missing value read the same, so they are one group.
+    /// Adds a group to the table.
     fn add(&self, counts: &mut RawCounts, labels: Vec<String>, group: &Group) -> Result<()> {
         let wrong = || Error::internal("the embedded query engine answers in another form");
         let further = group.key.get(self.by.len()..).ok_or_else(wrong)?;

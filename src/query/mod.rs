@@ -220,6 +220,7 @@ impl<'a> Question<'a> {
             Indicator::Doses | Indicator::Curve | Indicator::Missing => Vec::new(),
             _ => self.denominators.iter().map(Denominator::name).collect(),
         };
+        ask.counties = self.resident_counties().unwrap_or_default().to_vec();
         ask.attribution = AttributionChoice::of(self.attributions());
         ask.standardize = self.standardize.map(|at| self.by[at].dimension.id.clone());
         ask.funnel = self.funnel;

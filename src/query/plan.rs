@@ -25,6 +25,8 @@ pub enum Value {
 pub enum Expression {
     /// The column itself.
     Of(Column),
+    /// The column of texts, without a value where it has this text, in capital or small letters.
+    Unless(Column, String),
     /// The calendar year of a day.
     Year(Column),
     /// Four times the calendar year of a day, and its quarter, 0 to 3.

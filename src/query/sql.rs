@@ -156,6 +156,10 @@ impl Writer {
     fn expression(&mut self, expression: &Expression) -> Result<String> {
         Ok(match expression {
             Expression::Of(of) => column(of)?,
+            Expression::Unless(of, text) => {
+                let unknown = self.bind(Parameter::Text(text.clone()));
+                format!("CASE WHEN upper({of}) = upper({unknown}) THEN NULL ELSE {of} END", of = column(of)?)
+            }
             Expression::Year(day) => format!("year({})", column(day)?),
             Expression::Quarter(day) => format!("(year({day}) * 4 + quarter({day}) - 1)", day = column(day)?),
             Expression::Month(day) => format!("(year({day}) * 12 + month({day}) - 1)", day = column(day)?),

@@ -481,8 +481,10 @@ fn a_file_of_questions_that_is_wrong() {
     insta::assert_snapshot!(ask("schema_version = 1\nrelease = []"), @"error: `monthly.toml`: it has no [[release]]");
     insta::assert_snapshot!(ask(&one.replace("'a'", "'../a'")), @"error: `monthly.toml`: release 1 needs a `name` of letters, digits, _ and -");
     insta::assert_snapshot!(ask(&one.replace("coverage", "covrage")), @"error: `monthly.toml`, line 4: unknown variant `covrage`, expected one of `coverage`, `late`, `on-time`, `dropout`, `potential`, `missed`, `one-visit`, `missing`, `curve`, `doses`");
-    insta::assert_snapshot!(ask(&one.replace("measure =", "mesure =")), @"error: `monthly.toml`, line 5: unknown field `mesure`, expected one of `name`, `indicator`, `measure`, `to`, `by`, `where`, `as_of`, `denominator`, `attribution`, `standardize`, `funnel`, `coarsen`");
+    insta::assert_snapshot!(ask(&one.replace("measure =", "mesure =")), @"error: `monthly.toml`, line 5: unknown field `mesure`, expected one of `name`, `indicator`, `measure`, `to`, `by`, `where`, `as_of`, `denominator`, `counties`, `attribution`, `standardize`, `funnel`, `coarsen`");
     insta::assert_snapshot!(ask(&format!("{one}{}", one.replace("schema_version = 1", ""))), @"error: `monthly.toml`: the name `a` is there twice");
+    let other = one.replace("schema_version = 1", "").replace("'a'", "'A'");
+    insta::assert_snapshot!(ask(&format!("{one}{other}")), @"error: `monthly.toml`: the names `a` and `A` differ by capital letters alone");
     insta::assert_snapshot!(ask(&format!("{one}{}", one.replace("schema_version = 1", "").replace("'a'", "'b'").replace("mmr1", "mmr9"))), @r"
     error: release `b`: there is no measure `nis.mmr9`
 

@@ -121,3 +121,16 @@ fn only_one_question_of_two_months_is_compared() {
         assert!(outcome.stderr.contains(why), "{arguments}: {}", outcome.stderr);
     }
 }
+
+#[test]
+fn residents_of_other_counties_are_not_compared() {
+    let context = two_months();
+    for (period, counties) in [("2024-11", "'Travis'"), ("2024-12", "'Travis', 'Hays'")] {
+        context.put("phds.toml", format!("[query]\ncounties = [{counties}]\n"));
+        context.put(&format!("{period}/resident/.keep"), "");
+        let ask = "query coverage --measure nis.mmr1 --denominator resident --store store --format csv";
+        context.phds(&format!("{ask} --period {period} --out {period}/resident/t.csv")).done();
+    }
+    let said = context.phds("compare 2024-11/resident 2024-12/resident").ended(2).stderr;
+    assert!(said.contains("the counties of residents"), "{said}");
+}

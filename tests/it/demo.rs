@@ -37,8 +37,12 @@ fn the_whole_road_in_one_folder() {
     // What it says to do next works.
     let next = outcome.stderr.lines().find_map(|line| line.strip_prefix("Next: phds ")).expect("a next step");
     context.phds(next).done();
-    // And again, in the same folder.
+    // And again, in the same folder; not where somebody has put something of theirs.
     context.phds("demo --dir tour --clients 2000").done();
+    context.put("tour/notes.txt", "");
+    let said = context.phds("demo --dir tour --clients 2000").ended(2).stderr;
+    assert!(said.contains("`tour/notes.txt` is not of the demo"), "{said}");
+    assert!(context.path("tour/notes.txt").exists() && context.path("tour/report.html").exists());
 }
 
 #[test]

@@ -269,7 +269,7 @@ fn a_report_of_an_earlier_version_is_compared_as_far_as_it_goes() {
     context.put(of_november, report.to_string());
     let said = context.phds("check month.csv --period 2024-12 --report out").done().stderr;
     assert!(said.contains("warning: the report of 2024-11 cannot be read by this version"), "{said}");
-    assert_eq!(outcomes(&context), ["not_checkable no earlier month is loaded"; 2]);
+    assert_eq!(outcomes(&context), ["not_checkable there is no report of an earlier month"; 2]);
 }
 
 #[test]

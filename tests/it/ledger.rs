@@ -344,3 +344,34 @@ fn a_series_does_not_go_on_with_tables_of_others() {
     let table = context.publish(&format!("{ASK} --by region --period 2025-01")).done().text();
     assert!(rows_of(&table, "shown") > 0);
 }
+
+/// What was published with some counties, or with some counts of people, is audited with those.
+#[test]
+fn what_a_published_denominator_means_stays() {
+    let context = loaded();
+    let settings = |counties: &str| context.put("phds.toml", format!("[query]\ncounties = {counties}\n"));
+    settings("['Travis', 'Harris', 'Dallas']");
+    let years = (2005..=2024).map(|year| format!("{year},30000\n")).collect::<String>();
+    let import = |name: &str, more: &str| {
+        context.put("births.csv", format!("birth_year,count\n{years}{more}"));
+        context.phds(&format!("population import births.csv --name {name} --source Invented --store store"))
+    };
+    import("births", "").done();
+    let publish = |ask: &str| context.publish(&format!("{ASK} {ask}"));
+    publish("--by sex --denominator resident").done();
+    publish("--by birth_year --denominator population:births").done();
+    let first = context.json("store/ledger/000001.json");
+    assert_eq!(first["question"]["counties"], serde_json::json!(["Dallas", "Harris", "Travis"]));
+
+    import("births", "").done();
+    let said = import("births", "2025,1\n").ended(1).stderr;
+    assert!(said.contains("1 table in the ledger was made with the counts of `births`"), "{said}");
+    import("births-2", "2025,1\n").done();
+
+    settings("['Travis', 'Harris', 'Dallas', 'Bexar']");
+    publish("--by region").done();
+    settings("[]");
+    context.phds("evidence --store store").done();
+    let asked = context.phds(&format!("{ASK} --denominator resident")).ended(2).stderr;
+    assert!(asked.contains("needs the counties of the department"), "{asked}");
+}

@@ -222,19 +222,19 @@ fn what_the_file_cannot_tell_is_said_with_its_reason() {
         .collect();
     insta::assert_snapshot!(shown.join("\n"), @r"
     PHDS-R06 not_checkable: the dictionary names no last inclusion year
-    PHDS-H01 not_checkable: no earlier month is loaded
-    PHDS-H02 not_checkable: no earlier month is loaded
-    PHDS-H03 not_checkable: no earlier month is loaded
-    PHDS-H04 not_checkable: no earlier month is loaded
-    PHDS-H06 not_checkable: no earlier month is loaded
-    PHDS-H07 not_checkable: no earlier month is loaded
-    PHDS-H08 not_checkable: no earlier month is loaded
-    PHDS-H09 not_checkable: no earlier month is loaded
-    PHDS-H10 not_checkable: no earlier month is loaded
+    PHDS-H01 not_checkable: there is no report of an earlier month
+    PHDS-H02 not_checkable: there is no report of an earlier month
+    PHDS-H03 not_checkable: there is no report of an earlier month
+    PHDS-H04 not_checkable: there is no report of an earlier month
+    PHDS-H06 not_checkable: there is no report of an earlier month
+    PHDS-H07 not_checkable: there is no report of an earlier month
+    PHDS-H08 not_checkable: there is no report of an earlier month
+    PHDS-H09 not_checkable: there is no report of an earlier month
+    PHDS-H10 not_checkable: there is no report of an earlier month
     PHDS-H11 not_checkable: the settings name no responsible entity
-    PHDS-H12 not_checkable: no earlier month is loaded
-    PHDS-H13 not_checkable: no earlier month is loaded
-    PHDS-H14 not_checkable: no earlier month is loaded
+    PHDS-H12 not_checkable: there is no report of an earlier month
+    PHDS-H13 not_checkable: there is no report of an earlier month
+    PHDS-H14 not_checkable: there is no report of an earlier month
     PHDS-D05 not_checkable: it applies to periods that end after 2028-06-15
     PHDS-C01 not_checkable: the dictionary maps no column of the file to `disaster_consent` and `consent_type`
     PHDS-C02 not_checkable: the dictionary maps no column of the file to `consent_date`

@@ -151,6 +151,8 @@ fn what_is_wrong_with_a_department_s_rule_is_said() {
         ("[[rule]]\ncode = 'PHDS-H01'\nbuy = 0.1\nreason = 'r'".to_owned(), "rule PHDS-H01: its kind has no `buy`"),
         ("[[rule]]\ncode = 'PHDS-H01'\nby = 'x'\nreason = 'r'".to_owned(), "`rules.toml`, rule `PHDS-H01`"),
         ("[[rule]]\ncode = 'PHDS-H01'\nkind = 'row_again'\nreason = 'r'".to_owned(), "keeps its `kind`"),
+        ("[[rule]]\ncode = 'PHDS-R07'\nyears = 200000000\nreason = 'r'".to_owned(), "`rules.toml`, rule `PHDS-R07`"),
+        ("[[rule]]\ncode = 'PHDS-R17'\ngrace_days = -1\nreason = 'r'".to_owned(), "`rules.toml`, rule `PHDS-R17`"),
         ("[[rule]]\ncode = 'PHDS-F03'\nseverity = 'review'\nreason = 'r'".to_owned(), "but of `reject` only"),
         (fits.replace("HILL-01", "PHDS-R99"), "a new rule has a code of your own"),
         (fits.replace("HILL-01", "hill 1"), "a new rule has a code of your own"),

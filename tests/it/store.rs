@@ -55,6 +55,77 @@ fn damage_is_noticed_and_a_new_load_heals_it() {
 }
 
 #[test]
+fn nobody_asks_with_a_smaller_k_than_that_of_the_load() {
+    let context = TestContext::new();
+    let settings = |name: &str, k: &str| context.put(name, format!("store = \"store\"\n{k}"));
+    settings("phds.toml", "[disclosure]\nk = 20\nreason = \"agreed\"\n");
+    settings("analysts.toml", "");
+    settings("stricter.toml", "[disclosure]\nk = 21\nreason = \"agreed\"\n");
+    context.load(&month("03"));
+    let ask = |file: &str| context.phds(&format!("--config {file} {ASK}"));
+    assert!(ask("phds.toml").done().text().contains(",20,20,"));
+    assert!(ask("stricter.toml").done().text().contains(",suppressed,"));
+    let refused = ask("analysts.toml").ended(1);
+    assert!(refused.stderr.contains("was loaded with k = 20, and these settings have k = 11"), "{}", refused.stderr);
+    assert_eq!(refused.text(), "");
+    for command in
+        ["evidence", "query coverage --measure nis.mmr1 --audience public --dry-run", "report --out page.html"]
+    {
+        // Evidence of nothing has nothing to audit.
+        let code = i32::from(command != "evidence");
+        context.phds(&format!("--config analysts.toml {command}")).ended(code);
+    }
+    context.phds("--config analysts.toml load --again").done();
+    assert!(ask("analysts.toml").done().text().contains(",20,20,"));
+}
+
+/// A load, an import and a mirror take away what killed runs left; not what somebody is writing.
+#[test]
+fn questions_are_answered_while_others_lock_the_store() {
+    let context = TestContext::new();
+    context.load(&month("03"));
+    context.put("births.csv", "birth_year,count\n2020,1000\n");
+    std::thread::scope(|scope| {
+        let importing = scope.spawn(|| {
+            for _ in 0..40 {
+                context.phds("population import births.csv --name births --source Invented --store store").done();
+            }
+        });
+        while !importing.is_finished() {
+            for sex in ["F", "M", "U"] {
+                context.phds(&format!("{ASK} --where sex={sex}")).done();
+                std::fs::remove_dir_all(context.path("store/releases")).unwrap();
+                std::fs::remove_dir_all(context.path("store/ledger")).unwrap();
+                std::fs::remove_file(context.path("store/ledger-head.json")).unwrap();
+            }
+        }
+    });
+}
+
+/// A long run that publishes holds the ledger.
+#[test]
+fn the_status_waits_for_nobody() {
+    let context = TestContext::new();
+    context.load(&month("03"));
+    answer(&context);
+    let ledger = std::fs::File::options().write(true).open(context.path("store/ledger/.lock")).unwrap();
+    ledger.lock().unwrap();
+    context.phds("status --store store").done();
+}
+
+#[test]
+fn a_check_says_when_the_store_of_the_settings_cannot_be_used() {
+    let context = TestContext::new();
+    context.put("phds.toml", "store = \"store\"\n");
+    context.put("month.csv", month("03").bytes());
+    let check = || context.phds(&format!("check month.csv --period {PERIOD}")).done().stderr;
+    assert!(!check().contains("earlier months"), "there is no store yet");
+    context.put("store/phds-store.json", "{\"store_version\": 2}");
+    let said = check();
+    assert!(said.contains("does not know: nothing is compared with earlier months"), "{said}");
+}
+
+#[test]
 fn a_refused_file_leaves_the_month_and_its_report() {
     let context = TestContext::new();
     context.load(&month("03"));
@@ -159,6 +230,10 @@ fn nothing_that_somebody_names_is_put_into_a_store() {
         "protect counts.csv --by sex --count n --out store/protected.csv",
         "evidence --store store --out store/evidence.md",
         &format!("rejects --store store --period {PERIOD} --out store/rejected.csv"),
+        "init store/phds.toml --yes",
+        "man --dir store/man",
+        "demo --dir store/demo",
+        "dictionary import counts.csv --out store/state",
     ] {
         let said = context.phds(command).ended(2).stderr;
         assert!(said.contains("lies in a store"), "{command}: {said}");

@@ -209,7 +209,7 @@ pub enum Kind {
         range: DayRange,
     },
     AgeOver {
-        years: i32,
+        years: u8,
         born_from: NaiveDate,
     },
     AgeInMonths {
@@ -242,8 +242,8 @@ pub enum Kind {
         column: String,
         min_months: String,
         max_months: String,
-        grace_days: i32,
-        up_to_years: i32,
+        grace_days: u16,
+        up_to_years: u8,
         #[serde(flatten)]
         set: CodeSet,
     },
@@ -264,12 +264,12 @@ pub enum Kind {
     },
     ConsentClass,
     ConsentActive {
-        years: u32,
+        years: u8,
     },
     ConsentRecorded,
     ConsentAge {
         types: Vec<String>,
-        years: u32,
+        years: u8,
     },
     RowAgain,
     DoseAgain,

@@ -1,6 +1,6 @@
 //! Codes of a table → a codelist, in which a code that we know under another spelling keeps its meaning.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::super::Codelist;
 use crate::error::{Error, Result};
@@ -73,6 +73,17 @@ pub(super) fn merge(codes: &[(String, String)], known: Option<&Codelist>) -> Res
     for made in &mut made {
         made.aliases.retain(|alias| !claimed.contains(&alias.to_ascii_uppercase()));
     }
+    // A label stands for one code: of those that would stand for several, each says which.
+    let key = |text: &str| text.trim().to_ascii_uppercase();
+    let mut meanings: HashMap<String, HashSet<usize>> = HashMap::new();
+    for (at, made) in made.iter().enumerate() {
+        for text in [&made.code, &made.label].into_iter().chain(&made.aliases) {
+            meanings.entry(key(text)).or_default().insert(at);
+        }
+    }
+    for made in made.iter_mut().filter(|made| meanings[&key(&made.label)].len() > 1) {
+        made.label = format!("{} ({})", made.label.trim(), made.code);
+    }
     let new = made.iter().filter(|made| made.known.is_none()).count();
     let gone = known.map_or(0, |list| list.codes().len() + new - made.len());
     let unchanged = known.is_some_and(|list| {
@@ -132,6 +143,9 @@ mod tests {
             ("F=Female, M=Male, U=Not said", "F,Female,FEM,1\nM,Male,1,2\nU,Not said,,3\n", 0, 0),
             // Their 1 is our F, and our M was spelled 1.
             ("1=Female, 2=Male, U=Unknown", "1,Female,,\nM,Male,2,2\nU,Unknown,,3\n", 1, 1),
+            // A label stands for one code.
+            ("F=Female, M=Male, X=Other, Y=other", "F,Female,FEM,1\nM,Male,1,2\nX,Other (X),,\nY,other (Y),,\n", 1, 2),
+            ("F=Female, M=Male, X=Y, Y=Z", "F,Female,FEM,1\nM,Male,1,2\nX,Y (X),,\nY,Z,,\n", 1, 2),
         ] {
             let text = if text.is_empty() { String::new() } else { format!("code,label,aliases,order\n{text}") };
             assert_eq!(merged(codes), (text, gone, new), "{codes}");

@@ -106,10 +106,20 @@ impl Sheet {
             let line = encoding::line_of(bytes, record.position());
             let mut labels = Vec::with_capacity(by.len());
             for (at, name) in by.iter().zip(&columns.by) {
-                let label = at.map(|at| record[at].to_owned()).filter(|label| *label != columns.total);
-                if label.as_ref().is_some_and(|label| label.trim().is_empty()) {
+                let label = at.map(|at| record[at].trim().to_owned()).filter(|label| label != columns.total.trim());
+                if label.as_ref().is_some_and(String::is_empty) {
                     return Err(wrong(path, line, &format!("there is no label in `{name}`"))
                         .hint(format!("write the label, or `{}` for a total", columns.total)));
+                }
+                // Taken for a label, it would be counted with what it is the sum of.
+                let is_total = |label: &&String| {
+                    [columns.total.trim(), "total", "totals"].iter().any(|total| label.eq_ignore_ascii_case(total))
+                };
+                if let Some(total) = label.as_ref().filter(is_total) {
+                    let what =
+                        format!("`{total}` in `{name}` reads as a total, and totals are labelled `{}`", columns.total);
+                    return Err(wrong(path, line, &what)
+                        .hint(format!("give all totals one label, and name it: `--total {}`", columns.total)));
                 }
                 if label.as_ref().is_some_and(|label| label.contains(LEVEL)) {
                     return Err(wrong(path, line, &format!("the label in `{name}` has a control character"))
@@ -280,6 +290,10 @@ impl Counts {
             }
         }
         cube.fill_margins(&mut counts);
+        if counts.iter().any(|count| *count > LARGEST_COUNT) {
+            return Err(Error::refused(format!("the counts of `{}` are too large together", path.display()))
+                .hint("a table counts persons; is this the right column?"));
+        }
         let has_totals = rows.keys().any(|cell| !cube.is_inner(*cell));
         if has_totals {
             let mut totals: Vec<usize> = (0..cube.len()).filter(|cell| !cube.is_inner(*cell)).collect();

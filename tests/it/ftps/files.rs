@@ -162,6 +162,7 @@ fn names_that_are_not_utf_8_are_shown_and_not_asked_for() {
 fn serves_a_subfolder() {
     let place = Place::new();
     std::fs::create_dir(place.path("root/out put")).unwrap();
+    #[cfg(unix)]
     std::fs::set_permissions(place.path("root/out put"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     place.put("out put/a.csv", b"abc");
     let server = Server::start(&place, "proftpd");

@@ -15,6 +15,7 @@ fn works(kind: &str) -> (Place, FtpsSource) {
     place.put("empty.csv", b"");
     place.put("-a ü;b.csv", b"abc");
     std::fs::create_dir(place.path("root/folder")).unwrap();
+    #[cfg(unix)]
     std::os::unix::fs::symlink("empty.csv", place.path("root/link.csv")).unwrap();
     let server = Server::start(&place, kind);
     let tls = if kind.ends_with("implicit") { Tls::Implicit } else { Tls::Explicit };
