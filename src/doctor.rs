@@ -199,7 +199,9 @@ fn examine_store(root: &Path) -> Vec<Observation> {
                 format!("others can enter (mode bits {bits:03o})"),
             )
             .hint(format!("chmod 700 '{}'", place.display())),
-            Ok(None) => Observation::new("store permissions", Verdict::Unknown, "this system has no mode bits"),
+            Ok(None) => Observation::new("store permissions", Verdict::Unknown, "this system has no mode bits").hint(
+                format!("`icacls \"{}\"` tells who can read it: nobody may but those who are meant", place.display()),
+            ),
             Err(error) => Observation::failed("store permissions", &error),
         });
     }

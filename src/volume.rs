@@ -416,6 +416,10 @@ mod tests {
     fn a_volume_has_room_and_a_missing_folder_has_none() {
         let folder = tempfile::tempdir().unwrap();
         assert!(free_bytes(folder.path()).unwrap() > 0);
+        // Elsewhere, the volume answers on which it would be.
+        if !cfg!(unix) {
+            return;
+        }
         let error = free_bytes(&folder.path().join("missing")).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Environment);
     }

@@ -42,7 +42,7 @@ pub struct Init {
     /// Your own dictionary, laid over the built-in one
     #[arg(long, value_name = "FILE")]
     pub dictionary: Option<PathBuf>,
-    /// Show a line for cron, or write phds.service and phds.timer beside the settings file
+    /// Show a line for cron or a command prompt of Windows, or write phds.service and phds.timer beside the settings file
     #[arg(long, value_name = "HOW")]
     pub schedule: Option<Schedule>,
     /// At the end, look at the server without logging in
@@ -120,6 +120,8 @@ pub enum Schedule {
     Cron,
     /// A unit and a timer of systemd.
     Systemd,
+    /// A task of Windows.
+    TaskScheduler,
 }
 
 /// `phds doctor`

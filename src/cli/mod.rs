@@ -36,7 +36,7 @@ Exit codes:
 
 /// Coverage rates from the monthly immunization file (PHDS) of the Texas registry, and no person in them
 #[derive(Debug, Parser)]
-#[command(name = "phds", version, after_help = EXIT_CODES, max_term_width = 100)]
+#[command(name = "phds", bin_name = "phds", version, after_help = EXIT_CODES, max_term_width = 100)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]

@@ -76,6 +76,8 @@ fn put_in_place(overlay: &Overlay, out: &Path) -> Result<Dictionary> {
             Ok(dictionary)
         })
         .map_err(|error| error.also("; so this table gives no dictionary, and nothing is written"))?;
+    // An empty folder may be there, and not every system lets another take its place.
+    let _ = std::fs::remove_dir(out);
     fs::move_into_place(draft.path(), out)?;
     fs::sync_folder(parent)?;
     Ok(dictionary)

@@ -461,11 +461,13 @@ impl Interview<'_> {
         if typed.is_some() {
             return Ok(typed);
         }
-        self.answer(None, "Load each month by itself: cron, systemd, none", "", |text| match text {
+        let kinds = if cfg!(windows) { "task-scheduler, none" } else { "cron, systemd, none" };
+        self.answer(None, &format!("Load each month by itself: {kinds}"), "", |text| match text {
             "" | "none" => Ok(None),
             "cron" => Ok(Some(Schedule::Cron)),
             "systemd" => Ok(Some(Schedule::Systemd)),
-            _ => Err(Error::usage("one of: cron, systemd, none")),
+            "task-scheduler" => Ok(Some(Schedule::TaskScheduler)),
+            _ => Err(Error::usage(format!("one of: {kinds}"))),
         })
     }
 
@@ -480,6 +482,13 @@ impl Interview<'_> {
                  17 6 8-31 * * {} --config {} load --due -q\n",
                 word(&program),
                 word(&settings_file)
+            )),
+            Schedule::TaskScheduler => terminal::say(&format!(
+                "\nA line for a command prompt: each morning, while you are logged in, until the month is loaded. With /RU and /RP \
+                 it runs as somebody, logged in or not.\n\
+                 schtasks /Create /TN phds /SC DAILY /ST 06:17 /TR \"\\\"{}\\\" --config \\\"{}\\\" load --due -q\"\n",
+                terminal::printable(&program.display().to_string()),
+                terminal::printable(&settings_file.display().to_string())
             )),
             Schedule::Systemd => {
                 let store = absolute(&settings.store(None)?)?;

@@ -25,7 +25,7 @@ pub fn run(typed: &cli::Rejects, settings: &Settings) -> Result<()> {
     let (reports, report) = if typed.refused { of_refused(&store, typed)? } else { of_month(&store, typed)? };
     let places = read_places(&reports.join(REJECTED))?;
     // A load takes the report away before it changes the list.
-    let is_same = |again: Document| (again.delivery, again.run) == (report.delivery.clone(), report.run.clone());
+    let is_same = |again: Document| (again.delivery, again.run) == (report.delivery.clone(), report.run);
     if !read_report(&reports)?.is_some_and(is_same) {
         return Err(Error::environment(format!("the month {} is being loaded just now", typed.period))
             .hint("wait until that has ended"));

@@ -181,8 +181,9 @@ pub fn remove(store: &Store, period: ReportingPeriod) -> Result<()> {
     }
     let lock = manifest::lock(&folder)?;
     lock.lock().map_err(|error| Error::io("lock", &folder, &error))?;
-    // Without its manifest, the month is not loaded any more.
+    // Without its manifest, the month is not loaded any more, and nobody waits for the lock, which lies in the folder.
     fs::remove_file(&folder.join(MANIFEST))?;
+    drop(lock);
     fs::remove_folder(&folder)
 }
 

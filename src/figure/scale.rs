@@ -34,7 +34,9 @@ impl Scale {
 /// A step of 1, 2 or 5 and zeros, so that about `count` of them make `width`, and never more than twice as many.
 pub fn step(width: f64, count: f64) -> f64 {
     let rough = (width / count).max(f64::MIN_POSITIVE);
-    let power = 10_f64.powf(rough.log10().floor());
+    // By whole powers, which are the same on every system to the last bit; logarithms are not.
+    let powers = (-30..=30).rev().map(|power| 10_f64.powi(power));
+    let power = powers.into_iter().find(|power| *power <= rough).unwrap_or(f64::MIN_POSITIVE);
     let found = STEPS.iter().map(|step| step * power).find(|step| *step >= rough * 0.999);
     found.unwrap_or(power * 10.0)
 }

@@ -89,9 +89,12 @@ impl Drop for Running {
 
 #[cfg(test)]
 mod tests {
+    #[cfg(unix)]
     use super::*;
+    #[cfg(unix)]
+    use crate::secret::Secret;
+    use crate::secret::SecretSource;
     use crate::secret::tests::refusal;
-    use crate::secret::{Secret, SecretSource};
 
     #[test]
     fn the_shell_of_this_system_runs_it() {

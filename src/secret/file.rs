@@ -127,7 +127,6 @@ fn refuse_shared(_path: &Path, _metadata: &Metadata, _forbidden: u32) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::secret::SecretSource;
     use crate::secret::tests::refusal;
 
     #[test]
@@ -161,6 +160,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
 
         use super::*;
+        use crate::secret::SecretSource;
 
         fn put(path: &Path, content: &[u8], mode: u32) {
             let _ = std::fs::remove_file(path);

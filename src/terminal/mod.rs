@@ -129,11 +129,20 @@ fn within(line: &str, look: Look) -> String {
     format!("{}{}", &line[..begins], rest.replace('\n', &format!("\n{}", " ".repeat(begins))))
 }
 
-/// A word as a shell takes it, and nothing that steers a terminal.
+/// A word as the shell of this system takes it, and nothing that steers a terminal.
 pub fn shell_word(text: &str) -> String {
+    word_of(text, cfg!(windows))
+}
+
+fn word_of(text: &str, is_windows: bool) -> String {
     let text = printable(text).replace('\n', "\u{fffd}");
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '_' | '-' | ',' | ':');
-    if !text.is_empty() && text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
+    match is_windows {
+        _ if !text.is_empty() && text.chars().all(|c| plain(c) || (is_windows && c == '\\')) => text,
+        false => format!("'{}'", text.replace('\'', "'\\''")),
+        // Both of its shells go on reading between double quotes, for what begins a variable or a command.
+        true => format!("\"{}\"", text.replace(['"', '%', '$', '`', '!'], "\u{fffd}")),
+    }
 }
 
 /// Cells in columns, those of the last one wrapped to the width of the screen, where there is one.
@@ -438,6 +447,30 @@ impl Reporter for Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_is_one_word_of_each_shell() {
+        for (text, elsewhere, on_windows) in [
+            ("store", "store", "store"),
+            ("", "''", "\"\""),
+            ("a b", "'a b'", "\"a b\""),
+            (r"demo\store", r"'demo\store'", r"demo\store"),
+            (r"C:\my data\m.csv", r"'C:\my data\m.csv'", r#""C:\my data\m.csv""#),
+            ("it's", r"'it'\''s'", "\"it's\""),
+            ("a\nb", "'a\u{fffd}b'", "\"a\u{fffd}b\""),
+            (
+                "%PATH% $(x) `x`\"",
+                "'%PATH% $(x) `x`\"'",
+                "\"\u{fffd}PATH\u{fffd} \u{fffd}(x) \u{fffd}x\u{fffd}\u{fffd}\"",
+            ),
+        ] {
+            assert_eq!(
+                (word_of(text, false).as_str(), word_of(text, true).as_str()),
+                (elsewhere, on_windows),
+                "{text}"
+            );
+        }
+    }
 
     #[test]
     fn a_pace_is_rows_by_seconds() {

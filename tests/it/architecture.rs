@@ -11,7 +11,7 @@ use phds::settings::Settings;
 use phds::store::Store;
 use regex::Regex;
 
-use crate::support::{Month, TestContext, sources};
+use crate::support::{Month, TestContext, slashes, sources};
 
 /// Modules in the order of a table of ARCHITECTURE.md, each with what the last column of its row names.
 type Modules = Vec<(String, BTreeSet<String>)>;
@@ -46,7 +46,7 @@ fn rooms() -> BTreeMap<String, Vec<(String, String)>> {
     }
     let mut rooms: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
     for (path, text) in all.into_iter().filter(|(path, _)| !tests.contains(path)) {
-        let name = path.strip_prefix(&src).unwrap().to_str().unwrap().to_owned();
+        let name = slashes(path.strip_prefix(&src).unwrap().to_str().unwrap());
         let room = name.split(['/', '.']).next().unwrap().to_owned();
         rooms.entry(room).or_default().push((name, code(&text)));
     }

@@ -599,8 +599,7 @@ fn a_load_without_an_account_makes_no_store() {
 /// A folder with an account whose server listens, but for what a test then breaks.
 fn account(context: &TestContext, port: u16, known_hosts: &str) {
     context.put("known_hosts", known_hosts);
-    context.put("password", "correct horse\n");
-    mode(context, 0o600);
+    context.put_private("password", "correct horse\n");
     context.put(
         "phds.toml",
         format!(
@@ -613,12 +612,6 @@ fn account(context: &TestContext, port: u16, known_hosts: &str) {
     context.put("store/.lock", "");
     // A login that is refused is remembered there.
     context.put("store/logins/phds.json", "");
-}
-
-#[cfg(unix)]
-fn mode(context: &TestContext, mode: u32) {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::set_permissions(context.path("password"), std::fs::Permissions::from_mode(mode)).unwrap();
 }
 
 #[test]
@@ -635,12 +628,16 @@ fn a_server_that_is_not_the_one_expected_or_does_not_open() {
     };
 
     account(&context, server.port(), &server.host_key_line());
-    mode(&context, 0o644);
-    insta::assert_snapshot!(fetch(4), @r"
-    error: `password` can be reached by other users (mode 0644)
+    #[cfg(unix)]
+    {
+        let readable = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+        std::fs::set_permissions(context.path("password"), readable).unwrap();
+        insta::assert_snapshot!(fetch(4), @r"
+        error: `password` can be reached by other users (mode 0644)
 
-    hint: chmod 600 'password', and change the password if others may have read it
-    ");
+        hint: chmod 600 'password', and change the password if others may have read it
+        ");
+    }
     assert_eq!((server.login_attempts(), server.requests()), (0, Vec::new()), "nobody was disturbed");
 
     account(&context, server.port(), "");

@@ -436,6 +436,7 @@ fn broken_lines_are_mended() {
     }
 }
 
+#[cfg(unix)]
 #[test]
 fn broken_downloads_over_ftps_are_mended() {
     use crate::ftps::faulty_ftps::{Cut, Faults, FaultyServer, How};
@@ -477,6 +478,7 @@ fn broken_downloads_over_ftps_are_mended() {
     assert!(!folder.path().join(NAME).exists());
 }
 
+#[cfg(unix)]
 #[test]
 fn a_server_that_is_started_again_in_the_middle() {
     let place = servers::Place::with_keys();
@@ -525,6 +527,7 @@ fn await_bytes(path: &Path, bytes: u64) {
 }
 
 /// A folder with an account of a server behind a slow line.
+#[cfg(unix)]
 struct Slow {
     context: TestContext,
     server: LoopbackServer,
@@ -532,6 +535,7 @@ struct Slow {
     content: Vec<u8>,
 }
 
+#[cfg(unix)]
 impl Slow {
     /// With a file of 4 MB at 4 MB/s.
     fn new() -> Self {
@@ -540,10 +544,7 @@ impl Slow {
         let (server, content) = serve(&context.path("served"), 4_000_000);
         let proxy = Proxy::start(server.port(), Plan { bytes_per_second: Some(4_000_000), ..Plan::default() });
         context.put("known_hosts", known_as(&server, proxy.port));
-        context.put("password", PASSWORD);
-        #[cfg(unix)]
-        std::fs::set_permissions(context.path("password"), std::os::unix::fs::PermissionsExt::from_mode(0o600))
-            .unwrap();
+        context.put_private("password", PASSWORD);
         context.put(
             "phds.toml",
             format!(

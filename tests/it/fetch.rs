@@ -247,7 +247,8 @@ fn a_password_comes_from_one_of_many_places() {
     let folder = place.context.path("credentials");
     let folder = ("CREDENTIALS_DIRECTORY", folder.to_str().unwrap());
     let (monthly, exchange) = (("PHDS_PASSWORD", PASSWORD), ("PHDS_PASSWORD_EXCHANGE", PASSWORD));
-    let command = "password_command = \"cat password\"\n";
+    let print = if cfg!(windows) { "type password" } else { "cat password" };
+    let command = &format!("password_command = \"{print}\"\n");
     let cases: [PasswordCase; 9] = [
         ("phds", "", &[monthly], "fetch --list", 0),
         ("phds", "", &[exchange], "fetch --list", 4),
@@ -268,7 +269,7 @@ fn a_password_comes_from_one_of_many_places() {
         assert_eq!(outcome.code, Some(code), "case {at}: {}", outcome.stderr);
         assert!(!outcome.stderr.contains(PASSWORD), "case {at}");
     }
-    let typed = ["fetch", "--list", "--password-command", "cat password"];
+    let typed = ["fetch", "--list", "--password-command", print];
     place.context.run_with(&[("PATH", "/usr/bin:/bin")], &typed).done();
 }
 
@@ -300,6 +301,7 @@ fn a_file_of_this_machine_has_a_receipt_too() {
     assert_eq!(receipt["delivery"]["sha256"], phds::fs::sha256_hex(&context.read("month.csv")));
 }
 
+#[cfg(unix)]
 #[test]
 fn an_account_of_an_ftps_server() {
     let (context, place) = (TestContext::new(), servers::Place::new());
@@ -466,6 +468,7 @@ fn to_look_at_an_account_makes_no_store() {
     assert!(!place.context.path("store").exists());
 }
 
+#[cfg(unix)]
 #[test]
 fn a_later_file_of_the_month_that_is_due_is_known_on_servers_of_others() {
     let due = ReportingPeriod::of(Local::now().date_naive()).previous();

@@ -161,9 +161,7 @@ impl Place {
                 std::fs::remove_file(path).unwrap();
             }
         }
-        let password = context.put("work/password", "correct horse\n");
-        #[cfg(unix)]
-        std::fs::set_permissions(password, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        context.put_private("work/password", "correct horse\n");
         let secret = Secret::new("correct horse".to_owned()).unwrap();
         let server = LoopbackServer::start(&context.path("served"), "clinic", &secret).unwrap();
         let folder = Path::new(env!("CARGO_BIN_EXE_phds")).parent().unwrap();

@@ -154,6 +154,7 @@ fn what_is_not_certain_is_asked_and_the_flag_is_named() {
     }
 }
 
+#[cfg(unix)]
 #[test]
 fn on_a_terminal_the_questions_are_asked() {
     let context = TestContext::new();

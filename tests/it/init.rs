@@ -291,6 +291,15 @@ fn a_settings_file_elsewhere_and_a_unit_with_its_places() {
         .done();
     let line = format!("ReadWritePaths=\"{}%\"", place("S t 5%"));
     assert!(read("etc/phds.service").lines().any(|found| found == line), "{line}");
+    // The same for those who have no systemd.
+    let lines = |schedule: &str| context.phds(&format!("{command} --force").replace("systemd", schedule)).done().stderr;
+    let (program, settings) = (program.display(), place("etc/phds.toml"));
+    let line = format!("17 6 8-31 * * {program} --config {settings} load --due -q");
+    assert!(lines("cron").contains(&line), "{line}");
+    let line = format!(
+        r#"schtasks /Create /TN phds /SC DAILY /ST 06:17 /TR "\"{program}\" --config \"{settings}\" load --due -q""#
+    );
+    assert!(lines("task-scheduler").contains(&line), "{line}");
     // Settings that name the password's file need no credential.
     context.phds(&format!("{command} --force --password-file password")).done();
     let unit = read("etc/phds.service");
@@ -416,6 +425,7 @@ fn a_later_file_of_the_month_that_is_due_is_loaded_and_no_other() {
     is_loaded(2);
 }
 
+#[cfg(unix)]
 #[test]
 fn servers_of_others_are_set_up_too() {
     let month = Month::of("CLIENT ID\n1");

@@ -9,7 +9,7 @@ use std::path::Path;
 use chrono::NaiveDate;
 use regex::bytes::{Match, Regex, RegexBuilder};
 
-use crate::support::{Outcome, PERIOD, TestContext, csv_rows, parquet_file, sources, texts, walk};
+use crate::support::{Outcome, PERIOD, TestContext, csv_rows, parquet_file, slashes, sources, texts, walk};
 
 /// Columns whose values must be found nowhere but in the delivery.
 const NEVER: [&str; 7] = [
@@ -149,7 +149,7 @@ fn nobody_is_found_outside_the_delivery() {
     }
     let mut files = 0;
     walk(context.path("").as_path(), &mut |path| {
-        let name = path.strip_prefix(context.path("")).unwrap().to_str().unwrap().to_owned();
+        let name = slashes(path.strip_prefix(context.path("")).unwrap().to_str().unwrap());
         if path.is_dir() || may_identify(&name) {
             return;
         }

@@ -351,9 +351,9 @@ fn what_a_published_denominator_means_stays() {
     let context = loaded();
     let settings = |counties: &str| context.put("phds.toml", format!("[query]\ncounties = {counties}\n"));
     settings("['Travis', 'Harris', 'Dallas']");
-    let years = (2005..=2024).map(|year| format!("{year},30000\n")).collect::<String>();
+    let years = (2005..=2024).map(|year| format!("{year},30000")).collect::<Vec<_>>().join("\n");
     let import = |name: &str, more: &str| {
-        context.put("births.csv", format!("birth_year,count\n{years}{more}"));
+        context.put("births.csv", format!("birth_year,count\n{years}\n{more}"));
         context.phds(&format!("population import births.csv --name {name} --source Invented --store store"))
     };
     import("births", "").done();

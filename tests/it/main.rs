@@ -3,6 +3,10 @@
 //! Most of them run the real program in a folder of their own and look at what it printed and wrote.
 
 #![allow(clippy::disallowed_methods, reason = "tests write their own small files")]
+#![cfg_attr(
+    not(unix),
+    allow(unused_imports, dead_code, reason = "what takes servers or shells of Unix is left out there")
+)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 /// The walls between the rooms of `src` stand where ARCHITECTURE.md draws them, read from the sources.
@@ -30,8 +34,10 @@ mod download;
 /// `phds fetch` and `phds load` bring a month from a server and only read there.
 mod fetch;
 /// The FTPS client against real servers, and one in this process that misbehaves.
+#[cfg(unix)]
 mod ftps;
 /// The guide and the README: every command does what they say.
+#[cfg(unix)]
 mod guide;
 /// The help texts, completions, the manual page and the JSON Schemas are what they were, and true.
 mod help;
@@ -86,6 +92,7 @@ mod sftp;
 /// The counts of the rules a third time, in SQL.
 mod sql_oracle;
 /// The SFTP client against real servers of others.
+#[cfg(unix)]
 mod ssh_servers;
 /// The formulas of `src/statistics` and R agree.
 mod statistics;

@@ -456,6 +456,7 @@ fn offered(context: &TestContext, line: &str) -> Vec<String> {
     String::from_utf8(output.stdout).unwrap().lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
 }
 
+#[cfg(unix)]
 #[test]
 fn bash_completes_measures_dimensions_and_months() {
     let context = odd_names();

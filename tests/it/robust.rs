@@ -8,8 +8,10 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 #[cfg(target_os = "linux")]
+use crate::support::HEADER;
+#[cfg(target_os = "linux")]
 use crate::support::disk::SmallDisk;
-use crate::support::{HEADER, Month, PERIOD, TestContext};
+use crate::support::{Month, PERIOD, TestContext};
 
 const ASK: &str = "query coverage --store store --measure nis.mmr1 --by sex --format csv";
 const FILES: [&str; 2] = ["one.csv", "two.csv"];
@@ -319,6 +321,7 @@ fn loaded_in_bounds(name: &str, month: &[u8], accepted: u64, rejected: u64, clie
 }
 
 /// A day of the years 2018 to 2024, by a number.
+#[cfg(target_os = "linux")]
 fn day(number: u32) -> String {
     let first = chrono::NaiveDate::from_ymd_opt(2018, 6, 16).unwrap();
     (first + chrono::Days::new((number % 2_300).into())).to_string()

@@ -1,5 +1,6 @@
 //! What happens to a store: damage, refused months, other people's dictionaries. The last good state stays.
 
+#[cfg(unix)]
 use std::process::{Command, Stdio};
 
 use serde_json::json;

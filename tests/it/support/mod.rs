@@ -47,6 +47,13 @@ impl TestContext {
         path
     }
 
+    /// The same of a file that nobody else may read.
+    pub fn put_private(&self, name: &str, content: impl AsRef<[u8]>) {
+        self.put(name, content);
+        #[cfg(unix)]
+        std::fs::set_permissions(self.path(name), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    }
+
     pub fn read(&self, name: &str) -> Vec<u8> {
         std::fs::read(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
     }
@@ -123,7 +130,7 @@ impl TestContext {
             command: format!("phds {}", arguments.join(" ")),
             code: output.status.code(),
             stdout: output.stdout,
-            stderr: String::from_utf8(output.stderr).unwrap(),
+            stderr: slashes(&String::from_utf8(output.stderr).unwrap()),
         }
     }
 
@@ -148,7 +155,7 @@ impl TestContext {
     pub fn tree(&self) -> Vec<String> {
         let mut names = Vec::new();
         walk(self.root.path(), &mut |path| {
-            let name = path.strip_prefix(self.root.path()).unwrap().to_str().unwrap();
+            let name = slashes(path.strip_prefix(self.root.path()).unwrap().to_str().unwrap());
             names.push(format!("{name}{}", if path.is_dir() { "/" } else { "" }));
         });
         names.sort();
@@ -166,7 +173,7 @@ impl TestContext {
             (r"(phds \(?)\d+\.\d+\.\d+", "$1[VERSION]"),
             (r"(?m) +$", ""),
         ];
-        let text = text.replace(self.root.path().to_str().unwrap(), "[DIR]");
+        let text = text.replace(&slashes(self.root.path().to_str().unwrap()), "[DIR]");
         filters
             .iter()
             .fold(text, |text, (pattern, mark)| Regex::new(pattern).unwrap().replace_all(&text, *mark).into_owned())
@@ -198,7 +205,9 @@ impl Outcome {
 
     /// What was printed as data.
     pub fn text(&self) -> String {
-        String::from_utf8_lossy(&self.stdout).into_owned()
+        let text = String::from_utf8_lossy(&self.stdout);
+        // In JSON, a backslash is no part of a path.
+        if text.starts_with(['{', '[']) { text.into_owned() } else { slashes(&text) }
     }
 }
 
@@ -211,6 +220,11 @@ pub fn walk(folder: &Path, each: &mut impl FnMut(&Path)) {
             walk(&path, each);
         }
     }
+}
+
+/// A text with paths as they are written on most systems.
+pub fn slashes(text: &str) -> String {
+    if cfg!(windows) { text.replace('\\', "/") } else { text.to_owned() }
 }
 
 /// The files of a folder of this repository that end in `.ending`, sorted, with their texts.

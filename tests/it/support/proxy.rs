@@ -322,6 +322,7 @@ mod tests {
         assert!((0.5..1.0).contains(&seconds), "{seconds}");
     }
 
+    #[cfg(unix)]
     #[test]
     fn data_connections_of_ftps_suffer_too() {
         let place = Place::new();

@@ -13,9 +13,7 @@ pub const PASSWORD: &str = "p: @/#%w2!";
 
 /// A server of the folder `served`, and the file `password` by which `clinic` logs in to it.
 pub fn account(context: &TestContext) -> LoopbackServer {
-    let password = context.put("password", format!("{PASSWORD}\n"));
-    #[cfg(unix)]
-    std::fs::set_permissions(password, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    context.put_private("password", format!("{PASSWORD}\n"));
     LoopbackServer::start(&context.path("served"), "clinic", &secret(PASSWORD)).unwrap()
 }
 
