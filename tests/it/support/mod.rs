@@ -222,9 +222,15 @@ pub fn walk(folder: &Path, each: &mut impl FnMut(&Path)) {
     }
 }
 
-/// A text with paths as they are written on most systems.
+/// A text with its paths as they are written on most systems.
 pub fn slashes(text: &str) -> String {
-    if cfg!(windows) { text.replace('\\', "/") } else { text.to_owned() }
+    if !cfg!(windows) {
+        return text.to_owned();
+    }
+    let inside = Regex::new(r"([\w.:\]-])\\([A-Za-z0-9.])").unwrap();
+    // A folder with a name of one character stands between two.
+    let once = inside.replace_all(text, "$1/$2");
+    inside.replace_all(&once, "$1/$2").into_owned()
 }
 
 /// The files of a folder of this repository that end in `.ending`, sorted, with their texts.
