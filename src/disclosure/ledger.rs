@@ -256,10 +256,9 @@ impl Ledger {
 
     /// The same to read it: nothing is written, and the store need not be one that can be.
     pub fn open_to_read(store: &Store) -> Result<Self> {
-        let lock_path = store.ledger().join(LOCK);
-        let lock = if store.ledger().is_dir() { Some(fs::open_lock_to_share(&lock_path)?) } else { None };
+        let lock = Self::lock_to_share(store)?;
         if let Some(lock) = &lock {
-            lock.lock_shared().map_err(|error| Error::io("lock", &lock_path, &error))?;
+            lock.lock_shared().map_err(|error| Error::io("lock", &store.ledger(), &error))?;
         }
         Self::empty(store, lock).proved(store)
     }
@@ -270,14 +269,19 @@ impl Ledger {
     ///
     /// Those of [`Ledger::open_to_read`].
     pub fn look(store: &Store) -> Result<()> {
-        let lock_path = store.ledger().join(LOCK);
-        let lock = if store.ledger().is_dir() { Some(fs::open_lock_to_share(&lock_path)?) } else { None };
+        let lock = Self::lock_to_share(store)?;
         match lock.as_ref().map(File::try_lock_shared) {
             Some(Err(TryLockError::WouldBlock)) => return Ok(()),
-            Some(Err(TryLockError::Error(error))) => return Err(Error::io("lock", &lock_path, &error)),
+            Some(Err(TryLockError::Error(error))) => return Err(Error::io("lock", &store.ledger(), &error)),
             Some(Ok(())) | None => {}
         }
         Self::empty(store, lock).proved(store).map(drop)
+    }
+
+    /// The lock that readers share, not yet held; none where there is no ledger.
+    fn lock_to_share(store: &Store) -> Result<Option<File>> {
+        let folder = store.ledger();
+        folder.is_dir().then(|| fs::open_lock_to_share(&folder.join(LOCK))).transpose()
     }
 
     fn empty(store: &Store, lock: Option<File>) -> Self {
