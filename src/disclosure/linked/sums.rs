@@ -3,14 +3,15 @@
 //! Clients of one kind are in the same shown rows and have the same answers there. A shown number is a sum over kinds. So
 //! every number that follows is a combination of shown ones, and one that tells of few clients is a sum over kinds of few: the
 //! combination takes no kind of k clients and more. Those combinations are the null space of the large kinds; what they say of
-//! the small ones, brought into echelon form, is looked through for sums of 1 to k - 1 clients.
+//! the small ones, brought into echelon form, is looked through for sums of 1 to k - 1 clients. What follows of withheld rows alone is
+//! sought apart, because the form depends on the order of the clients, which differs from load to load.
 //!
 //! That denominators, numerators and their differences all are sums over kinds, and that a kind that nobody is of does not
 //! exist, brings indicators in that say something about each other. Arithmetic is exact, modulo a prime of 61 bits: what is a
 //! combination in fractions is one there, too.
 
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::grouping::{Grouping, NONE, Numbers};
 use super::{Follows, Linked, Reason, Table};
@@ -21,6 +22,9 @@ const STEPS: u64 = 500_000_000;
 
 /// The same for runs that should answer at once.
 const STEPS_AT_ONCE: u64 = 300_000_000;
+
+/// So many steps are made at least for what follows of withheld rows alone, and as many as for the rest; the small ones first.
+const STEPS_OF_PARTS: u64 = 1_000_000;
 
 /// Of so many numbers that follow, each two are taken together, too.
 const PAIRS: usize = 40;
@@ -255,15 +259,18 @@ impl Linked {
             self.kinds.of = self.kinds_by(self.kinds.tables);
             self.kinds.tables += 1;
         }
+        let begun = self.kinds.steps;
         let known = self.known();
         // The clients of each kind, and the first of them.
         let mut kinds: Vec<(u64, u32)> = Vec::new();
-        for (client, kind) in (0..).zip(self.kinds_by(newest)) {
-            if kind as usize == kinds.len() {
+        let mut of_clients = self.kinds_by(newest);
+        for (client, kind) in (0..).zip(&of_clients) {
+            if *kind as usize == kinds.len() {
                 kinds.push((0, client));
             }
-            kinds[kind as usize].0 += 1;
+            kinds[*kind as usize].0 += 1;
         }
+        let mut places_of_kinds = vec![NONE; kinds.len()];
         let (large, small): (Vec<_>, Vec<_>) = kinds.into_iter().partition(|(clients, _)| *clients >= self.rule.k);
         self.kinds.steps += ((large.len() + small.len()) * (self.groupings.len() + self.tables.len())) as u64;
         let mut combinations = Combinations::of(u32::try_from(known.of_newest.len()).unwrap_or(u32::MAX));
@@ -294,6 +301,7 @@ impl Linked {
                 self.numbers_of(&known, first).for_each(|number| with[number].push(place));
             }
             kinds[place] += clients;
+            places_of_kinds[of_clients[first as usize] as usize] = u32::try_from(place).unwrap_or(NONE);
         }
         let mut follows = Echelon::default();
         for combination in combinations.basis.iter().filter(|combination| !combination.is_empty()) {
@@ -314,11 +322,105 @@ impl Linked {
                 return Vec::new();
             }
         }
-        self.few(&follows, &kinds, &known)
+        for kind in &mut of_clients {
+            *kind = places_of_kinds[*kind as usize];
+        }
+        let steps = STEPS_OF_PARTS.max(self.kinds.steps - begun);
+        let parts = self.parts(&follows, kinds.len(), &of_clients, steps);
+        self.few(&follows, &parts, &kinds, &known)
+    }
+
+    /// What follows of clients of withheld rows alone: of one row of a table, or of all together, and of those of them who are
+    /// counted, or not. In one echelon form, such a number may be a sum of many rows; here it is found whatever form that is.
+    ///
+    /// `places` has the place of each client's kind in what follows, or [`NONE`].
+    fn parts(&self, follows: &Echelon, kinds: usize, places: &[u32], most: u64) -> Vec<Echelon> {
+        let (mut found, mut steps) = (Vec::new(), 0);
+        let mut parts: Vec<_> = self.withheld_parts(kinds, places).into_iter().collect();
+        parts.sort_by_key(Vec::len);
+        for part in parts {
+            let mut inside = vec![false; kinds];
+            for at in part {
+                inside[at] = true;
+            }
+            // A sum of rows has the factor of each at its leading place: those that lead elsewhere are in none.
+            let leads = |at: usize| inside.get(at) == Some(&true);
+            let rows: Vec<&Vec<u64>> = follows.0.iter().filter(|(at, _)| leads(*at)).map(|(_, row)| row).collect();
+            let outside: Vec<usize> =
+                (0..kinds).filter(|at| !inside[*at] && rows.iter().any(|row| row[*at] != 0)).collect();
+            let Some(length) = rows.first().map(|row| row.len()) else { continue };
+            steps += (rows.len() * (kinds + 2 * rows.len() * length)) as u64;
+            if steps > most {
+                break;
+            }
+            let mut own = Echelon::default();
+            for row in rows {
+                own.add(outside.iter().map(|at| row[*at]).chain(row.iter().copied()).collect());
+            }
+            own.0.retain(|(at, _)| *at >= outside.len());
+            for (at, row) in &mut own.0 {
+                *at -= outside.len();
+                row.drain(..outside.len());
+            }
+            if !own.0.is_empty() {
+                found.push(own);
+            }
+        }
+        found
+    }
+
+    /// The places of kinds whose clients are all in one withheld row of a table, or all in withheld ones; and of them those
+    /// whose clients are all counted there, or none of them.
+    fn withheld_parts(&self, kinds: usize, places: &[u32]) -> BTreeSet<Vec<usize>> {
+        /// In withheld rows, and not all in one.
+        const SEVERAL: u32 = NONE - 1;
+        /// No client was looked at.
+        const UNSEEN: u32 = NONE - 2;
+        let mut parts: BTreeSet<Vec<usize>> = BTreeSet::new();
+        for table in self.tables.iter().filter(|table| table.shown.contains(&false)) {
+            let (grouping, answers) = (&self.groupings[table.grouping], &self.answers[table.answers]);
+            let mut of_kinds = vec![(UNSEEN, None, true); kinds];
+            for (client, place) in (0..).zip(places).filter(|(_, place)| **place != NONE) {
+                let row = match grouping.row(client) {
+                    NONE => NONE,
+                    row if table.shown[row as usize] => NONE,
+                    row => row,
+                };
+                let answer = answers.get(client);
+                let of_kind = &mut of_kinds[*place as usize];
+                *of_kind = match *of_kind {
+                    (UNSEEN, ..) => (row, answer, true),
+                    (before, known, alike) => {
+                        let row = match (before, row) {
+                            (NONE, _) | (_, NONE) => NONE,
+                            (before, row) if before == row => row,
+                            _ => SEVERAL,
+                        };
+                        (row, known, alike && known == answer)
+                    }
+                };
+            }
+            let mut of_table: BTreeMap<(u32, Option<bool>), Vec<usize>> = BTreeMap::new();
+            for (place, (row, answer, alike)) in of_kinds.into_iter().enumerate() {
+                if row == NONE || row == UNSEEN {
+                    continue;
+                }
+                let answer = answer.filter(|_| alike);
+                let rows = [Some(SEVERAL), Some(row).filter(|row| *row != SEVERAL)];
+                for row in rows.into_iter().flatten() {
+                    of_table.entry((row, None)).or_default().push(place);
+                    if answer.is_some() {
+                        of_table.entry((row, answer)).or_default().push(place);
+                    }
+                }
+            }
+            parts.extend(of_table.into_values());
+        }
+        parts
     }
 
     /// Rows of the newest table that are in a sum over few clients.
-    fn few(&self, follows: &Echelon, kinds: &[u64], known: &Known) -> Vec<(usize, Reason)> {
+    fn few(&self, follows: &Echelon, parts: &[Echelon], kinds: &[u64], known: &Known) -> Vec<(usize, Reason)> {
         let Some(newest) = self.tables.last() else { return Vec::new() };
         let is_few = |says: &[u64]| {
             says.iter().all(|entry| *entry <= 1)
@@ -332,20 +434,24 @@ impl Linked {
         let (mut hide, mut helpless) = (Vec::new(), BTreeSet::new());
         if self.tables.iter().any(|table| table.is_known) {
             // What tables that are known from elsewhere tell of few, a new one tells again.
-            each(follows, |row| {
+            for form in std::iter::once(follows).chain(parts) {
+                each(form, |row| {
+                    let (says, made_of) = row.split_at(kinds.len());
+                    if is_few(says) && smallest(made_of).is_none() {
+                        helpless.insert(says.to_vec());
+                    }
+                });
+            }
+        }
+        for form in std::iter::once(follows).chain(parts) {
+            each(form, |row| {
                 let (says, made_of) = row.split_at(kinds.len());
-                if is_few(says) && smallest(made_of).is_none() {
-                    helpless.insert(says.to_vec());
+                if is_few(says) && !helpless.contains(says) {
+                    let reason = |row| (row, Reason { release: newest.release.clone(), rule: Follows::Difference });
+                    hide.extend(smallest(made_of).map(reason));
                 }
             });
         }
-        each(follows, |row| {
-            let (says, made_of) = row.split_at(kinds.len());
-            if is_few(says) && !helpless.contains(says) {
-                let reason = |row| (row, Reason { release: newest.release.clone(), rule: Follows::Difference });
-                hide.extend(smallest(made_of).map(reason));
-            }
-        });
         hide
     }
 
