@@ -3,6 +3,11 @@
 /// How a missing value reads in a table.
 pub const UNKNOWN: &str = "Unknown";
 
+/// Whether a text says so, in capital or small letters.
+pub fn is_unknown(text: &str) -> bool {
+    text.eq_ignore_ascii_case(UNKNOWN)
+}
+
 /// A count with a comma before every three digits.
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();

@@ -118,6 +118,11 @@ impl Codelist {
         code.zip(column).map_or("", |(code, column)| code.values[column].as_str())
     }
 
+    /// The values of a further column, of all codes in their order.
+    pub fn values<'a>(&'a self, column: &'a str) -> impl Iterator<Item = &'a str> + Clone {
+        (0u16..).take(self.codes.len()).map(move |at| self.value(at, column))
+    }
+
     /// The codes as JSON objects.
     pub fn to_json(&self) -> serde_json::Value {
         self.codes

@@ -462,7 +462,7 @@ fn code(dictionary: &Dictionary, dimension: &Dimension, value: &str) -> std::res
         }
         (Level::Parent, Some(codelist), _) => {
             let column = dimension.parent.as_deref().unwrap_or_default();
-            let known = (0u16..).take(codelist.codes().len()).map(|at| codelist.value(at, column));
+            let known = codelist.values(column);
             if known.clone().any(|known| known == value) {
                 Ok(value.to_owned())
             } else {

@@ -17,7 +17,7 @@ use crate::fs;
 use crate::knowledge::Fingerprint;
 use crate::provenance::{DeliveryId, Tool};
 use crate::store::Store;
-use crate::words::UNKNOWN;
+use crate::words::{UNKNOWN, is_unknown};
 
 /// The column of the counts in a stored population.
 const COUNT: &str = "count";
@@ -246,7 +246,7 @@ impl Reading<'_> {
     /// None when the codelist does not have the code.
     fn label(&self, code: &str) -> Option<String> {
         let label = match self {
-            Self::AsStored if code.eq_ignore_ascii_case(UNKNOWN) => UNKNOWN,
+            Self::AsStored if is_unknown(code) => UNKNOWN,
             Self::AsStored => code,
             Self::Label(codelist) => &codelist.codes()[usize::from(codelist.find(code.as_bytes(), false)?)].label,
             Self::Parent(codelist, column) => match codelist.value(codelist.find(code.as_bytes(), false)?, column) {

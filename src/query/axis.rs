@@ -10,7 +10,7 @@ use super::plan::{Column, Condition, Expression, Value};
 use crate::dictionary::{Codelist, Dictionary, Dimension, Field, FieldType, Level, names, nearest};
 use crate::error::{Error, Result};
 use crate::measure::season;
-use crate::words::UNKNOWN;
+use crate::words::{UNKNOWN, is_unknown};
 
 /// A dimension and the field that it is made from.
 #[derive(Clone, Copy, Debug)]
@@ -83,8 +83,7 @@ impl<'a> Axis<'a> {
             (Level::Value, Some(codelist)) => codelist.codes().len(),
             (Level::Parent, Some(codelist)) => {
                 let column = self.dimension.parent.as_deref().unwrap_or_default();
-                let values = (0_u16..).take(codelist.codes().len()).map(|at| codelist.value(at, column));
-                values.collect::<BTreeSet<_>>().len()
+                codelist.values(column).collect::<BTreeSet<_>>().len()
             }
             (Level::Year, _) => years_of_birth,
             (Level::Quarter, _) => 4 * years_of_birth,
@@ -131,7 +130,6 @@ impl<'a> Axis<'a> {
     /// The text that is stored where somebody has recorded that a value is not known. It reads as a missing value does, and
     /// is counted as one: else a client with both would be counted twice.
     fn recorded_unknown(&self) -> Option<&'a str> {
-        let is_unknown = |text: &str| text.eq_ignore_ascii_case(UNKNOWN);
         match (self.dimension.level, self.codelist) {
             (Level::Value, Some(codelist)) => {
                 let code = codelist.codes().iter().find(|code| is_unknown(&code.label));
@@ -139,8 +137,7 @@ impl<'a> Axis<'a> {
             }
             (Level::Parent, Some(codelist)) => {
                 let column = self.dimension.parent.as_deref().unwrap_or_default();
-                let mut values = (0u16..).take(codelist.codes().len()).map(|at| codelist.value(at, column));
-                values.find(|value| is_unknown(value))
+                codelist.values(column).find(|value| is_unknown(value))
             }
             (Level::Value | Level::Attributed, None) if self.field.field_type == FieldType::Text => {
                 let spellings = [UNKNOWN, "UNKNOWN", "unknown"];
@@ -221,7 +218,6 @@ impl<'a> Axis<'a> {
         let wrong = |value: &str, hint: String| Error::usage(format!("`{value}` is no value of `{id}`")).hint(hint);
         let mut filter = Filter { axis: self, values: Vec::new(), unknown: false, labels: Vec::new() };
         for value in typed.iter().map(|value| value.trim()) {
-            let is_unknown = |text: &str| text.eq_ignore_ascii_case(UNKNOWN);
             let (stored, label) = match (self.dimension.level, self.codelist) {
                 _ if is_unknown(value) => (None, UNKNOWN.to_owned()),
                 (Level::Value, Some(codelist)) => {
@@ -236,8 +232,7 @@ impl<'a> Axis<'a> {
                 }
                 (Level::Parent, Some(codelist)) => {
                     let column = self.dimension.parent.as_deref().unwrap_or_default();
-                    let mut known = (0u16..).take(codelist.codes().len()).map(|at| codelist.value(at, column));
-                    if !known.any(|known| known == value) {
+                    if !codelist.values(column).any(|known| known == value) {
                         return Err(wrong(value, self.nearest(value)));
                     }
                     (Some(Value::Text(value.to_owned())), value.to_owned())
@@ -285,7 +280,7 @@ impl<'a> Axis<'a> {
             (Level::Value, Some(codelist)) => codelist.codes().iter().map(|code| code.label.clone()).collect(),
             (Level::Parent, Some(codelist)) => {
                 let column = self.dimension.parent.as_deref().unwrap_or_default();
-                (0u16..).take(codelist.codes().len()).map(|at| codelist.value(at, column).to_owned()).collect()
+                codelist.values(column).map(str::to_owned).collect()
             }
             (Level::Age | Level::AgeAsOf, _) => self.classes().map(|class| self.number_label(class)).collect(),
             (Level::Value | Level::Parent | Level::Attributed, _) => {
