@@ -14,7 +14,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::grouping::{Answers, Grouping, NONE, Numbers};
+use super::grouping::{Answers, Grouping, NONE, Numbers, in_order};
 use super::moves::Routes;
 use super::{Follows, Linked, Reason, Table};
 
@@ -56,17 +56,15 @@ impl<'a> Sorting<'a> {
 
     /// Tells clients apart by a mark; what is known belongs to the mark.
     fn by(&mut self, mark: impl Fn(u32) -> (u32, Known)) {
-        let mut sorts: Numbers<(u32, u32), u32> = Numbers::default();
-        let mut all = Vec::new();
-        for (sort, client) in self.of.iter_mut().zip(self.clients) {
-            let (mark, known) = mark(*client);
-            let before = self.known[*sort as usize];
-            *sort = *sorts.entry((*sort, mark)).or_insert_with(|| {
-                all.push(Known { is_seen: known.is_seen || before.is_seen, is_tied: known.is_tied || before.is_tied });
-                u32::try_from(all.len() - 1).unwrap_or(u32::MAX)
-            });
+        let marks: Vec<(u32, Known)> = self.clients.iter().map(|client| mark(*client)).collect();
+        let sorts = in_order(self.of.iter().copied().zip(marks.iter().map(|(mark, _)| *mark)));
+        let mut all = vec![Known::default(); sorts.iter().max().map_or(0, |last| *last as usize + 1)];
+        for ((sort, before), (_, known)) in sorts.iter().zip(&self.of).zip(marks) {
+            let before = self.known[*before as usize];
+            all[*sort as usize] =
+                Known { is_seen: known.is_seen || before.is_seen, is_tied: known.is_tied || before.is_tied };
         }
-        self.known = all;
+        (self.of, self.known) = (sorts, all);
     }
 
     /// Tells clients apart by the row of a table in which they are, as far as it is shown.

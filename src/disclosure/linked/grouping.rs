@@ -1,7 +1,7 @@
 //! Which client is in which row, and what is said of whom.
 
 use std::collections::{BTreeSet, HashMap};
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 
 use crate::query::Trait;
 
@@ -43,6 +43,31 @@ impl Hasher for Mixer {
 
 /// In no row.
 pub(super) const NONE: u32 = u32::MAX;
+
+/// Numbers keys in their order, equal ones alike: what comes of the numbers does not depend on the order of the clients,
+/// who have other keys in every load.
+pub(super) fn in_order<K: Copy + Ord + Hash>(keys: impl Iterator<Item = K>) -> Vec<u32> {
+    let mut known: Numbers<K, u32> = Numbers::default();
+    let mut distinct = Vec::new();
+    let mut numbers: Vec<u32> = keys
+        .map(|key| {
+            let next = u32::try_from(distinct.len()).unwrap_or(NONE);
+            *known.entry(key).or_insert_with(|| {
+                distinct.push((key, next));
+                next
+            })
+        })
+        .collect();
+    distinct.sort_unstable();
+    let mut places = vec![0; distinct.len()];
+    for (place, (_, number)) in (0..).zip(distinct) {
+        places[number as usize] = place;
+    }
+    for number in &mut numbers {
+        *number = places[*number as usize];
+    }
+    numbers
+}
 
 /// The rows of a table as sets of clients. Tables of the same clients in the same rows have the same grouping.
 #[derive(Default)]

@@ -19,7 +19,9 @@
 #[cfg(test)]
 pub(super) mod attacker;
 mod difference;
+mod echelon;
 mod exchange;
+mod few;
 mod grouping;
 mod moves;
 #[cfg(test)]

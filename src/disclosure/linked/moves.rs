@@ -4,6 +4,8 @@
 //! a client there. Nothing that is shown changes, when in every table that tells of the family the client leaves a row of
 //! unknown size for a row of unknown size. No row loses its last client, because a table has no rows of nobody.
 
+use std::collections::BTreeMap;
+
 use super::Linked;
 use super::grouping::{Answers, Grouping, Traits};
 
@@ -25,6 +27,9 @@ pub(super) struct Moved {
 pub(super) struct Routes {
     /// For each grouping, which of its rows have the rows of the one that is looked at.
     around: Vec<Vec<u32>>,
+    /// The clients of its rows, in the order of the rows of other tables that they are in and of their answers: who goes first
+    /// matters, and in every load clients have other keys. It holds for so many tables.
+    clients: (usize, BTreeMap<u32, Vec<u32>>),
 }
 
 /// What becomes of the row of a client in a table.
@@ -56,6 +61,13 @@ impl Linked {
         }
         let hidden = (0_u32..).zip(&known[grouping]).filter(|(_, known)| !**known).map(|(row, _)| row);
         let (own, others): (Vec<u32>, Vec<u32>) = hidden.partition(|hidden| *hidden as usize == row);
+        if routes.clients.0 != until {
+            routes.clients = (until, BTreeMap::new());
+        }
+        for row in own.iter().chain(&others) {
+            routes.clients.1.entry(*row).or_insert_with(|| self.in_order_of_tables(here.clients_of(*row)));
+        }
+        let members = |row: u32| routes.clients.1.get(&row).map_or(&[][..], Vec::as_slice);
         let mut families: Vec<&String> = here.by.iter().filter_map(|told| told.family.as_ref()).collect();
         families.sort();
         families.dedup();
@@ -82,8 +94,8 @@ impl Linked {
                 }
                 let examples = families.iter().enumerate().map(|(number, family)| {
                     let agree = to.iter().filter(|other| here.differs_in(*row, **other, family));
-                    let all = agree.flat_map(|other| here.clients_of(*other)).take(EXAMPLES).copied();
-                    let Some(first) = here.clients_of(*row).first() else { return Vec::new() };
+                    let all = agree.flat_map(|other| members(*other)).take(EXAMPLES).copied();
+                    let Some(first) = members(*row).first() else { return Vec::new() };
                     let is_stopped = |other: &u32| {
                         places.iter().any(|place| {
                             let is_one = |row: u32| (routes.around[place.at][row as usize] as usize) < place.left.len();
@@ -96,7 +108,7 @@ impl Linked {
                     all.filter(|other| !is_stopped(other)).collect()
                 });
                 let examples: Vec<Vec<u32>> = examples.collect();
-                for client in here.clients_of(*row) {
+                for client in members(*row) {
                     let goes = examples.iter().enumerate().any(|(family, examples)| {
                         examples.iter().any(|other| take(&mut places, *client, *other, family))
                     });
@@ -107,6 +119,17 @@ impl Linked {
             }
             moved
         })
+    }
+
+    /// Clients by the rows that they are in and by their answers; those who have all in common may stand in any order.
+    fn in_order_of_tables(&self, clients: &[u32]) -> Vec<u32> {
+        let mut clients = clients.to_vec();
+        clients.sort_unstable_by(|a, b| {
+            let rows = |client: u32| self.groupings.iter().map(move |grouping| grouping.row(client));
+            let answers = |client: u32| self.answers.iter().map(move |answers| answers.get(client));
+            rows(*a).cmp(rows(*b)).then_with(|| answers(*a).cmp(answers(*b)))
+        });
+        clients
     }
 }
 

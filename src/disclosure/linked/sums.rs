@@ -3,8 +3,8 @@
 //! Clients of one kind are in the same shown rows and have the same answers there. A shown number is a sum over kinds. So
 //! every number that follows is a combination of shown ones, and one that tells of few clients is a sum over kinds of few: the
 //! combination takes no kind of k clients and more. Those combinations are the null space of the large kinds; what they say of
-//! the small ones, brought into echelon form, is looked through for sums of 1 to k - 1 clients. What follows of withheld rows alone is
-//! sought apart, because the form depends on the order of the clients, which differs from load to load.
+//! the small ones, brought into echelon form, is looked through for sums of 1 to k - 1 clients ([`few`]). What follows of
+//! withheld rows alone is sought apart: there, a sum of many rows of the form is one of few.
 //!
 //! That denominators, numerators and their differences all are sums over kinds, and that a kind that nobody is of does not
 //! exist, brings indicators in that say something about each other. Arithmetic is exact, modulo a prime of 61 bits: what is a
@@ -13,7 +13,9 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::grouping::{Grouping, NONE, Numbers};
+use super::echelon::{Echelon, PRIME, inverse, minus, plus, times};
+use super::few;
+use super::grouping::{Grouping, NONE, Numbers, in_order};
 use super::{Follows, Linked, Reason, Table};
 
 /// So many steps of arithmetic are made in a run; then only pairs of tables are looked at. Counted, and not timed, so that
@@ -26,75 +28,8 @@ const STEPS_AT_ONCE: u64 = 300_000_000;
 /// So many steps are made at least for what follows of withheld rows alone, and as many as for the rest; the small ones first.
 const STEPS_OF_PARTS: u64 = 1_000_000;
 
-/// Of so many numbers that follow, each two are taken together, too.
-const PAIRS: usize = 40;
-
-/// 2^61 - 1.
-const PRIME: u64 = (1 << 61) - 1;
-
-fn times(a: u64, b: u64) -> u64 {
-    let product = u128::from(a) * u128::from(b);
-    let low = u64::try_from(product & u128::from(PRIME)).unwrap_or(0);
-    let high = u64::try_from(product >> 61).unwrap_or(0);
-    plus(low, high)
-}
-
-fn plus(a: u64, b: u64) -> u64 {
-    let sum = a + b;
-    if sum >= PRIME { sum - PRIME } else { sum }
-}
-
-fn minus(a: u64, b: u64) -> u64 {
-    plus(a, PRIME - b)
-}
-
-/// By Fermat: a^(p - 2).
-fn inverse(number: u64) -> u64 {
-    let (mut result, mut power, mut left) = (1, number, PRIME - 2);
-    while left > 0 {
-        if left & 1 == 1 {
-            result = times(result, power);
-        }
-        power = times(power, power);
-        left >>= 1;
-    }
-    result
-}
-
-/// Takes so much of one row from another that its entry at `at` is 0.
-fn clear(row: &mut [u64], by: &[u64], at: usize) {
-    let factor = row[at];
-    if factor != 0 {
-        row.iter_mut().zip(by).for_each(|(entry, other)| *entry = minus(*entry, times(factor, *other)));
-    }
-}
-
-/// Divides a row by its entry at `at`.
-fn scale(row: &mut [u64], at: usize) {
-    let factor = inverse(row[at]);
-    for entry in row {
-        *entry = times(*entry, factor);
-    }
-}
-
-/// Rows in reduced echelon form, each with the place of its leading 1.
-#[derive(Default)]
-struct Echelon(Vec<(usize, Vec<u64>)>);
-
-impl Echelon {
-    /// Takes in a row; one that follows from the others changes nothing.
-    fn add(&mut self, mut row: Vec<u64>) {
-        for (at, known) in &self.0 {
-            clear(&mut row, known, *at);
-        }
-        let Some(at) = row.iter().position(|entry| *entry != 0) else { return };
-        scale(&mut row, at);
-        for (_, known) in &mut self.0 {
-            clear(known, &row, at);
-        }
-        self.0.push((at, row));
-    }
-}
+/// So many steps are made for each look at what follows together.
+const STEPS_TOGETHER: u64 = 10_000_000;
 
 /// Combinations of shown numbers that take none of the kinds that were given: a basis of them, thinly filled.
 struct Combinations {
@@ -203,20 +138,6 @@ fn factor(combination: &[(u32, u64)], number: usize) -> u64 {
     combination.binary_search_by_key(&number, |(at, _)| *at as usize).map_or(0, |at| combination[at].1)
 }
 
-/// Looks at what follows, and at each two together: a number that follows need not be in the echelon form itself.
-fn each(follows: &Echelon, mut look: impl FnMut(&[u64])) {
-    follows.0.iter().for_each(|(_, row)| look(row));
-    if follows.0.len() <= PAIRS {
-        for (at, (_, a)) in follows.0.iter().enumerate() {
-            for (_, b) in &follows.0[..at] {
-                for sum in [plus, minus, |a, b| minus(b, a)] {
-                    look(&a.iter().zip(b).map(|(a, b)| sum(*a, *b)).collect::<Vec<_>>());
-                }
-            }
-        }
-    }
-}
-
 /// Clients by their kind, as far as the tables before the newest tell: clients of one kind are in the same shown rows, and
 /// counted in the same ones.
 #[derive(Clone, Default)]
@@ -261,25 +182,23 @@ impl Linked {
         }
         let begun = self.kinds.steps;
         let known = self.known();
-        // The clients of each kind, and the first of them.
-        let mut kinds: Vec<(u64, u32)> = Vec::new();
+        // The clients of each kind, and one of them.
         let mut of_clients = self.kinds_by(newest);
+        let mut kinds: Vec<(u64, u32)> = vec![(0, NONE); of_clients.iter().max().map_or(0, |last| *last as usize + 1)];
         for (client, kind) in (0..).zip(&of_clients) {
-            if *kind as usize == kinds.len() {
-                kinds.push((0, client));
-            }
-            kinds[*kind as usize].0 += 1;
+            let kind = &mut kinds[*kind as usize];
+            *kind = (kind.0 + 1, client);
         }
         let mut places_of_kinds = vec![NONE; kinds.len()];
         let (large, small): (Vec<_>, Vec<_>) = kinds.into_iter().partition(|(clients, _)| *clients >= self.rule.k);
         self.kinds.steps += ((large.len() + small.len()) * (self.groupings.len() + self.tables.len())) as u64;
         let mut combinations = Combinations::of(u32::try_from(known.of_newest.len()).unwrap_or(u32::MAX));
-        for (_, first) in large {
+        for (_, one) in large {
             if self.kinds.steps + combinations.steps > most {
                 break;
             }
-            if combinations.take(self.numbers_of(&known, first)) != 0 {
-                combinations.clear(self.numbers_of(&known, first));
+            if combinations.take(self.numbers_of(&known, one)) != 0 {
+                combinations.clear(self.numbers_of(&known, one));
             }
         }
         self.kinds.steps += combinations.steps;
@@ -290,20 +209,22 @@ impl Linked {
         let mut places: Numbers<u64, usize> = Numbers::default();
         let mut kinds: Vec<u64> = Vec::new();
         let mut with: Vec<Vec<usize>> = vec![Vec::new(); known.of_newest.len()];
-        for (clients, first) in small {
-            let taken = combinations.take(self.numbers_of(&known, first));
+        for (clients, one) in small {
+            let taken = combinations.take(self.numbers_of(&known, one));
             if taken == 0 {
                 continue;
             }
             let place = *places.entry(taken).or_insert(kinds.len());
             if place == kinds.len() {
                 kinds.push(0);
-                self.numbers_of(&known, first).for_each(|number| with[number].push(place));
+                self.numbers_of(&known, one).for_each(|number| with[number].push(place));
             }
             kinds[place] += clients;
-            places_of_kinds[of_clients[first as usize] as usize] = u32::try_from(place).unwrap_or(NONE);
+            places_of_kinds[of_clients[one as usize] as usize] = u32::try_from(place).unwrap_or(NONE);
         }
         let mut follows = Echelon::default();
+        // Rows of which the numbers are told in two ways.
+        let mut twice = BTreeSet::new();
         for combination in combinations.basis.iter().filter(|combination| !combination.is_empty()) {
             // Beside what it says of the kinds stands what it is made of.
             let (mut says, mut made_of) = (vec![0; kinds.len()], vec![0; known.of_newest.len()]);
@@ -317,6 +238,8 @@ impl Linked {
             if says.iter().any(|entry| *entry != 0) {
                 self.kinds.steps += ((says.len() + made_of.len()) * 2 * follows.0.len()) as u64;
                 follows.add([says, made_of].concat());
+            } else {
+                twice.extend(self.smallest(&known, &made_of));
             }
             if self.kinds.steps > most {
                 return Vec::new();
@@ -327,7 +250,12 @@ impl Linked {
         }
         let steps = STEPS_OF_PARTS.max(self.kinds.steps - begun);
         let parts = self.parts(&follows, kinds.len(), &of_clients, steps);
-        self.few(&follows, &parts, &kinds, &known)
+        twice.extend(
+            follows.0.iter().filter_map(|(lead, row)| {
+                (*lead >= kinds.len()).then(|| self.smallest(&known, &row[kinds.len()..]))?
+            }),
+        );
+        self.few(&follows, &parts, &kinds, &known, &twice)
     }
 
     /// What follows of clients of withheld rows alone: of one row of a table, or of all together, and of those of them who are
@@ -419,40 +347,43 @@ impl Linked {
         parts
     }
 
+    /// The smallest row of the newest table among those that something is made of.
+    fn smallest(&self, known: &Known, made_of: &[u64]) -> Option<usize> {
+        let newest = self.tables.last()?;
+        let rows = made_of.iter().zip(&known.of_newest).filter(|(part, _)| **part != 0);
+        let rows = rows.filter_map(|(_, of_newest)| *of_newest);
+        rows.min_by_key(|row| (self.groupings[newest.grouping].sizes[*row], *row))
+    }
+
     /// Rows of the newest table that are in a sum over few clients.
-    fn few(&self, follows: &Echelon, parts: &[Echelon], kinds: &[u64], known: &Known) -> Vec<(usize, Reason)> {
+    fn few(
+        &self,
+        follows: &Echelon,
+        parts: &[Echelon],
+        kinds: &[u64],
+        known: &Known,
+        twice: &BTreeSet<usize>,
+    ) -> Vec<(usize, Reason)> {
         let Some(newest) = self.tables.last() else { return Vec::new() };
-        let is_few = |says: &[u64]| {
-            says.iter().all(|entry| *entry <= 1)
-                && self.rule.is_small(says.iter().zip(kinds).map(|(entry, clients)| entry * clients).sum())
-        };
-        let smallest = |made_of: &[u64]| {
-            let rows = made_of.iter().zip(&known.of_newest).filter(|(part, _)| **part != 0);
-            let rows = rows.filter_map(|(_, of_newest)| *of_newest);
-            rows.min_by_key(|row| (self.groupings[newest.grouping].sizes[*row], *row))
-        };
-        let (mut hide, mut helpless) = (Vec::new(), BTreeSet::new());
-        if self.tables.iter().any(|table| table.is_known) {
-            // What tables that are known from elsewhere tell of few, a new one tells again.
-            for form in std::iter::once(follows).chain(parts) {
-                each(form, |row| {
-                    let (says, made_of) = row.split_at(kinds.len());
-                    if is_few(says) && smallest(made_of).is_none() {
-                        helpless.insert(says.to_vec());
-                    }
-                });
+        let most = self.rule.k.saturating_sub(1);
+        let is_known = self.tables.iter().any(|table| table.is_known);
+        let (mut hide, mut helpless) = (BTreeSet::new(), BTreeSet::new());
+        for forms in [parts, std::slice::from_ref(follows)] {
+            let mut steps = STEPS_TOGETHER;
+            for sum in forms.iter().flat_map(|form| few::sums(form, kinds, most, &mut steps)) {
+                let (says, made_of) = sum.split_at(kinds.len());
+                match self.smallest(known, made_of) {
+                    Some(row) => _ = hide.insert((says.to_vec(), row)),
+                    // What tables that are known from elsewhere tell of few, a new one tells again.
+                    None if is_known => _ = helpless.insert(says.to_vec()),
+                    // What totals tell of few is told of fewer rows beside numbers that are told in two ways.
+                    None => hide.extend(twice.iter().map(|row| (says.to_vec(), *row))),
+                }
             }
         }
-        for form in std::iter::once(follows).chain(parts) {
-            each(form, |row| {
-                let (says, made_of) = row.split_at(kinds.len());
-                if is_few(says) && !helpless.contains(says) {
-                    let reason = |row| (row, Reason { release: newest.release.clone(), rule: Follows::Difference });
-                    hide.extend(smallest(made_of).map(reason));
-                }
-            });
-        }
-        hide
+        let reason = || Reason { release: newest.release.clone(), rule: Follows::Difference };
+        let hide = hide.into_iter().filter(|(says, _)| !helpless.contains(says));
+        hide.map(|(_, row)| (row, reason())).collect()
     }
 
     /// The numbers that are shown.
@@ -498,13 +429,12 @@ impl Linked {
         sizes.chain(numerators).flatten()
     }
 
-    /// The kinds of clients, told further apart by a table, and numbered in the order of their first clients.
+    /// The kinds of clients, told further apart by a table, and numbered by what tells them apart.
     fn kinds_by(&self, table: usize) -> Vec<u32> {
         let table = &self.tables[table];
         let grouping: &Grouping = &self.groupings[table.grouping];
         let answers = &self.answers[table.answers];
-        let mut known: Numbers<(u32, u32, u32), u32> = Numbers::default();
-        let kind = |client: u32| {
+        let marks = (0..u32::try_from(self.clients.len()).unwrap_or(NONE)).map(|client| {
             let before = self.kinds.of.get(client as usize).copied().unwrap_or(NONE);
             let row = grouping.row(client);
             let is_shown = row != NONE && table.shown[row as usize];
@@ -518,9 +448,8 @@ impl Linked {
                 true if row != NONE && self.totals_are_known => NONE - 1,
                 _ => NONE,
             };
-            let next = u32::try_from(known.len()).unwrap_or(NONE);
-            *known.entry((before, place, counted)).or_insert(next)
-        };
-        (0..u32::try_from(self.clients.len()).unwrap_or(NONE)).map(kind).collect()
+            (before, place, counted)
+        });
+        in_order(marks)
     }
 }
