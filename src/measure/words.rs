@@ -70,7 +70,7 @@ impl Measures {
     pub fn edition_of_schedule(&self, at: usize) -> Option<&'static str> {
         self.list[at].schedule.map(|schedule| match schedule {
             Schedule::Before2026 => "Follows CDC's schedule as it was until 2026-01-04.",
-            Schedule::From2026 => "Follows CDC's schedule as it is from 2026-01-05 on.",
+            Schedule::From2026 => "Follows the schedule that CDC announced on 2026-01-05.",
         })
     }
 

@@ -87,10 +87,7 @@ pub enum Rule {
     /// Not a whole number in its range.
     #[serde(rename = "PHDS-F04")]
     F04,
-    /// The CVX code is not in the codelist.
-    #[serde(rename = "PHDS-F05")]
-    F05,
-    /// A code is not in an open codelist.
+    /// A code is not in its codelist.
     #[serde(rename = "PHDS-F06")]
     F06,
     /// A value does not have its pattern.
@@ -166,7 +163,7 @@ pub enum Rule {
 
 impl Rule {
     /// The rules that are planted, in the order of the first round.
-    pub const PLANTED: [Self; 33] = [
+    pub const PLANTED: [Self; 32] = [
         Self::S06,
         Self::S07,
         Self::S08,
@@ -176,7 +173,6 @@ impl Rule {
         Self::F02,
         Self::F03,
         Self::F04,
-        Self::F05,
         Self::F06,
         Self::F07,
         Self::F08,
@@ -213,7 +209,6 @@ impl Rule {
             | Self::F01
             | Self::F03
             | Self::F04
-            | Self::F05
             | Self::R01
             | Self::R02
             | Self::R04
@@ -679,7 +674,6 @@ fn wrong_texts(rule: Rule) -> &'static [(Column, &'static str)] {
             (Column::OrdinalPosition, "2.5"),
             (Column::AgeInMonths, "six"),
         ],
-        Rule::F05 => &[(Column::CvxCode, "997"), (Column::CvxCode, "777"), (Column::CvxCode, "MMR2")],
         Rule::F06 => &[
             (Column::SexCode, "Q"),
             (Column::RaceAndEthnicity, "Martian"),
@@ -687,6 +681,9 @@ fn wrong_texts(rule: Rule) -> &'static [(Column, &'static str)] {
             (Column::StateCode, "ZZ"),
             (Column::VaccineGroup, "NOGROUP"),
             (Column::ProviderState, "ZZ"),
+            (Column::CvxCode, "997"),
+            (Column::CvxCode, "777"),
+            (Column::CvxCode, "MMR2"),
         ],
         Rule::F07 => &[
             (Column::ZipCode, "7870"),

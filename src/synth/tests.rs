@@ -269,7 +269,7 @@ impl Checker {
             }
         }
         if !get(C::CvxCode).is_empty() && !self.cvx.contains_key(get(C::CvxCode)) {
-            find("F05", Some(C::CvxCode));
+            find("F06", Some(C::CvxCode));
         }
         for (column, codes) in &self.open {
             if !get(*column).is_empty() && !codes.contains(get(*column)) {

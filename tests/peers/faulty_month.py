@@ -50,8 +50,8 @@ PLANTED = [
 ]
 TIMES = 3
 
-# The sex has a closed list here, so that a second enumeration is tried.
-CLOSED = "[[field]]\nname = 'sex'\nunlisted = 'reject'\n"
+# The lists of sexes and of CVX codes are complete here, so that there are enumerations.
+CLOSED = "".join(f"[[field]]\nname = '{name}'\nunlisted = 'reject'\n" for name in ("sex", "cvx_code"))
 ONE_FORMAT = CLOSED + "".join(f"[[field]]\nname = '{name}'\nformats = ['iso']\n" for name in ("birth_date", "vaccination_date"))
 
 # A field of several date formats is a text with a pattern, which does not know how long a month is.
