@@ -638,7 +638,7 @@ fn wrong_vaccine(rule: Rule, facts: &Facts) -> Option<(Column, Changes)> {
         Rule::R14 => ("999", None),
         Rule::R15 if facts.day < day(2025, 4, 30)? => ("331", Some("FLU")),
         Rule::R16 if months >= 1 => ("38", Some("MMR")),
-        Rule::R17 if months < 23 && facts.day >= day(2020, 5, 27)? => ("203", Some("MENING")),
+        Rule::R17 if months < 23 => ("165", Some("HPV")),
         Rule::R17 if months > 71 => ("48", Some("HIB")),
         _ => return None,
     };

@@ -501,7 +501,7 @@ fn every_kind_of_fault_occurs() {
     };
     assert_eq!(columns(Rule::F01).len(), 3);
     assert_eq!(columns(Rule::F02).len(), 7);
-    assert_eq!(columns(Rule::F06).len(), 6);
+    assert_eq!(columns(Rule::F06).len(), 7);
 }
 
 #[test]

@@ -370,12 +370,12 @@ fn a_question_that_does_not_hold_together() {
     insta::assert_snapshot!(ask("late --measure nis.none --by county"), @r"
     error: `late` cannot be asked of `nis.none`: it counts those without a vaccine
 
-    hint: it can be asked of cms117.dtap4, cms117.ipv3, cms117.mmr1, cms117.hib, cms117.hepb3, cms117.var1, cms117.pcv4, cms117.hepa1, cms117.rotavirus, cms117.flu2, cms117.combo3, cms117.combo7, and 71 more of `phds measures`
+    hint: it can be asked of cms117.dtap4, cms117.ipv3, cms117.mmr1, cms117.hib, cms117.hepb3, cms117.var1, cms117.pcv4, cms117.hepa1, cms117.rotavirus, cms117.flu2, cms117.combo3, cms117.combo7, and 72 more of `phds measures`
     ");
     insta::assert_snapshot!(ask("curve --measure flu.dose1"), @r"
     error: `curve` cannot be asked of `flu.dose1`: it asks about a season, and about no age
 
-    hint: it can be asked of cms117.dtap4, cms117.ipv3, cms117.mmr1, cms117.hib, cms117.hepb3, cms117.var1, cms117.pcv4, cms117.hepa1, cms117.rotavirus, cms117.flu2, cms117.combo3, cms117.combo7, and 71 more of `phds measures`
+    hint: it can be asked of cms117.dtap4, cms117.ipv3, cms117.mmr1, cms117.hib, cms117.hepb3, cms117.var1, cms117.pcv4, cms117.hepa1, cms117.rotavirus, cms117.flu2, cms117.combo3, cms117.combo7, and 72 more of `phds measures`
     ");
     insta::assert_snapshot!(ask("coverage --measure flu.dose1 --as-of 2018-06-30"), @r"
     error: the season 2017-18 of the as-of date began before 2018, the first year of the file
@@ -390,12 +390,12 @@ fn a_question_that_does_not_hold_together() {
     insta::assert_snapshot!(ask("on-time --measure nis.flu2 --by county"), @r"
     error: `on-time` cannot be asked of `nis.flu2`: from when on a dose is late is not known (nis.flu2)
 
-    hint: it can be asked of hp2030.iid03, hp2030.iid06, iqip.dtap4, iqip.polio3, iqip.mmr1, iqip.hepb3, iqip.var1, nis.dtap3, nis.dtap4, nis.polio3, nis.mmr1, nis.hib_primary, and 20 more of `phds measures`
+    hint: it can be asked of hp2030.iid03, hp2030.iid06, iqip.dtap4, iqip.polio3, iqip.mmr1, iqip.hepb3, iqip.var1, nis.dtap3, nis.dtap4, nis.polio3, nis.mmr1, nis.mmr1_12m, and 21 more of `phds measures`
     ");
     insta::assert_snapshot!(ask("potential --measure nis.flu2 --by county"), @r"
     error: `potential` cannot be asked of `nis.flu2`: minimum ages and intervals are not known (nis.flu2)
 
-    hint: it can be asked of hp2030.iid03, hp2030.iid06, iqip.dtap4, iqip.polio3, iqip.mmr1, iqip.hib, iqip.hepb3, iqip.var1, iqip.pcv, iqip.childhood, iqip.tdap1, iqip.menacwy1, and 44 more of `phds measures`
+    hint: it can be asked of hp2030.iid03, hp2030.iid06, iqip.dtap4, iqip.polio3, iqip.mmr1, iqip.hib, iqip.hepb3, iqip.var1, iqip.pcv, iqip.childhood, iqip.tdap1, iqip.menacwy1, and 45 more of `phds measures`
     ");
     insta::assert_snapshot!(ask("one-visit --measure nis.mmr1 --by county"), @r"
     error: `one-visit` cannot be asked of `nis.mmr1`: it is no combination of which the last visit is looked for

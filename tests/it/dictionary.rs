@@ -48,7 +48,7 @@ fn findings(context: &TestContext) -> Cells {
     let report = context.json("out/report.json");
     let rules = report["rules"].as_array().unwrap();
     let cells = rules.iter().filter(|rule| CELL_RULES.contains(&rule["code"].as_str().unwrap())).flat_map(|rule| {
-        rule["by_column"].as_array().unwrap().iter().flat_map(|column| {
+        rule["by_column"].as_array().into_iter().flatten().flat_map(|column| {
             let lines = column["first_lines"].as_array().unwrap();
             lines.iter().map(|line| (line.as_u64().unwrap(), column["column"].as_str().unwrap().to_owned()))
         })
@@ -123,9 +123,10 @@ fn other_tools_object_to_the_cells_to_which_the_check_objects() {
         (10, "ORDINAL POSITION"),
         (11, "PROVIDER CITY"),
     ]);
-    let one_format = "[[field]]\nname = 'vaccination_date'\nformats = ['iso']\n";
+    let complete = "[[field]]\nname = 'cvx_code'\nunlisted = 'reject'\n";
+    let one_format = &format!("{complete}[[field]]\nname = 'vaccination_date'\nformats = ['iso']\n");
     // A pattern cannot say which month has 30 days, and a text has no largest number.
-    for (overlay, not_in_table_schema) in [("", cells(&[(6, "VACCINATION DATE")])), (one_format, Cells::new())] {
+    for (overlay, not_in_table_schema) in [(complete, cells(&[(6, "VACCINATION DATE")])), (one_format, Cells::new())] {
         let context = TestContext::new();
         context.put("ours.toml", overlay);
         context.put("phds.toml", "[dictionary]\nfile = 'ours.toml'\n[check]\nmax_rejected_share = 1.0\n");
@@ -374,4 +375,24 @@ fn formats_that_cannot_be_told_apart_are_refused() {
     }
     with_formats(&context, "[\"iso\", \"us\", \"compact\", \"us_short\", \"day_month\", \"iso_time\", \"us_time\"]");
     context.phds("dictionary").done();
+}
+
+#[test]
+fn no_code_that_is_active_has_gone_out_of_use_and_no_window_ends_before_it_begins() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("dictionaries/phds/codelists/cvx.csv");
+    let mut seen = 0;
+    for row in csv::Reader::from_path(path).unwrap().deserialize() {
+        let row: std::collections::HashMap<String, String> = row.unwrap();
+        let is_known = |column: &str| !row[column].is_empty();
+        assert!(row["status"] != "Active" || !is_known("in_use_to"), "{}", row["code"]);
+        if is_known("in_use_from") && is_known("in_use_to") && row["status"] != "Never Active" {
+            assert!(row["in_use_from"] < row["in_use_to"], "{}", row["code"]);
+        }
+        if is_known("min_age_months") && is_known("max_age_months") {
+            let months = |column: &str| row[column].parse::<u32>().unwrap();
+            assert!(months("min_age_months") <= months("max_age_months"), "{}", row["code"]);
+        }
+        seen += 1;
+    }
+    assert_eq!(seen, 288);
 }

@@ -220,7 +220,7 @@ fn the_built_in_dictionary_comes_back_as_it_went() {
     "##);
     insta::assert_snapshot!(String::from_utf8(context.read("ours/dictionary.toml")).unwrap(), @r##"
     # A department's own dictionary file, made by `phds dictionary import`. It says only what differs from the built-in
-    # edition, phds 2024.4. It decides what is stored and shown: two people should read it before it is used.
+    # edition, phds 2024.5. It decides what is stored and shown: two people should read it before it is used.
     #
     # Read from built-in.csv.
     # Columns of the table: header = header, aliases = aliases, title = title, description = description, type = type, format = format, length = length, required = required, codes = codes, identifier = identifier.

@@ -221,6 +221,7 @@ fn what_the_file_cannot_tell_is_said_with_its_reason() {
         .map(|rule| format!("{} {}: {}", rule["code"], rule["outcome"], rule["reason"]).replace('"', ""))
         .collect();
     insta::assert_snapshot!(shown.join("\n"), @r"
+    PHDS-F05 not_checkable: no field of the dictionary has `unlisted = reject`
     PHDS-R06 not_checkable: the dictionary names no last inclusion year
     PHDS-H01 not_checkable: there is no report of an earlier month
     PHDS-H02 not_checkable: there is no report of an earlier month

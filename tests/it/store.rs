@@ -131,7 +131,8 @@ fn a_refused_file_leaves_the_month_and_its_report() {
     let context = TestContext::new();
     context.load(&month("03"));
     let (good, report) = (answer(&context), context.read(&format!("store/reports/{PERIOD}/report.json")));
-    context.put("bad.csv", month("997").bytes());
+    let bad = String::from_utf8(month("03").bytes().to_vec()).unwrap().replace("2021-02-01", "soon");
+    context.put("bad.csv", bad);
     context.phds(&format!("load bad.csv --period {PERIOD} --store store")).ended(1);
     assert_eq!(answer(&context), good);
     assert_eq!(context.read(&format!("store/reports/{PERIOD}/report.json")), report);

@@ -49,7 +49,7 @@ CREATE OR REPLACE TEMP TABLE rules AS
 SELECT 'PHDS-' || unnest(codes) AS rule, severity
 FROM (VALUES
     ('refuse', ['P01']),
-    ('reject', ['S06', 'S07', 'S08', 'S10', 'S12', 'F01', 'F03', 'F04', 'F05', 'R01', 'R02', 'R04', 'R18', 'D01', 'D04',
+    ('reject', ['S06', 'S07', 'S08', 'S10', 'S12', 'F01', 'F03', 'F04', 'R01', 'R02', 'R04', 'R18', 'D01', 'D04',
                 'C01', 'C02', 'C03', 'C04']),
     ('review', ['F02', 'F06', 'F07', 'F08', 'F09', 'R03', 'R05', 'R07', 'R08', 'R09', 'R10', 'R11', 'R12', 'R13',
                 'R14', 'R15', 'R16', 'R17', 'X01', 'X02', 'X03', 'X04', 'X05', 'X06', 'X07', 'X08', 'X09', 'X10',
@@ -248,13 +248,9 @@ SELECT 'PHDS-F04', header, line, if(value IS NULL, NULL, coalesce(number NOT BET
 FROM meanings
 WHERE type = 'integer'
 
--- PHDS-F05 Code is unknown
-UNION ALL
-SELECT 'PHDS-F05', header, line, if(value IS NULL, NULL, code IS NULL) FROM meanings WHERE codelist = 'cvx'
-
 -- PHDS-F06 Code is not in the list
 UNION ALL
-SELECT 'PHDS-F06', header, line, if(value IS NULL, NULL, code IS NULL) FROM meanings WHERE codelist <> 'cvx'
+SELECT 'PHDS-F06', header, line, if(value IS NULL, NULL, code IS NULL) FROM meanings WHERE codelist IS NOT NULL
 
 -- PHDS-F07 Value does not have the form of its field
 UNION ALL

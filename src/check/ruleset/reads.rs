@@ -1,7 +1,7 @@
 //! Which columns a rule reads, and so whether it can be checked.
 
 use super::{Kind, Rule, Ruleset};
-use crate::dictionary::{Dictionary, names};
+use crate::dictionary::{Dictionary, Field, Unlisted, names};
 use crate::period::ReportingPeriod;
 
 impl Ruleset {
@@ -72,6 +72,15 @@ impl Ruleset {
                 if range.limits().any(|limit| limit.day(period, dictionary).is_none()) =>
             {
                 Some("the dictionary names no last inclusion year".to_owned())
+            }
+            Kind::Code { unlisted } => {
+                let is_of = |field: &Field| field.codelist.is_some() && field.unlisted == *unlisted;
+                let word = match unlisted {
+                    Unlisted::Reject => "reject",
+                    Unlisted::Review => "review",
+                };
+                let is_none = !dictionary.fields().iter().any(is_of);
+                is_none.then(|| format!("no field of the dictionary has `unlisted = {word}`"))
             }
             Kind::DisasterRetention { until, .. } if period.last_day() <= *until => {
                 Some(format!("it applies to periods that end after {until}"))
