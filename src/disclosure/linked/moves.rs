@@ -5,6 +5,7 @@
 //! unknown size for a row of unknown size. No row loses its last client, because a table has no rows of nobody.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::Linked;
 use super::grouping::{Answers, Grouping, Traits};
@@ -29,7 +30,7 @@ pub(super) struct Routes {
     around: Vec<Vec<u32>>,
     /// The clients of its rows, in the order of the rows of other tables that they are in and of their answers: who goes first
     /// matters, and in every load clients have other keys. It holds for so many tables.
-    clients: (usize, BTreeMap<u32, Vec<u32>>),
+    clients: (usize, BTreeMap<u32, Arc<[u32]>>),
 }
 
 /// What becomes of the row of a client in a table.
@@ -64,10 +65,10 @@ impl Linked {
         if routes.clients.0 != until {
             routes.clients = (until, BTreeMap::new());
         }
-        for row in own.iter().chain(&others) {
-            routes.clients.1.entry(*row).or_insert_with(|| self.in_order_of_tables(here.clients_of(*row)));
-        }
-        let members = |row: u32| routes.clients.1.get(&row).map_or(&[][..], Vec::as_slice);
+        let (around, sorted) = (&routes.around, &mut routes.clients.1);
+        let mut members = |row: u32| {
+            Arc::clone(sorted.entry(row).or_insert_with(|| self.in_order_of_tables(here.clients_of(row)).into()))
+        };
         let mut families: Vec<&String> = here.by.iter().filter_map(|told| told.family.as_ref()).collect();
         families.sort();
         families.dedup();
@@ -92,23 +93,31 @@ impl Linked {
                 if moved.yes.min(moved.clients - moved.yes) >= enough {
                     break;
                 }
+                let clients = members(*row);
+                let Some(first) = clients.first() else { continue };
                 let examples = families.iter().enumerate().map(|(number, family)| {
                     let agree = to.iter().filter(|other| here.differs_in(*row, **other, family));
-                    let all = agree.flat_map(|other| members(*other)).take(EXAMPLES).copied();
-                    let Some(first) = members(*row).first() else { return Vec::new() };
+                    let mut all = Vec::new();
+                    for other in agree {
+                        if all.len() == EXAMPLES {
+                            break;
+                        }
+                        all.extend(members(*other).iter().take(EXAMPLES - all.len()));
+                    }
                     let is_stopped = |other: &u32| {
                         places.iter().any(|place| {
-                            let is_one = |row: u32| (routes.around[place.at][row as usize] as usize) < place.left.len();
+                            let is_one = |row: u32| (around[place.at][row as usize] as usize) < place.left.len();
                             // Then what holds for one client of the row holds for all.
                             is_one(*row)
                                 && is_one(here.row(*other))
                                 && matches!(place.step(*first, *other, number), Step::Stopped)
                         })
                     };
-                    all.filter(|other| !is_stopped(other)).collect()
+                    all.retain(|other| !is_stopped(other));
+                    all
                 });
                 let examples: Vec<Vec<u32>> = examples.collect();
-                for client in members(*row) {
+                for client in clients.iter() {
                     let goes = examples.iter().enumerate().any(|(family, examples)| {
                         examples.iter().any(|other| take(&mut places, *client, *other, family))
                     });

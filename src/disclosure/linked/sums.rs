@@ -4,7 +4,7 @@
 //! every number that follows is a combination of shown ones, and one that tells of few clients is a sum over kinds of few: the
 //! combination takes no kind of k clients and more. Those combinations are the null space of the large kinds; what they say of
 //! the small ones, brought into echelon form, is looked through for sums of 1 to k - 1 clients ([`few`]). What follows of
-//! withheld rows alone is sought apart: there, a sum of many rows of the form is one of few.
+//! withheld rows alone is sought apart: there, a sum of many rows of the form is one of few, and found with few steps.
 //!
 //! That denominators, numerators and their differences all are sums over kinds, and that a kind that nobody is of does not
 //! exist, brings indicators in that say something about each other. Arithmetic is exact, modulo a prime of 61 bits: what is a
@@ -28,8 +28,12 @@ const STEPS_AT_ONCE: u64 = 300_000_000;
 /// So many steps are made at least for what follows of withheld rows alone, and as many as for the rest; the small ones first.
 const STEPS_OF_PARTS: u64 = 1_000_000;
 
-/// So many steps are made for each look at what follows together.
+/// So many steps are made for each look at what follows together, and for all looks of a run.
 const STEPS_TOGETHER: u64 = 10_000_000;
+const STEPS_TOGETHER_IN_A_RUN: u64 = 1_000_000_000;
+
+/// So many steps are made at most to tell whether a number says where few clients are.
+const STEPS_WHERE: usize = 50_000_000;
 
 /// Combinations of shown numbers that take none of the kinds that were given: a basis of them, thinly filled.
 struct Combinations {
@@ -145,8 +149,9 @@ pub(super) struct Kinds {
     of: Vec<u32>,
     /// So many tables have told.
     tables: usize,
-    /// Steps of arithmetic that were made in this run.
+    /// Steps of arithmetic that were made in this run, and of looks at what follows together.
     steps: u64,
+    together: u64,
 }
 
 /// The numbers that are known, each by its place among them.
@@ -189,6 +194,12 @@ impl Linked {
             let kind = &mut kinds[*kind as usize];
             *kind = (kind.0 + 1, client);
         }
+        // One client of each that any number tells apart. Who is in a row of people is told by those who are counted alone.
+        let ones: Vec<u32> = if self.tables.iter().any(|table| table.of_people) {
+            (0..u32::try_from(self.clients.len()).unwrap_or(NONE)).collect()
+        } else {
+            kinds.iter().map(|(_, one)| *one).collect()
+        };
         let mut places_of_kinds = vec![NONE; kinds.len()];
         let (large, small): (Vec<_>, Vec<_>) = kinds.into_iter().partition(|(clients, _)| *clients >= self.rule.k);
         self.kinds.steps += ((large.len() + small.len()) * (self.groupings.len() + self.tables.len())) as u64;
@@ -223,8 +234,6 @@ impl Linked {
             places_of_kinds[of_clients[one as usize] as usize] = u32::try_from(place).unwrap_or(NONE);
         }
         let mut follows = Echelon::default();
-        // Rows of which the numbers are told in two ways.
-        let mut twice = BTreeSet::new();
         for combination in combinations.basis.iter().filter(|combination| !combination.is_empty()) {
             // Beside what it says of the kinds stands what it is made of.
             let (mut says, mut made_of) = (vec![0; kinds.len()], vec![0; known.of_newest.len()]);
@@ -234,13 +243,8 @@ impl Linked {
                 with[number].iter().for_each(|kind| says[*kind] = plus(says[*kind], *factor));
                 self.kinds.steps += with[number].len() as u64;
             }
-            self.kinds.steps += (says.len() + made_of.len()) as u64;
-            if says.iter().any(|entry| *entry != 0) {
-                self.kinds.steps += ((says.len() + made_of.len()) * 2 * follows.0.len()) as u64;
-                follows.add([says, made_of].concat());
-            } else {
-                twice.extend(self.smallest(&known, &made_of));
-            }
+            self.kinds.steps += ((says.len() + made_of.len()) * (1 + 2 * follows.0.len())) as u64;
+            follows.add([says, made_of].concat());
             if self.kinds.steps > most {
                 return Vec::new();
             }
@@ -250,12 +254,25 @@ impl Linked {
         }
         let steps = STEPS_OF_PARTS.max(self.kinds.steps - begun);
         let parts = self.parts(&follows, kinds.len(), &of_clients, steps);
-        twice.extend(
-            follows.0.iter().filter_map(|(lead, row)| {
-                (*lead >= kinds.len()).then(|| self.smallest(&known, &row[kinds.len()..]))?
-            }),
-        );
-        self.few(&follows, &parts, &kinds, &known, &twice)
+        let mut hide = BTreeSet::new();
+        for forms in [&parts[..], std::slice::from_ref(&follows)] {
+            let mut steps = STEPS_TOGETHER.min(STEPS_TOGETHER_IN_A_RUN.saturating_sub(self.kinds.together));
+            self.kinds.together += steps;
+            let found = few::sums(forms.iter(), &kinds, self.rule.k.saturating_sub(1), &mut steps);
+            self.kinds.together -= steps;
+            for sum in found {
+                let (says, made_of) = sum.split_at(kinds.len());
+                match self.smallest(&known, made_of) {
+                    Some(row) => _ = hide.insert(row),
+                    // What tables that are known from elsewhere tell of few, a new one tells again.
+                    None if self.tables.iter().any(|table| table.is_known) => {}
+                    None => hide.extend(self.where_few_are(says, &of_clients, &ones, &follows, &known)),
+                }
+            }
+        }
+        let release = self.tables.last().map_or("", |table| &table.release);
+        let reason = || Reason { release: release.to_owned(), rule: Follows::Difference };
+        hide.into_iter().map(|row| (row, reason())).collect()
     }
 
     /// What follows of clients of withheld rows alone: of one row of a table, or of all together, and of those of them who are
@@ -355,35 +372,38 @@ impl Linked {
         rows.min_by_key(|row| (self.groupings[newest.grouping].sizes[*row], *row))
     }
 
-    /// Rows of the newest table that are in a sum over few clients.
-    fn few(
+    /// What totals alone tell of few cannot be helped; but a number that is told in two ways may say where they are: one that
+    /// would be told in one way alone, if one of them were elsewhere. The smallest rows of these.
+    fn where_few_are(
         &self,
+        says: &[u64],
+        places: &[u32],
+        others: &[u32],
         follows: &Echelon,
-        parts: &[Echelon],
-        kinds: &[u64],
         known: &Known,
-        twice: &BTreeSet<usize>,
-    ) -> Vec<(usize, Reason)> {
-        let Some(newest) = self.tables.last() else { return Vec::new() };
-        let most = self.rule.k.saturating_sub(1);
-        let is_known = self.tables.iter().any(|table| table.is_known);
-        let (mut hide, mut helpless) = (BTreeSet::new(), BTreeSet::new());
-        for forms in [parts, std::slice::from_ref(follows)] {
-            let mut steps = STEPS_TOGETHER;
-            for sum in forms.iter().flat_map(|form| few::sums(form, kinds, most, &mut steps)) {
-                let (says, made_of) = sum.split_at(kinds.len());
-                match self.smallest(known, made_of) {
-                    Some(row) => _ = hide.insert((says.to_vec(), row)),
-                    // What tables that are known from elsewhere tell of few, a new one tells again.
-                    None if is_known => _ = helpless.insert(says.to_vec()),
-                    // What totals tell of few is told of fewer rows beside numbers that are told in two ways.
-                    None => hide.extend(twice.iter().map(|row| (says.to_vec(), *row))),
-                }
+    ) -> BTreeSet<usize> {
+        let twice = follows.0.iter().filter(|(lead, _)| *lead >= says.len());
+        let twice = twice.filter_map(|(_, row)| Some((self.smallest(known, &row[says.len()..])?, &row[says.len()..])));
+        let mut open: Vec<(usize, &[u64])> = twice.collect();
+        let few = (0..).zip(places).filter(|(_, place)| says.get(**place as usize) == Some(&1));
+        let few: Vec<u32> = few.map(|(client, _)| client).collect();
+        let mut found = BTreeSet::new();
+        if few.len() * others.len() * (open.len() + 1) * (self.groupings.len() + self.tables.len()) > STEPS_WHERE {
+            return open.into_iter().map(|(row, _)| row).collect();
+        }
+        for client in few {
+            for other in others {
+                open.retain(|(row, made_of)| {
+                    let numbers = self.numbers_at(known, client, *other);
+                    let is_told_in_one_way = numbers.fold(0, |sum, number| plus(sum, made_of[number])) != 0;
+                    if is_told_in_one_way {
+                        found.insert(*row);
+                    }
+                    !is_told_in_one_way
+                });
             }
         }
-        let reason = || Reason { release: newest.release.clone(), rule: Follows::Difference };
-        let hide = hide.into_iter().filter(|(says, _)| !helpless.contains(says));
-        hide.map(|(_, row)| (row, reason())).collect()
+        found
     }
 
     /// The numbers that are shown.
@@ -410,21 +430,41 @@ impl Linked {
             places.push(known.place(self.totals_are_known && is_new, None));
             known.numerators.push(places);
         }
+        // Those of the newest table stand first, so that nothing is made of them that others make, too.
+        let mut order: Vec<usize> = (0..known.of_newest.len()).collect();
+        order.sort_by_key(|number| known.of_newest[*number].is_none());
+        known.of_newest = order.iter().map(|number| known.of_newest[*number]).collect();
+        let mut places = vec![0; order.len()];
+        for (place, number) in order.into_iter().enumerate() {
+            places[number] = place;
+        }
+        for number in known.sizes.iter_mut().chain(&mut known.numerators).flatten().flatten() {
+            *number = places[*number];
+        }
         known
     }
 
     /// The numbers in which a client is.
     fn numbers_of<'a>(&'a self, known: &'a Known, client: u32) -> impl Iterator<Item = usize> + Clone + 'a {
+        self.numbers_at(known, client, client)
+    }
+
+    /// The numbers in which a client would be in the rows of another one.
+    fn numbers_at<'a>(&'a self, known: &'a Known, client: u32, other: u32) -> impl Iterator<Item = usize> + Clone + 'a {
+        let row = move |grouping: &Grouping| match grouping.row(client) {
+            NONE => NONE,
+            _ => grouping.row(other),
+        };
         let of = |places: &[Option<usize>], row: u32| {
             let all = places.last().copied().flatten();
             let one = places.get(row as usize).copied().flatten();
             if row == NONE { [None, None] } else { [one, all] }
         };
         let sizes = known.sizes.iter().zip(&self.groupings);
-        let sizes = sizes.flat_map(move |(places, grouping)| of(places, grouping.row(client)));
+        let sizes = sizes.flat_map(move |(places, grouping)| of(places, row(grouping)));
         let numerators = known.numerators.iter().zip(&self.tables).flat_map(move |(places, table)| {
             let is_counted = self.answers[table.answers].get(client) == Some(true);
-            of(places, if is_counted { self.groupings[table.grouping].row(client) } else { NONE })
+            of(places, if is_counted { row(&self.groupings[table.grouping]) } else { NONE })
         });
         sizes.chain(numerators).flatten()
     }
