@@ -430,9 +430,12 @@ impl Linked {
             places.push(known.place(self.totals_are_known && is_new, None));
             known.numerators.push(places);
         }
-        // Those of the newest table stand first, so that nothing is made of them that others make, too.
+        // Totals stand first, and then what the newest table shows, so that nothing is made of totals that rows make, too, nor
+        // of new rows what others make. Totals may be known; rows are.
         let mut order: Vec<usize> = (0..known.of_newest.len()).collect();
-        order.sort_by_key(|number| known.of_newest[*number].is_none());
+        let ends = known.sizes.iter().chain(&known.numerators).filter_map(|places| *places.last()?);
+        let totals: BTreeSet<usize> = ends.collect();
+        order.sort_by_key(|number| (!totals.contains(number), known.of_newest[*number].is_none()));
         known.of_newest = order.iter().map(|number| known.of_newest[*number]).collect();
         let mut places = vec![0; order.len()];
         for (place, number) in order.into_iter().enumerate() {
