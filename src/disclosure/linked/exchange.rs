@@ -57,8 +57,8 @@ impl<'a> Sorting<'a> {
     /// Tells clients apart by a mark; what is known belongs to the mark.
     fn by(&mut self, mark: impl Fn(u32) -> (u32, Known)) {
         let marks: Vec<(u32, Known)> = self.clients.iter().map(|client| mark(*client)).collect();
-        let sorts = in_order(self.of.iter().copied().zip(marks.iter().map(|(mark, _)| *mark)));
-        let mut all = vec![Known::default(); sorts.iter().max().map_or(0, |last| *last as usize + 1)];
+        let (sorts, number) = in_order(self.of.iter().copied().zip(marks.iter().map(|(mark, _)| *mark)));
+        let mut all = vec![Known::default(); number];
         for ((sort, before), (_, known)) in sorts.iter().zip(&self.of).zip(marks) {
             let before = self.known[*before as usize];
             all[*sort as usize] =

@@ -45,8 +45,8 @@ impl Hasher for Mixer {
 pub(super) const NONE: u32 = u32::MAX;
 
 /// Numbers keys in their order, equal ones alike: what comes of the numbers does not depend on the order of the clients,
-/// who have other keys in every load.
-pub(super) fn in_order<K: Copy + Ord + Hash>(keys: impl Iterator<Item = K>) -> Vec<u32> {
+/// who have other keys in every load. Gives how many numbers there are, too.
+pub(super) fn in_order<K: Copy + Ord + Hash>(keys: impl Iterator<Item = K>) -> (Vec<u32>, usize) {
     let mut known: Numbers<K, u32> = Numbers::default();
     let mut distinct = Vec::new();
     let mut numbers: Vec<u32> = keys
@@ -66,7 +66,7 @@ pub(super) fn in_order<K: Copy + Ord + Hash>(keys: impl Iterator<Item = K>) -> V
     for number in &mut numbers {
         *number = places[*number as usize];
     }
-    numbers
+    (numbers, places.len())
 }
 
 /// The rows of a table as sets of clients. Tables of the same clients in the same rows have the same grouping.

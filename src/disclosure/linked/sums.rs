@@ -182,24 +182,19 @@ impl Linked {
             return Vec::new();
         };
         while self.kinds.tables < newest {
-            self.kinds.of = self.kinds_by(self.kinds.tables);
+            self.kinds.of = self.kinds_by(self.kinds.tables).0;
             self.kinds.tables += 1;
         }
         let begun = self.kinds.steps;
         let known = self.known();
         // The clients of each kind, and one of them.
-        let mut of_clients = self.kinds_by(newest);
-        let mut kinds: Vec<(u64, u32)> = vec![(0, NONE); of_clients.iter().max().map_or(0, |last| *last as usize + 1)];
+        let (mut of_clients, number) = self.kinds_by(newest);
+        let mut kinds: Vec<(u64, u32)> = vec![(0, NONE); number];
         for (client, kind) in (0..).zip(&of_clients) {
             let kind = &mut kinds[*kind as usize];
             *kind = (kind.0 + 1, client);
         }
-        // One client of each that any number tells apart. Who is in a row of people is told by those who are counted alone.
-        let ones: Vec<u32> = if self.tables.iter().any(|table| table.of_people) {
-            (0..u32::try_from(self.clients.len()).unwrap_or(NONE)).collect()
-        } else {
-            kinds.iter().map(|(_, one)| *one).collect()
-        };
+        let ones: Vec<u32> = kinds.iter().map(|(_, one)| *one).collect();
         let mut places_of_kinds = vec![NONE; kinds.len()];
         let (large, small): (Vec<_>, Vec<_>) = kinds.into_iter().partition(|(clients, _)| *clients >= self.rule.k);
         self.kinds.steps += ((large.len() + small.len()) * (self.groupings.len() + self.tables.len())) as u64;
@@ -276,7 +271,7 @@ impl Linked {
     }
 
     /// What follows of clients of withheld rows alone: of one row of a table, or of all together, and of those of them who are
-    /// counted, or not. In one echelon form, such a number may be a sum of many rows; here it is found whatever form that is.
+    /// counted, or not. In one echelon form, such a number may be a sum of many rows; here of few.
     ///
     /// `places` has the place of each client's kind in what follows, or [`NONE`].
     fn parts(&self, follows: &Echelon, kinds: usize, places: &[u32], most: u64) -> Vec<Echelon> {
@@ -378,7 +373,7 @@ impl Linked {
         &self,
         says: &[u64],
         places: &[u32],
-        others: &[u32],
+        of_kinds: &[u32],
         follows: &Echelon,
         known: &Known,
     ) -> BTreeSet<usize> {
@@ -387,12 +382,18 @@ impl Linked {
         let mut open: Vec<(usize, &[u64])> = twice.collect();
         let few = (0..).zip(places).filter(|(_, place)| says.get(**place as usize) == Some(&1));
         let few: Vec<u32> = few.map(|(client, _)| client).collect();
+        // One client of each kind. In a row of people, those who are not counted are of no kind.
+        let others = if self.tables.iter().any(|table| table.of_people) {
+            (0..u32::try_from(self.clients.len()).unwrap_or(NONE)).collect()
+        } else {
+            of_kinds.to_vec()
+        };
         let mut found = BTreeSet::new();
         if few.len() * others.len() * (open.len() + 1) * (self.groupings.len() + self.tables.len()) > STEPS_WHERE {
             return open.into_iter().map(|(row, _)| row).collect();
         }
         for client in few {
-            for other in others {
+            for other in &others {
                 open.retain(|(row, made_of)| {
                     let numbers = self.numbers_at(known, client, *other);
                     let is_told_in_one_way = numbers.fold(0, |sum, number| plus(sum, made_of[number])) != 0;
@@ -472,8 +473,8 @@ impl Linked {
         sizes.chain(numerators).flatten()
     }
 
-    /// The kinds of clients, told further apart by a table, and numbered by what tells them apart.
-    fn kinds_by(&self, table: usize) -> Vec<u32> {
+    /// The kinds of clients, told further apart by a table, and numbered by what tells them apart; and how many there are.
+    fn kinds_by(&self, table: usize) -> (Vec<u32>, usize) {
         let table = &self.tables[table];
         let grouping: &Grouping = &self.groupings[table.grouping];
         let answers = &self.answers[table.answers];
