@@ -174,6 +174,18 @@ impl Known {
     }
 }
 
+/// What shown numbers say together of kinds of few clients.
+struct OfFew {
+    /// What each combination says of the kinds, and beside it what it is made of.
+    form: Echelon,
+    /// So many clients are of each kind.
+    kinds: Vec<u64>,
+    /// The place of each client's kind among these, or [`NONE`].
+    places: Vec<u32>,
+    /// One client of each kind, of many clients or few.
+    ones: Vec<u32>,
+}
+
 impl Linked {
     /// Rows of the newest table with which sums and differences of shown numbers tell of few.
     pub(super) fn sums(&mut self) -> Vec<(usize, Reason)> {
@@ -187,81 +199,22 @@ impl Linked {
         }
         let begun = self.kinds.steps;
         let known = self.known();
-        // The clients of each kind, and one of them.
-        let (mut of_clients, number) = self.kinds_by(newest);
-        let mut kinds: Vec<(u64, u32)> = vec![(0, NONE); number];
-        for (client, kind) in (0..).zip(&of_clients) {
-            let kind = &mut kinds[*kind as usize];
-            *kind = (kind.0 + 1, client);
-        }
-        let ones: Vec<u32> = kinds.iter().map(|(_, one)| *one).collect();
-        let mut places_of_kinds = vec![NONE; kinds.len()];
-        let (large, small): (Vec<_>, Vec<_>) = kinds.into_iter().partition(|(clients, _)| *clients >= self.rule.k);
-        self.kinds.steps += ((large.len() + small.len()) * (self.groupings.len() + self.tables.len())) as u64;
-        let mut combinations = Combinations::of(u32::try_from(known.of_newest.len()).unwrap_or(u32::MAX));
-        for (_, one) in large {
-            if self.kinds.steps + combinations.steps > most {
-                break;
-            }
-            if combinations.take(self.numbers_of(&known, one)) != 0 {
-                combinations.clear(self.numbers_of(&known, one));
-            }
-        }
-        self.kinds.steps += combinations.steps;
-        if self.kinds.steps > most {
-            return Vec::new();
-        }
-        // Kinds of which no combination takes anything say nothing, and those of which all take the same are one.
-        let mut places: Numbers<u64, usize> = Numbers::default();
-        let mut kinds: Vec<u64> = Vec::new();
-        let mut with: Vec<Vec<usize>> = vec![Vec::new(); known.of_newest.len()];
-        for (clients, one) in small {
-            let taken = combinations.take(self.numbers_of(&known, one));
-            if taken == 0 {
-                continue;
-            }
-            let place = *places.entry(taken).or_insert(kinds.len());
-            if place == kinds.len() {
-                kinds.push(0);
-                self.numbers_of(&known, one).for_each(|number| with[number].push(place));
-            }
-            kinds[place] += clients;
-            places_of_kinds[of_clients[one as usize] as usize] = u32::try_from(place).unwrap_or(NONE);
-        }
-        let mut follows = Echelon::default();
-        for combination in combinations.basis.iter().filter(|combination| !combination.is_empty()) {
-            // Beside what it says of the kinds stands what it is made of.
-            let (mut says, mut made_of) = (vec![0; kinds.len()], vec![0; known.of_newest.len()]);
-            for (number, factor) in combination {
-                let number = *number as usize;
-                made_of[number] = *factor;
-                with[number].iter().for_each(|kind| says[*kind] = plus(says[*kind], *factor));
-                self.kinds.steps += with[number].len() as u64;
-            }
-            self.kinds.steps += ((says.len() + made_of.len()) * (1 + 2 * follows.0.len())) as u64;
-            follows.add([says, made_of].concat());
-            if self.kinds.steps > most {
-                return Vec::new();
-            }
-        }
-        for kind in &mut of_clients {
-            *kind = places_of_kinds[*kind as usize];
-        }
+        let Some(of_few) = self.of_few(newest, &known, most) else { return Vec::new() };
         let steps = STEPS_OF_PARTS.max(self.kinds.steps - begun);
-        let parts = self.parts(&follows, kinds.len(), &of_clients, steps);
+        let parts = self.parts(&of_few, steps);
         let mut hide = BTreeSet::new();
-        for forms in [&parts[..], std::slice::from_ref(&follows)] {
+        for forms in [&parts[..], std::slice::from_ref(&of_few.form)] {
             let mut steps = STEPS_TOGETHER.min(STEPS_TOGETHER_IN_A_RUN.saturating_sub(self.kinds.together));
             self.kinds.together += steps;
-            let found = few::sums(forms.iter(), &kinds, self.rule.k.saturating_sub(1), &mut steps);
+            let found = few::sums(forms.iter(), &of_few.kinds, self.rule.k.saturating_sub(1), &mut steps);
             self.kinds.together -= steps;
             for sum in found {
-                let (says, made_of) = sum.split_at(kinds.len());
+                let (says, made_of) = sum.split_at(of_few.kinds.len());
                 match self.smallest(&known, made_of) {
                     Some(row) => _ = hide.insert(row),
                     // What tables that are known from elsewhere tell of few, a new one tells again.
                     None if self.tables.iter().any(|table| table.is_known) => {}
-                    None => hide.extend(self.where_few_are(says, &of_clients, &ones, &follows, &known)),
+                    None => hide.extend(self.where_few_are(says, &of_few, &known)),
                 }
             }
         }
@@ -270,13 +223,78 @@ impl Linked {
         hide.into_iter().map(|row| (row, reason())).collect()
     }
 
+    /// What the shown numbers say together of kinds of fewer than k clients, unless it takes more than `most` steps.
+    fn of_few(&mut self, newest: usize, known: &Known, most: u64) -> Option<OfFew> {
+        let (of_clients, number) = self.kinds_by(newest);
+        // The clients of each kind, and one of them.
+        let mut all: Vec<(u64, u32)> = vec![(0, NONE); number];
+        for (client, kind) in (0..).zip(&of_clients) {
+            let kind = &mut all[*kind as usize];
+            *kind = (kind.0 + 1, client);
+        }
+        let ones: Vec<u32> = all.iter().map(|(_, one)| *one).collect();
+        self.kinds.steps += (all.len() * (self.groupings.len() + self.tables.len())) as u64;
+        let (large, small): (Vec<_>, Vec<_>) = all.into_iter().partition(|(clients, _)| *clients >= self.rule.k);
+        let combinations = self.without(large.into_iter().map(|(_, one)| one), known, most)?;
+        // Kinds of which no combination takes anything say nothing, and those of which all take the same are one.
+        let mut taken_before: Numbers<u64, usize> = Numbers::default();
+        let mut kinds: Vec<u64> = Vec::new();
+        let mut with: Vec<Vec<usize>> = vec![Vec::new(); known.of_newest.len()];
+        let mut places = vec![NONE; ones.len()];
+        for (clients, one) in small {
+            let taken = combinations.take(self.numbers_of(known, one));
+            if taken == 0 {
+                continue;
+            }
+            let place = *taken_before.entry(taken).or_insert(kinds.len());
+            if place == kinds.len() {
+                kinds.push(0);
+                self.numbers_of(known, one).for_each(|number| with[number].push(place));
+            }
+            kinds[place] += clients;
+            places[of_clients[one as usize] as usize] = u32::try_from(place).unwrap_or(NONE);
+        }
+        let mut form = Echelon::default();
+        for combination in combinations.basis.iter().filter(|combination| !combination.is_empty()) {
+            let (mut says, mut made_of) = (vec![0; kinds.len()], vec![0; known.of_newest.len()]);
+            for (number, factor) in combination {
+                let number = *number as usize;
+                made_of[number] = *factor;
+                with[number].iter().for_each(|kind| says[*kind] = plus(says[*kind], *factor));
+                self.kinds.steps += with[number].len() as u64;
+            }
+            self.kinds.steps += ((says.len() + made_of.len()) * (1 + 2 * form.0.len())) as u64;
+            form.add([says, made_of].concat());
+            if self.kinds.steps > most {
+                return None;
+            }
+        }
+        let places = of_clients.into_iter().map(|kind| places[kind as usize]).collect();
+        Some(OfFew { form, kinds, places, ones })
+    }
+
+    /// The combinations of shown numbers that take nothing of the kinds of these clients, unless it takes more than `most`
+    /// steps.
+    fn without(&mut self, clients: impl Iterator<Item = u32>, known: &Known, most: u64) -> Option<Combinations> {
+        let mut combinations = Combinations::of(u32::try_from(known.of_newest.len()).unwrap_or(u32::MAX));
+        for client in clients {
+            if self.kinds.steps + combinations.steps > most {
+                break;
+            }
+            if combinations.take(self.numbers_of(known, client)) != 0 {
+                combinations.clear(self.numbers_of(known, client));
+            }
+        }
+        self.kinds.steps += combinations.steps;
+        (self.kinds.steps <= most).then_some(combinations)
+    }
+
     /// What follows of clients of withheld rows alone: of one row of a table, or of all together, and of those of them who are
     /// counted, or not. In one echelon form, such a number may be a sum of many rows; here of few.
-    ///
-    /// `places` has the place of each client's kind in what follows, or [`NONE`].
-    fn parts(&self, follows: &Echelon, kinds: usize, places: &[u32], most: u64) -> Vec<Echelon> {
+    fn parts(&self, of_few: &OfFew, most: u64) -> Vec<Echelon> {
+        let kinds = of_few.kinds.len();
         let (mut found, mut steps) = (Vec::new(), 0);
-        let mut parts: Vec<_> = self.withheld_parts(kinds, places).into_iter().collect();
+        let mut parts: Vec<_> = self.withheld_parts(of_few).into_iter().collect();
         parts.sort_by_key(Vec::len);
         for part in parts {
             let mut inside = vec![false; kinds];
@@ -285,7 +303,7 @@ impl Linked {
             }
             // A sum of rows has the factor of each at its leading place: those that lead elsewhere are in none.
             let leads = |at: usize| inside.get(at) == Some(&true);
-            let rows: Vec<&Vec<u64>> = follows.0.iter().filter(|(at, _)| leads(*at)).map(|(_, row)| row).collect();
+            let rows: Vec<&Vec<u64>> = of_few.form.0.iter().filter(|(at, _)| leads(*at)).map(|(_, row)| row).collect();
             let outside: Vec<usize> =
                 (0..kinds).filter(|at| !inside[*at] && rows.iter().any(|row| row[*at] != 0)).collect();
             let Some(length) = rows.first().map(|row| row.len()) else { continue };
@@ -311,7 +329,7 @@ impl Linked {
 
     /// The places of kinds whose clients are all in one withheld row of a table, or all in withheld ones; and of them those
     /// whose clients are all counted there, or none of them.
-    fn withheld_parts(&self, kinds: usize, places: &[u32]) -> BTreeSet<Vec<usize>> {
+    fn withheld_parts(&self, of_few: &OfFew) -> BTreeSet<Vec<usize>> {
         /// In withheld rows, and not all in one.
         const SEVERAL: u32 = NONE - 1;
         /// No client was looked at.
@@ -319,8 +337,8 @@ impl Linked {
         let mut parts: BTreeSet<Vec<usize>> = BTreeSet::new();
         for table in self.tables.iter().filter(|table| table.shown.contains(&false)) {
             let (grouping, answers) = (&self.groupings[table.grouping], &self.answers[table.answers]);
-            let mut of_kinds = vec![(UNSEEN, None, true); kinds];
-            for (client, place) in (0..).zip(places).filter(|(_, place)| **place != NONE) {
+            let mut of_kinds = vec![(UNSEEN, None, true); of_few.kinds.len()];
+            for (client, place) in (0..).zip(&of_few.places).filter(|(_, place)| **place != NONE) {
                 let row = match grouping.row(client) {
                     NONE => NONE,
                     row if table.shown[row as usize] => NONE,
@@ -369,24 +387,17 @@ impl Linked {
 
     /// What totals alone tell of few cannot be helped; but a number that is told in two ways may say where they are: one that
     /// would be told in one way alone, if one of them were elsewhere. The smallest rows of these.
-    fn where_few_are(
-        &self,
-        says: &[u64],
-        places: &[u32],
-        of_kinds: &[u32],
-        follows: &Echelon,
-        known: &Known,
-    ) -> BTreeSet<usize> {
-        let twice = follows.0.iter().filter(|(lead, _)| *lead >= says.len());
+    fn where_few_are(&self, says: &[u64], of_few: &OfFew, known: &Known) -> BTreeSet<usize> {
+        let twice = of_few.form.0.iter().filter(|(lead, _)| *lead >= says.len());
         let twice = twice.filter_map(|(_, row)| Some((self.smallest(known, &row[says.len()..])?, &row[says.len()..])));
         let mut open: Vec<(usize, &[u64])> = twice.collect();
-        let few = (0..).zip(places).filter(|(_, place)| says.get(**place as usize) == Some(&1));
+        let few = (0..).zip(&of_few.places).filter(|(_, place)| says.get(**place as usize) == Some(&1));
         let few: Vec<u32> = few.map(|(client, _)| client).collect();
         // One client of each kind. In a row of people, those who are not counted are of no kind.
         let others = if self.tables.iter().any(|table| table.of_people) {
             (0..u32::try_from(self.clients.len()).unwrap_or(NONE)).collect()
         } else {
-            of_kinds.to_vec()
+            of_few.ones.clone()
         };
         let mut found = BTreeSet::new();
         if few.len() * others.len() * (open.len() + 1) * (self.groupings.len() + self.tables.len()) > STEPS_WHERE {
