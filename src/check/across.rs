@@ -20,6 +20,7 @@ use super::findings::{Count, FIRST_PLACES, RuleId};
 use super::place::Place;
 use super::reader::Records;
 use super::ruleset::{Kind, Ruleset};
+use crate::calendar;
 use crate::dictionary::{Dictionary, Role, names};
 use crate::error::{Error, Result};
 use crate::fetch::Delivery;
@@ -193,16 +194,76 @@ pub struct Kept<'a> {
     pub clients: &'a [i64],
 }
 
-/// The rules about clients that can be checked, by what they look at.
-#[derive(Debug, Default)]
+/// A rule about clients, by what it looks at.
+#[derive(Clone, Copy, Debug)]
+enum OfClients {
+    RowAgain,
+    DoseAgain,
+    SoonAgain,
+    Birth,
+    Sex,
+    County,
+    Ordinal,
+    Many,
+    BirthAlone,
+}
+
+impl OfClients {
+    const COUNT: usize = Self::BirthAlone as usize + 1;
+    /// Those that count clients, and not rows.
+    const OF_ONE_EACH: [Self; 2] = [Self::Many, Self::BirthAlone];
+}
+
+/// The rules about clients that can be checked.
+#[derive(Debug)]
 struct ClientRules {
-    row_again: Option<RuleId>,
-    dose_again: Option<RuleId>,
-    birth: Option<RuleId>,
-    sex: Option<RuleId>,
-    county: Option<RuleId>,
-    ordinal: Option<RuleId>,
-    many: Option<(RuleId, usize)>,
+    ids: [Option<RuleId>; OfClients::COUNT],
+    soon_again: SoonAgain,
+    /// How many doses a client may have.
+    most: usize,
+    birth_alone: Option<BirthAlone>,
+}
+
+impl Default for ClientRules {
+    fn default() -> Self {
+        let ids = [None; OfClients::COUNT];
+        Self { ids, soon_again: SoonAgain::default(), most: usize::MAX, birth_alone: None }
+    }
+}
+
+/// When a dose is too soon after another one.
+#[derive(Debug, Default)]
+struct SoonAgain {
+    /// Of these vaccine groups.
+    groups: BTreeSet<u16>,
+    /// When fewer days lie between them.
+    days: i32,
+}
+
+impl SoonAgain {
+    fn is(&self, group: u16, days: i32) -> bool {
+        days < self.days && self.groups.contains(&group)
+    }
+}
+
+/// Who has been given nothing since birth.
+#[derive(Debug)]
+struct BirthAlone {
+    /// All doses are of this vaccine group.
+    group: u16,
+    /// And were given at so many days of age at most.
+    days: i32,
+    /// The last birth of those who are old enough.
+    born_by: i32,
+}
+
+impl BirthAlone {
+    fn is(&self, birth: i32, doses: &[Dose]) -> bool {
+        let at_birth = |dose: &Dose| (0..=self.days).contains(&dose.day.saturating_sub(birth));
+        birth != Dose::NO_DAY
+            && birth <= self.born_by
+            && doses.iter().all(|dose| dose.group == self.group && at_birth(dose))
+    }
 }
 
 /// What a rule came to.
@@ -295,14 +356,30 @@ impl<'a> Across<'a> {
             if Ruleset::not_checkable(rule, dictionary, period).is_some() {
                 continue;
             }
+            let mut of_clients = |of: OfClients| clients.ids[of as usize] = Some(id);
             match &rule.kind {
-                Kind::RowAgain => clients.row_again = Some(id),
-                Kind::DoseAgain => clients.dose_again = Some(id),
-                Kind::OrdinalOrder => clients.ordinal = Some(id),
-                Kind::ManyDoses { most } => clients.many = Some((id, *most)),
-                Kind::ClientDiffers { column } if column == names::BIRTH_DATE => clients.birth = Some(id),
-                Kind::ClientDiffers { column } if column == names::SEX => clients.sex = Some(id),
-                Kind::ClientDiffers { column } if column == names::COUNTY => clients.county = Some(id),
+                Kind::RowAgain => of_clients(OfClients::RowAgain),
+                Kind::DoseAgain => of_clients(OfClients::DoseAgain),
+                Kind::OrdinalOrder => of_clients(OfClients::Ordinal),
+                Kind::ClientDiffers { column } if column == names::BIRTH_DATE => of_clients(OfClients::Birth),
+                Kind::ClientDiffers { column } if column == names::SEX => of_clients(OfClients::Sex),
+                Kind::ClientDiffers { column } if column == names::COUNTY => of_clients(OfClients::County),
+                Kind::ManyDoses { most } => {
+                    of_clients(OfClients::Many);
+                    clients.most = *most;
+                }
+                Kind::DoseSoonAgain { groups, days } => {
+                    of_clients(OfClients::SoonAgain);
+                    let groups = Ruleset::codes_of_groups(groups, dictionary).into_iter().collect();
+                    clients.soon_again = SoonAgain { groups, days: i32::from(*days) };
+                }
+                Kind::BirthDoseAlone { group, days, years } => {
+                    of_clients(OfClients::BirthAlone);
+                    let born_by = calendar::born_by(calendar::day(period.last_day()), u32::from(*years) * 12);
+                    let groups = Ruleset::codes_of_groups(std::slice::from_ref(group), dictionary);
+                    let alone = |group: &u16| BirthAlone { group: *group, days: i32::from(*days), born_by };
+                    clients.birth_alone = groups.first().map(alone);
+                }
                 Kind::IdAgain { column } => ids.push(IdRule::new(id, dictionary, place(column), Vec::new())),
                 Kind::IdDiffers { column, by } => {
                     let by = by.iter().map(|name| place(name)).collect();
@@ -458,9 +535,8 @@ impl<'a> Across<'a> {
         let rules = self.clients;
         let parts = self.doses.look(threads, |_, bytes| {
             let mut clients = ClientOutcomes::default();
-            let most = rules.many.map_or(usize::MAX, |(_, most)| most);
             let mut sorted = Vec::new();
-            each_history(&bytes, |history| clients.look(history, most, &mut sorted));
+            each_history(&bytes, |history| clients.look(history, &rules, &mut sorted));
             Ok(clients)
         })?;
         let mut clients = ClientOutcomes::default();
@@ -468,20 +544,12 @@ impl<'a> Across<'a> {
             clients.merge(part);
         }
         found.clients = clients.clients;
-        let rows = clients.rows;
-        clients.many.count.checked = found.clients;
-        outcomes.extend(rules.many.map(|(rule, _)| (rule, clients.many)));
-        for (rule, mut outcome) in [
-            (rules.row_again, clients.row_again),
-            (rules.dose_again, clients.dose_again),
-            (rules.birth, clients.birth),
-            (rules.sex, clients.sex),
-            (rules.county, clients.county),
-            (rules.ordinal, clients.ordinal),
-        ] {
-            outcome.count.checked = rows;
-            outcomes.extend(rule.map(|rule| (rule, outcome)));
+        clients.outcomes.iter_mut().for_each(|outcome| outcome.count.checked = clients.rows);
+        for of in OfClients::OF_ONE_EACH {
+            clients.of(of).count.checked = found.clients;
         }
+        let of_clients = rules.ids.into_iter().zip(clients.outcomes);
+        outcomes.extend(of_clients.filter_map(|(rule, outcome)| Some((rule?, outcome))));
         let offsets = outcomes.iter().flat_map(|(_, outcome)| outcome.first.clone());
         let lines = lines_of(delivery, line_end, starts, offsets)?;
         found.rules = outcomes
@@ -595,56 +663,50 @@ fn look_at_uses(rule: &IdRule, bytes: &[u8]) -> (u64, u64, Outcome) {
 struct ClientOutcomes {
     clients: u64,
     rows: u64,
-    row_again: Outcome,
-    dose_again: Outcome,
-    birth: Outcome,
-    sex: Outcome,
-    county: Outcome,
-    ordinal: Outcome,
-    many: Outcome,
+    outcomes: [Outcome; OfClients::COUNT],
 }
 
 impl ClientOutcomes {
+    fn of(&mut self, rule: OfClients) -> &mut Outcome {
+        &mut self.outcomes[rule as usize]
+    }
+
     fn merge(&mut self, other: Self) {
         self.clients += other.clients;
         self.rows += other.rows;
-        for (outcome, other) in [
-            (&mut self.row_again, other.row_again),
-            (&mut self.dose_again, other.dose_again),
-            (&mut self.birth, other.birth),
-            (&mut self.sex, other.sex),
-            (&mut self.county, other.county),
-            (&mut self.ordinal, other.ordinal),
-            (&mut self.many, other.many),
-        ] {
+        for (outcome, other) in self.outcomes.iter_mut().zip(other.outcomes) {
             outcome.merge(other);
         }
     }
 
     /// Looks at all doses of one client, which come in the order of the file. `sorted` is room to sort them in.
-    fn look(&mut self, doses: &[Dose], most: usize, sorted: &mut Vec<(u64, u32)>) {
+    fn look(&mut self, doses: &[Dose], rules: &ClientRules, sorted: &mut Vec<(u64, u32)>) {
         self.clients += 1;
         self.rows += doses.len() as u64;
         // The row that describes the client in the store: the latest vaccination, of equals the last in the file.
         let Some(used) = doses.iter().max_by_key(|dose| (dose.day, dose.offset)) else { return };
         for dose in doses {
             if dose.birth != used.birth {
-                self.birth.failed(dose.offset, 1);
+                self.of(OfClients::Birth).failed(dose.offset, 1);
             }
             let differs = |one: u16, other: u16| one != other && one != NO_CODE && other != NO_CODE;
             if differs(dose.sex, used.sex) {
-                self.sex.failed(dose.offset, 1);
+                self.of(OfClients::Sex).failed(dose.offset, 1);
             }
             if differs(dose.county, used.county) {
-                self.county.failed(dose.offset, 1);
+                self.of(OfClients::County).failed(dose.offset, 1);
             }
+        }
+        if rules.birth_alone.as_ref().is_some_and(|alone| alone.is(used.birth, doses)) {
+            self.of(OfClients::BirthAlone).failed(doses[0].offset, 1);
         }
         if doses.len() == 1 {
             return;
         }
         sort(sorted, doses, |_, dose| Some(dose.by_day() << 32 | u64::from(dose.cvx) << 16 | u64::from(dose.group)));
+        let most = rules.most;
         if doses.len() > most && sorted.chunk_by(|one, other| one.0 >> 16 == other.0 >> 16).count() > most {
-            self.many.failed(doses[0].offset, 1);
+            self.of(OfClients::Many).failed(doses[0].offset, 1);
         }
         // A row that is there again is that, and not a dose again.
         let (mut again, mut rows) = (Vec::new(), Vec::new());
@@ -655,26 +717,35 @@ impl ClientOutcomes {
             for equal in rows.chunk_by(|one, other| one.0 == other.0) {
                 let first = &doses[equal[0].1 as usize];
                 if equal[0].1 != same[0].1 && first.cvx != NO_CODE {
-                    self.dose_again.failed(first.offset, 1);
+                    self.of(OfClients::DoseAgain).failed(first.offset, 1);
                 }
                 for (_, at) in &equal[1..] {
-                    self.row_again.failed(doses[*at as usize].offset, 1);
+                    self.of(OfClients::RowAgain).failed(doses[*at as usize].offset, 1);
                     again.push(*at);
                 }
             }
         }
         again.sort_unstable();
         sort(sorted, doses, |at, dose| {
-            let is_ordered = dose.ordinal != NO_CODE && dose.group != NO_CODE && again.binary_search(&at).is_err();
-            is_ordered.then(|| u64::from(dose.group) << 48 | dose.by_day() << 16 | u64::from(dose.ordinal))
+            let is_of_group = dose.group != NO_CODE && again.binary_search(&at).is_err();
+            is_of_group.then(|| u64::from(dose.group) << 48 | dose.by_day() << 16 | u64::from(dose.ordinal))
         });
         for group in sorted.chunk_by(|one, other| one.0 >> 48 == other.0 >> 48) {
-            let mut highest = 0;
+            let dose = |(_, at): &(u64, u32)| &doses[*at as usize];
+            let (mut highest, mut before) = (0, i32::MIN);
             for day in group.chunk_by(|one, other| one.0 >> 16 == other.0 >> 16) {
-                for dose in day.iter().map(|(_, at)| &doses[*at as usize]).filter(|dose| dose.ordinal < highest) {
-                    self.ordinal.failed(dose.offset, 1);
+                for dose in day.iter().map(dose).filter(|dose| dose.ordinal < highest) {
+                    self.of(OfClients::Ordinal).failed(dose.offset, 1);
                 }
-                highest = day.last().map_or(highest, |(_, last)| highest.max(doses[*last as usize].ordinal));
+                let ordinals = day.iter().map(|one| dose(one).ordinal).filter(|ordinal| *ordinal != NO_CODE);
+                highest = ordinals.fold(highest, u16::max);
+                let Dose { day: today, group, .. } = *dose(&day[0]);
+                if before > Dose::NO_DAY && rules.soon_again.is(group, today.saturating_sub(before)) {
+                    for one in day {
+                        self.of(OfClients::SoonAgain).failed(dose(one).offset, 1);
+                    }
+                }
+                before = today;
             }
         }
     }

@@ -155,7 +155,8 @@ pub struct Pass<'a> {
     /// The header as it stands in the file.
     header: Vec<u8>,
     /// The days of the reporting period.
-    period_days: std::ops::RangeInclusive<i32>,
+    /// The first days of the month before the period, of the period, and of the month after it.
+    months: [i32; 3],
     sum: &'a Sum,
 }
 
@@ -166,7 +167,7 @@ struct Checked {
     structure: Structure,
     found: Found,
     /// Accepted rows with a vaccination in the reporting period.
-    in_period: u64,
+    recent: [u64; 2],
     /// The records that are out, in the order of the file.
     rejected: Vec<Place>,
 }
@@ -218,7 +219,7 @@ impl<'a> Pass<'a> {
             across: Across::new(ruleset, dictionary, period, &order, aside, delivery.bytes())?,
             order,
             header,
-            period_days: calendar::day(period.first_day())..=calendar::day(period.last_day()),
+            months: [period.previous(), period, period.next()].map(|month| calendar::day(month.first_day())),
             sum,
         })
     }
@@ -342,16 +343,22 @@ impl<'a> Pass<'a> {
             bytes: chunk.bytes.len() as u64,
             read,
             structure: records.structure,
-            in_period: self.in_period(&columns, &accepted),
+            recent: self.recent(&columns, &accepted),
             found: findings.into_found(),
             rejected,
         })
     }
 
-    fn in_period(&self, columns: &[Values], accepted: &[u32]) -> u64 {
+    /// The doses of the period among the accepted rows, and those of the month before.
+    fn recent(&self, columns: &[Values], accepted: &[u32]) -> [u64; 2] {
         let days = self.checker.dictionary.position(names::VACCINATION_DATE).map(|at| &columns[at]);
-        let Some(Values::Dates(days)) = days else { return 0 };
-        accepted.iter().filter(|row| self.period_days.contains(&days[**row as usize])).count() as u64
+        let Some(Values::Dates(days)) = days else { return [0; 2] };
+        let [first_before, first, after] = self.months;
+        let mut recent = [0; 2];
+        for day in accepted.iter().map(|row| days[*row as usize]).filter(|day| (first_before..after).contains(day)) {
+            recent[usize::from(day < first)] += 1;
+        }
+        recent
     }
 
     /// The key of each row's client. A row without one is rejected, so its key is never used.
@@ -409,7 +416,7 @@ impl Desk<'_, '_, '_> {
             self.added += 1;
             self.structure.merge(checked.structure);
             self.list.add(&checked.found.findings, &checked.rejected)?;
-            self.report.add(checked.read, checked.rejected.len() as u64, checked.in_period, checked.found);
+            self.report.add(checked.read, checked.rejected.len() as u64, checked.recent, checked.found);
             reporter.counted(checked.read);
             reporter.advanced(checked.bytes);
         }

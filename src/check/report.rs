@@ -382,7 +382,8 @@ pub(super) struct Builder<'a> {
     file: Vec<(Kind, Vec<String>, Option<Place>)>,
     structure: Structure,
     totals: Totals,
-    in_period: u64,
+    /// Doses of the period, and of the month before.
+    recent: [u64; 2],
     clients: u64,
     keys: Vec<Key>,
     k: u64,
@@ -419,7 +420,7 @@ impl<'a> Builder<'a> {
                 rows_over_several_lines: 0,
             },
             totals: Totals::default(),
-            in_period: 0,
+            recent: [0; 2],
             clients: 0,
             keys: Vec::new(),
             k,
@@ -482,9 +483,9 @@ impl<'a> Builder<'a> {
         !self.file.is_empty()
     }
 
-    /// Adds a chunk, in the order of the file.
-    pub fn add(&mut self, read: u64, rejected: u64, in_period: u64, found: Found) {
-        self.in_period += in_period;
+    /// Adds a chunk, in the order of the file. `recent` are its doses of the period, and of the month before.
+    pub fn add(&mut self, read: u64, rejected: u64, recent: [u64; 2], found: Found) {
+        self.recent.iter_mut().zip(recent).for_each(|(sum, doses)| *sum += doses);
         self.totals.read += read;
         self.totals.rejected += rejected;
         self.totals.accepted += read - rejected;
@@ -670,7 +671,8 @@ impl<'a> Builder<'a> {
                 if let (Some(best), true) = (best, count.failed > 0) {
                     let format = fields[at].formats.get(best).map(|format| format.example());
                     let noted = outcome.note.take().map(|note| note + "; ").unwrap_or_default();
-                    outcome.note = format.map(|format| format!("{noted}{} is written like {format}", header(at)));
+                    outcome.note =
+                        format.map(|format| format!("{noted}{} is mostly written like {format}", header(at)));
                 }
                 if let Some(told) = self.undeclared(at).filter(|_| rule.kind == Kind::Date) {
                     let noted = outcome.note.take().map(|note| note + "; ").unwrap_or_default();
@@ -721,8 +723,10 @@ impl<'a> Builder<'a> {
             return;
         }
         let found = match kind {
-            Kind::PeriodWithoutDoses { least_rows } => {
-                outcome.failed = u64::from(self.totals.accepted >= *least_rows && self.in_period == 0);
+            Kind::PeriodWithoutDoses { least_rows, share } => {
+                let [now, before] = self.recent;
+                let is_without = now == 0 || (before > 0 && part_of(now, before) < *share);
+                outcome.failed = u64::from(self.totals.accepted >= *least_rows && is_without);
                 None
             }
             Kind::OtherJurisdiction { most } => return self.hold_to_jurisdiction(*most, outcome),

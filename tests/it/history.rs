@@ -34,7 +34,7 @@ fn a_month_is_compared_with_the_report_of_the_last() {
         "PHDS-H01 121 rows, 100 in 2024-11\nPHDS-H02 121 clients, 100 in 2024-11"
     );
     assert_eq!(
-        against("times\n100", "clients | VACCINATION DATE\n50 a | 2022-07-01\n50 a | 2022-07-02"),
+        against("times\n100", "clients | VACCINATION DATE\n50 a | 2022-07-01\n50 a | 2022-08-02"),
         "PHDS-H02 50 clients, 100 in 2024-11"
     );
     assert_eq!(against("times\n100", "times | SEX CODE\n94 | F\n6 | Q"), "");
@@ -71,7 +71,7 @@ fn a_file_that_has_lost_most_of_what_it_had_is_refused() {
     );
     assert_eq!(refused_after("times\n299", &rows(10)), "", "few rows tell nothing");
     assert_eq!(refused_after("times\n300", &rows(700)), "", "more is not less");
-    let twice = "clients | VACCINATION DATE\n149 a | 2022-07-01\n149 a | 2022-07-02";
+    let twice = "clients | VACCINATION DATE\n149 a | 2022-07-01\n149 a | 2022-08-02";
     assert_eq!(refused_after("times\n300", twice), "PHDS-H13 149 clients, 300 in 2024-11");
 
     let counties = |some, none| format!("times | CLIENT COUNTY\n{some} | Travis\n{none} |");
@@ -127,7 +127,7 @@ fn what_a_whole_file_is_found_to_be_may_refuse_it_or_not_as_the_settings_say() {
     assert_eq!(context.json("store/partitions/2024-12/manifest.json")["alarms"], expected);
     let status = context.phds("status").done();
     assert!(status.text().contains("\n         PHDS-H12 rows have fallen by more than half\n"), "{}", status.text());
-    let caveat = "The check of the month found what may make its numbers wrong: PHDS-H01 rows have changed by more \
+    let caveat = "The check of the month's file found what may make its numbers wrong: PHDS-H01 rows have changed by more \
                   than a fifth; PHDS-H02 clients have changed by more than a fifth; PHDS-H12 rows have fallen by more \
                   than half; PHDS-H13 clients have fallen by more than half. See `reports/2024-12/report.html` of the store.";
     for (period, is_told) in [("2024-11", false), ("2024-12", true)] {
@@ -150,7 +150,8 @@ fn a_file_is_of_one_month() {
     context.put("2024-11.csv", Month::of("times\n100").bytes());
     let outcome = context.phds("load 2024-11.csv --period 2024-11").done();
     assert!(!outcome.stderr.contains("by its name"), "{}", outcome.stderr);
-    context.phds("check 2024-11.csv --period 2024-12 --report out").done();
+    let outcome = context.phds("check 2024-11.csv --period 2024-12 --report out").done();
+    assert!(outcome.stderr.contains("`2024-11.csv` is the file of 2024-11, and not of 2024-12"), "{}", outcome.stderr);
     assert_eq!(of_the_past(&context.json("out/report.json")), "PHDS-H03 it is the file of 2024-11");
     // An earlier month and a later one.
     for period in ["2024-10", "2024-12"] {
@@ -168,6 +169,16 @@ fn a_file_is_of_one_month() {
     // Loaded by mistake, and taken out again.
     context.phds("remove --period 2024-11").done();
     context.phds("load 2024-11.csv --period 2024-12").done();
+    // What the month had before stays, and nothing beside it.
+    context.put("january.csv", Month::of("times\n101").bytes());
+    context.phds("load january.csv --period 2025-01").done();
+    context.phds("load 2024-11.csv --period 2025-01").ended(1);
+    let mut names: Vec<_> = std::fs::read_dir(context.path("store/deliveries/2025-01"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["january.csv", "receipt.json"]);
     // A name may have a day, or two months, and then says nothing of the kind.
     for name in ["PHDS_20250113", "2025-01-13", "2024-11_to_2024-12", "202411", "12024-11"] {
         context.put(&format!("{name}.csv"), Month::of("times\n100").bytes());

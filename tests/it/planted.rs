@@ -10,6 +10,10 @@ use crate::support::{HEADER, PERIOD, TestContext, csv_rows, parquet_table, texts
 /// Lines that a report keeps of each rule and column.
 const FIRST_LINES: usize = 20;
 
+/// Vaccine groups whose doses are four weeks apart.
+const WEEKS_APART: &str = "DTAP FLU HepA HepB HIB HPV MENING MeningB MMR PneumoPCV PneumoPPV POLIO ROTAVIRUS RSV Td \
+                           TDAP VARICELLA ZOSTER";
+
 pub fn synthetic(clients: u32, faults: f64) -> TestContext {
     let context = TestContext::new();
     let share = if faults > 0.0 { format!("--faults {faults}") } else { String::new() };
@@ -121,6 +125,7 @@ fn across_rows(rows: &[(u64, csv::StringRecord)]) -> BTreeMap<&'static str, BTre
         }
     };
     let key = |row: &csv::StringRecord, names: &[&str]| names.iter().map(|name| at(row, name)).collect::<Vec<_>>();
+    let day = |row: &csv::StringRecord, name: &str| at(row, name).parse::<NaiveDate>().unwrap();
     let is_there = |values: &[String]| values.iter().all(|value| !value.is_empty());
     let mut found: BTreeMap<_, BTreeSet<u64>> = BTreeMap::new();
     // Ids that are there again, or with something else than the first time.
@@ -159,7 +164,8 @@ fn across_rows(rows: &[(u64, csv::StringRecord)]) -> BTreeMap<&'static str, BTre
             }
             let earlier = doses.iter().filter(|(other, _)| other < line);
             let dose = key(row, &["CVX CODE", "VACCINE GROUP", "VACCINATION DATE"]);
-            if earlier.clone().any(|(_, other)| other == row) {
+            let is_again = earlier.clone().any(|(_, other)| other == row);
+            if is_again {
                 found.entry("PHDS-X01").or_default().insert(*line);
             } else if !dose[0].is_empty()
                 && earlier
@@ -175,9 +181,25 @@ fn across_rows(rows: &[(u64, csv::StringRecord)]) -> BTreeMap<&'static str, BTre
                     && at(other, "VACCINATION DATE") < at(row, "VACCINATION DATE")
                     && at(other, "ORDINAL POSITION").parse::<u32>().ok() > ordinal.clone().ok()
             });
-            if known(&group) && ordinal.is_ok() && is_against {
+            if known(&group) && ordinal.is_ok() && is_against && !is_again {
                 found.entry("PHDS-X08").or_default().insert(*line);
             }
+            let is_soon = doses.iter().any(|(_, other)| {
+                let days = (day(row, "VACCINATION DATE") - day(other, "VACCINATION DATE")).num_days();
+                at(other, "VACCINE GROUP") == group && (1..=23).contains(&days)
+            });
+            if WEEKS_APART.split(' ').any(|name| name == group) && is_soon && !is_again {
+                found.entry("PHDS-X12").or_default().insert(*line);
+            }
+        }
+        let born = day(used, "BIRTH DATE");
+        let is_two = NaiveDate::from_ymd_opt(2024, 12, 31).unwrap().years_since(born) >= Some(2);
+        let is_birth_dose = |row: &csv::StringRecord| {
+            let days = (day(row, "VACCINATION DATE") - born).num_days();
+            at(row, "VACCINE GROUP") == "HepB" && (0..=3).contains(&days)
+        };
+        if is_two && doses.iter().all(|(_, row)| is_birth_dose(row)) {
+            found.entry("PHDS-X13").or_default().insert(doses[0].0);
         }
     }
     found

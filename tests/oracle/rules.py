@@ -21,6 +21,9 @@ Where the texts leave room:
   fields are too few or too many was opened by mistake: its first line is out (S11).
 - Each rule is counted alone, also on a row that another rule rejects; those across rows look at
   accepted rows.
+- A dose is a row, also one of a code that is no vaccine (X08, X12).  "Before" is of days, not of
+  lines.  Each row of the later day counts that is not there again.
+- A client was born when the row says that describes the client (X05).  A row without a vaccine group is something else than hepatitis B vaccine (X13).
 """
 
 import argparse
@@ -41,6 +44,11 @@ FIRST_BIRTH = date(1890, 1, 1)
 NOT_ADMINISTERED, UNKNOWN_VACCINE = "998", "999"
 GRACE = timedelta(days=4)
 MOST_DOSES = 150
+WEEKS_APART = {"DTAP", "FLU", "HepA", "HepB", "HIB", "HPV", "MENING", "MeningB", "MMR",
+               "PneumoPCV", "PneumoPPV", "POLIO", "ROTAVIRUS", "RSV", "Td", "TDAP", "VARICELLA",
+               "ZOSTER"}
+LEAST_INTERVAL = timedelta(days=24)
+OLDEST_AT_BIRTH_DOSE = timedelta(days=3)
 MOST_REJECTED = 0.05
 LEAST_AGREEMENT = 0.95
 
@@ -51,7 +59,7 @@ ROW_REJECTS = ["PHDS-R01", "PHDS-R02", "PHDS-R04", "PHDS-R18", "PHDS-D01", "PHDS
 ROW_REVIEWS = ["PHDS-R03", "PHDS-R05", "PHDS-R07", "PHDS-R08", "PHDS-R09", "PHDS-R10",
                "PHDS-R11", "PHDS-R12", "PHDS-R13", "PHDS-R14", "PHDS-R15", "PHDS-R16",
                "PHDS-R17", "PHDS-D02", "PHDS-D03", "PHDS-D05"]
-ACROSS_ROWS = [f"PHDS-X{number:02}" for number in range(1, 12)]
+ACROSS_ROWS = [f"PHDS-X{number:02}" for number in range(1, 14)]
 WHOLE_FILE = ["PHDS-P01", "PHDS-H05"]
 REJECTS = set(SHAPE + FIELD_REJECTS + ROW_REJECTS)
 RULES = (SHAPE + FIELD_REJECTS + FIELD_REVIEWS + ROW_REJECTS + ROW_REVIEWS + ACROSS_ROWS
@@ -473,7 +481,7 @@ def earlier_rows(rows, key):
             seen[found].append(row)
 
 
-def check_across_rows(rows, findings):
+def check_across_rows(rows, period_end, findings):
     """All of it is about accepted rows, in the order of the file.
 
     "An earlier row" of X03, X10 and X11 is the first one with the id: after the names A, B, A
@@ -501,13 +509,13 @@ def check_across_rows(rows, findings):
     for row in rows:
         clients.setdefault(row["client_id"], []).append(row)
     for own in clients.values():
-        check_client(own, findings)
+        check_client(own, period_end, findings)
     for found in findings.lines.values():
         found.sort()
     return len(clients)
 
 
-def check_client(rows, findings):
+def check_client(rows, period_end, findings):
     latest = rows[0]
     for row in rows:
         if row["vaccination_date"] >= latest["vaccination_date"]:
@@ -516,7 +524,8 @@ def check_client(rows, findings):
         for row in rows:
             if None not in (row[name], latest[name]) and row[name] != latest[name]:
                 findings.add(code, row["line"])
-    for row in rows:
+    once = list({row["bytes"]: row for row in reversed(rows)}.values())
+    for row in once:
         if row["ordinal_position"] is not None and row["vaccine_group"] is not None and any(
                 earlier["vaccine_group"] == row["vaccine_group"]
                 and earlier["vaccination_date"] < row["vaccination_date"]
@@ -527,6 +536,20 @@ def check_client(rows, findings):
     doses = {(row["vaccination_date"], row["cvx_code"]) for row in rows}
     if len(doses) > MOST_DOSES:
         findings.add("PHDS-X09", rows[0]["line"])
+
+    for row in once:
+        if row["vaccine_group"] in WEEKS_APART and any(
+                other["vaccine_group"] == row["vaccine_group"]
+                and other["vaccination_date"] < row["vaccination_date"]
+                and row["vaccination_date"] - other["vaccination_date"] < LEAST_INTERVAL
+                for other in rows):
+            findings.add("PHDS-X12", row["line"])
+    born = latest["birth_date"]
+    if add_months(born, 2 * 12) <= period_end and all(
+            row["vaccine_group"] == "HepB"
+            and born <= row["vaccination_date"] <= born + OLDEST_AT_BIRTH_DOSE
+            for row in rows):
+        findings.add("PHDS-X13", rows[0]["line"])
 
 
 # -------------------------------------------------------------- the program
@@ -543,11 +566,13 @@ def check(data, period, knowledge):
 
     rejected = findings.rejected_lines()
     accepted = [row for row in rows if row["line"] not in rejected]
-    clients = check_across_rows(accepted, findings)
+    clients = check_across_rows(accepted, period_end, findings)
     if len(rejected) > MOST_REJECTED * read:
         findings.add("PHDS-P01", 0)
-    if len(accepted) >= 1000 and not any(
-            row["vaccination_date"].strftime("%Y-%m") == period for row in accepted):
+    month_before = (date.fromisoformat(period + "-01") - timedelta(days=1)).strftime("%Y-%m")
+    now, before = (sum(row["vaccination_date"].strftime("%Y-%m") == month for row in accepted)
+                   for month in (period, month_before))
+    if len(accepted) >= 1000 and (now == 0 or 10 * now < before):
         findings.add("PHDS-H05", 0)
 
     columns = {}

@@ -18,6 +18,9 @@
 --   R16       The word `unspecified` counts in capitals too.
 --   R17, C04  Who was born on a day that a month lacks comes of age on the first of the next one.
 --   X01-X08   All accepted rows are checked; in X02 and X03, those with the id.
+--   X12       All accepted rows are checked, of any vaccine group and of none, as in X08.
+--   X13       All clients are checked, with the birth date of the row that describes them (X05). So read here, and not
+--             taken from the program: a row without a vaccine group is something else than hepatitis B vaccine.
 --   H05       A file of fewer than a thousand accepted rows is checked and passes.
 --   D05, C04  Only therapeutics, and only clients with the types IC and PA, are checked.
 --   D01-D03   A row whose vaccine group is a therapeutic is no COVID-19 vaccine, whatever its CVX code.
@@ -53,7 +56,7 @@ FROM (VALUES
                 'C01', 'C02', 'C03', 'C04']),
     ('review', ['F02', 'F06', 'F07', 'F08', 'F09', 'R03', 'R05', 'R07', 'R08', 'R09', 'R10', 'R11', 'R12', 'R13',
                 'R14', 'R15', 'R16', 'R17', 'X01', 'X02', 'X03', 'X04', 'X05', 'X06', 'X07', 'X08', 'X09', 'X10',
-                'X11', 'H05', 'D02', 'D03', 'D05'])
+                'X11', 'X12', 'X13', 'H05', 'D02', 'D03', 'D05'])
 ) AS listed(severity, codes);
 
 -- The columns of the file that a rule looks at, with those of the example edition with consent.
@@ -524,7 +527,28 @@ WHERE length(org_id) <= 64 AND length(provider_name) <= 200
 UNION ALL
 SELECT 'PHDS-X11', org_id <> first(org_id) OVER (PARTITION BY provider_name ORDER BY line)
 FROM accepted
-WHERE length(org_id) <= 64 AND length(provider_name) <= 200;
+WHERE length(org_id) <= 64 AND length(provider_name) <= 200
+
+-- PHDS-X12 Dose soon after another
+UNION ALL
+SELECT 'PHDS-X12', NOT is_again AND count(*) OVER days_before > 0
+    AND coalesce(vaccine_group IN ('DTAP', 'FLU', 'HepA', 'HepB', 'HIB', 'HPV', 'MENING', 'MeningB', 'MMR', 'PneumoPCV',
+        'PneumoPPV', 'POLIO', 'ROTAVIRUS', 'RSV', 'Td', 'TDAP', 'VARICELLA', 'ZOSTER'), false)
+FROM accepted
+WINDOW days_before AS (
+    PARTITION BY client, vaccine_group ORDER BY vaccinated
+    RANGE BETWEEN INTERVAL 23 DAYS PRECEDING AND INTERVAL 1 DAY PRECEDING
+)
+
+-- PHDS-X13 Client with nothing but a birth dose
+UNION ALL
+SELECT 'PHDS-X13', bool_and(
+    completed_months(descriptions.born, getvariable('period_end')) >= 12 * 2
+    AND coalesce(vaccine_group = 'HepB', false)
+    AND vaccinated BETWEEN descriptions.born AND descriptions.born + 3)
+FROM accepted
+JOIN descriptions USING (client)
+GROUP BY client;
 
 ----------------------------------------------------------------------------------------------------------- the counts
 
@@ -543,10 +567,13 @@ CREATE OR REPLACE TEMP TABLE outcomes_of_file AS
 SELECT 'PHDS-P01' AS rule,
     1 - (SELECT count(*) FROM accepted) / (SELECT count(*) FROM records) > getvariable('max_rejected_share') AS failed
 
--- PHDS-H05 No dose in the reporting period
+-- PHDS-H05 Hardly a dose in the reporting period
 UNION ALL
-SELECT 'PHDS-H05', count(*) >= 1000
-    AND NOT bool_or(vaccinated BETWEEN getvariable('period_begin') AND getvariable('period_end'))
+SELECT 'PHDS-H05', count(*) >= 1000 AND (
+    count(*) FILTER (vaccinated BETWEEN getvariable('period_begin') AND getvariable('period_end')) = 0
+    OR 10 * count(*) FILTER (vaccinated BETWEEN getvariable('period_begin') AND getvariable('period_end'))
+        < count(*) FILTER (vaccinated >= getvariable('period_begin') - INTERVAL 1 MONTH
+            AND vaccinated < getvariable('period_begin')))
 FROM accepted;
 
 CREATE OR REPLACE TABLE counts AS

@@ -273,6 +273,10 @@ pub enum Kind {
     },
     RowAgain,
     DoseAgain,
+    DoseSoonAgain {
+        groups: Vec<String>,
+        days: u16,
+    },
     IdAgain {
         column: String,
     },
@@ -287,6 +291,11 @@ pub enum Kind {
     ManyDoses {
         most: usize,
     },
+    BirthDoseAlone {
+        group: String,
+        days: u16,
+        years: u8,
+    },
     Changed {
         of: Total,
         by: f64,
@@ -297,6 +306,7 @@ pub enum Kind {
     },
     PeriodWithoutDoses {
         least_rows: u64,
+        share: f64,
     },
     CodesMoved {
         by: f64,
@@ -401,7 +411,9 @@ impl Kind {
             | Self::Integer
             | Self::Code { unlisted: Unlisted::Reject } => &[Severity::Reject],
             // Which rows these are is known when the last one has been read.
-            Self::MixedFormats | Self::AgeInMonths { .. } | Self::ManyDoses { .. } => &[Severity::Review],
+            Self::MixedFormats | Self::AgeInMonths { .. } | Self::ManyDoses { .. } | Self::BirthDoseAlone { .. } => {
+                &[Severity::Review]
+            }
             kind => match kind.scope() {
                 Scope::Rows => &[Severity::Review, Severity::Reject],
                 Scope::AcceptedRows => &[Severity::Review],
@@ -421,6 +433,7 @@ impl Kind {
             | Self::CutOff
             | Self::RejectedShare
             | Self::ManyDoses { .. }
+            | Self::BirthDoseAlone { .. }
             | Self::PeriodWithoutDoses { .. }
             | Self::OtherJurisdiction { .. }
             | Self::ColumnUnfit { .. }
@@ -429,6 +442,7 @@ impl Kind {
             kind if kind.is_of_history() => Scope::File,
             Self::RowAgain
             | Self::DoseAgain
+            | Self::DoseSoonAgain { .. }
             | Self::IdAgain { .. }
             | Self::IdDiffers { .. }
             | Self::ClientDiffers { .. }

@@ -36,6 +36,10 @@ impl Ruleset {
             Kind::ConsentRecorded => vec![names::CONSENT_TYPE],
             Kind::RoundedClientId | Kind::RowAgain | Kind::ManyDoses { .. } => vec![names::CLIENT],
             Kind::DoseAgain => vec![names::CLIENT, names::CVX, names::VACCINE_GROUP, names::VACCINATION_DATE],
+            Kind::DoseSoonAgain { .. } => vec![names::CLIENT, names::VACCINE_GROUP, names::VACCINATION_DATE],
+            Kind::BirthDoseAlone { .. } => {
+                vec![names::BIRTH_DATE, names::VACCINE_GROUP, names::VACCINATION_DATE, names::CLIENT]
+            }
             Kind::IdDiffers { column, by } => by.iter().chain([column]).map(String::as_str).collect(),
             Kind::ClientDiffers { column } => vec![names::CLIENT, column],
             Kind::OrganizationsMoved { .. } => vec![names::ORGANIZATION],
@@ -85,12 +89,31 @@ impl Ruleset {
             Kind::DisasterRetention { until, .. } if period.last_day() <= *until => {
                 Some(format!("it applies to periods that end after {until}"))
             }
+            _ if Self::groups(rule).is_some_and(|groups| Self::codes_of_groups(groups, dictionary).is_empty()) => {
+                Some(format!("the codelist of `{}` has none of the groups", names::VACCINE_GROUP))
+            }
             _ => Self::columns_of_codelist(rule).into_iter().find_map(|(field, column)| {
                 let codelist = dictionary.field(field).and_then(|field| dictionary.codelist(field));
                 (!codelist.is_some_and(|codelist| codelist.has_column(column)))
                     .then(|| format!("the codelist of `{field}` has no column `{column}`"))
             }),
         }
+    }
+
+    /// The vaccine groups that a rule names.
+    fn groups(rule: &Rule) -> Option<&[String]> {
+        match &rule.kind {
+            Kind::DoseSoonAgain { groups, .. } => Some(groups),
+            Kind::BirthDoseAlone { group, .. } => Some(std::slice::from_ref(group)),
+            _ => None,
+        }
+    }
+
+    /// The codes of vaccine groups as values have them. A department's codelist may lack some.
+    pub(in crate::check) fn codes_of_groups(groups: &[String], dictionary: &Dictionary) -> Vec<u16> {
+        let codelist = dictionary.field(names::VACCINE_GROUP).and_then(|field| dictionary.codelist(field));
+        let find = |group: &String| codelist?.find(group.as_bytes(), true);
+        groups.iter().filter_map(find).collect()
     }
 
     /// The columns of codelists that a rule reads, each with the field of the codelist.
