@@ -177,6 +177,28 @@ fn totals_are_computed_where_there_are_none() {
     assert_eq!(context.read("out.csv"), b"sex,n,status\nM,,suppressed\nF,,suppressed\nAll,35,shown\n");
 }
 
+#[test]
+fn a_total_under_another_name_is_no_label() {
+    let context = TestContext::new();
+    let protect = |rows: &[&str], more: &str| {
+        context.put("in.csv", format!("county,age,n\n{}\n", rows.join("\n")));
+        context.phds(&format!("protect in.csv --by county,age --count n --out out.csv{more}"))
+    };
+    let of_two = ["Bell,0-4,30", "Bell,5+,40", "Bell,Everybody,70", "Hays,0-4,20", "Hays,5+,3", "Hays,Everybody,23"];
+    let said = protect(&of_two, "").ended(1).stderr;
+    assert!(said.contains("`Everybody` in `age` of `in.csv` has as many as all other labels together"), "{said}");
+    assert!(said.contains("`--total Everybody`") && !context.path("out.csv").exists(), "{said}");
+    // One less, or one line alone, is no total.
+    protect(&["Bell,0-4,30", "Bell,5+,40", "Bell,75+,70", "Hays,0-4,20", "Hays,5+,30", "Hays,75+,49"], "").done();
+    protect(&of_two[..3], "").done();
+    for label in ["All", "overall", "SUM"] {
+        let said = protect(&[&format!("Bell,{label},30"), "Bell,5+,40"], "").ended(1).stderr;
+        assert!(said.contains(&format!("`{label}` in `age` reads as a total")), "{said}");
+    }
+    let all = ["Bell,0-4,30", "Bell,5+,40", "Bell,All,70", "All,0-4,30", "All,5+,40", "All,All,70"];
+    protect(&all, " --total All").done();
+}
+
 /// The table of finding 2 of `disclosure.md`: a block of two by two is enough for somebody who knows no rule, and not for
 /// somebody who does.
 #[test]

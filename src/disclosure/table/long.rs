@@ -50,6 +50,9 @@ const ROUNDED: &str = "rounded";
 /// What stands for a suppressed count in tables made elsewhere.
 const SUPPRESSED: [&str; 4] = ["", "*", "NA", "suppressed"];
 
+/// Labels that stand for a total, whatever `--total` says.
+const READ_AS_TOTALS: [&str; 5] = ["total", "totals", "all", "overall", "sum"];
+
 /// A row of a file.
 #[derive(Debug)]
 struct Row {
@@ -113,7 +116,9 @@ impl Sheet {
                 }
                 // Taken for a label, it would be counted with what it is the sum of.
                 let is_total = |label: &&String| {
-                    [columns.total.trim(), "total", "totals"].iter().any(|total| label.eq_ignore_ascii_case(total))
+                    std::iter::once(columns.total.trim())
+                        .chain(READ_AS_TOTALS)
+                        .any(|total| label.eq_ignore_ascii_case(total))
                 };
                 if let Some(total) = label.as_ref().filter(is_total) {
                     let what =
@@ -155,6 +160,39 @@ impl Sheet {
 
     fn wrong(&self, row: &Row, what: &str) -> Error {
         wrong(&self.path, row.line, what)
+    }
+
+    /// Refuses a label whose counts are the sum of all others, wherever anybody is: it is a total under another name, which
+    /// would be counted with what it is the sum of. One line could be so by chance, two are not taken for that.
+    fn has_no_hidden_total(
+        &self,
+        cube: &Cube,
+        columns: &Columns,
+        rows: &BTreeMap<usize, usize>,
+        counts: &[u64],
+    ) -> Result<()> {
+        for (at, name) in columns.by.iter().enumerate() {
+            let mut lines: BTreeMap<Vec<&Option<String>>, BTreeMap<&str, u64>> = BTreeMap::new();
+            for (cell, row) in rows.iter().filter(|(cell, _)| cube.is_inner(**cell)) {
+                let labels = &self.rows[*row].labels;
+                let others = labels.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, label)| label);
+                let line = lines.entry(others.collect()).or_default();
+                line.insert(labels[at].as_deref().unwrap_or_default(), counts[*cell]);
+            }
+            lines.retain(|_, line| line.values().any(|count| *count > 0));
+            let labels: BTreeSet<&str> = lines.values().flat_map(|line| line.keys().copied()).collect();
+            let is_sum = |label: &&&str| {
+                lines.values().all(|line| 2 * line.get(**label).copied().unwrap_or(0) == line.values().sum::<u64>())
+            };
+            if let Some(label) = labels.iter().find(is_sum).filter(|_| lines.len() > 1 && labels.len() > 2) {
+                return Err(Error::refused(format!(
+                    "`{label}` in `{name}` of `{}` has as many as all other labels together, in every line",
+                    self.path.display()
+                ))
+                .hint(format!("if it is their total, say so: `--total {label}`")));
+            }
+        }
+        Ok(())
     }
 
     /// Cell → the number of its row. A cell that comes twice is refused.
@@ -289,6 +327,7 @@ impl Counts {
                 counts[*cell] = count;
             }
         }
+        sheet.has_no_hidden_total(&cube, columns, &rows, &counts)?;
         cube.fill_margins(&mut counts);
         if counts.iter().any(|count| *count > LARGEST_COUNT) {
             return Err(Error::refused(format!("the counts of `{}` are too large together", path.display()))
