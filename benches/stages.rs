@@ -16,7 +16,7 @@ use phds::progress::Silent;
 use phds::query::ask::{Ask, Indicator};
 use phds::query::engine::DuckDb;
 use phds::query::{Context, Question};
-use phds::settings::Settings;
+use phds::settings::{Knowledge, Settings};
 use phds::store::Store;
 use phds::synth::{self, Options};
 
@@ -25,8 +25,8 @@ const CLIENTS: u64 = 10_000;
 
 fn checker<'a>(settings: &'a Settings, scratch: &'a Path, threads: usize) -> Checker<'a> {
     Checker {
-        dictionary: &settings.dictionary,
-        rules: &settings.rules,
+        dictionary: &settings.knowledge().unwrap().dictionary,
+        rules: &settings.knowledge().unwrap().rules,
         max_rejected_share: 1.0,
         jurisdiction: &[],
         k: 11,
@@ -63,7 +63,14 @@ fn stages(criterion: &mut Criterion) {
     let load = |threads: usize| {
         let delivery = Delivery::in_place(&month, period).unwrap();
         let resources = Resources { threads, ..Resources::default() };
-        let staging = Staging::begin(&store, &delivery, &settings.dictionary, &settings.measures, resources).unwrap();
+        let staging = Staging::begin(
+            &store,
+            &delivery,
+            &settings.knowledge().unwrap().dictionary,
+            &settings.knowledge().unwrap().measures,
+            resources,
+        )
+        .unwrap();
         let checker = checker(&settings, folder.path(), threads);
         let report = checker.check(&delivery, &staging, &mut std::io::sink(), &Silent).unwrap();
         staging.commit(&report.accept().unwrap(), &Silent).unwrap()
@@ -79,7 +86,7 @@ fn stages(criterion: &mut Criterion) {
     ask.by = vec!["county".to_owned(), "birth_year".to_owned()];
     criterion.bench_function("coverage by county and birth year", |bench| {
         bench.iter(|| {
-            let (dictionary, measures) = (&settings.dictionary, &settings.measures);
+            let Knowledge { dictionary, measures, .. } = settings.knowledge().unwrap();
             let context = Context { dictionary, measures, partition: &partition, store: &store, counties: &[] };
             let question = Question::bind(&ask, context).unwrap();
             black_box(question.count(&mut DuckDb::new(&partition, 2)).unwrap());

@@ -74,14 +74,19 @@ const EPOCH: i32 = 719_163;
 /// Eras of 400 years that are put before year 0, so that no number of the calendar is negative.
 const ERAS: i32 = 82;
 
+/// The month in which a season begins: that of CDC's coverage of influenza, whose monthly numbers are of all persons
+/// vaccinated from July on.
+pub const SEASON_BEGINS: u32 = 7;
+
 /// The day count of a date.
 pub fn day(date: NaiveDate) -> i32 {
     date.num_days_from_ce() - EPOCH
 }
 
-/// The date of a day count; the far end of the calendar where there is none.
+/// The date of a day count; the end of the calendar on its side where there is none.
 pub fn date(day: i32) -> NaiveDate {
-    day.checked_add(EPOCH).and_then(NaiveDate::from_num_days_from_ce_opt).unwrap_or(NaiveDate::MAX)
+    let date = day.checked_add(EPOCH).and_then(NaiveDate::from_num_days_from_ce_opt);
+    date.unwrap_or(if day < 0 { NaiveDate::MIN } else { NaiveDate::MAX })
 }
 
 /// Year, month (from 1) and day of month of a day count from the year -32,800 on.

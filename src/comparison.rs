@@ -1,6 +1,8 @@
 //! Two releases of one question, of two months → what changed. Only what both releases show is compared, so nothing is told
 //! that they do not tell.
 
+use std::collections::BTreeMap;
+
 use chrono::Datelike as _;
 use serde::Serialize;
 
@@ -13,7 +15,7 @@ use crate::output::workbook::{self, About, Entry, Workbook};
 use crate::output::{Format, label, page, rounded};
 use crate::period::ReportingPeriod;
 use crate::statistics;
-use crate::words::{grouped, hundredths};
+use crate::words::{grouped, hundredths, list};
 
 /// One group in both months.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -73,6 +75,8 @@ pub struct Comparison {
     is_share: bool,
     /// Whether groups are told apart by age on the as-of date.
     is_by_age: bool,
+    /// Labels of periods of which the two months cover different parts, with what is cut off in each.
+    cut: BTreeMap<String, [Option<String>; 2]>,
     /// The groups, in the order of the later release; then those of the earlier one alone.
     pub changes: Vec<Change>,
 }
@@ -137,6 +141,7 @@ impl Comparison {
             audience: b.audience.clone(),
             is_share,
             is_by_age: b.dimensions.iter().any(|dimension| dimension.is_age),
+            cut: cut(earlier, later),
             changes,
         })
     }
@@ -216,7 +221,7 @@ impl Comparison {
 
     /// What a change does not tell.
     fn note(&self) -> String {
-        if self.is_by_age {
+        let note = if self.is_by_age {
             format!(
                 "A class of age has other clients in each month: who has grown older is in the next. {NO_INTERVAL}."
             )
@@ -224,7 +229,20 @@ impl Comparison {
             format!("{NO_INTERVAL}: some clients are in both seasons, so the two are not independent.")
         } else {
             format!("{NO_INTERVAL}: most clients are in both months, so the two are not independent.")
+        };
+        if self.cut.is_empty() {
+            return note;
         }
+        let parts = self.cut.iter().map(|(label, cut)| {
+            let of = |at: usize| format!("{} in {}", cut[at].as_deref().unwrap_or("whole"), self.names[at]);
+            format!("{label} ({}, {})", of(0), of(1))
+        });
+        format!("Not of the same days in both: {}. {note}", list(&parts.collect::<Vec<_>>()))
+    }
+
+    /// Whether the two months cover different parts of the period that a label names.
+    pub fn is_cut(&self, label: &str) -> bool {
+        self.cut.contains_key(label)
     }
 
     /// An Excel workbook with the rows of the CSV, by the descriptions of the two releases.
@@ -355,6 +373,20 @@ fn rows(release: &Release, column: &str) -> Result<Vec<Row>> {
             Ok((labels.collect(), release.number::<f64>(row, column)?.ok_or(status)))
         })
         .collect()
+}
+
+/// What each release cuts off the periods that its labels name, where the two differ.
+fn cut(earlier: &Release, later: &Release) -> BTreeMap<String, [Option<String>; 2]> {
+    let [before, after] = [earlier, later].map(|release| {
+        let rows = (0..release.table.len()).flat_map(|row| {
+            let columns = release.description.labels.iter();
+            columns
+                .filter_map(move |column| Some((release.table.cell(row, column)?.to_owned(), release.cut(row, column))))
+        });
+        rows.collect::<BTreeMap<String, Option<String>>>()
+    });
+    let both = before.into_iter().filter_map(|(label, cut)| Some(([cut, after.get(&label)?.clone()], label)));
+    both.filter(|([earlier, later], _)| earlier != later).map(|(cut, label)| (label, cut)).collect()
 }
 
 fn change(

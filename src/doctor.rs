@@ -15,6 +15,7 @@ use crate::settings::account::Account;
 use crate::settings::refused::Memory;
 use crate::store::Store;
 use crate::volume::{self, Encryption};
+use crate::words;
 
 /// Clocks that differ by less are right enough.
 const CLOCK_TOLERANCE: TimeDelta = TimeDelta::minutes(2);
@@ -40,19 +41,29 @@ pub struct Examination {
 }
 
 impl Examination {
-    /// Looks at an account, logging in if `with_login`, and at the store. What comes of the login goes into `memory`.
+    /// Looks at an account, where there is one, logging in if `with_login`, and at the store; what is wrong with the department's
+    /// files of knowledge is told beside. What comes of the login goes into `memory`.
     pub fn of(
-        account: Account,
+        account: Option<Account>,
         with_login: bool,
         memory: Option<Memory>,
         store: Result<&Path>,
+        knowledge: Result<()>,
         reporter: &dyn Reporter,
     ) -> Self {
-        let mut observations = examine_account(account, with_login, memory, reporter);
+        let mut observations = match account {
+            Some(account) => examine_account(account, with_login, memory, reporter),
+            None => vec![
+                Observation::new("account", Verdict::Note, "none is set up: files come by hand, `phds load FILE`")
+                    .hint("to have them fetched, fill in the phds.toml that `phds init` writes"),
+            ],
+        };
         match store {
             Ok(root) => observations.extend(examine_store(root)),
             Err(error) => observations.push(Observation::failed("store", &error)),
         }
+        // A file is fetched in spite of it, and not loaded.
+        observations.extend(knowledge.err().map(|error| Observation::failed("dictionary, rules and measures", &error)));
         Self { schema_version: 1, tool: Tool::this(), examined_at: Utc::now(), observations }
     }
 
@@ -180,7 +191,7 @@ fn examine_store(root: &Path) -> Vec<Observation> {
         Ok(store) => Observation::new(
             "store",
             Verdict::Good,
-            format!("`{}`, {} months loaded", root.display(), store.loaded().len()),
+            format!("`{}`, {} loaded", root.display(), words::count(store.loaded().len(), "month")),
         ),
         Err(_) if !root.exists() => Observation::new(
             "store",

@@ -64,6 +64,13 @@ pub struct Month {
     pub loaded: Option<Loaded>,
 }
 
+impl Month {
+    /// Whether a file of it has come, or it is loaded.
+    fn is_here(&self) -> bool {
+        !self.fetched.is_empty() || self.loaded.is_some()
+    }
+}
+
 /// A file of a month.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct Fetched {
@@ -151,13 +158,15 @@ impl Status {
         periods.extend(store.loaded());
         periods.sort_unstable();
         periods.dedup();
-        let months = periods.into_iter().map(|period| month(store, period)).collect::<Result<Vec<_>>>()?;
+        let mut months = periods.into_iter().map(|period| month(store, period)).collect::<Result<Vec<_>>>()?;
+        // A fetch that failed may have left an empty folder.
+        months.retain(|month| month.is_here() || is_begun(&store.deliveries(month.reporting_period)));
         let newest =
             months.iter().flat_map(|month| &month.fetched).map(|file| file.modified.unwrap_or(file.fetched_at));
         let mut status = Self {
             schema_version: 1,
             today,
-            next: next(months.iter().rev().find(|month| !month.fetched.is_empty() || month.loaded.is_some()), today),
+            next: next(months.iter().rev().find(|month| month.is_here()), today),
             newest_file_days: newest.max().map(|time| (today - day(time)).num_days().max(0)),
             accounts: accounts
                 .into_iter()
@@ -213,9 +222,13 @@ impl Status {
                 continue;
             }
             match (fetched.last(), loaded) {
-                (Some(_), None) => attention.push(format!(
-                    "{reporting_period} is fetched and not loaded: phds load --period {reporting_period}"
-                )),
+                (Some(file), None) => {
+                    let path = store.deliveries(*reporting_period).join(&file.file_name);
+                    attention.push(format!(
+                        "{reporting_period} is fetched and not loaded: phds load {} --period {reporting_period}",
+                        terminal::shell_word(&path.display().to_string())
+                    ));
+                }
                 (Some(file), Some(loaded)) if file.sha256 != loaded.sha256 => attention.push(format!(
                     "{reporting_period}: the file that came last, `{}`, is not the one that is loaded: phds load FILE \
                      --period {reporting_period} loads the one that is meant",
@@ -223,7 +236,7 @@ impl Status {
                 )),
                 _ => {}
             }
-            if fetched.is_empty() && loaded.is_none() && is_begun(&store.deliveries(*reporting_period)) {
+            if fetched.is_empty() && loaded.is_none() {
                 attention.push(format!(
                     "the fetch of {reporting_period} has not ended: phds fetch --period {reporting_period}"
                 ));

@@ -68,7 +68,8 @@ pub struct Load {
     /// The store; a missing or empty folder becomes one [default: `store` of the settings]
     #[arg(long, value_name = "DIR")]
     pub store: Option<PathBuf>,
-    /// The report as JSON in place of a summary; with `--again`, a list of those of the months
+    /// The report as JSON in place of a summary, null when there was nothing to load; with `--again`, a list of those of the
+    /// months
     #[arg(long)]
     pub json: bool,
     /// How much of the machine may be used.

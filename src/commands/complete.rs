@@ -141,14 +141,14 @@ fn store() -> Option<Store> {
 
 fn measures() -> Option<Candidates> {
     let settings = settings()?;
-    let measures = settings.measures.measures().iter();
+    let measures = settings.knowledge().ok()?.measures.measures().iter();
     Some(measures.map(|measure| candidate(&measure.id, &measure.title)).collect())
 }
 
 /// The dimensions that the question on the command line may be asked by.
 fn dimensions() -> Option<Candidates> {
     let settings = settings()?;
-    let dictionary = &settings.dictionary;
+    let dictionary = &settings.knowledge().ok()?.dictionary;
     let of_doses = std::env::args().any(|word| word == "doses" || word == "dimensions");
     let suits = dictionary.dimensions().iter().filter(|dimension| of_doses || !dictionary.is_of_doses(dimension));
     Some(suits.map(|dimension| candidate(&dimension.id, &dimension.title)).collect())
@@ -177,7 +177,7 @@ fn accounts() -> Option<Candidates> {
 
 fn rules() -> Option<Candidates> {
     let settings = settings()?;
-    Some(settings.rules.rules().iter().map(|rule| candidate(&rule.code, &rule.title)).collect())
+    Some(settings.knowledge().ok()?.rules.rules().iter().map(|rule| candidate(&rule.code, &rule.title)).collect())
 }
 
 /// `DIM=`, and behind it the labels of the dimension's codelist. After a comma the next one.
@@ -186,11 +186,18 @@ fn filters(typed: &str) -> Candidates {
         let settings = settings()?;
         let Some((id, values)) = typed.split_once('=') else {
             return Some(
-                settings.dictionary.dimensions().iter().map(|dimension| format!("{}=", dimension.id)).collect(),
+                settings
+                    .knowledge()
+                    .ok()?
+                    .dictionary
+                    .dimensions()
+                    .iter()
+                    .map(|dimension| format!("{}=", dimension.id))
+                    .collect(),
             );
         };
         let before = &typed[..typed.len() - values.rsplit(',').next().unwrap_or_default().len()];
-        let Values::All(labels) = Values::of(&settings.dictionary, id).ok()? else { return None };
+        let Values::All(labels) = Values::of(&settings.knowledge().ok()?.dictionary, id).ok()? else { return None };
         Some::<Vec<String>>(labels.iter().map(|label| format!("{before}{label}")).collect())
     };
     let labels = labels().unwrap_or_default();

@@ -16,11 +16,15 @@ pub fn doctor(typed: &cli::Doctor, settings: &Settings, reporter: &dyn Reporter)
         return Err(Error::usage("`doctor` only looks, and accepts no key")
             .hint("compare the fingerprint that it shows, then: `phds fetch --list --accept-new-host-key`"));
     }
-    let account = settings.account(&typed.connection)?;
+    // Files that come by hand need none.
+    let by_hand = settings.account_names().next().is_none() && typed.connection == cli::Connection::default();
+    let account = (!by_hand).then(|| settings.account(&typed.connection)).transpose()?;
     let store = settings.store(typed.store.as_deref());
-    let memory = store.as_ref().ok().and_then(|root| Memory::in_store(&account, settings, root));
+    let root = store.as_ref().ok();
+    let memory = account.as_ref().zip(root).and_then(|(account, root)| Memory::in_store(account, settings, root));
     let store = store.as_deref().map_err(Clone::clone);
-    let examination = Examination::of(account, !typed.no_login, memory, store, reporter);
+    let knowledge = settings.knowledge().map(drop);
+    let examination = Examination::of(account, !typed.no_login, memory, store, knowledge, reporter);
     if typed.json {
         terminal::print_json(&examination)?;
     } else {

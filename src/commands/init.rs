@@ -67,6 +67,7 @@ pub fn init(typed: &cli::Init, reporter: &dyn Reporter) -> Result<()> {
     // What cannot be is said before anything is written.
     let folder = file.parent().unwrap_or(Path::new(""));
     let settings = Settings::parse(&name, &text, folder)?;
+    settings.knowledge()?;
     if has_account {
         settings.account(&cli::Connection::default())?;
     }

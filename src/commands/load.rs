@@ -27,6 +27,8 @@ use crate::words;
 
 /// `phds check`
 pub fn check(typed: &cli::Check, settings: &Settings, reporter: &dyn Reporter) -> Result<()> {
+    let now = ReportingPeriod::of(Local::now().date_naive());
+    look_at_period(typed.period, now, Some(&typed.file), reporter);
     let delivery = Delivery::in_place(&typed.file, typed.period)?;
     // Without a store there is no earlier month; one that cannot be used is told.
     let root = settings.store(None).ok().filter(|root| root.try_exists().unwrap_or(true));
@@ -39,7 +41,7 @@ pub fn check(typed: &cli::Check, settings: &Settings, reporter: &dyn Reporter) -
     });
     let previous = previous.as_ref();
     let scratch = typed.report.clone().unwrap_or_else(std::env::temp_dir);
-    let checker = checker(settings, previous, &scratch, typed.resources.resolve());
+    let checker = checker(settings, previous, &scratch, typed.resources.resolve())?;
     let report = if let Some(folder) = &typed.report {
         fs::must_lie_outside_stores(folder)?;
         fs::make_folder(folder)?;
@@ -82,22 +84,19 @@ pub fn load(typed: &cli::Load, settings: &Settings, reporter: &dyn Reporter) -> 
     let today = Local::now().date_naive();
     let now = ReportingPeriod::of(today);
     let period = typed.period.unwrap_or_else(|| now.previous());
-    if period >= now {
-        let how = if period == now { "is not over" } else { "has not begun" };
-        reporter.warned(&format!("{period} {how}: is it the month that the file describes?"));
-    }
+    look_at_period(period, now, typed.file.as_deref(), reporter);
     let loaded = if typed.due { loaded(&root, period)? } else { None };
-    let is_loaded = || {
-        reporter.noted(&format!("{period} is loaded already"));
-        Ok(())
+    let nothing = |why: String| {
+        reporter.noted(&why);
+        if typed.json { terminal::print_json(&None::<Document>) } else { Ok(()) }
     };
+    let is_loaded = || nothing(format!("{period} is loaded already"));
     if typed.file.is_some() {
         no_connection(typed, "a FILE is loaded from this machine")?;
     }
     let wanted = if let Some(path) = &typed.file {
-        if let Some(other) = named_month(path).filter(|other| *other != period) {
-            reporter.warned(&format!("by its name, `{}` is the file of {other}, and not of {period}", path.display()));
-        }
+        // What is wrong with a file of knowledge is told before the month's is copied. One on a server is fetched all the same.
+        settings.knowledge()?;
         Wanted::File(path, LocalSource::of_file(path)?.1)
     } else {
         let account = settings.account(&typed.connection)?;
@@ -112,8 +111,7 @@ pub fn load(typed: &cli::Load, settings: &Settings, reporter: &dyn Reporter) -> 
                 return is_loaded();
             }
         } else if typed.due && today <= period.due_date() && !super::fetch::has(&account, &login, period, reporter)? {
-            reporter.noted(&format!("{period} is not there yet; it is due on {}", period.due_date()));
-            return Ok(());
+            return nothing(format!("{period} is not there yet; it is due on {}", period.due_date()));
         }
         Wanted::Month(Box::new((account, login)))
     };
@@ -121,7 +119,7 @@ pub fn load(typed: &cli::Load, settings: &Settings, reporter: &dyn Reporter) -> 
     let store = Store::open_or_create(&root)?;
     let _lock = store.lock()?;
     let deliveries = store.deliveries(period);
-    let had_files = deliveries.is_dir();
+    let before = shelf::receipts(&deliveries)?;
     let delivery = match wanted {
         Wanted::File(path, file) => {
             let mut link = Link::new(|| Ok(Box::new(LocalSource::of_file(path)?.0)), Retry::default(), reporter);
@@ -136,8 +134,9 @@ pub fn load(typed: &cli::Load, settings: &Settings, reporter: &dyn Reporter) -> 
         reporter.noted(&format!("{period} has a later file: `{}` is loaded in its place", delivery.id()?.file_name));
     }
     if let Some(other) = loaded_as(&store, &delivery.id()?.sha256, period) {
-        if !had_files {
-            fs::remove_folder(&deliveries)?;
+        let id = delivery.id()?;
+        if !before.iter().any(|receipt| receipt.delivery == id) {
+            shelf::take_back(&deliveries, &id)?;
         }
         return Err(Error::refused(format!("the same file, byte for byte, is loaded as the month {other}")).hint(
             format!(
@@ -175,6 +174,18 @@ fn later_files(delivery: &Delivery, store: &Store, reporter: &dyn Reporter) -> R
         ));
     }
     Ok(receipts.into_iter().map(|receipt| receipt.delivery.sha256).collect())
+}
+
+/// Tells what the calendar or the name of a file say against its month.
+fn look_at_period(period: ReportingPeriod, now: ReportingPeriod, file: Option<&Path>, reporter: &dyn Reporter) {
+    if period >= now {
+        let how = if period == now { "is not over" } else { "has not begun" };
+        reporter.warned(&format!("{period} {how}: is it the month that the file describes?"));
+    }
+    let named = file.and_then(|path| Some((path, named_month(path)?)));
+    if let Some((path, other)) = named.filter(|(_, other)| *other != period) {
+        reporter.warned(&format!("by its name, `{}` is the file of {other}, and not of {period}", path.display()));
+    }
 }
 
 /// A month that is loaded into a store, where there is one.
@@ -277,9 +288,10 @@ pub fn into_store(
     let mut rejected = Draft::new(&reports.join(REJECTED))?;
     // The check holds what its rules across rows need, and the staging the rows.
     let resources = resources.half();
-    let staging = Staging::begin(store, delivery, &settings.dictionary, &settings.measures, resources)?;
+    let knowledge = settings.knowledge()?;
+    let staging = Staging::begin(store, delivery, &knowledge.dictionary, &knowledge.measures, resources)?;
     let staging = staging.chosen_over(chosen_over);
-    let checker = checker(settings, previous.as_ref(), &reports, resources);
+    let checker = checker(settings, previous.as_ref(), &reports, resources)?;
     let report = checker.check(delivery, &staging, &mut rejected, reporter)?;
     let is_loaded = store.loaded().contains(&delivery.period());
     let partition = if let Ok(accepted) = report.clone().accept() {
@@ -339,17 +351,18 @@ fn checker<'a>(
     previous: Option<&'a Document>,
     scratch: &'a Path,
     resources: Resources,
-) -> Checker<'a> {
-    Checker {
-        dictionary: &settings.dictionary,
-        rules: &settings.rules,
+) -> Result<Checker<'a>> {
+    let knowledge = settings.knowledge()?;
+    Ok(Checker {
+        dictionary: &knowledge.dictionary,
+        rules: &knowledge.rules,
         max_rejected_share: settings.max_rejected_share,
         jurisdiction: &settings.jurisdiction,
         k: settings.policy.k(),
         previous,
         scratch,
         resources,
-    }
+    })
 }
 
 /// Prints what the check found: all of it as JSON, or a summary. `rest` is where the rest of the summary is told.

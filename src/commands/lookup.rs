@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
+use crate::check::Ruleset;
 use crate::cli::{self, DictionaryFormat};
 use crate::dictionary::{Dictionary, Dimension, Field, Presence};
 use crate::error::{Error, Result};
@@ -14,7 +15,7 @@ use crate::history::cases;
 use crate::knowledge::Fingerprint;
 use crate::measure::{Measure, Measures, opportunity};
 use crate::query::Values;
-use crate::settings::Settings;
+use crate::settings::{Knowledge, Settings};
 use crate::terminal;
 use crate::words::{UNKNOWN, abridged, count};
 
@@ -56,12 +57,12 @@ pub struct ListedDimension<'a> {
 
 /// `phds measures`
 pub fn measures(typed: &cli::Measures, settings: &Settings) -> Result<()> {
-    let measures = &settings.measures;
+    let measures = &settings.knowledge()?.measures;
     if typed.markdown {
         return terminal::print_data(measures_as_markdown(measures).as_bytes());
     }
     if !typed.cases.is_empty() {
-        return prove(&typed.cases, settings);
+        return prove(&typed.cases, settings.knowledge()?);
     }
     let chosen = match typed.words.as_slice() {
         [] => (0..measures.measures().len()).collect(),
@@ -84,11 +85,11 @@ pub fn measures(typed: &cli::Measures, settings: &Settings) -> Result<()> {
 }
 
 /// Goes through files of cases. Where one is not as expected, the exit code says so.
-fn prove(files: &[PathBuf], settings: &Settings) -> Result<()> {
-    let measures = &settings.measures;
+fn prove(files: &[PathBuf], knowledge: &Knowledge) -> Result<()> {
+    let Knowledge { dictionary, measures, .. } = knowledge;
     let (mut text, mut wrong) = (String::new(), 0);
     for file in files {
-        let found = cases::prove(file, &settings.dictionary, measures)?;
+        let found = cases::prove(file, dictionary, measures)?;
         let ids = |of: &BTreeSet<usize>| {
             let ids: Vec<_> = of.iter().map(|at| measures.measures()[*at].id.clone()).collect();
             abridged(&ids, 5)
@@ -224,16 +225,17 @@ fn opportunities_as_markdown(document: &opportunity::Document) -> String {
 
 /// `phds dimensions`
 pub fn dimensions(typed: &cli::Dimensions, settings: &Settings) -> Result<()> {
+    let dictionary = &settings.knowledge()?.dictionary;
     let dimensions = match &typed.name {
-        Some(id) => std::slice::from_ref(settings.dictionary.dimension(id)?),
-        None => settings.dictionary.dimensions(),
+        Some(id) => std::slice::from_ref(dictionary.dimension(id)?),
+        None => dictionary.dimensions(),
     };
-    let of = |dimension: &Dimension| if settings.dictionary.is_of_doses(dimension) { "doses" } else { "clients" };
+    let of = |dimension: &Dimension| if dictionary.is_of_doses(dimension) { "doses" } else { "clients" };
     if typed.json {
         let listed = dimensions.iter().map(|dimension| ListedDimension {
             dimension,
             of: of(dimension),
-            values: match Values::of(&settings.dictionary, &dimension.id) {
+            values: match Values::of(dictionary, &dimension.id) {
                 Ok(Values::All(labels)) => Some(labels),
                 _ => None,
             },
@@ -241,7 +243,7 @@ pub fn dimensions(typed: &cli::Dimensions, settings: &Settings) -> Result<()> {
         return terminal::print_json(&listed.collect::<Vec<_>>());
     }
     if let (Some(_), [dimension]) = (&typed.name, dimensions) {
-        let values = match Values::of(&settings.dictionary, &dimension.id)? {
+        let values = match Values::of(dictionary, &dimension.id)? {
             Values::All(labels) => labels.iter().fold(String::new(), |text, label| text + "  " + label + "\n"),
             Values::Like(like) => format!("  {like}\n"),
         };
@@ -273,7 +275,7 @@ pub fn dimensions(typed: &cli::Dimensions, settings: &Settings) -> Result<()> {
 
 /// `phds dictionary`
 pub fn dictionary(typed: &cli::Dictionary, settings: &Settings) -> Result<()> {
-    let dictionary = &settings.dictionary;
+    let dictionary = &settings.knowledge()?.dictionary;
     match typed.format {
         DictionaryFormat::Table if !typed.json => terminal::print_text(&as_text(dictionary)),
         DictionaryFormat::Table | DictionaryFormat::Json => terminal::print_json(&dictionary.to_json()),
@@ -329,18 +331,19 @@ fn describe(field: &Field) -> String {
 
 /// `phds explain`
 pub fn explain(typed: &cli::Explain, settings: &Settings) -> Result<()> {
+    let rules = &settings.knowledge()?.rules;
     if typed.markdown {
-        return terminal::print_data(as_markdown(settings).as_bytes());
+        return terminal::print_data(as_markdown(rules).as_bytes());
     }
     let Some(code) = &typed.code else {
         if typed.json {
-            return terminal::print_json(&settings.rules.rules());
+            return terminal::print_json(&rules.rules());
         }
-        let lines = settings.rules.rules().iter();
+        let lines = rules.rules().iter();
         let lines = lines.map(|rule| format!("{}  {:<7}  {}\n", rule.code, rule.severity.word(), rule.title));
         return terminal::print_text(&lines.collect::<String>());
     };
-    let rule = settings.rules.rule(code)?;
+    let rule = rules.rule(code)?;
     if typed.json {
         return terminal::print_json(&rule);
     }
@@ -354,7 +357,7 @@ pub fn explain(typed: &cli::Explain, settings: &Settings) -> Result<()> {
         rule.example,
         rule.remedy
     );
-    let text = match settings.rules.policy(&rule.code) {
+    let text = match rules.policy(&rule.code) {
         Some(changed) => format!("{text}Policy:  {changed}\n"),
         None => text,
     };
@@ -362,8 +365,8 @@ pub fn explain(typed: &cli::Explain, settings: &Settings) -> Result<()> {
 }
 
 /// All rules as one page; docs/rules.md is this page of the built-in rules.
-fn as_markdown(settings: &Settings) -> String {
-    let edition = settings.rules.edition();
+fn as_markdown(rules: &Ruleset) -> String {
+    let edition = rules.edition();
     let mut text = format!(
         "# The rules of the check\n\n\
          Made by `phds explain --markdown` from `dictionaries/phds/rules.toml`, version {} ({}). Do not change it here.\n\n\
@@ -371,11 +374,11 @@ fn as_markdown(settings: &Settings) -> String {
          | code | severity | pattern |\n| --- | --- | --- |\n",
         edition.version, edition.fingerprint
     );
-    for rule in settings.rules.rules() {
+    for rule in rules.rules() {
         let link = rule.code.to_lowercase();
         text += &format!("| [{}](#{link}) | {} | {} |\n", rule.code, rule.severity.word(), rule.title);
     }
-    for rule in settings.rules.rules() {
+    for rule in rules.rules() {
         text += &format!(
             "\n## {}\n\n**{}** ({})\n\n- What: {}\n- Why: {}\n- Example: {}\n- To do: {}\n",
             rule.code,

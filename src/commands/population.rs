@@ -23,7 +23,7 @@ pub fn run(typed: &cli::Population, settings: &Settings, reporter: &dyn Reporter
 fn import(typed: &cli::PopulationImport, settings: &Settings, reporter: &dyn Reporter) -> Result<()> {
     let folder = settings.store(typed.store.as_deref())?;
     let request = Request { name: &typed.name, source: &typed.source, year: typed.year };
-    let import = Import::read(&typed.file, request, &settings.dictionary)?;
+    let import = Import::read(&typed.file, request, &settings.knowledge()?.dictionary)?;
     let store = Store::open_or_create(&folder)?;
     let _lock = store.lock()?;
     let note = import.note();

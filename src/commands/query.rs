@@ -1,16 +1,18 @@
 //! `phds query`: questions to a loaded month, through disclosure control, into tables.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::cli;
 use crate::convert::Partition;
-use crate::disclosure::ledger::Ledger;
+use crate::disclosure::ledger::{Entry, Ledger};
 use crate::disclosure::release::FinerNote;
 use crate::disclosure::{Audience, Control, Release, Status};
 use crate::error::{Error, ErrorKind, Result};
 use crate::figure::{self, Kind};
 use crate::output::{self, Form, Format, package};
 use crate::parallel::Resources;
+use crate::period::ReportingPeriod;
 use crate::query::ask::{Ask, Asks, Indicator, by_in_words};
 use crate::query::engine::DuckDb;
 use crate::query::{Context, Question};
@@ -67,6 +69,7 @@ fn one(question: &cli::Question, settings: &Settings) -> Result<()> {
     let (answered, keeping) = answered(&[ask], &store, &partition, settings, purpose, Refused::EndsRun)?;
     let Some(keeping) = keeping else { return Ok(()) };
     for release in &answered.release(&store, &keeping)? {
+        say_how_little(release);
         match &table.out {
             Some(path) => {
                 let written = output::write(release, form, path)?;
@@ -170,6 +173,18 @@ fn answered(
     Ok((answered, keeping))
 }
 
+/// Of so many rows, a reader cannot see at once how many are withheld.
+const MANY_ROWS: usize = 20;
+
+/// Tells that most rows of a table are withheld, and what would show more.
+fn say_how_little(release: &Release) {
+    let rows = release.cells().len();
+    let shown = release.cells().iter().filter(|cell| cell.status != Status::Suppressed).count();
+    if rows >= MANY_ROWS && 2 * shown < rows {
+        terminal::say(&format!("{shown} of {rows} rows are shown: groups of more clients, such as regions, show more"));
+    }
+}
+
 /// Tells that a table is not the one that was asked for.
 fn say_what_was_coarsened(release: &Release, name: Option<&str>) {
     let document = release.document();
@@ -180,6 +195,12 @@ fn say_what_was_coarsened(release: &Release, name: Option<&str>) {
     let ids: Vec<_> = document.dimensions.iter().map(|dimension| dimension.id.clone()).collect();
     let finer: Vec<_> = document.coarsened_from.iter().map(FinerNote::sentence).collect();
     terminal::say(&format!("{name}coarsened: {} ({})", by_in_words(&ids), finer.join("; ")));
+}
+
+/// The files of which tables were published.
+fn files(entries: &[Entry]) -> BTreeSet<(ReportingPeriod, &str)> {
+    let published = entries.iter().filter(|entry| entry.is_published());
+    published.map(|entry| (entry.reporting_period, entry.delivery_sha256.as_str())).collect()
 }
 
 /// Tells that rows are withheld because they have changed by few clients since they were published, and what stands for them.
@@ -324,7 +345,16 @@ impl Answered {
             ledger => ledger,
         };
         match &mut ledger {
-            Some(ledger) => ledger.append(&self.releases.iter().zip(self.questions).collect::<Vec<_>>())?,
+            Some(ledger) => {
+                let before = files(ledger.entries()).len();
+                ledger.append(&self.releases.iter().zip(self.questions).collect::<Vec<_>>())?;
+                if let (1, files @ 2) = (before, files(ledger.entries()).len()) {
+                    terminal::say(&format!(
+                        "tables of {files} files are published now: from here on, a table can be published that was published of \
+                         all other months, and no new one"
+                    ));
+                }
+            }
             None => terminal::say(&format!(
                 "`{}` may only be read: kept in `{}`, and not noted in the ledger",
                 store.root().display(),
@@ -459,9 +489,10 @@ pub fn context<'a>(store: &'a Store, partition: &'a Partition, settings: &'a Set
              k for the month by `phds load --again`",
         ));
     }
+    let knowledge = settings.knowledge()?;
     Ok(Context {
-        dictionary: &settings.dictionary,
-        measures: &settings.measures,
+        dictionary: &knowledge.dictionary,
+        measures: &knowledge.measures,
         partition,
         store,
         counties: &settings.counties,

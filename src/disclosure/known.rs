@@ -10,7 +10,7 @@ use super::series;
 use crate::error::{Error, Result};
 use crate::knowledge::Fingerprint;
 use crate::provenance::{Edition, Tool};
-use crate::query::ask::{Attribution, Indicator};
+use crate::query::ask::Attribution;
 use crate::query::{Question, RawCounts, RawTable};
 
 /// A table that is known from elsewhere, as it goes into the ledger.
@@ -24,9 +24,8 @@ impl Known {
     ///
     /// When nothing could be held to such a table; when nobody is in it; when it does not say from where it is known.
     pub fn of(raw: RawTable, question: &Question<'_>, source: &str, policy: &Policy) -> Result<Self> {
-        let of_shares = !matches!(question.indicator(), Indicator::Doses | Indicator::Curve | Indicator::Missing);
         let RawCounts::Shares(shares) = raw.counts else { return Err(not_held_to()) };
-        if !of_shares || question.attributions().contains(&Attribution::Any) {
+        if !question.indicator().is_of_shares() || question.attributions().contains(&Attribution::Any) {
             return Err(not_held_to());
         }
         let births = question.by_year_of_birth();

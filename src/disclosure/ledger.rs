@@ -19,7 +19,7 @@ use crate::knowledge::Fingerprint;
 use crate::period::ReportingPeriod;
 use crate::provenance::{Edition, Tool};
 use crate::query::ask::Ask;
-use crate::query::{Members, RawShare, numerator};
+use crate::query::{Counted, Members, RawShare, numerator};
 use crate::store::Store;
 
 /// The name of its lock, in its folder.
@@ -157,20 +157,31 @@ impl Entry {
             self.release_id,
             if self.is_known() { "noted as known" } else { "published" },
         ))
-        .hint("load the month from the file of that time, with the dictionary and measures of that time")
+        .hint("load the month from the file of that time, with the dictionary, rules and measures of that time")
     }
 
-    /// Which rows of a table are shown, in the order of those that the month has; the month must say the same.
-    pub(super) fn shown(&self, part: &Members) -> Result<Vec<bool>> {
-        let rows: BTreeMap<&[String], &Row> = self.rows.iter().map(|row| (row.labels.as_slice(), row)).collect();
-        let shown = part.rows.iter().map(|(labels, clients)| {
-            let row = rows.get(labels.as_slice()).ok_or_else(|| self.disagrees())?;
-            if row.numerator.is_some_and(|kept| kept != numerator(clients)) {
-                return Err(self.disagrees());
-            }
-            Ok(row.numerator.is_some())
-        });
-        shown.collect()
+    /// Which rows of each part of a table are shown, in the order of those that the month has. The month must say the same of
+    /// all rows whose counts are kept: a difference would be a count of those that it reads in another way.
+    pub(super) fn shown(&self, parts: &[Members]) -> Result<Vec<Vec<bool>>> {
+        let is_shown: BTreeMap<&[String], bool> =
+            self.rows.iter().map(|row| (row.labels.as_slice(), row.counts().is_some())).collect();
+        let kept = self.rows.iter().chain(&self.withheld);
+        let mut kept: BTreeMap<&[String], (u64, u64)> =
+            kept.filter_map(|row| Some((row.labels.as_slice(), row.counts()?))).collect();
+        let of_part = |part: &Members| -> Option<Vec<bool>> {
+            let of_row = |(labels, clients): &(Vec<String>, Counted)| {
+                let is_same = kept.remove(labels.as_slice()).is_none_or(|(counted, all)| {
+                    counted == numerator(clients) && (part.of_people || all == clients.len() as u64)
+                });
+                if is_same { is_shown.get(labels.as_slice()).copied() } else { None }
+            };
+            part.rows.iter().map(of_row).collect()
+        };
+        let shown: Option<Vec<Vec<bool>>> = parts.iter().map(of_part).collect();
+        // A row of a population may be without a client.
+        let has_people = parts.iter().any(|part| part.of_people);
+        let is_gone = kept.values().any(|(counted, all)| *counted > 0 || (*all > 0 && !has_people));
+        shown.filter(|_| !is_gone).ok_or_else(|| self.disagrees())
     }
 
     /// The entry of a release, not yet in any ledger.

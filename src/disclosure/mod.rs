@@ -26,6 +26,7 @@ pub use release::{Audience, Cell, Release, Status};
 pub use slices::POOL;
 
 pub use crate::query::COMPLETE;
+pub use crate::query::ask::{ATTRIBUTION, DENOMINATOR_SOURCE};
 
 use crate::dictionary::Level;
 use crate::error::{Error, Result};
@@ -98,12 +99,12 @@ impl<'a> Control<'a> {
     /// Takes in what was published of this month before, here or elsewhere, from the question and what the ledger says of its
     /// rows. The month must still say the same.
     pub fn published(&mut self, entry: &Entry, question: &Question<'_>, engine: &mut dyn Engine) -> Result<()> {
-        for part in question.members(engine)? {
-            let shown = entry.shown(&part)?;
+        let parts = question.members(engine)?;
+        for (part, shown) in parts.iter().zip(entry.shown(&parts)?) {
             if entry.is_known() {
-                self.linked.add_known(&entry.release_id, &question.outcome(), &part);
+                self.linked.add_known(&entry.release_id, &question.outcome(), part);
             } else {
-                self.linked.add(&entry.release_id, &question.outcome(), &part, shown);
+                self.linked.add(&entry.release_id, &question.outcome(), part, shown);
             }
         }
         self.same.push(entry.clone());
@@ -126,9 +127,9 @@ impl<'a> Control<'a> {
         engine: &mut dyn Engine,
     ) -> Result<BTreeSet<&'static str>> {
         let mut follows = BTreeSet::new();
-        for part in question.members(engine)? {
-            let shown = entry.shown(&part)?;
-            let rules = self.linked.add_and_look(&entry.release_id, &question.outcome(), &part, shown);
+        let parts = question.members(engine)?;
+        for (part, shown) in parts.iter().zip(entry.shown(&parts)?) {
+            let rules = self.linked.add_and_look(&entry.release_id, &question.outcome(), part, shown);
             follows.extend(rules.into_iter().map(Follows::sentence));
         }
         Ok(follows)

@@ -6,14 +6,14 @@ use super::Policy;
 use super::release::{BesideNote, Cell};
 use crate::dictionary::{Level, names};
 use crate::error::{Error, Result};
-use crate::query::ask::{Attribution, Indicator};
+use crate::query::ask::Attribution;
 use crate::query::{Question, RawShare};
 
 /// Whether a question can be audited together with everything else that is published.
 pub(super) fn may_be_published(question: &Question<'_>, policy: &Policy) -> Result<()> {
     let refused = |what: &str, hint: &str| Err(Error::refused(what).hint(hint));
     let indicator = question.indicator();
-    if matches!(indicator, Indicator::Doses | Indicator::Curve | Indicator::Missing) {
+    if !indicator.is_of_shares() {
         return refused(
             &format!(
                 "`{}` is not for the public: nothing proves that what it leaves out stays unknown beside other tables",

@@ -845,12 +845,19 @@ fn caveats(question: &Question<'_>, policy: &Policy, audience: Audience, kind: K
     let small = policy.k() - 1;
     let mut caveats = Vec::new();
     if !manifest.alarms.is_empty() {
-        let alarms: Vec<_> = manifest.alarms.iter().map(ToString::to_string).collect();
-        caveats.push(format!(
-            "The check of the month found what may make its numbers wrong: {}. See `reports/{}/report.html` of the store.",
-            alarms.join("; "),
-            manifest.reporting_period
-        ));
+        let found = "The check of the month's file found what may make its numbers wrong";
+        caveats.push(match audience {
+            // The codes and the report are the department's.
+            Audience::Public => {
+                let titles: Vec<_> = manifest.alarms.iter().map(|alarm| lower_first(&alarm.title)).collect();
+                format!("{found}: {}.", titles.join("; "))
+            }
+            Audience::Internal => {
+                let alarms: Vec<_> = manifest.alarms.iter().map(ToString::to_string).collect();
+                let period = manifest.reporting_period;
+                format!("{found}: {}. See `reports/{period}/report.html` of the store.", alarms.join("; "))
+            }
+        });
     }
     caveats.push("The Texas registry is opt-in: clients without consent are absent, and so is a child with no recorded dose. Rates among clients in the file tend to overstate coverage of the population.".to_owned());
     caveats.push(match kind {

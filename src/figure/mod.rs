@@ -24,6 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::disclosure::{COMPLETE, POOL};
 use crate::error::{Error, Result};
+use crate::output::label;
 use crate::period::ReportingPeriod;
 use crate::statistics;
 use crate::words::{UNKNOWN, grouped, list, lower_first, percent};
@@ -213,8 +214,6 @@ struct Groups {
     constant: Vec<(Column, String)>,
 }
 
-/// Columns that are no dimensions of the question and tell rows apart.
-const FURTHER: [(&str, &str); 2] = [("attribution", "Attribution"), ("denominator_source", "Denominator")];
 /// Columns that have a meaning of their own for a kind.
 const AGE: &str = "age_months";
 const SEASON: &str = "season";
@@ -225,7 +224,7 @@ impl Groups {
     fn of(release: &Release) -> Self {
         let own =
             release.description.dimensions.iter().map(|dimension| (dimension.id.as_str(), dimension.title.as_str()));
-        let further = FURTHER.into_iter().filter(|(id, _)| release.table.column(id).is_some());
+        let further = label::FURTHER.into_iter().filter(|(id, _)| release.table.column(id).is_some());
         let mut columns: Vec<Column> = Vec::new();
         for (id, title) in own.chain(further).filter(|(id, _)| ![AGE, MISSING].contains(id)) {
             if columns.iter().all(|column| column.id != id) {

@@ -15,6 +15,7 @@ use crate::output::label;
 use crate::output::span::Covered;
 use crate::period::ReportingPeriod;
 use crate::provenance::Tool;
+use crate::words::list;
 
 /// What of `release.json` goes around a figure.
 #[derive(Clone, Debug, Deserialize)]
@@ -148,6 +149,14 @@ pub struct Release {
 /// The indicator that counts clients of all ages.
 const DOSES: &str = "doses";
 
+/// The first releases in the folders of a folder.
+fn releases_in(folder: &Path) -> Vec<String> {
+    let folders = fs::folders_in(folder).unwrap_or_default();
+    let mut releases: Vec<_> = folders.into_iter().filter(|folder| folder.join(DESCRIPTION).is_file()).collect();
+    releases.sort();
+    releases.into_iter().take(5).map(|release| format!("`{}`", release.display())).collect()
+}
+
 impl Release {
     /// Reads a release from disk: its table, its description, or the folder of both. Refused are a table without a
     /// description, and one that is not what its description says.
@@ -159,7 +168,15 @@ impl Release {
         } else {
             (describing(path)?, Some(path.to_owned()))
         };
-        let text = std::fs::read(&description).map_err(|error| Error::named_file("read", &description, &error))?;
+        let text = std::fs::read(&description).map_err(|error| {
+            let error = Error::named_file("read", &description, &error);
+            let inside = if path.is_dir() { releases_in(path) } else { Vec::new() };
+            if inside.is_empty() {
+                error
+            } else {
+                error.hint(format!("name one of the releases in it: {}", list(&inside)))
+            }
+        })?;
         let Some(table) = table.or_else(|| table_beside(&description, &text)) else {
             return Err(not_described(&description));
         };

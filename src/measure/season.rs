@@ -9,10 +9,6 @@ use serde::{Deserialize, Serialize};
 use crate::calendar::{self, DateFormat};
 use crate::error::{Error, Result};
 
-/// The month in which a season begins: that of CDC's coverage of influenza, whose monthly numbers are of all persons
-/// vaccinated from July on.
-const FIRST_MONTH: u32 = 7;
-
 /// A day of every year, written `MM-DD`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -79,14 +75,14 @@ impl Season {
     /// The day on which clients are of an age, in the season of an as-of date.
     pub(super) fn aged_on(self, as_of: NaiveDate) -> NaiveDate {
         let begins = year_of(as_of);
-        let year = if self.aged_on.month < FIRST_MONTH { begins + 1 } else { begins };
+        let year = if self.aged_on.month < calendar::SEASON_BEGINS { begins + 1 } else { begins };
         self.aged_on.of(year).min(as_of)
     }
 }
 
 /// The year in which the season of a day begins.
 pub fn year_of(day: NaiveDate) -> i32 {
-    if day.month() < FIRST_MONTH { day.year() - 1 } else { day.year() }
+    if day.month() < calendar::SEASON_BEGINS { day.year() - 1 } else { day.year() }
 }
 
 /// The name of the season that begins in a year: `2024-25`.
@@ -96,7 +92,8 @@ pub fn name_of(year: i32) -> String {
 
 /// The first and the last day, as day counts, of the season that begins in a year.
 pub fn days_of(year: i32) -> RangeInclusive<i32> {
-    let begins = |year| calendar::day(NaiveDate::from_ymd_opt(year, FIRST_MONTH, 1).unwrap_or(NaiveDate::MAX));
+    let begins =
+        |year| calendar::day(NaiveDate::from_ymd_opt(year, calendar::SEASON_BEGINS, 1).unwrap_or(NaiveDate::MAX));
     begins(year)..=begins(year + 1) - 1
 }
 

@@ -42,7 +42,7 @@ impl Measures {
             Deadline::Season(_) => "in the season of the as-of date, from July 1 to that date".to_owned(),
         };
         let named = |parts: &[usize]| {
-            parts.iter().map(|part| format!("{}: {}", self.list[*part].id, self.list[*part].title)).collect()
+            parts.iter().map(|part| format!("{}: {}", self.list[*part].id, self.list[*part].definition)).collect()
         };
         match &self.requirements[at] {
             Requirement::Series(rules) => {

@@ -1,6 +1,7 @@
 //! Labels of rows and columns as people and spreadsheet programs meet them.
 
 use crate::disclosure::release::DimensionNote;
+use crate::disclosure::{ATTRIBUTION, DENOMINATOR_SOURCE};
 
 /// The title of a column of labels: that of its dimension, or what it is in words.
 pub fn title(column: &str, dimensions: &[DimensionNote]) -> String {
@@ -8,12 +9,16 @@ pub fn title(column: &str, dimensions: &[DimensionNote]) -> String {
         return dimension.title.clone();
     }
     match column {
-        "attribution" => "Attribution".to_owned(),
-        "denominator_source" => "Share of".to_owned(),
         "missing" => "Missing".to_owned(),
-        column => column.replace('_', " "),
+        column => FURTHER
+            .iter()
+            .find(|(further, _)| *further == column)
+            .map_or_else(|| column.replace('_', " "), |(_, title)| (*title).to_owned()),
     }
 }
+
+/// The columns that are no dimensions of a question and tell rows apart, with their titles.
+pub const FURTHER: [(&str, &str); 2] = [(ATTRIBUTION, "Attribution"), (DENOMINATOR_SOURCE, "Share of")];
 
 /// What begins a formula in a spreadsheet program (OWASP, CSV injection).
 const FORMULA: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];

@@ -2,6 +2,8 @@
 
 use chrono::{Months, NaiveDate};
 
+use crate::calendar;
+
 /// The built-in columns of such labels.
 const BIRTH_YEAR: &str = "birth_year";
 const BIRTH_QUARTER: &str = "birth_quarter";
@@ -51,8 +53,7 @@ fn days(column: &str, label: &str) -> Option<(NaiveDate, NaiveDate)> {
         BIRTH_YEAR | VACCINATION_YEAR if rest.is_empty() => (1, 12),
         BIRTH_QUARTER => (rest.strip_prefix('Q')?.parse::<u32>().ok()?.checked_mul(3)?.checked_sub(2)?, 3),
         VACCINATION_MONTH => (rest.parse().ok()?, 1),
-        // From July to June.
-        SEASON => (7, 12),
+        SEASON => (calendar::SEASON_BEGINS, 12),
         _ => return None,
     };
     let first = NaiveDate::from_ymd_opt(year.parse().ok()?, month, 1)?;

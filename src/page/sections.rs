@@ -278,6 +278,9 @@ fn since(release: &Release, year: Option<&str>, contents: &Contents) -> String {
     let [earlier, _] = comparison.months();
     let month = figure::month(earlier);
     let is_it = |labels: &[String]| year.is_none_or(|year| labels.iter().any(|label| label == year));
+    if year.is_some_and(|year| comparison.is_cut(year)) {
+        return format!("The release of {month} has only a part of this year of birth");
+    }
     let change = comparison.changes.iter().find(|change| is_it(&change.labels));
     match change.and_then(|change| change.earlier.zip(change.change)) {
         None => format!("The release of {month} does not tell this number"),

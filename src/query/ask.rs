@@ -37,6 +37,20 @@ pub enum Indicator {
 }
 
 impl Indicator {
+    /// Whether its tables are shares of clients: each client in one row, counted or not.
+    pub fn is_of_shares(self) -> bool {
+        match self {
+            Self::Coverage
+            | Self::Late
+            | Self::OnTime
+            | Self::Dropout
+            | Self::Potential
+            | Self::Missed
+            | Self::OneVisit => true,
+            Self::Missing | Self::Curve | Self::Doses => false,
+        }
+    }
+
     /// All of them.
     pub const ALL: [Self; 10] = [
         Self::Coverage,
@@ -106,6 +120,12 @@ impl Attribution {
         }
     }
 }
+
+/// The column that tells rules of attribution apart, where there are several.
+pub const ATTRIBUTION: &str = "attribution";
+
+/// The column that tells denominators apart, where there are several.
+pub const DENOMINATOR_SOURCE: &str = "denominator_source";
 
 /// Whose rule is asked for: one, or all side by side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]

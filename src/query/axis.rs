@@ -99,15 +99,11 @@ impl<'a> Axis<'a> {
             if self.is_of_doses() { Column::Dose(name.to_owned()) } else { Column::Client(name.to_owned()) }
         };
         let field = column(&self.field.name);
-        let text = |of: Column| match self.recorded_unknown() {
-            Some(unknown) => Expression::Unless(of, unknown.to_owned()),
-            None => Expression::Of(of),
-        };
         match self.dimension.level {
-            Level::Value => text(field),
+            Level::Value => self.known(field),
             Level::Year if self.is_of_doses() => Expression::Year(field),
             Level::Year => Expression::Of(column(&self.dimension.id)),
-            Level::Parent => text(column(&self.dimension.id)),
+            Level::Parent => self.known(column(&self.dimension.id)),
             Level::Quarter => Expression::Quarter(field),
             Level::Month => Expression::Month(field),
             Level::Season => Expression::Season(field),
@@ -120,10 +116,25 @@ impl<'a> Axis<'a> {
                 let age = Expression::MonthsBy { birth: field, day: as_of };
                 Expression::Class(Box::new(age), self.dimension.from_months.clone())
             }
-            Level::Attributed => text(match attribution {
-                Attribution::Any => Column::Dose(names::ORGANIZATION.to_owned()),
-                rule => Column::Client(format!("organization_{}", rule.name())),
-            }),
+            Level::Attributed => match attribution {
+                Attribution::Any => Expression::Of(Column::Dose(names::ORGANIZATION.to_owned())),
+                rule => self.known(Column::Client(format!("organization_{}", rule.name()))),
+            },
+        }
+    }
+
+    /// The organization of a dose, of a dimension to which clients belong by their visits: what [`Axis::expression`] calls by
+    /// its column in the rows of `Rows::ClientsByOrganization`.
+    pub fn of_visit(&self) -> Option<Expression> {
+        let of_visit = self.dimension.level == Level::Attributed;
+        of_visit.then(|| self.known(Column::Dose(names::ORGANIZATION.to_owned())))
+    }
+
+    /// A column of texts, where they say something.
+    fn known(&self, of: Column) -> Expression {
+        match self.recorded_unknown() {
+            Some(unknown) => Expression::Unless(of, unknown.to_owned()),
+            None => Expression::Of(of),
         }
     }
 
@@ -196,12 +207,13 @@ impl<'a> Axis<'a> {
 
     /// The number that a label stands for.
     pub fn number(&self, label: &str) -> Option<i32> {
+        let year = |text: &str| text.parse::<i32>().ok().filter(|year| (1_000..10_000).contains(year));
         let pair = |separator: &str| {
-            let (year, rest) = label.split_once(separator)?;
-            Some((year.parse::<i32>().ok()?, rest.parse::<i32>().ok()?))
+            let (of, rest) = label.split_once(separator)?;
+            Some((year(of)?, rest.parse::<i32>().ok().filter(|rest| (0..100).contains(rest))?))
         };
         let number = match self.dimension.level {
-            Level::Year => label.parse().ok(),
+            Level::Year => year(label),
             Level::Quarter => pair("-Q").map(|(year, quarter)| year * 4 + quarter - 1),
             Level::Month => pair("-").map(|(year, month)| year * 12 + month - 1),
             Level::Season => pair("-").map(|(year, _)| year),

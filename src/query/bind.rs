@@ -46,6 +46,11 @@ impl<'a> Question<'a> {
             ))
             .hint("name that day or an earlier end of a month, or leave `--as-of` away"));
         }
+        let first = NaiveDate::from_ymd_opt(context.dictionary.first_inclusion_year(), 1, 1);
+        if let Some(first) = first.filter(|first| as_of < *first) {
+            return Err(Error::usage(format!("the as-of date is before the first day of the file, {first}"))
+                .hint("name a later end of a month, or leave `--as-of` away"));
+        }
         // A free choice of days would let two tables differ by the clients of one day.
         if as_of.checked_add_days(chrono::Days::new(1)).is_none_or(|next| next.day() != 1) {
             let month = crate::period::ReportingPeriod::of(as_of);
@@ -267,9 +272,7 @@ impl<'a> Question<'a> {
         // The widest first: it is the one that is shown when another differs from it by few clients.
         denominators.sort();
         denominators.dedup();
-        if !denominators.is_empty()
-            && matches!(self.indicator, Indicator::Doses | Indicator::Curve | Indicator::Missing)
-        {
+        if !denominators.is_empty() && !self.indicator.is_of_shares() {
             return Err(Error::usage(format!("`{}` takes no `--denominator`", self.indicator.name()))
                 .hint("leave `--denominator` away: it is for shares of clients, such as `phds query coverage`"));
         }
@@ -386,12 +389,11 @@ impl<'a> Question<'a> {
     }
 
     fn bind_adjustment(&mut self, ask: &Ask) -> Result<()> {
-        let of_shares = !matches!(self.indicator, Indicator::Doses | Indicator::Curve | Indicator::Missing);
-        if !of_shares && (ask.standardize.is_some() || ask.funnel) {
+        if !self.indicator.is_of_shares() && (ask.standardize.is_some() || ask.funnel) {
             return Err(Error::usage(format!("`{}` has no rates to standardize or to limit", self.indicator.name()))
                 .hint("leave `--standardize` and `--funnel` away"));
         }
-        if ask.coarsen && (!of_shares || ask.standardize.is_some() || ask.funnel) {
+        if ask.coarsen && (!self.indicator.is_of_shares() || ask.standardize.is_some() || ask.funnel) {
             return Err(Error::usage("`--coarsen` is for plain shares of clients").hint(
                 "leave `--coarsen` away, or ask coverage, late, on-time, dropout, potential, missed or one-visit",
             ));

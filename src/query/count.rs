@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use super::ask::{Attribution, Denominator, Indicator};
+use super::ask::{ATTRIBUTION, Attribution, DENOMINATOR_SOURCE, Denominator, Indicator};
 use super::axis::Axis;
 use super::engine::{Engine, Group};
 use super::plan::{AggregatePlan, Column, Condition, Count, Expression, Rows, Value};
@@ -18,8 +18,8 @@ impl Question<'_> {
     pub fn count(&self, engine: &mut dyn Engine) -> Result<RawTable> {
         let mut columns: Vec<String> = self.by().map(|dimension| dimension.id.clone()).collect();
         let several = (self.attributions.len() > 1, self.denominators.len() > 1);
-        columns.extend(several.0.then(|| "attribution".to_owned()));
-        columns.extend(several.1.then(|| "denominator_source".to_owned()));
+        columns.extend(several.0.then(|| ATTRIBUTION.to_owned()));
+        columns.extend(several.1.then(|| DENOMINATOR_SOURCE.to_owned()));
         let mut counts = match self.indicator {
             Indicator::Doses => RawCounts::Doses(BTreeMap::new()),
             Indicator::Curve => RawCounts::Curves(BTreeMap::new()),
@@ -57,7 +57,7 @@ impl Question<'_> {
         let mut parts = Vec::new();
         let mut order: Vec<usize> = (0..self.by.len()).collect();
         order.sort_by_key(|at| &self.by[*at].dimension.id);
-        if !self.is_of_shares() {
+        if !self.indicator.is_of_shares() {
             return Ok(parts);
         }
         for attribution in self.attributions.iter().filter(|rule| **rule != Attribution::Any) {
@@ -112,7 +112,8 @@ impl Question<'_> {
     pub(crate) fn slices(&self, engine: &mut dyn Engine) -> Result<Vec<Slices>> {
         let several = (self.attributions.len() > 1, self.denominators.len() > 1);
         let mut parts = Vec::new();
-        for rule in self.attributions.iter().filter(|rule| !self.is_of_shares() || **rule == Attribution::Any) {
+        for rule in self.attributions.iter().filter(|rule| !self.indicator.is_of_shares() || **rule == Attribution::Any)
+        {
             let mut plan = self.plan(*rule)?;
             if self.indicator == Indicator::Doses {
                 plan.counts = vec![Count::Rows(Vec::new())];
@@ -138,7 +139,7 @@ impl Question<'_> {
                     let slices = groups.entry(labels).or_default();
                     let slice = self.slice(key.get(self.by.len()..).unwrap_or_default())?;
                     slices.entry(slice).or_default().extend(counted);
-                    if self.is_of_shares() && !matches!(denominator, Denominator::Population(_)) {
+                    if self.indicator.is_of_shares() && !matches!(denominator, Denominator::Population(_)) {
                         slices.entry(Slice::Other).or_default().extend(others);
                     }
                 }
@@ -150,11 +151,6 @@ impl Question<'_> {
             }
         }
         Ok(parts)
-    }
-
-    /// Whether the table is one of shares of clients.
-    fn is_of_shares(&self) -> bool {
-        !matches!(self.indicator, Indicator::Doses | Indicator::Curve | Indicator::Missing)
     }
 
     /// Reads what the listings of these questions need, at once.
@@ -281,8 +277,8 @@ impl Question<'_> {
                 let (from, to) = self.born();
                 conditions.push(Condition::NotBefore(birth(), from));
                 conditions.push(Condition::NotAfter(birth(), to));
-                let of_clients = Rows::Clients;
-                let rows = if attribution == Attribution::Any { Rows::ClientsByOrganization } else { of_clients };
+                let organization = self.axes().filter(|_| attribution == Attribution::Any).find_map(Axis::of_visit);
+                let rows = organization.map_or(Rows::Clients, Rows::ClientsByOrganization);
                 match self.indicator {
                     Indicator::Curve => {
                         group_by.extend(self.times(measure));

@@ -63,6 +63,8 @@ pub trait Engine {
 pub struct DuckDb<'a> {
     partition: &'a Partition,
     threads: usize,
+    /// The files of `clients`, once they are proved.
+    client_files: Option<Vec<PathBuf>>,
     /// Opened when first needed: one that reads `clients` alone, and one for both tables.
     clients: Option<Month>,
     both: Option<Month>,
@@ -81,17 +83,21 @@ struct Month {
 impl<'a> DuckDb<'a> {
     /// An engine with so many threads for a month.
     pub fn new(partition: &'a Partition, threads: usize) -> Self {
-        Self { partition, threads: threads.max(1), clients: None, both: None, listing: Listing::default() }
+        let threads = threads.max(1);
+        Self { partition, threads, client_files: None, clients: None, both: None, listing: Listing::default() }
     }
 
     /// The month as a plan needs it. The files of a table are compared with their SHA-256 once.
-    fn month(&mut self, rows: Rows) -> Result<&Month> {
-        let alone = rows == Rows::Clients;
+    fn month(&mut self, rows: &Rows) -> Result<&Month> {
+        let alone = *rows == Rows::Clients;
         let kept = if alone { &mut self.clients } else { &mut self.both };
         if let Some(month) = kept {
             return Ok(month);
         }
-        let clients = self.partition.files(Table::Clients)?;
+        let clients = match &self.client_files {
+            Some(files) => files.clone(),
+            None => self.client_files.insert(self.partition.files(Table::Clients)?).clone(),
+        };
         let immunizations = if alone { Vec::new() } else { self.partition.files(Table::Immunizations)? };
         let table = |files: &[PathBuf]| {
             Ok::<_, Error>(format!("read_parquet([{}], hive_partitioning = false)", literals(files)?))
@@ -135,14 +141,14 @@ impl Engine for DuckDb<'_> {
     fn aggregate(&mut self, plan: &AggregatePlan) -> Result<Vec<Group>> {
         // DuckDB's own words may repeat a value, so they are not passed on.
         let failed = |_| Error::internal("the embedded query engine refuses a planned query");
-        let month = self.month(plan.rows)?;
+        let month = self.month(&plan.rows)?;
         let tables = Tables { clients: &month.clients, immunizations: &month.immunizations };
         let (text, parameters) = sql::render(plan, tables)?;
         let mut statement = month.connection.prepare(&text).map_err(failed)?;
         let (keys, counts) = (plan.group_by.len(), plan.counts.len());
         let rows = statement
             .query_map(params_from_iter(&parameters), |row| {
-                let key = (0..keys).map(|at| row.get_ref(at).map(as_text)).collect::<Result<Vec<_>, _>>()?;
+                let key = (0..keys).map(|at| row.get_ref(at).map(as_text)).collect::<Result<Result<Vec<_>>, _>>()?;
                 let counts = (keys..keys + counts).map(|at| row.get::<_, i64>(at)).collect::<Result<Vec<_>, _>>()?;
                 Ok((key, counts))
             })
@@ -151,7 +157,7 @@ impl Engine for DuckDb<'_> {
             let (key, counts) = row.map_err(failed)?;
             let counts = counts.into_iter().map(u64::try_from).collect::<Result<_, _>>();
             let counts = counts.map_err(|_| Error::internal("the embedded query engine counts wrongly"))?;
-            Ok(Group { key, counts })
+            Ok(Group { key: key?, counts })
         })
         .collect()
     }
@@ -163,7 +169,7 @@ impl Engine for DuckDb<'_> {
         }
         let failed = |_| Error::internal("the embedded query engine refuses a planned query");
         let wrong = || Error::internal("the embedded query engine answers in another form");
-        let month = self.month(plan.rows)?;
+        let month = self.month(&plan.rows)?;
         let tables = Tables { clients: &month.clients, immunizations: &month.immunizations };
         let (text, parameters) = sql::render_members(plan, tables)?;
         let mut statement = month.connection.prepare(&text).map_err(failed)?;
@@ -214,7 +220,7 @@ impl Engine for DuckDb<'_> {
         if lacking.iter().all(Vec::is_empty) {
             return Ok(());
         }
-        let month = self.month(Rows::Clients)?;
+        let month = self.month(&Rows::Clients)?;
         let tables = Tables { clients: &month.clients, immunizations: &month.immunizations };
         let (text, parameters) = sql::render_listing(&lacking.concat(), tables);
         let mut statement = month.connection.prepare(&text).map_err(failed)?;
@@ -234,12 +240,14 @@ impl ToSql for Parameter {
     }
 }
 
-fn as_text(value: ValueRef<'_>) -> Option<String> {
+/// A value of a key. One of a type that no plan asks for must not pass for a missing one.
+fn as_text(value: ValueRef<'_>) -> Result<Option<String>> {
     match value.to_owned() {
-        SqlValue::Text(text) => Some(text),
-        SqlValue::Int(number) => Some(number.to_string()),
-        SqlValue::BigInt(number) => Some(number.to_string()),
-        _ => None,
+        SqlValue::Null => Ok(None),
+        SqlValue::Text(text) => Ok(Some(text)),
+        SqlValue::Int(number) => Ok(Some(number.to_string())),
+        SqlValue::BigInt(number) => Ok(Some(number.to_string())),
+        _ => Err(Error::internal("the embedded query engine answers in another form")),
     }
 }
 

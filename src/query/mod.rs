@@ -216,10 +216,8 @@ impl<'a> Question<'a> {
         };
         ask.filters = self.filters().map(filter).collect();
         ask.as_of = Some(self.as_of);
-        ask.denominators = match self.indicator {
-            Indicator::Doses | Indicator::Curve | Indicator::Missing => Vec::new(),
-            _ => self.denominators.iter().map(Denominator::name).collect(),
-        };
+        let of_shares = self.indicator.is_of_shares();
+        ask.denominators = self.denominators.iter().filter(|_| of_shares).map(Denominator::name).collect();
         ask.counties = self.resident_counties().unwrap_or_default().to_vec();
         ask.attribution = AttributionChoice::of(self.attributions());
         ask.standardize = self.standardize.map(|at| self.by[at].dimension.id.clone());

@@ -13,7 +13,7 @@ use crate::convert::{Partition, Staging};
 use crate::fetch::Delivery;
 use crate::parallel::Resources;
 use crate::progress::Silent;
-use crate::settings::Settings;
+use crate::settings::{Knowledge, Settings};
 use crate::store::Store;
 use crate::synth::{self, Options};
 
@@ -40,8 +40,8 @@ impl Loaded {
         let store = Store::open_or_create(&folder.path().join("store")).unwrap();
         let delivery = Delivery::in_place(&month, "2024-12".parse().unwrap()).unwrap();
         let checker = Checker {
-            dictionary: &settings.dictionary,
-            rules: &settings.rules,
+            dictionary: &settings.knowledge().unwrap().dictionary,
+            rules: &settings.knowledge().unwrap().rules,
             max_rejected_share: settings.max_rejected_share,
             jurisdiction: &settings.jurisdiction,
             k: settings.policy.k(),
@@ -49,7 +49,7 @@ impl Loaded {
             scratch: folder.path(),
             resources: Resources::default(),
         };
-        let (dictionary, measures) = (&settings.dictionary, &settings.measures);
+        let Knowledge { dictionary, measures, .. } = settings.knowledge().unwrap();
         let staging = Staging::begin(&store, &delivery, dictionary, measures, Resources::default()).unwrap();
         let mut rejected = Vec::new();
         let report = checker.check(&delivery, &staging, &mut rejected, &Silent).unwrap();
@@ -76,8 +76,8 @@ impl Loaded {
     fn ours(&self, ask: &Ask) -> Counts {
         let Self { settings, partition, .. } = self;
         let context = Context {
-            dictionary: &settings.dictionary,
-            measures: &settings.measures,
+            dictionary: &settings.knowledge().unwrap().dictionary,
+            measures: &settings.knowledge().unwrap().measures,
             partition,
             store: &self.store,
             counties: &settings.counties,

@@ -33,7 +33,7 @@ pub enum Expression {
     Quarter(Column),
     /// Twelve times the calendar year of a day, and its month, 0 to 11.
     Month(Column),
-    /// The calendar year in which the season of a day begins, on the first of July.
+    /// The calendar year in which the season of a day begins.
     Season(Column),
     /// Completed months of age on a day; an age is reached as `CDSi` counts, where an impossible day rolls forward. Not
     /// known when the day is not.
@@ -102,12 +102,13 @@ impl Condition {
 }
 
 /// The rows that are counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Rows {
     /// One for each client.
     Clients,
-    /// One for each client and organization with a visit: `clients` with the column `org_id` beside it.
-    ClientsByOrganization,
+    /// One for each client and organization with a visit: `clients`, and beside it the column of the organization, which is
+    /// this of a dose.
+    ClientsByOrganization(Expression),
     /// One for each row of `immunizations`.
     Doses,
     /// One for each row of `immunizations`, with the client's row beside it.

@@ -35,6 +35,10 @@ pub struct Tables<'a> {
 /// The statement: one row a group with its key columns, then its counts in their order.
 pub fn render(plan: &AggregatePlan, tables: Tables<'_>) -> Result<(String, Vec<Parameter>)> {
     let mut writer = Writer { parameters: Vec::new() };
+    // A client has a row for each organization; a group that is not of one organization may have several of them.
+    let of_organization = Expression::Of(Column::Dose(names::ORGANIZATION.to_owned()));
+    let has_several_rows =
+        matches!(plan.rows, Rows::ClientsByOrganization(_)) && !plan.group_by.contains(&of_organization);
     let mut select = Vec::new();
     for (at, key) in plan.group_by.iter().enumerate() {
         select.push(format!("{} AS g{at}", writer.expression(key)?));
@@ -42,8 +46,7 @@ pub fn render(plan: &AggregatePlan, tables: Tables<'_>) -> Result<(String, Vec<P
     for (at, count) in plan.counts.iter().enumerate() {
         let counted = match count {
             Count::Rows(conditions) => {
-                // A client has a row for each organization, and a group may have several of them.
-                let rows = if plan.rows == Rows::ClientsByOrganization { "DISTINCT c.client_key" } else { "*" };
+                let rows = if has_several_rows { "DISTINCT c.client_key" } else { "*" };
                 let filter = match conditions.as_slice() {
                     [] => String::new(),
                     conditions => format!(" FILTER (WHERE {})", writer.all(conditions)?),
@@ -51,13 +54,13 @@ pub fn render(plan: &AggregatePlan, tables: Tables<'_>) -> Result<(String, Vec<P
                 format!("count({rows}){filter}")
             }
             Count::Clients => match plan.rows {
-                Rows::Clients | Rows::ClientsByOrganization => "count(DISTINCT c.client_key)".to_owned(),
+                Rows::Clients | Rows::ClientsByOrganization(_) => "count(DISTINCT c.client_key)".to_owned(),
                 Rows::Doses | Rows::DosesOfClients => "count(DISTINCT i.client_key)".to_owned(),
             },
         };
         select.push(format!("CAST({counted} AS BIGINT) AS n{at}"));
     }
-    let from = rows(plan.rows, tables);
+    let from = writer.rows(&plan.rows, tables)?;
     let conditions = writer.all(&plan.conditions)?;
     let groups = (1..=plan.group_by.len()).map(|place| place.to_string()).collect::<Vec<_>>().join(", ");
     // Without groups SQL answers with a row even where there is nobody, and groups of nobody have none.
@@ -71,7 +74,7 @@ pub fn render(plan: &AggregatePlan, tables: Tables<'_>) -> Result<(String, Vec<P
 pub fn render_members(plan: &AggregatePlan, tables: Tables<'_>) -> Result<(String, Vec<Parameter>)> {
     let mut writer = Writer { parameters: Vec::new() };
     let table = match plan.rows {
-        Rows::Clients | Rows::ClientsByOrganization => 'c',
+        Rows::Clients | Rows::ClientsByOrganization(_) => 'c',
         Rows::Doses | Rows::DosesOfClients => 'i',
     };
     let mut select = vec![format!("{table}.client_key AS k")];
@@ -84,7 +87,7 @@ pub fn render_members(plan: &AggregatePlan, tables: Tables<'_>) -> Result<(Strin
         };
         select.push(format!("coalesce({}, FALSE) AS n{at}", writer.all(conditions)?));
     }
-    let from = rows(plan.rows, tables);
+    let from = writer.rows(&plan.rows, tables)?;
     let conditions = writer.all(&plan.conditions)?;
     Ok((format!("SELECT {} FROM {from} WHERE {conditions}", select.join(", ")), writer.parameters))
 }
@@ -117,24 +120,7 @@ pub fn render_listing(columns: &[Term], tables: Tables<'_>) -> (String, Vec<Para
     let mut select = vec!["c.client_key AS k".to_owned()];
     select.extend(columns.iter().enumerate().map(|(at, term)| format!("{} AS n{at}", term.text)));
     let parameters = columns.iter().flat_map(|term| term.parameters.clone());
-    (format!("SELECT {} FROM {}", select.join(", "), rows(Rows::Clients, tables)), parameters.collect())
-}
-
-/// The rows of a plan, as they are written behind FROM.
-fn rows(rows: Rows, tables: Tables<'_>) -> String {
-    let Tables { clients, immunizations } = tables;
-    match rows {
-        Rows::Clients => format!("{clients} AS c"),
-        Rows::ClientsByOrganization => format!(
-            "{clients} AS c INNER JOIN (SELECT DISTINCT i.client_key, i.{org} FROM {immunizations} AS i WHERE i.dose) \
-             AS i ON i.client_key = c.client_key",
-            org = names::ORGANIZATION
-        ),
-        Rows::Doses => format!("{immunizations} AS i"),
-        Rows::DosesOfClients => {
-            format!("{immunizations} AS i INNER JOIN {clients} AS c ON c.client_key = i.client_key")
-        }
-    }
+    (format!("SELECT {} FROM {} AS c", select.join(", "), tables.clients), parameters.collect())
 }
 
 struct Writer {
@@ -148,6 +134,24 @@ impl Writer {
         "?"
     }
 
+    /// The rows of a plan, as they are written behind FROM.
+    fn rows(&mut self, rows: &Rows, tables: Tables<'_>) -> Result<String> {
+        let Tables { clients, immunizations } = tables;
+        Ok(match rows {
+            Rows::Clients => format!("{clients} AS c"),
+            Rows::ClientsByOrganization(organization) => format!(
+                "{clients} AS c INNER JOIN (SELECT DISTINCT i.client_key, {of_dose} AS {name} \
+                 FROM {immunizations} AS i WHERE i.dose) AS i ON i.client_key = c.client_key",
+                of_dose = self.expression(organization)?,
+                name = names::ORGANIZATION
+            ),
+            Rows::Doses => format!("{immunizations} AS i"),
+            Rows::DosesOfClients => {
+                format!("{immunizations} AS i INNER JOIN {clients} AS c ON c.client_key = i.client_key")
+            }
+        })
+    }
+
     fn all(&mut self, conditions: &[Condition]) -> Result<String> {
         let each = conditions.iter().map(|one| self.condition(one)).collect::<Result<Vec<_>>>()?;
         Ok(if each.is_empty() { "TRUE".to_owned() } else { each.join(" AND ") })
@@ -157,14 +161,17 @@ impl Writer {
         Ok(match expression {
             Expression::Of(of) => column(of)?,
             Expression::Unless(of, text) => {
-                let unknown = self.bind(Parameter::Text(text.clone()));
-                format!("CASE WHEN upper({of}) = upper({unknown}) THEN NULL ELSE {of} END", of = column(of)?)
+                // Few values are as long, and only these are put into capitals.
+                let (length, unknown) = (text.chars().count(), self.bind(Parameter::Text(text.clone())));
+                let of = column(of)?;
+                format!("CASE WHEN length({of}) = {length} AND upper({of}) = upper({unknown}) THEN NULL ELSE {of} END")
             }
             Expression::Year(day) => format!("year({})", column(day)?),
             Expression::Quarter(day) => format!("(year({day}) * 4 + quarter({day}) - 1)", day = column(day)?),
             Expression::Month(day) => format!("(year({day}) * 12 + month({day}) - 1)", day = column(day)?),
             Expression::Season(day) => {
-                format!("(year({day}) - CASE WHEN month({day}) < 7 THEN 1 ELSE 0 END)", day = column(day)?)
+                let (day, begins) = (column(day)?, calendar::SEASON_BEGINS);
+                format!("(year({day}) - CASE WHEN month({day}) < {begins} THEN 1 ELSE 0 END)")
             }
             Expression::Months { birth, day, less } => {
                 let day = match less {
@@ -217,21 +224,21 @@ impl Writer {
                 format!("{} < {bound}", self.expression(number)?)
             }
             Condition::In { of, values, or_null } => {
+                // Once, because values are bound in it.
                 let of = self.expression(of)?;
-                let mut parts = Vec::new();
-                if !values.is_empty() {
-                    let places = values.iter().map(|value| {
-                        self.bind(match value {
-                            Value::Text(text) => Parameter::Text(text.clone()),
-                            Value::Integer(number) => Parameter::Integer(*number),
-                        })
-                    });
-                    parts.push(format!("{of} IN ({})", places.collect::<Vec<_>>().join(", ")));
+                let places = values.iter().map(|value| {
+                    self.bind(match value {
+                        Value::Text(text) => Parameter::Text(text.clone()),
+                        Value::Integer(number) => Parameter::Integer(*number),
+                    })
+                });
+                let places = places.collect::<Vec<_>>().join(", ");
+                match (values.is_empty(), or_null) {
+                    (false, false) => format!("{of} IN ({places})"),
+                    (false, true) => format!("coalesce({of} IN ({places}), TRUE)"),
+                    (true, false) => "FALSE".to_owned(),
+                    (true, true) => format!("{of} IS NULL"),
                 }
-                if *or_null {
-                    parts.push(format!("{of} IS NULL"));
-                }
-                if parts.is_empty() { "FALSE".to_owned() } else { format!("({})", parts.join(" OR ")) }
             }
             Condition::True(of) => column(of)?,
             Condition::All(conditions) => format!("({})", self.all(conditions)?),
@@ -289,7 +296,7 @@ mod tests {
             TABLES,
         )
         .unwrap();
-        insta::assert_snapshot!(text, @"SELECT c.county AS g0, (year(c.birth_date) * 4 + quarter(c.birth_date) - 1) AS g1, CAST(count(*) AS BIGINT) AS n0, CAST(count(*) FILTER (WHERE c.met_nis_mmr1 < c.reaches_24_months) AS BIGINT) AS n1, CAST(count(*) FILTER (WHERE (c.met_nis_mmr1 < c.reaches_24_months) IS NOT TRUE) AS BIGINT) AS n2 FROM clients AS c WHERE c.birth_date >= ? AND c.birth_date <= ? AND (c.sex IN (?) OR c.sex IS NULL) GROUP BY 1, 2");
+        insta::assert_snapshot!(text, @"SELECT c.county AS g0, (year(c.birth_date) * 4 + quarter(c.birth_date) - 1) AS g1, CAST(count(*) AS BIGINT) AS n0, CAST(count(*) FILTER (WHERE c.met_nis_mmr1 < c.reaches_24_months) AS BIGINT) AS n1, CAST(count(*) FILTER (WHERE (c.met_nis_mmr1 < c.reaches_24_months) IS NOT TRUE) AS BIGINT) AS n2 FROM clients AS c WHERE c.birth_date >= ? AND c.birth_date <= ? AND coalesce(c.sex IN (?), TRUE) GROUP BY 1, 2");
         assert_eq!(parameters, [Parameter::Day(10), Parameter::Day(31), Parameter::Text("F'; --".into())]);
     }
 
@@ -309,6 +316,27 @@ mod tests {
         .unwrap();
         insta::assert_snapshot!(text, @"SELECT (year(i.vaccination_date) - CASE WHEN month(i.vaccination_date) < 7 THEN 1 ELSE 0 END) AS g0, CASE WHEN (year((i.vaccination_date - 3)) * 12 + month((i.vaccination_date - 3)) - year(c.birth_date) * 12 - month(c.birth_date) - CASE WHEN day((i.vaccination_date - 3)) < day(c.birth_date) THEN 1 ELSE 0 END) < 12 THEN 0 WHEN (year((i.vaccination_date - 3)) * 12 + month((i.vaccination_date - 3)) - year(c.birth_date) * 12 - month(c.birth_date) - CASE WHEN day((i.vaccination_date - 3)) < day(c.birth_date) THEN 1 ELSE 0 END) IS NOT NULL THEN 1 END AS g1, CAST(count(*) AS BIGINT) AS n0, CAST(count(DISTINCT i.client_key) AS BIGINT) AS n1 FROM immunizations AS i INNER JOIN clients AS c ON c.client_key = i.client_key WHERE i.dose GROUP BY 1, 2");
         assert!(parameters.is_empty());
+    }
+
+    #[test]
+    fn clients_of_organizations_are_counted_once_in_each_group() {
+        let organization = || Column::Dose(names::ORGANIZATION.to_owned());
+        let of_visit = || Expression::Unless(organization(), "Unknown".to_owned());
+        let one = Condition::In {
+            of: Expression::Of(organization()),
+            values: vec![Value::Text("one".into()), Value::Text("other".into())],
+            or_null: false,
+        };
+        let counted = |group_by, conditions| {
+            let rows = Rows::ClientsByOrganization(of_visit());
+            render(&plan(rows, group_by, conditions, vec![Count::Rows(Vec::new())]), TABLES).unwrap()
+        };
+        let (by_organization, unknown) = counted(vec![Expression::Of(organization())], Vec::new());
+        insta::assert_snapshot!(by_organization, @"SELECT i.org_id AS g0, CAST(count(*) AS BIGINT) AS n0 FROM clients AS c INNER JOIN (SELECT DISTINCT i.client_key, CASE WHEN length(i.org_id) = 7 AND upper(i.org_id) = upper(?) THEN NULL ELSE i.org_id END AS org_id FROM immunizations AS i WHERE i.dose) AS i ON i.client_key = c.client_key WHERE TRUE GROUP BY 1");
+        assert_eq!(unknown, [Parameter::Text("Unknown".into())]);
+        let (by_sex, parameters) = counted(vec![Expression::Of(client("sex"))], vec![one]);
+        insta::assert_snapshot!(by_sex, @"SELECT c.sex AS g0, CAST(count(DISTINCT c.client_key) AS BIGINT) AS n0 FROM clients AS c INNER JOIN (SELECT DISTINCT i.client_key, CASE WHEN length(i.org_id) = 7 AND upper(i.org_id) = upper(?) THEN NULL ELSE i.org_id END AS org_id FROM immunizations AS i WHERE i.dose) AS i ON i.client_key = c.client_key WHERE i.org_id IN (?, ?) GROUP BY 1");
+        assert_eq!(parameters, ["Unknown", "one", "other"].map(|text| Parameter::Text(text.into())));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use serde::Deserialize;
 
@@ -73,15 +74,24 @@ struct QueryDocument {
     only_into: Option<PathBuf>,
 }
 
-/// Everything that was meant, with its knowledge files loaded.
+/// What the files of knowledge say: the built-in ones, and those of the department over them.
 #[derive(Debug)]
-pub struct Settings {
+pub struct Knowledge {
     /// The dictionary in force.
     pub dictionary: Dictionary,
     /// The rules in force.
     pub rules: Ruleset,
     /// The measures in force.
     pub measures: Measures,
+}
+
+/// Everything that was meant.
+#[derive(Debug)]
+pub struct Settings {
+    /// Read when it is first needed: files are fetched and copied whatever is wrong with a measure.
+    knowledge: OnceLock<Knowledge>,
+    /// Where it is read from.
+    own: OwnKnowledge,
     /// The disclosure policy in force.
     pub policy: Policy,
     /// The largest share of rejected rows that is accepted, 0 to 1.
@@ -98,6 +108,26 @@ pub struct Settings {
     store: Option<PathBuf>,
     releases: Option<PathBuf>,
     only_into: Option<PathBuf>,
+}
+
+/// A department's own files of knowledge.
+#[derive(Debug)]
+struct OwnKnowledge {
+    dictionary: Option<PathBuf>,
+    measures: Own,
+    rules: Option<PathBuf>,
+    severity: BTreeMap<String, Override>,
+}
+
+impl OwnKnowledge {
+    fn read(&self) -> Result<Knowledge> {
+        let dictionary = match &self.dictionary {
+            Some(file) => Dictionary::with_overrides(file)?,
+            None => Dictionary::built_in()?,
+        };
+        let rules = Ruleset::with(&dictionary, self.rules.as_deref())?.with_policy(self.severity.clone())?;
+        Ok(Knowledge { rules, measures: Measures::with(&dictionary, &self.measures)?, dictionary })
+    }
 }
 
 impl Settings {
@@ -127,20 +157,19 @@ impl Settings {
         if !(0.0..=1.0).contains(&max_rejected_share) {
             return Err(Error::usage("`check.max_rejected_share` is a share from 0 to 1, for example 0.05"));
         }
-        let dictionary = match &document.dictionary.file {
-            Some(file) => Dictionary::with_overrides(&folder.join(file))?,
-            None => Dictionary::built_in()?,
-        };
         let beside = |path: PathBuf| folder.join(path);
-        let measures = Own {
-            families: document.measures.files.into_iter().map(beside).collect(),
-            opportunities: document.measures.opportunities.map(beside),
+        let own = OwnKnowledge {
+            dictionary: document.dictionary.file.map(beside),
+            measures: Own {
+                families: document.measures.files.into_iter().map(beside).collect(),
+                opportunities: document.measures.opportunities.map(beside),
+            },
+            rules: document.check.rules.map(beside),
+            severity: document.check.severity,
         };
-        let rules = Ruleset::with(&dictionary, document.check.rules.map(beside).as_deref())?;
         Ok(Self {
-            rules: rules.with_policy(document.check.severity)?,
-            measures: Measures::with(&dictionary, &measures)?,
-            dictionary,
+            knowledge: OnceLock::new(),
+            own,
             policy: match document.disclosure {
                 Some(own) => Policy::built_in()?.stricter(own.k, &own.reason)?,
                 None => Policy::built_in()?,
@@ -155,6 +184,18 @@ impl Settings {
             only_into: document.query.only_into.map(beside),
             store: document.store.map(beside),
         })
+    }
+
+    /// The dictionary, the rules and the measures in force.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with a file of the department.
+    pub fn knowledge(&self) -> Result<&Knowledge> {
+        match self.knowledge.get() {
+            Some(knowledge) => Ok(knowledge),
+            None => self.own.read().map(|read| self.knowledge.get_or_init(|| read)),
+        }
     }
 
     /// The store named on the command line, or else in the settings file.

@@ -7,7 +7,7 @@ use phds::convert::Partition;
 use phds::query::ask::{Ask, Indicator};
 use phds::query::engine::DuckDb;
 use phds::query::{Context, Question, RawTable};
-use phds::settings::Settings;
+use phds::settings::{Knowledge, Settings};
 use phds::store::Store;
 use regex::Regex;
 
@@ -219,7 +219,7 @@ fn raw_counts_show_nothing_of_themselves() {
     let settings = Settings::resolve(Some(&context.put("phds.toml", ""))).unwrap();
     let store = Store::open(&context.path("store")).unwrap();
     let partition = Partition::open(&store, "2024-12".parse().unwrap()).unwrap();
-    let (dictionary, measures) = (&settings.dictionary, &settings.measures);
+    let Knowledge { dictionary, measures, .. } = settings.knowledge().unwrap();
     let context = Context { dictionary, measures, partition: &partition, store: &store, counties: &[] };
     let mut ask = Ask::of(Indicator::Coverage);
     (ask.measure, ask.by) = (Some("nis.mmr1".to_owned()), vec!["county".to_owned()]);

@@ -346,6 +346,17 @@ fn a_measure_dimension_or_value_that_is_not_there() {
 
     hint: name 2024-12-31, or the last day of another month
     ");
+    insta::assert_snapshot!(ask("--measure nis.mmr1 --by county --as-of=-262143-12-31"), @"
+    error: the as-of date is before the first day of the file, 2018-01-01
+
+    hint: name a later end of a month, or leave `--as-of` away
+    ");
+    for value in
+        ["birth_year=20210", "birth_year=12", "birth_year=-5", "birth_quarter=999999999-Q1", "birth_year=+2021"]
+    {
+        let said = ask(&format!("--measure nis.mmr1 --by county --where {value}"));
+        assert!(said.contains("is no value of `birth_"), "{said}");
+    }
     insta::assert_snapshot!(fails(&context, "explain PHDS-R1", 2), @r"
     error: there is no rule `PHDS-R1`
 

@@ -270,6 +270,32 @@ fn whoever_publishes_a_corrected_month_is_told_why_rows_are_withheld_and_what_st
     assert!(said.contains("hint: what was published stands"), "{said}");
 }
 
+/// Three clients who are not counted stand in another county than their ZIP code: by other rules they are no clients.
+#[test]
+fn a_month_that_is_read_by_other_rules_is_not_published_beside_what_was() {
+    let context = store_of(&["clients | CLIENT COUNTY | ZIP CODE | mmr
+         40 a | Bell   | 76501 | yes
+         47 b | Bell   | 76501 | no
+         3 c  | Bell   | 78701 | no
+         50 d | Travis | 78701 | yes
+         60 e | Travis | 78701 | no"]);
+    let by_county = format!("{ASK} --by county");
+    let first = context.publish(&by_county).done().text();
+    assert!(first.contains("Bell,nis.mmr1,40,90,"), "{first}");
+    context.put("phds.toml", "[check.severity.PHDS-R09]\nseverity = 'reject'\nreason = 'the county decides'\n");
+    context.phds("load --again --store store").done();
+    let now = context.phds(&by_county).done().text();
+    assert!(now.contains("Bell,nis.mmr1,40,87,"), "{now}");
+    for ask in [&by_county, &format!("{ASK} --by sex")] {
+        let refused = context.phds(&format!("{ask} --audience public --dry-run")).ended(1).stderr;
+        assert!(refused.contains("the month 2024-12 gives other counts than when release"), "{refused}");
+        assert!(refused.contains("the dictionary, rules and measures of that time"), "{refused}");
+    }
+    std::fs::remove_file(context.path("phds.toml")).unwrap();
+    context.phds("load --again --store store").done();
+    assert_eq!(context.publish(&by_county).done().text(), first);
+}
+
 const KNOW: &str = "ledger know coverage --store store --measure nis.mmr1";
 
 #[test]

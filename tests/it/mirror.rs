@@ -191,6 +191,9 @@ fn months_that_were_left_out_and_a_new_dictionary_need_attention() {
     };
     let gap = "2024-10 to 2024-11 are not here: phds load --period 2024-10, if the account still has it";
     assert_eq!(attention(), [gap]);
+    // What a fetch that failed leaves is no month.
+    std::fs::create_dir(context.path("store/deliveries/2024-10")).unwrap();
+    assert_eq!(attention(), [gap]);
 
     let shelf = |name: &str| {
         let file = context.put(&format!("from/{name}"), name);

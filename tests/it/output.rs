@@ -231,6 +231,7 @@ fn a_comparison_has_words_for_titles_and_no_formulas() {
     for (words, hint) in [
         ("compare 2025-01 2024-12", "hint: name the earlier month first"),
         ("compare 2024-12 2024-12", "hint: name the release of another month"),
+        ("compare . 2025-01", "hint: name one of the releases in it: `./2024-12` and `./2025-01`"),
     ] {
         let said = context.phds(words).ended(2).stderr;
         assert!(said.contains(hint), "{said}");

@@ -9,10 +9,14 @@ use serde_json::Value;
 
 use crate::support::{TestContext, csv_rows, walk};
 
-/// Two months of invented people, and the page of the second.
+/// Two months of invented people, and the page of each.
 fn two_months() -> TestContext {
+    pages_of(["2024-11", "2024-12"])
+}
+
+fn pages_of(periods: [&str; 2]) -> TestContext {
     let context = TestContext::new();
-    for (period, seed) in [("2024-11", 7), ("2024-12", 8)] {
+    for (period, seed) in periods.into_iter().zip([7, 8]) {
         context.phds(&format!("synth --clients 6000 --period {period} --seed {seed} --faults 0.01 --out m.csv")).done();
         context.phds(&format!("load m.csv --period {period} --store store")).done();
         context.phds(&format!("report --store store --period {period} --out {period}.html")).done();
@@ -80,20 +84,21 @@ fn words(page: &str) -> String {
 
 #[test]
 fn every_number_of_the_page_is_in_a_release() {
-    let context = two_months();
-    let page = String::from_utf8(context.read("2024-12.html")).unwrap();
-    let mut known = known(&context, "2024-12");
+    // The newest year of birth that is whole is the same in both.
+    let context = pages_of(["2024-10", "2024-11"]);
+    let page = String::from_utf8(context.read("2024-11.html")).unwrap();
+    let mut known = known(&context, "2024-11");
     // What a page computes: the change since the last month, and shares of the check's report.
-    let (before, now) = (headline(&context, "2024-11", "2022"), headline(&context, "2024-12", "2022"));
+    let (before, now) = (headline(&context, "2024-10", "2021"), headline(&context, "2024-11", "2021"));
     // Of how many ZIP codes a number is told, in place of a figure.
-    let zips = csv_rows(&context.read("2024-12/by_zip/table.csv"));
+    let zips = csv_rows(&context.read("2024-11/by_zip/table.csv"));
     let told = zips.iter().skip(1).filter(|row| !row[2].is_empty()).count();
     let not_drawn = format!("only {told} of {} rows have a number", grouped(zips.len() as u64 - 1));
     assert!(page.contains(&not_drawn) && !page.contains("figure-by_zip-picture"), "{not_drawn}");
     known.extend(numbers(&not_drawn));
     // The name of the month before, its rate, and the change.
     known.extend([share(before), format!("{:.1}", (now - before).abs() * 100.0), "2024".to_owned()]);
-    let report = context.json("store/reports/2024-12/report.json");
+    let report = context.json("store/reports/2024-11/report.json");
     let count = |value: &Value| value.as_u64().unwrap_or_default();
     let k = count(&report["k"]);
     let mut shares = |part: u64, whole: u64| {
@@ -118,8 +123,25 @@ fn every_number_of_the_page_is_in_a_release() {
     assert!(words.len() > 20_000 && known.len() > 1_000, "the control: {} {}", words.len(), known.len());
     let unknown: BTreeSet<String> = numbers(&words).filter(|number| !known.contains(number)).collect();
     assert!(unknown.is_empty(), "{unknown:?}");
-    assert!(page.contains("percentage point") || page.contains("As in the release of"), "the change since November");
-    assert!(page.contains("November 2024"));
+    assert!(page.contains("percentage point") || page.contains("As in the release of"), "the change since October");
+    assert!(page.contains("October 2024"));
+}
+
+#[test]
+fn a_year_that_was_not_whole_is_not_compared() {
+    let context = two_months();
+    let page = String::from_utf8(context.read("2024-12.html")).unwrap();
+    assert!(page.contains("The release of November 2024 has only a part of this year of birth"), "born in 2022");
+    assert!(!page.contains("percentage point") && !page.contains("As in the release of"));
+    // Where two releases are compared, the parts are named.
+    let coverage = "query coverage --store store --measure nis.mmr1 --by birth_year --format csv";
+    for period in ["2024-11", "2024-12"] {
+        context.put(&format!("of/{period}/.keep"), "");
+        context.phds(&format!("{coverage} --period {period} --out of/{period}/table.csv")).done();
+    }
+    let compared = context.phds("compare of/2024-11/table.csv of/2024-12/table.csv").done().text();
+    let note = "Not of the same days in both: 2022 (to 2022-11-30 in 2024-11, whole in 2024-12).";
+    assert!(compared.split_whitespace().collect::<Vec<_>>().join(" ").contains(note), "{compared}");
 }
 
 #[test]

@@ -416,6 +416,29 @@ fn a_load_goes_on_when_nobody_can_read_its_messages() {
     answer(&context);
 }
 
+/// A slip in a file of measures must not stop a timer that copies what the server removes.
+#[test]
+fn what_is_wrong_with_a_measure_stops_what_needs_measures_alone() {
+    let context = TestContext::new();
+    context.load(&month("03"));
+    context.put("phds.toml", "store = 'store'\n[measures]\nfiles = ['gone.toml']\n");
+    context.put("month.csv", month("04").bytes());
+    for needs_none in ["status", "ledger", "population list", "rejects --period 2024-12 --out r.csv"] {
+        context.phds(needs_none).done();
+    }
+    for needs_them in [ASK, "check month.csv --period 2025-01", "load month.csv --period 2025-01", "measures"] {
+        let said = context.phds(needs_them).ended(2).stderr;
+        assert!(said.contains("gone.toml"), "{needs_them}: {said}");
+    }
+    assert!(!context.path("store/deliveries/2025-01").exists(), "nothing is copied");
+    let doctor = context.phds("doctor").ended(1);
+    let seen = doctor.text();
+    for line in ["note     account ", "PROBLEM  dictionary, rules and measures ", "good     store permissions "] {
+        assert!(seen.contains(line), "{line}: {seen}");
+    }
+    context.phds("remove --period 2024-12").done();
+}
+
 #[test]
 fn a_month_is_taken_out_of_the_store() {
     let context = TestContext::new();
@@ -456,8 +479,10 @@ fn a_month_that_is_not_over_is_a_slip_perhaps() {
         ((now.next().to_string(), "has not begun"), true),
         (("2199-12".to_owned(), "has not begun"), true),
     ] {
-        let outcome = context.phds(&format!("load month.csv --store {period} --period {period}")).done();
-        assert_eq!(outcome.stderr.contains(&format!("{period} {words}")), is_told, "{}", outcome.stderr);
+        for command in [format!("load month.csv --store {period}"), "check month.csv".to_owned()] {
+            let said = context.phds(&format!("{command} --period {period}")).done().stderr;
+            assert_eq!(said.contains(&format!("{period} {words}")), is_told, "{said}");
+        }
     }
 }
 
