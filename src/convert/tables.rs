@@ -65,6 +65,14 @@ struct Plan {
     properties: WriterProperties,
 }
 
+impl Plan {
+    /// A table of these columns.
+    fn table(&self, columns: impl Iterator<Item = Result<ArrayRef>>) -> Result<RecordBatch> {
+        RecordBatch::try_new(Arc::clone(&self.schema), columns.collect::<Result<_>>()?)
+            .map_err(|_| Error::internal("a table does not fit its schema"))
+    }
+}
+
 /// Makes and writes both tables.
 #[derive(Debug)]
 pub struct Writer<'a> {
@@ -192,12 +200,13 @@ impl<'a> Writer<'a> {
         };
         let histories = self.histories(bucket, organizations.as_ref())?;
         let last = bucket.only(&histories.last_rows);
-        let build = |plan: &Plan, rows: &Bucket<'_>| {
-            let columns = plan.columns.iter().map(|from| histories.column(from, rows)).collect::<Result<Vec<_>>>()?;
-            RecordBatch::try_new(Arc::clone(&plan.schema), columns)
-                .map_err(|_| Error::internal("a table does not fit its schema"))
-        };
-        Ok([build(&self.immunizations, bucket)?, build(&self.clients, &last)?])
+        let immunizations = self.immunizations.columns.iter().enumerate().map(|(at, from)| match &organizations {
+            // Read once: its texts may be on disk.
+            Some(organizations) if self.organization == Some(at) => Ok(Arc::clone(organizations)),
+            _ => histories.column(from, bucket),
+        });
+        let clients = self.clients.columns.iter().map(|from| histories.column(from, &last));
+        Ok([self.immunizations.table(immunizations)?, self.clients.table(clients)?])
     }
 
     fn histories(&self, bucket: &Bucket<'_>, organizations: Option<&ArrayRef>) -> Result<Histories> {

@@ -194,7 +194,10 @@ impl Panel<'_> {
         }
         let middle = f64::midpoint(self.left, self.width);
         let room = self.width - self.left;
-        nodes.push(label(&self.axis.title, TICK, room, |text| TICK.centred(middle, self.height + 28.0, "soft", text)));
+        // Of a title that is too long, what follows a comma explains.
+        let whole = self.axis.title.as_str();
+        let title = if TICK.width(whole) > room { whole.split(',').next().unwrap_or(whole) } else { whole };
+        nodes.push(label(title, TICK, room, |text| TICK.centred(middle, self.height + 28.0, "soft", text)));
         nodes
     }
 

@@ -29,12 +29,14 @@ fn what_is_tried_is_not_noted_and_what_is_published_is_noted_once() {
     let again = context.publish(&format!("{ASK} --by region,sex")).done().text();
     assert_eq!(first, again);
     assert!(first.contains(",public\n") && !first.contains(",internal\n"));
-    context.phds(&format!("{ASK} --by region")).done();
+    assert!(!context.phds(&format!("{ASK} --by region")).done().stderr.contains("rows are shown"));
     let listed: Value = serde_json::from_slice(&context.phds("ledger --store store --json").done().stdout).unwrap();
     let audiences: Vec<_> =
         listed.as_array().unwrap().iter().map(|entry| entry["audience"].as_str().unwrap()).collect();
     assert_eq!(audiences, ["public", "internal"]);
     assert!(listed[0].get("rows").is_none(), "counts are for the audit alone");
+    let said = context.phds(&format!("{ASK} --by county")).done().stderr;
+    assert!(said.contains("rows are shown: groups of more clients, such as regions, show more"), "{said}");
     let kept = context.json("store/ledger/000001.json");
     assert_eq!(kept["rows"].as_array().unwrap().len(), rows_of(&first, "shown") + rows_of(&first, "suppressed"));
 }
@@ -231,6 +233,7 @@ fn whoever_publishes_a_corrected_month_is_told_why_rows_are_withheld_and_what_st
     let said = context.phds(&format!("{by_county} --out table.csv")).done().stderr;
     assert!(said.contains("rows have changed by few clients since they were published"), "{said}");
     assert!(said.contains(&format!("the numbers of that time stand (`store/releases/{first}`)")), "{said}");
+    assert!(said.contains("tables of 2 files are published now"), "{said}");
     let caveat = |context: &TestContext| {
         let caveats = context.json("release.json")["caveats"].as_array().unwrap().clone();
         caveats.into_iter().find(|caveat| caveat.as_str().unwrap().starts_with("Rows that have changed"))
