@@ -160,7 +160,9 @@ impl Status {
         periods.dedup();
         let mut months = periods.into_iter().map(|period| month(store, period)).collect::<Result<Vec<_>>>()?;
         // A fetch that failed may have left an empty folder.
-        months.retain(|month| month.is_here() || is_begun(&store.deliveries(month.reporting_period)));
+        let is_empty =
+            |month: &Month| fs::files_in(&store.deliveries(month.reporting_period)).is_ok_and(|all| all.is_empty());
+        months.retain(|month| month.is_here() || !is_empty(month));
         let newest =
             months.iter().flat_map(|month| &month.fetched).map(|file| file.modified.unwrap_or(file.fetched_at));
         let mut status = Self {
@@ -236,7 +238,7 @@ impl Status {
                 )),
                 _ => {}
             }
-            if fetched.is_empty() && loaded.is_none() {
+            if fetched.is_empty() && loaded.is_none() && is_begun(&store.deliveries(*reporting_period)) {
                 attention.push(format!(
                     "the fetch of {reporting_period} has not ended: phds fetch --period {reporting_period}"
                 ));

@@ -61,9 +61,9 @@ pub struct TableColumns {
     /// below its county; may be given several times
     #[arg(long, value_name = "FINE:COARSE", value_parser = parse_levels)]
     pub within: Vec<Levels>,
-    /// The label of totals
-    #[arg(long, value_name = "LABEL", default_value = "Total")]
-    pub total: String,
+    /// The label of totals; once it is said, no other one is taken for a total [default: Total]
+    #[arg(long, value_name = "LABEL")]
+    pub total: Option<String>,
     /// No count of 1 to N - 1 is shown; 5 or more [default: that of the policy]
     #[arg(long, value_name = "N")]
     pub k: Option<u64>,

@@ -119,7 +119,7 @@ pub fn load(typed: &cli::Load, settings: &Settings, reporter: &dyn Reporter) -> 
     let store = Store::open_or_create(&root)?;
     let _lock = store.lock()?;
     let deliveries = store.deliveries(period);
-    let before = shelf::receipts(&deliveries)?;
+    let before = fs::files_in(&deliveries)?;
     let delivery = match wanted {
         Wanted::File(path, file) => {
             let mut link = Link::new(|| Ok(Box::new(LocalSource::of_file(path)?.0)), Retry::default(), reporter);
@@ -134,10 +134,7 @@ pub fn load(typed: &cli::Load, settings: &Settings, reporter: &dyn Reporter) -> 
         reporter.noted(&format!("{period} has a later file: `{}` is loaded in its place", delivery.id()?.file_name));
     }
     if let Some(other) = loaded_as(&store, &delivery.id()?.sha256, period) {
-        let id = delivery.id()?;
-        if !before.iter().any(|receipt| receipt.delivery == id) {
-            shelf::take_back(&deliveries, &id)?;
-        }
+        shelf::take_back(&deliveries, &before)?;
         return Err(Error::refused(format!("the same file, byte for byte, is loaded as the month {other}")).hint(
             format!(
                 "compare its name with `--period`; `phds remove --period {other}` takes out what was loaded by mistake"
@@ -282,13 +279,13 @@ pub fn into_store(
     resources: Resources,
     reporter: &dyn Reporter,
 ) -> Result<Loaded> {
+    let knowledge = settings.knowledge()?;
     let reports = store.reports(delivery.period());
     fs::make_folder(&reports)?;
     let previous = previous_report(store, delivery.period(), reporter);
     let mut rejected = Draft::new(&reports.join(REJECTED))?;
     // The check holds what its rules across rows need, and the staging the rows.
     let resources = resources.half();
-    let knowledge = settings.knowledge()?;
     let staging = Staging::begin(store, delivery, &knowledge.dictionary, &knowledge.measures, resources)?;
     let staging = staging.chosen_over(chosen_over);
     let checker = checker(settings, previous.as_ref(), &reports, resources)?;

@@ -55,7 +55,9 @@ const WARNING: &str = "These numbers are for you: do not publish them with the t
 /// The columns as they were typed.
 pub(super) fn columns(typed: &cli::TableColumns) -> Columns {
     let nested = typed.within.iter().map(|levels| levels.iter().rev().cloned().collect()).collect();
-    Columns { by: typed.by.clone(), count: typed.count.clone(), total: typed.total.clone(), nested }
+    let is_said = typed.total.is_some();
+    let total = typed.total.clone().unwrap_or_else(|| "Total".to_owned());
+    Columns { by: typed.by.clone(), count: typed.count.clone(), total, is_said, nested }
 }
 
 fn size(table: &Counts) -> String {

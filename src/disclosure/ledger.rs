@@ -170,18 +170,22 @@ impl Entry {
             kept.filter_map(|row| Some((row.labels.as_slice(), row.counts()?))).collect();
         let of_part = |part: &Members| -> Option<Vec<bool>> {
             let of_row = |(labels, clients): &(Vec<String>, Counted)| {
-                let is_same = kept.remove(labels.as_slice()).is_none_or(|(counted, all)| {
-                    counted == numerator(clients) && (part.of_people || all == clients.len() as u64)
-                });
+                let (counted, all) = (numerator(clients), clients.len() as u64);
+                // Where a population has nobody, no number is told of clients either.
+                let is_same = kept
+                    .remove(labels.as_slice())
+                    .is_none_or(|row| row == (counted, all) || (part.of_people && (row.0 == counted || row == (0, 0))));
                 if is_same { is_shown.get(labels.as_slice()).copied() } else { None }
             };
             part.rows.iter().map(of_row).collect()
         };
         let shown: Option<Vec<Vec<bool>>> = parts.iter().map(of_part).collect();
         // A row of a population may be without a client.
-        let has_people = parts.iter().any(|part| part.of_people);
-        let is_gone = kept.values().any(|(counted, all)| *counted > 0 || (*all > 0 && !has_people));
-        shown.filter(|_| !is_gone).ok_or_else(|| self.disagrees())
+        let all_people = parts.iter().all(|part| part.of_people);
+        let of_people =
+            |labels: &[String]| all_people || labels.last().is_some_and(|name| name.starts_with("population:"));
+        let mut gone = kept.iter().filter(|(labels, (counted, all))| *counted > 0 || (*all > 0 && !of_people(labels)));
+        if gone.next().is_some() { Err(self.disagrees()) } else { shown.ok_or_else(|| self.disagrees()) }
     }
 
     /// The entry of a release, not yet in any ledger.

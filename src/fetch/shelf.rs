@@ -6,7 +6,6 @@ use super::receipt::Receipt;
 use super::{Origin, RemoteFile};
 use crate::error::{Error, Result};
 use crate::fs;
-use crate::provenance::DeliveryId;
 
 /// The end of the name of every receipt.
 const RECEIPT: &str = "receipt.json";
@@ -117,16 +116,11 @@ pub fn receipts(folder: &Path) -> Result<Vec<Receipt>> {
     Ok(receipts.collect())
 }
 
-/// Takes a file that has just come out of its folder again, with its receipt; and the folder, when nothing else is in it.
-pub fn take_back(folder: &Path, delivery: &DeliveryId) -> Result<()> {
-    let is_of_it = |path: &PathBuf| {
-        let receipt = std::fs::read(path).ok().and_then(|text| serde_json::from_slice::<Receipt>(&text).ok());
-        receipt.is_some_and(|receipt| receipt.delivery == *delivery)
-    };
-    let mut paths = fs::files_in(folder)?;
-    paths.retain(|path| is_receipt(&path.to_string_lossy()) && is_of_it(path));
-    for path in std::iter::once(folder.join(&delivery.file_name)).chain(paths) {
-        std::fs::remove_file(&path).map_err(|error| Error::io("remove", &path, &error))?;
+/// Takes what has just come out of a folder again, all but the files that were there `before`; and the folder, when nothing is
+/// left in it.
+pub fn take_back(folder: &Path, before: &[PathBuf]) -> Result<()> {
+    for path in fs::files_in(folder)?.iter().filter(|path| !before.contains(path)) {
+        std::fs::remove_file(path).map_err(|error| Error::io("remove", path, &error))?;
     }
     match std::fs::remove_dir(folder) {
         Err(error) if error.kind() != std::io::ErrorKind::DirectoryNotEmpty => Err(Error::io("remove", folder, &error)),

@@ -173,6 +173,12 @@ fn a_file_is_of_one_month() {
     context.put("january.csv", Month::of("times\n101").bytes());
     context.phds("load january.csv --period 2025-01").done();
     context.phds("load 2024-11.csv --period 2025-01").ended(1);
+    // A file that somebody put there is nobody's to remove, whatever it is.
+    std::fs::copy(context.path("2024-11.csv"), context.path("store/deliveries/2025-01/kept.csv")).unwrap();
+    context.phds("load store/deliveries/2025-01/kept.csv --period 2025-01").ended(1);
+    context.phds("load 2024-11.csv --period 2025-01").ended(1);
+    assert!(context.path("store/deliveries/2025-01/kept.csv").exists());
+    std::fs::remove_file(context.path("store/deliveries/2025-01/kept.csv")).unwrap();
     let mut names: Vec<_> = std::fs::read_dir(context.path("store/deliveries/2025-01"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())

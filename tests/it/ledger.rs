@@ -299,6 +299,25 @@ fn a_month_that_is_read_by_other_rules_is_not_published_beside_what_was() {
     assert_eq!(context.publish(&by_county).done().text(), first);
 }
 
+/// No estimate has people of an unknown sex; clients there are, and nothing is told of them.
+#[test]
+fn a_population_without_a_label_of_the_month_stands_in_nobodys_way() {
+    let context = store_of(&["clients | SEX CODE | BIRTH DATE | mmr
+         90 a | F | 2021-06-15 | yes
+         60 b | F | 2021-06-15 | no
+         80 c | M | 2021-06-15 | yes
+         70 d | M | 2021-06-15 | no
+         20 e |   | 2021-06-15 | yes
+         30 f |   | 2021-06-15 | no"]);
+    context.put("people.csv", "birth_year,sex,count\n2021,Female,900\n2021,Male,1000\n");
+    context.phds("population import people.csv --name est --source Invented --store store").done();
+    let by_sex = format!("{ASK} --by sex --denominator population:est");
+    let first = context.publish(&by_sex).done().text();
+    assert!(first.contains("Unknown,nis.mmr1,,,,,,not_applicable,public"), "{first}");
+    assert_eq!(context.publish(&by_sex).done().text(), first);
+    context.phds(&format!("{ASK} --by birth_year --audience public --dry-run")).done();
+}
+
 const KNOW: &str = "ledger know coverage --store store --measure nis.mmr1";
 
 #[test]

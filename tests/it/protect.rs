@@ -191,9 +191,16 @@ fn a_total_under_another_name_is_no_label() {
     // One less, or one line alone, is no total.
     protect(&["Bell,0-4,30", "Bell,5+,40", "Bell,75+,70", "Hays,0-4,20", "Hays,5+,30", "Hays,75+,49"], "").done();
     protect(&of_two[..3], "").done();
+    // What nobody has, or as many as one other label, is no sum.
+    protect(&["Bell,M,30", "Bell,F,30", "Bell,U,0", "Hays,M,20", "Hays,F,20", "Hays,U,0"], "").done();
+    // Two lines could be so by chance; what is said, holds.
+    protect(&of_two, " --total Total").done();
     for label in ["All", "overall", "SUM"] {
-        let said = protect(&[&format!("Bell,{label},30"), "Bell,5+,40"], "").ended(1).stderr;
+        let rows = [&format!("Bell,{label},30"), "Bell,5+,40"];
+        let said = protect(&rows, "").ended(1).stderr;
         assert!(said.contains(&format!("`{label}` in `age` reads as a total")), "{said}");
+        assert!(said.contains("if not, say what totals are called: `--total Total`"), "{said}");
+        protect(&rows, " --total Total").done();
     }
     let all = ["Bell,0-4,30", "Bell,5+,40", "Bell,All,70", "All,0-4,30", "All,5+,40", "All,All,70"];
     protect(&all, " --total All").done();

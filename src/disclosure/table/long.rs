@@ -18,6 +18,8 @@ pub struct Columns {
     pub count: String,
     /// The label of totals.
     pub total: String,
+    /// Whether somebody has said so: then no other label is taken for a total.
+    pub is_said: bool,
     /// Dimensions that are levels of one: each from the coarsest to the finest.
     pub nested: Vec<Vec<String>>,
 }
@@ -50,8 +52,9 @@ const ROUNDED: &str = "rounded";
 /// What stands for a suppressed count in tables made elsewhere.
 const SUPPRESSED: [&str; 4] = ["", "*", "NA", "suppressed"];
 
-/// Labels that stand for a total, whatever `--total` says.
-const READ_AS_TOTALS: [&str; 5] = ["total", "totals", "all", "overall", "sum"];
+/// Labels that stand for a total, whatever is said, and those that do where nothing is.
+const TOTALS: [&str; 2] = ["total", "totals"];
+const PERHAPS_TOTALS: [&str; 3] = ["all", "overall", "sum"];
 
 /// A row of a file.
 #[derive(Debug)]
@@ -116,15 +119,19 @@ impl Sheet {
                 }
                 // Taken for a label, it would be counted with what it is the sum of.
                 let is_total = |label: &&String| {
-                    std::iter::once(columns.total.trim())
-                        .chain(READ_AS_TOTALS)
-                        .any(|total| label.eq_ignore_ascii_case(total))
+                    let perhaps = PERHAPS_TOTALS.into_iter().filter(|_| !columns.is_said);
+                    let mut totals = std::iter::once(columns.total.trim()).chain(TOTALS).chain(perhaps);
+                    totals.any(|total| label.eq_ignore_ascii_case(total))
                 };
                 if let Some(total) = label.as_ref().filter(is_total) {
                     let what =
                         format!("`{total}` in `{name}` reads as a total, and totals are labelled `{}`", columns.total);
-                    return Err(wrong(path, line, &what)
-                        .hint(format!("give all totals one label, and name it: `--total {}`", columns.total)));
+                    let is_one_surely = TOTALS.iter().any(|word| total.eq_ignore_ascii_case(word));
+                    return Err(wrong(path, line, &what).hint(if is_one_surely || columns.is_said {
+                        format!("give all totals one label, and name it: `--total {}`", columns.total)
+                    } else {
+                        said_or_not(total, columns)
+                    }));
                 }
                 if label.as_ref().is_some_and(|label| label.contains(LEVEL)) {
                     return Err(wrong(path, line, &format!("the label in `{name}` has a control character"))
@@ -171,7 +178,7 @@ impl Sheet {
         rows: &BTreeMap<usize, usize>,
         counts: &[u64],
     ) -> Result<()> {
-        for (at, name) in columns.by.iter().enumerate() {
+        for (at, name) in columns.by.iter().enumerate().filter(|_| !columns.is_said) {
             let mut lines: BTreeMap<Vec<&Option<String>>, BTreeMap<&str, u64>> = BTreeMap::new();
             for (cell, row) in rows.iter().filter(|(cell, _)| cube.is_inner(**cell)) {
                 let labels = &self.rows[*row].labels;
@@ -181,15 +188,17 @@ impl Sheet {
             }
             lines.retain(|_, line| line.values().any(|count| *count > 0));
             let labels: BTreeSet<&str> = lines.values().flat_map(|line| line.keys().copied()).collect();
+            // What is as many as one other label alone is no sum.
+            let has_parts = lines.values().any(|line| line.values().filter(|count| **count > 0).count() > 2);
             let is_sum = |label: &&&str| {
                 lines.values().all(|line| 2 * line.get(**label).copied().unwrap_or(0) == line.values().sum::<u64>())
             };
-            if let Some(label) = labels.iter().find(is_sum).filter(|_| lines.len() > 1 && labels.len() > 2) {
+            if let Some(label) = labels.iter().find(is_sum).filter(|_| lines.len() > 1 && has_parts) {
                 return Err(Error::refused(format!(
                     "`{label}` in `{name}` of `{}` has as many as all other labels together, in every line",
                     self.path.display()
                 ))
-                .hint(format!("if it is their total, say so: `--total {label}`")));
+                .hint(said_or_not(label, columns)));
             }
         }
         Ok(())
@@ -209,6 +218,12 @@ impl Sheet {
         }
         Ok(cells)
     }
+}
+
+/// What to do about a label that may be a total.
+fn said_or_not(label: &str, columns: &Columns) -> String {
+    let total = &columns.total;
+    format!("if it is their total: `--total {label}`; if not, say what totals are called: `--total {total}`")
 }
 
 fn wrong(path: &Path, line: u64, what: &str) -> Error {
