@@ -184,20 +184,12 @@ fn rules() -> Option<Candidates> {
 fn filters(typed: &str) -> Candidates {
     let labels = || {
         let settings = settings()?;
+        let dictionary = &settings.knowledge().ok()?.dictionary;
         let Some((id, values)) = typed.split_once('=') else {
-            return Some(
-                settings
-                    .knowledge()
-                    .ok()?
-                    .dictionary
-                    .dimensions()
-                    .iter()
-                    .map(|dimension| format!("{}=", dimension.id))
-                    .collect(),
-            );
+            return Some(dictionary.dimensions().iter().map(|dimension| format!("{}=", dimension.id)).collect());
         };
         let before = &typed[..typed.len() - values.rsplit(',').next().unwrap_or_default().len()];
-        let Values::All(labels) = Values::of(&settings.knowledge().ok()?.dictionary, id).ok()? else { return None };
+        let Values::All(labels) = Values::of(dictionary, id).ok()? else { return None };
         Some::<Vec<String>>(labels.iter().map(|label| format!("{before}{label}")).collect())
     };
     let labels = labels().unwrap_or_default();

@@ -18,7 +18,7 @@ use crate::fs::{self, Draft};
 use crate::knowledge::Fingerprint;
 use crate::period::ReportingPeriod;
 use crate::provenance::{Edition, Tool};
-use crate::query::ask::Ask;
+use crate::query::ask::{Ask, Denominator};
 use crate::query::{Counted, Members, RawShare, numerator};
 use crate::store::Store;
 
@@ -183,7 +183,7 @@ impl Entry {
         // A row of a population may be without a client.
         let all_people = parts.iter().all(|part| part.of_people);
         let of_people =
-            |labels: &[String]| all_people || labels.last().is_some_and(|name| name.starts_with("population:"));
+            |labels: &[String]| all_people || labels.last().is_some_and(|name| Denominator::is_of_people(name));
         let mut gone = kept.iter().filter(|(labels, (counted, all))| *counted > 0 || (*all > 0 && !of_people(labels)));
         if gone.next().is_some() { Err(self.disagrees()) } else { shown.ok_or_else(|| self.disagrees()) }
     }

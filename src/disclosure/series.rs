@@ -20,7 +20,7 @@ use super::{Policy, treat};
 use crate::error::{Error, Result};
 use crate::period::ReportingPeriod;
 use crate::query::alike::{Alike, by, is_same_question};
-use crate::query::ask::Ask;
+use crate::query::ask::{Ask, Denominator};
 use crate::query::{Question, RawShare};
 
 /// Numerator and denominator.
@@ -225,7 +225,7 @@ impl<'a> Series<'a> {
             let sized = months.iter().map(|month| month.sized.contains(*key)).collect();
             Past::new(&counts, shown, sized)
         };
-        let of_people = denominator.is_some_and(|name| name.starts_with("population:"));
+        let of_people = denominator.is_some_and(|name| Denominator::is_of_people(name));
         let pasts = rows.iter().map(past).collect();
         let fixed = rows.iter().map(|key| fixed.contains(*key)).collect();
         let mut history = History::new(self.rule, of_people, pasts, at, fixed);

@@ -183,6 +183,14 @@ impl Denominator {
     /// Years without a visit after which a client may be left out.
     const YEARS: [u32; 4] = [1, 2, 5, 10];
 
+    /// What the name of a population's people begins with.
+    const PEOPLE: &str = "population:";
+
+    /// Whether a name is that of a population's people.
+    pub fn is_of_people(name: &str) -> bool {
+        name.starts_with(Self::PEOPLE)
+    }
+
     /// Reads a name such as `active_5`.
     pub fn parse(name: &str) -> Result<Self> {
         let known = || {
@@ -193,7 +201,7 @@ impl Denominator {
             "clients" => Ok(Self::Clients),
             "resident" => Ok(Self::Resident),
             name => {
-                if let Some(population) = name.strip_prefix("population:") {
+                if let Some(population) = name.strip_prefix(Self::PEOPLE) {
                     return Ok(Self::Population(population.to_owned()));
                 }
                 let years = name.strip_prefix("active_").and_then(|years| years.parse().ok());
@@ -212,7 +220,7 @@ impl Denominator {
             Self::Clients => "clients".to_owned(),
             Self::Resident => "resident".to_owned(),
             Self::Active(Reverse(years)) => format!("active_{years}"),
-            Self::Population(name) => format!("population:{name}"),
+            Self::Population(name) => format!("{}{name}", Self::PEOPLE),
         }
     }
 }
